@@ -1,0 +1,28 @@
+"""Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
+
+from .counting import count_probs, log_binomials
+from .evidence import Evidence
+from .forest import Block, Forest, compile_forest
+from .moments import entropy, expected_log_prob, kl, log_prob, marginals, sample
+from .search import best_label_set, best_with_cardinality, most_probable_in_mixture
+from .sums import log_normalizers, posterior_logits
+
+__all__ = [
+    "Block",
+    "Evidence",
+    "Forest",
+    "best_label_set",
+    "best_with_cardinality",
+    "compile_forest",
+    "count_probs",
+    "entropy",
+    "expected_log_prob",
+    "kl",
+    "log_binomials",
+    "log_normalizers",
+    "log_prob",
+    "marginals",
+    "most_probable_in_mixture",
+    "posterior_logits",
+    "sample",
+]

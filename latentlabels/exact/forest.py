@@ -1,0 +1,171 @@
+"""A label space compiled to index tensors, and the outcomes of its groups.
+
+Groups of one kind at one depth form a *block* and are handled by one tensor operation each, so that cost
+follows the number of labels, not the number of groups. Tensors over labels are extended by two columns:
+column K stands for the root, which is always present, column K + 1 takes what padding writes.
+
+Symbols: K labels, L logits, G groups of a block, S the size of its largest group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..labels import Free, Group, LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Groups of one kind at one depth.
+
+    Attributes:
+        free: whether they are all free labels; otherwise they are all `OneOf`.
+        flat: whether they are roots without children, which independent sums serve fastest.
+        names: the groups' names, G of them.
+        columns: (G, S) columns of the labels, K + 1 where padded.
+        valid: (G, S) False where padded.
+        logits: (G, S + 1) positions of the logits, "none" last; L where there is none. (G, 1) if `free`.
+        parents: (G,) column of the required label, K for roots.
+    """
+
+    free: bool
+    flat: bool
+    names: tuple[str, ...]
+    columns: Tensor
+    valid: Tensor
+    logits: Tensor
+    parents: Tensor
+    span: tuple[int, int] | None  # logits of a free block as a slice: far cheaper than a gather
+    column_span: tuple[int, int] | None
+
+    def pick_logits(self, logits: Tensor) -> Tensor:
+        """The block's logits: (..., G) if `free`, else (..., G, S + 1) with -inf where padded."""
+        if self.free:
+            return logits[..., slice(*self.span)] if self.span else logits[..., self.logits[:, 0]]
+        extended = F.pad(logits, (0, 1), value=-torch.inf)
+        return extended[..., self.logits]
+
+    def outcomes(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the outcomes, given that the group applies.
+
+        Args:
+            logits: (..., L).
+
+        Returns:
+            (..., G, S) of each label being present, -inf where padded, and (..., G) of none being present.
+        """
+        own = self.pick_logits(logits)
+        if self.free:
+            return F.logsigmoid(own).unsqueeze(-1), F.logsigmoid(-own)
+        log_probs = torch.log_softmax(own, -1)
+        return log_probs[..., :-1], log_probs[..., -1]
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """The index tensors of a label space, on one device.
+
+    Attributes:
+        num_labels: K.
+        num_logits: L.
+        blocks: parents before children.
+        max_count: the largest number of labels that can be present at once.
+        max_tree_count: the same within one tree.
+        bound_columns: (K,) False for flat free labels, whose being known says nothing about any other label.
+    """
+
+    num_labels: int
+    num_logits: int
+    blocks: tuple[Block, ...]
+    max_count: int
+    max_tree_count: int
+    bound_columns: Tensor
+    flat: bool = field(default=False)
+
+    def spread(self, values: Tensor, fill: float) -> Tensor:
+        """(..., K) extended to (..., K + 2): the root's and the padding's column hold `fill`."""
+        return F.pad(values, (0, 2), value=fill)
+
+
+def compile_forest(space: LabelSpace, device: torch.device | str = "cpu") -> Forest:
+    """The `Forest` of a space, made once for each space and device."""
+    return _compile(space, torch.device(device))
+
+
+@lru_cache(maxsize=256)
+def _compile(space: LabelSpace, device: torch.device) -> Forest:
+    children: dict[str | None, list[Group]] = {}
+    for group in space.groups:
+        children.setdefault(group.requires, []).append(group)
+    starts, position = {}, 0
+    for group in space.groups:
+        starts[group.name] = position
+        position += group.num_logits
+
+    def size(group: Group) -> int:  # most labels present at once in the tree below, the group included
+        return max(1 + sum(size(child) for child in children.get(label, ())) for label in group.labels)
+
+    blocks: list[Block] = []
+    level = children.get(None, [])
+    while level:
+        kinds: dict[tuple[bool, bool], list[Group]] = {}
+        for group in level:
+            flat = group.requires is None and not any(label in children for label in group.labels)
+            kinds.setdefault((isinstance(group, Free), flat), []).append(group)
+        for (free, flat), groups in kinds.items():
+            blocks.append(_block(space, groups, starts, free, flat, device))
+        level = [child for group in level for label in group.labels for child in children.get(label, ())]
+    sizes = [size(root) for root in children[None]]
+    bound = torch.ones(space.num_labels, dtype=torch.bool)
+    for block in blocks:
+        if block.free and block.flat:
+            bound[block.columns[:, 0].cpu()] = False
+    return Forest(
+        num_labels=space.num_labels,
+        num_logits=space.num_logits,
+        blocks=tuple(blocks),
+        max_count=sum(sizes),
+        max_tree_count=max(sizes),
+        bound_columns=bound.to(device),
+        flat=all(block.flat for block in blocks),
+    )
+
+
+def _block(
+    space: LabelSpace, groups: list[Group], starts: dict[str, int], free: bool, flat: bool, device: torch.device
+) -> Block:
+    num_labels, width = space.num_labels, max(len(group.labels) for group in groups)
+    columns = torch.full((len(groups), width), num_labels + 1)
+    logits = torch.full((len(groups), width + 1), space.num_logits)
+    parents = torch.full((len(groups),), num_labels)
+    for row, group in enumerate(groups):
+        columns[row, : len(group.labels)] = torch.tensor(space.columns(group))
+        start = starts[group.name]
+        logits[row, : len(group.labels)] = torch.arange(start, start + len(group.labels))
+        if group.optional and not free:
+            logits[row, -1] = start + len(group.labels)
+        if group.requires is not None:
+            parents[row] = space.index(group.requires)
+    logits = logits[:, :1] if free else logits
+    return Block(
+        free=free,
+        flat=flat,
+        names=tuple(group.name for group in groups),
+        columns=columns.to(device),
+        valid=(columns <= num_labels).to(device),
+        logits=logits.to(device),
+        parents=parents.to(device),
+        span=_run(logits[:, 0].tolist()) if free else None,
+        column_span=_run(columns[:, 0].tolist()) if free else None,
+    )
+
+
+def _run(numbers: list[int]) -> tuple[int, int] | None:
+    consecutive = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return (numbers[0], numbers[0] + len(numbers)) if consecutive else None
+

@@ -1,0 +1,183 @@
+"""The most probable label set: of a forest, of a forest with a cardinality potential, of a mixture."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import warnings
+
+import torch
+from torch import Tensor
+
+from .evidence import pinned
+from .forest import Forest
+from .moments import log_prob, marginals
+from .sums import posterior_logits
+
+
+def best_label_set(forest: Forest, logits: Tensor) -> Tensor:
+    """argmax_y p(y) of one forest a row, by a max-product pass: (..., K) of 0 and 1 for logits (..., L)."""
+    lead, size = logits.shape[:-1], forest.num_labels + 2
+    below = logits.new_zeros(*lead, size)
+    choices: list[Tensor] = []
+    for block in reversed(forest.blocks):
+        present, none = block.outcomes(logits)
+        scores = torch.cat([present + below[..., block.columns], none.unsqueeze(-1)], -1)
+        best, choice = scores.max(-1)
+        below = below.index_add(-1, block.parents, best)
+        choices.append(choice)
+    out = logits.new_zeros(*lead, size)
+    out[..., forest.num_labels] = 1.0
+    for block, choice in zip(forest.blocks, reversed(choices), strict=True):
+        chosen = torch.nn.functional.one_hot(choice, block.columns.shape[-1] + 1)[..., :-1].to(out.dtype)
+        chosen = chosen * out[..., block.parents].unsqueeze(-1)
+        out = out.index_add(-1, block.columns.flatten(), chosen.flatten(-2))
+    return out[..., : forest.num_labels]
+
+
+def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor) -> Tensor:
+    """argmax_y p(y) h(N(y)), N the number of present labels (Tarlow et al., 2012, for forests).
+
+    The best score for every count is built up group by group (max-plus convolutions), then read back.
+
+    Args:
+        forest: of the label space.
+        logits: (..., L).
+        log_potential: (..., n_max + 1) log h.
+
+    Returns:
+        (..., K) of 0 and 1.
+    """
+    lead, flat = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
+    potential = log_potential.expand(*lead, log_potential.shape[-1]).reshape(len(flat), -1)
+    groups: list[tuple[list[int], Tensor, Tensor]] = []  # columns, scores of the labels, score of none
+    children: dict[int, list[int]] = {}
+    for block in forest.blocks:
+        present, none = block.outcomes(flat)
+        for row, parent in enumerate(block.parents.tolist()):
+            keep = block.valid[row]
+            children.setdefault(parent, []).append(len(groups))
+            groups.append((block.columns[row][keep].tolist(), present[:, row][:, keep], none[:, row]))
+
+    picks: dict[tuple[int, int], Tensor] = {}  # how many labels the tree of a child holds, by the count so far
+    outcome: dict[int, Tensor] = {}  # which outcome of a group is best, by count
+
+    def siblings(column: int) -> Tensor:
+        total = flat.new_zeros(len(flat), 1)
+        for child in children.get(column, ()):
+            own = tree(child)
+            a, b = total.shape[1], own.shape[1]
+            best = total.new_full((len(flat), a + b - 1), -torch.inf)
+            taken = torch.zeros(best.shape, dtype=torch.long, device=best.device)
+            for n in range(b):
+                candidate = total + own[:, n : n + 1]
+                better = candidate > best[:, n : n + a]
+                best[:, n : n + a] = torch.where(better, candidate, best[:, n : n + a])
+                taken[:, n : n + a] = torch.where(better, n, taken[:, n : n + a])
+            picks[column, child] = taken
+            total = best
+        return total
+
+    def tree(index: int) -> Tensor:
+        columns, present, none = groups[index]
+        tables = [present[:, j : j + 1] + siblings(column) for j, column in enumerate(columns)]
+        size = 1 + max(table.shape[1] for table in tables)
+        stack = flat.new_full((len(flat), len(columns) + 1, size), -torch.inf)
+        for j, table in enumerate(tables):
+            stack[:, j, 1 : 1 + table.shape[1]] = table
+        stack[:, -1, 0] = none
+        best, outcome[index] = stack.max(1)
+        return best
+
+    total = siblings(forest.num_labels) + potential[:, : forest.max_count + 1]
+    out = flat.new_zeros(len(flat), forest.num_labels)
+
+    def read_siblings(column: int, rows: Tensor, count: Tensor) -> None:
+        for child in reversed(children.get(column, [])):
+            share = picks[column, child][rows, count]
+            read_tree(child, rows, share)
+            count = count - share
+
+    def read_tree(index: int, rows: Tensor, count: Tensor) -> None:
+        columns = groups[index][0]
+        choice = outcome[index][rows, count]
+        for j, column in enumerate(columns):
+            mine = choice == j
+            if mine.any():
+                out[rows[mine], column] = 1.0
+                if column in children:
+                    read_siblings(column, rows[mine], count[mine] - 1)
+
+    read_siblings(forest.num_labels, torch.arange(len(flat), device=flat.device), total.argmax(1))
+    return out.reshape(*lead, -1)
+
+
+def most_probable_in_mixture(
+    forest: Forest, logits: Tensor, log_weights: Tensor, max_visits: int = 20_000
+) -> Tensor:
+    """argmax_y sum_c w_c p_c(y), by best-first branch and bound over labels; exact unless a warning says otherwise.
+
+    A partial label set is bounded by sum_c w_c max_y p_c(y), y agreeing with it.
+
+    Args:
+        forest: of the label space.
+        logits: (..., C, L).
+        log_weights: (..., C).
+        max_visits: partial label sets looked at per row before the best one found is returned with a warning.
+
+    Returns:
+        (..., K) of 0 and 1.
+    """
+    lead = logits.shape[:-2]
+    rows = logits.reshape(-1, *logits.shape[-2:])
+    weights = log_weights.expand(*lead, logits.shape[-2]).reshape(len(rows), -1)
+    out, unproven = [], 0
+    for row, weight in zip(rows, weights, strict=True):
+        best, proven = _branch_and_bound(forest, row, weight, max_visits)
+        out.append(best)
+        unproven += not proven
+    if unproven:
+        warnings.warn(
+            f"the most probable label set of {unproven} of {len(rows)} rows is the best of {max_visits} looked at, "
+            "not proven to be the best of all",
+            stacklevel=3,
+        )
+    return torch.stack(out).reshape(*lead, -1) if out else logits.new_zeros(*lead, forest.num_labels)
+
+
+def _branch_and_bound(forest: Forest, logits: Tensor, weight: Tensor, max_visits: int) -> tuple[Tensor, bool]:
+    def value(y: Tensor) -> float:
+        return float(torch.logsumexp(weight + log_prob(forest, logits, y), 0))
+
+    mean = (torch.softmax(weight, 0).unsqueeze(-1) * marginals(forest, logits)).sum(0)
+    order = (mean - 0.5).abs().argsort(descending=False).tolist()  # the undecided first
+    candidates = best_label_set(forest, logits)
+    scores = [value(y) for y in candidates]
+    best_score = max(scores)
+    best = candidates[scores.index(best_score)]
+    tie = itertools.count()
+    start = torch.full((forest.num_labels,), -1, dtype=torch.int8, device=logits.device)
+    heap: list[tuple[float, int, int, Tensor]] = [(-torch.inf, next(tie), 0, start)]
+    for _ in range(max_visits):
+        if not heap:
+            return best, True
+        bound, _, depth, pins = heapq.heappop(heap)
+        if -bound <= best_score + 1e-12:
+            return best, True
+        if depth == forest.num_labels:
+            continue
+        for present in (0, 1):
+            new = pins.clone()
+            new[order[depth]] = present
+            log_z, posterior = posterior_logits(forest, logits, pinned(new, logits.dtype))
+            tops = best_label_set(forest, posterior[:, 0])
+            joint = weight + log_prob(forest, logits, tops)
+            possible = ~torch.isneginf(log_z[:, 0])
+            upper = float(torch.logsumexp(torch.where(possible, joint, -torch.inf), 0))
+            for y in tops[possible]:
+                score = value(y)
+                if score > best_score:
+                    best, best_score = y, score
+            if upper > best_score:
+                heapq.heappush(heap, (-upper, next(tie), depth + 1, new))
+    return best, not heap or -heap[0][0] <= best_score + 1e-12
