@@ -75,12 +75,13 @@ class Annotation(ABC):
 
     # --- what the package calls -------------------------------------------------------------------------
 
-    def log_prob(self, observed: Tensor, y: Tensor) -> Tensor:
+    def log_prob(self, observed: Tensor, y: Tensor, log_found: Tensor | float = 0.0) -> Tensor:
         """log p(o | y).
 
         Args:
             observed: (..., K) of 1, 0 and -1.
             y: (..., K) of 0 and 1, broadcast against `observed`.
+            log_found: as of `evidence`; only `PerLabelSearch` with noise depends on it.
 
         Returns:
             (...), -inf where y contradicts what is known.
@@ -98,7 +99,7 @@ class Annotation(ABC):
         value = torch.where(fits, value, -torch.inf)
         if self.noise:
             mistaken = self._log_pick(observed, (observed != 0).to(dtype))
-            value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + math.log(self.noise))
+            value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
         return torch.where(absent, -torch.inf, value)
 
     def evidence(
@@ -128,6 +129,18 @@ class Annotation(ABC):
             log_found = log_found.unsqueeze(-1)
         return mix(base, free, math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
 
+    @abstractmethod
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw what becomes known of label sets, without noise: the simulation of p(o | y).
+
+        Args:
+            y: (..., K) of 0 and 1.
+            generator: of the random numbers.
+
+        Returns:
+            (..., K) int8 of 1 and -1: one known positive, if there is any, or one draw per label for `Scar`.
+        """
+
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""
         return {"kind": self.kind} | ({"noise": self.noise} if self.noise else {})
@@ -143,6 +156,15 @@ class Annotation(ABC):
         return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in given.items())})"
 
 
+def _pick_one(y: Tensor, weights: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    score = torch.where(y > 0.5, y.new_ones(()) if weights is None else weights.to(y), 0.0)
+    some = score.sum(-1, keepdim=True) > 0
+    flat = torch.where(some, score, 1.0).reshape(-1, y.shape[-1])
+    drawn = torch.multinomial(flat, 1, generator=generator).reshape(*y.shape[:-1], 1)
+    out = torch.full(y.shape, -1, dtype=torch.int8, device=y.device)
+    return torch.where(some, out.scatter(-1, drawn, 1), out)
+
+
 class Ignorable(Annotation):
     """Which labels are known does not depend on their values (missing at random): p(o|y) is 1 or 0.
 
@@ -150,6 +172,11 @@ class Ignorable(Annotation):
     """
 
     kind = "ignorable"
+
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One label asked at random, whatever its value."""
+        asked = _pick_one(torch.ones_like(y), None, generator) == 1
+        return torch.where(asked, (y > 0.5).to(torch.int8), -1).to(torch.int8)
 
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
         return torch.zeros(observed.shape[:-1], dtype=y.dtype, device=y.device)
@@ -169,6 +196,10 @@ class UniformPositive(Annotation):
     """
 
     kind = "uniform-positive"
+
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One present label, any of them (m = 1)."""
+        return _pick_one(y, None, generator)
 
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
         known, count = (observed == 1).sum(-1).to(y.dtype), y.sum(-1)
@@ -201,6 +232,10 @@ class _Weighted(Annotation):
         if self.weights is None:
             return torch.ones(num_labels, dtype=dtype, device=device)
         return _sized(self.weights, num_labels, "weights").to(dtype=dtype, device=device)
+
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One present label, in proportion to the weights."""
+        return _pick_one(y, self._weights(y.shape[-1], torch.get_default_dtype(), y.device), generator)
 
     def _check(self, observed: Tensor) -> None:
         many = (observed == 1).sum(-1) > 1
@@ -281,6 +316,12 @@ class Scar(Annotation):
         reported, silent = self._logs(observed.shape[-1], dtype, observed.device)
         log_weight = torch.where(observed == 1, reported, 0.0).sum(-1, keepdim=True)
         return Evidence(log_weight, silent.unsqueeze(-2), observed.unsqueeze(-2))
+
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Each present label by its rate."""
+        rates = _sized(self.rates, y.shape[-1], "rates").to(y)
+        told = torch.rand(y.shape, generator=generator, device=y.device, dtype=rates.dtype) < rates
+        return torch.where(told & (y > 0.5), 1, -1).to(torch.int8)
 
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""

@@ -1,9 +1,9 @@
 """Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
 
 from .counting import count_probs, log_binomials
-from .evidence import Evidence
+from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
-from .moments import entropy, expected_log_prob, kl, log_prob, marginals, sample
+from .moments import entropy, expected_log_prob, kl, largest_expected_count, log_prob, marginals, sample
 from .search import best_label_set, best_with_cardinality, most_probable_in_mixture
 from .sums import log_normalizers, posterior_logits
 
@@ -18,11 +18,13 @@ __all__ = [
     "entropy",
     "expected_log_prob",
     "kl",
+    "largest_expected_count",
     "log_binomials",
     "log_normalizers",
     "log_prob",
     "marginals",
     "most_probable_in_mixture",
+    "pinned",
     "posterior_logits",
     "sample",
 ]

@@ -9,7 +9,7 @@ Symbols: K labels, L logits, G groups of a block, S the size of its largest grou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -85,7 +85,7 @@ class Forest:
     max_count: int
     max_tree_count: int
     bound_columns: Tensor
-    flat: bool = field(default=False)
+    any_bound: bool
 
     def spread(self, values: Tensor, fill: float) -> Tensor:
         """(..., K) extended to (..., K + 2): the root's and the padding's column hold `fill`."""
@@ -132,7 +132,7 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
         max_count=sum(sizes),
         max_tree_count=max(sizes),
         bound_columns=bound.to(device),
-        flat=all(block.flat for block in blocks),
+        any_bound=bool(bound.any()),
     )
 
 

@@ -40,6 +40,13 @@ def marginals(forest: Forest, logits: Tensor) -> Tensor:
     return _descend(forest, logits)[..., : forest.num_labels]
 
 
+def largest_expected_count(forest: Forest, logits: Tensor) -> float:
+    """max over rows of E[N]: one number for logits (..., L)."""
+    if len(forest.blocks) == 1 and forest.blocks[0].free:
+        return float(torch.sigmoid(logits).sum(-1).max())
+    return float(marginals(forest, logits).sum(-1).max())
+
+
 def _descend(forest: Forest, logits: Tensor) -> Tensor:
     lead = logits.shape[:-1]
     out = torch.zeros(*lead, forest.num_labels + 2, dtype=logits.dtype, device=logits.device)

@@ -30,6 +30,15 @@ class _Cardinality(NamedTuple):
     log_potential: Tensor  # (..., n_max + 1) log h(n) - log Z
 
 
+class Given(NamedTuple):
+    """What a posterior was made of: p(y | x, o) = prior(y) p(o | y) / exp(log_marginal)."""
+
+    prior: LabelVector
+    observed: Tensor
+    how: Annotation
+    log_marginal: Tensor
+
+
 class LabelVector(TorchDistribution):
     """p(y) of K labels, event shape (K,), exact: nothing but `sample` draws random numbers.
 
@@ -57,6 +66,7 @@ class LabelVector(TorchDistribution):
         *,
         validate_args: bool | None = None,
         _cardinality: _Cardinality | None = None,
+        _given: Given | None = None,
     ):
         if logits.shape[-1:] != (space.num_logits,):
             raise ValueError(f"logits have {tuple(logits.shape)} entries, but the space has {space.num_logits} logits")
@@ -69,11 +79,33 @@ class LabelVector(TorchDistribution):
             )
         self.space = space
         self.forest = exact.compile_forest(space, logits.device)
-        self.logits = logits
-        self.mixture_logits = mixture_logits
-        self._cardinality = _cardinality
+        self._parts: tuple[Tensor, Tensor] | None = (logits, mixture_logits)
+        self._tilted = _cardinality
+        self.given = _given
         batch = torch.broadcast_shapes(logits.shape[:-2], mixture_logits.shape[:-1])
         super().__init__(batch, torch.Size([space.num_labels]), validate_args=validate_args)
+
+    @property
+    def logits(self) -> Tensor:
+        """(..., C, L) logits of the components."""
+        return self._components[0]
+
+    @property
+    def mixture_logits(self) -> Tensor:
+        """(..., C) unnormalised log mixture weights."""
+        return self._components[1]
+
+    @property
+    def _components(self) -> tuple[Tensor, Tensor]:
+        if self._parts is None:  # a posterior is worked out when it is first looked at; training needs its constant only
+            assert self.given is not None
+            logits, mixture, self._tilted = _posterior_components(*self.given)
+            self._parts = logits, mixture
+        return self._parts
+
+    @property
+    def _cardinality(self) -> _Cardinality | None:
+        return self._tilted if self._components else None
 
     @property
     def log_weights(self) -> Tensor:
@@ -88,6 +120,8 @@ class LabelVector(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> LabelVector:
         """The same distribution with a larger batch shape."""
         batch = torch.Size(batch_shape)
+        if batch == self.batch_shape:
+            return self  # a posterior keeps what it was made of
         cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1]) for t in self._cardinality))
         return LabelVector(
             self.space,
@@ -251,28 +285,14 @@ class LabelVector(TorchDistribution):
             ObservationError: what is known of some rows is impossible; the rows are named.
         """
         how = Ignorable() if how is None else how
-        observed = self._checked(observed)
-        dtype = self.logits.dtype
-        found = self._log_found(observed, how)
-        evidence = how.evidence(observed, lambda: self._count_bound(observed), dtype, found)
-        log_z, logits = exact.posterior_logits(self.forest, self.logits, evidence)
-        joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-        joint = joint.expand(*log_z.shape).flatten(-2)
-        total = _mix(joint)
-        self._refuse_impossible(total)
-        mixture = joint - total.unsqueeze(-1)
-        cardinality = None
-        potential = how.log_cardinality(observed, self.forest.max_count, dtype) if not how.noise else None
-        base, before = self._one_forest()
-        if potential is not None and base is not None:
-            pins = exact.Evidence(*(t for t in Ignorable().evidence(observed, lambda: CountBound(0, 1, 1), dtype)))
-            own_z, own = exact.posterior_logits(self.forest, base.unsqueeze(-2), pins)
-            potential = potential + own_z[..., 0] - total.unsqueeze(-1)
-            if before is not None:
-                potential = potential + before
-            cardinality = _Cardinality(own[..., 0, 0, :], potential)
-        flat = logits.flatten(-3, -2)
-        return LabelVector(self.space, flat, mixture, validate_args=False, _cardinality=cardinality)
+        value = self.log_marginal(observed, how)
+        self._refuse_impossible(value)
+        out = LabelVector.__new__(LabelVector)
+        out.space, out.forest = self.space, self.forest
+        out._parts, out._tilted = None, None
+        out.given = Given(self, observed, how, value)
+        TorchDistribution.__init__(out, value.shape, self.event_shape, validate_args=self._validate_args)
+        return out
 
     def _one_forest(self) -> tuple[Tensor | None, Tensor | None]:
         """The logits of the one forest that this is, up to a cardinality potential, and that potential."""
@@ -303,11 +323,32 @@ class LabelVector(TorchDistribution):
         if longest <= 8 or not observed.numel():  # four nodes are exact: nothing is gained by a bound
             return CountBound(float(longest), block, longest)
         with torch.no_grad():
-            expected = exact.marginals(forest, self.logits).sum(-1).max()
-            # what is known of a group may make its other labels likelier, up to its whole tree
-            pins = ((observed != -1) & forest.bound_columns).sum(-1).max() * block
-            value = float(expected + pins)
+            value = exact.largest_expected_count(forest, self.logits)
+            if forest.any_bound:  # what is known of a group may make its other labels likelier, up to its whole tree
+                value += float(((observed != -1) & forest.bound_columns).sum(-1).max()) * block
         return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
+
+
+def _posterior_components(
+    prior: LabelVector, observed: Tensor, how: Annotation, log_marginal: Tensor
+) -> tuple[Tensor, Tensor, _Cardinality | None]:
+    """Logits (..., C * Q, L) and mixture logits (..., C * Q) of a posterior, and its cardinality form if it has one."""
+    dtype, forest = prior.logits.dtype, prior.forest
+    found = prior._log_found(observed, how)
+    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype, found)
+    log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
+    joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
+    joint = joint.expand(*log_z.shape).flatten(-2)
+    total = _mix(joint).unsqueeze(-1)
+    cardinality = None
+    potential = how.log_cardinality(observed, forest.max_count, dtype) if not how.noise else None
+    base, before = prior._one_forest()
+    if potential is not None and base is not None:
+        pins = exact.pinned(observed, dtype)
+        own_z, own = exact.posterior_logits(forest, base.unsqueeze(-2), pins)
+        potential = potential + own_z[..., 0] - total
+        cardinality = _Cardinality(own[..., 0, 0, :], potential if before is None else potential + before)
+    return logits.flatten(-3, -2), joint - total, cardinality
 
 
 def _mix(values: Tensor) -> Tensor:

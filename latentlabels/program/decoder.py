@@ -1,0 +1,98 @@
+"""p(h | y): image features given the labels, linear-Gaussian, so that images without any label teach too."""
+
+from __future__ import annotations
+
+import math
+
+import pyro.distributions as dist
+import torch
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from ..labels import LabelSpace
+from .distribution import LabelVector
+
+
+class FeatureDecoder(PyroModule):
+    """h ~ Normal(W y + b, diag(s^2)), D features.
+
+    Its expectation under any `LabelVector` is a closed form, of the first two moments of y.
+
+    Args:
+        space: the label space, K labels.
+        num_features: D.
+
+    Shapes: `weight` (D, K), `bias` (D,), `log_scale` (D,).
+    """
+
+    same: Tensor
+    above: Tensor
+    apart: Tensor
+    meets: Tensor
+
+    def __init__(self, space: LabelSpace, num_features: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_features, space.num_labels))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.log_scale = nn.Parameter(torch.zeros(num_features))
+        above, apart, meets = _relations(space)
+        self.register_buffer("above", above, persistent=False)
+        self.register_buffer("apart", apart, persistent=False)
+        self.register_buffer("meets", meets, persistent=False)
+
+    def forward(self, y: Tensor) -> dist.TorchDistribution:
+        """p(h | y) for y (..., K): event shape (D,)."""
+        return dist.Normal(y @ self.weight.T + self.bias, self.log_scale.exp()).to_event(1)
+
+    def expected_log_prob(self, features: Tensor, q: LabelVector) -> Tensor:
+        """E_q[log p(h | y)]: (...) for features (..., D) and q of batch shape (...)."""
+        from .. import exact
+
+        scale = self.log_scale.exp()
+        weight = self.weight / scale.unsqueeze(-1)  # (D, K)
+        residual = (features - self.bias) / scale
+        gram = weight.T @ weight  # (K, K)
+        mean = exact.marginals(q.forest, q.logits)  # (..., C, K)
+        # y'Gy: its own terms, pairs of independent labels, labels below others, children of one label
+        square = mean @ (gram.diagonal() + 2 * (gram * self.above).sum(0))
+        square = square + ((mean @ (gram * self.apart)) * mean).sum(-1)
+        if self.meets.numel():
+            one, other, top = self.meets
+            joint = mean[..., one] * mean[..., other] / mean[..., top].clamp(min=torch.finfo(mean.dtype).tiny)
+            square = square + 2 * joint @ gram[one, other]
+        distance = (residual**2).sum(-1, keepdim=True) - 2 * (mean @ (residual @ weight).unsqueeze(-1)).squeeze(-1) + square
+        distance = (q.log_weights.exp() * distance).sum(-1)
+        return -0.5 * distance - self.log_scale.sum() - 0.5 * features.shape[-1] * math.log(2 * math.pi)
+
+
+def _relations(space: LabelSpace) -> tuple[Tensor, Tensor, Tensor]:
+    """How pairs of labels go together: E[y_j y_k] is p_k, p_j p_k, p_j p_k / p_l or 0.
+
+    Returns:
+        above (K, K): j is required, directly or not, by k. apart (K, K): in different trees, so independent.
+        meets (3, P): pairs j, k below different groups that require the same label l.
+    """
+    by_name = {group.name: group for group in space.groups}
+    paths: list[list[tuple[str, int]]] = []
+    for label in space.labels:
+        group = space.group_of(label)
+        path = [(group.name, space.index(label))]
+        while (required := by_name[path[0][0]].requires) is not None:
+            path.insert(0, (space.group_of(required).name, space.index(required)))
+        paths.append(path)
+    size = len(paths)
+    above, apart = torch.zeros(size, size), torch.zeros(size, size)
+    meets: list[tuple[int, int, int]] = []
+    for j, one in enumerate(paths):
+        for k, other in enumerate(paths):
+            if j == k:
+                continue
+            if one[0][0] != other[0][0]:
+                apart[j, k] = 1.0
+                continue
+            shared = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+            if shared is None:
+                above[j, k] = float(len(one) < len(other))
+            elif j < k and one[shared][0] != other[shared][0]:
+                meets.append((j, k, one[shared - 1][1]))
+    return above, apart, torch.tensor(meets, dtype=torch.long).reshape(-1, 3).T
