@@ -9,6 +9,7 @@ import torch
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
+from .. import exact
 from ..labels import LabelSpace
 from .distribution import LabelVector
 
@@ -46,8 +47,6 @@ class FeatureDecoder(PyroModule):
 
     def expected_log_prob(self, features: Tensor, q: LabelVector) -> Tensor:
         """E_q[log p(h | y)]: (...) for features (..., D) and q of batch shape (...)."""
-        from .. import exact
-
         scale = self.log_scale.exp()
         weight = self.weight / scale.unsqueeze(-1)  # (D, K)
         residual = (features - self.bias) / scale
@@ -58,7 +57,8 @@ class FeatureDecoder(PyroModule):
         square = square + ((mean @ (gram * self.apart)) * mean).sum(-1)
         if self.meets.numel():
             one, other, top = self.meets
-            joint = mean[..., one] * mean[..., other] / mean[..., top].clamp(min=torch.finfo(mean.dtype).tiny)
+            above = mean[..., top]  # where it is 0 so are both below; 0 / 0 would make the gradient NaN
+            joint = mean[..., one] * mean[..., other] / torch.where(above > 0, above, 1.0)
             square = square + 2 * joint @ gram[one, other]
         distance = (residual**2).sum(-1, keepdim=True) - 2 * (mean @ (residual @ weight).unsqueeze(-1)).squeeze(-1) + square
         distance = (q.log_weights.exp() * distance).sum(-1)

@@ -1,0 +1,1 @@
+"""The command line: `latentlabels VERB`. torch, lightning and pandas are imported inside the verbs alone."""

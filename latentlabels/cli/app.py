@@ -1,0 +1,199 @@
+"""The `latentlabels` command: its verbs, and how errors, warnings and exit codes come out.
+
+Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
+from . import complete, demo, evaluate, fit, inspect, predict, query
+from .output import UsageProblem
+
+SUCCESS, FAILURE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Verbs(TyperGroup):
+    """Suggests the nearest verb for one that does not exist."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # in the order of use, not of the alphabet
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise UsageProblem(f'no verb "{args[0]}"{nearest(args[0], self.commands)} (verbs: {", ".join(self.commands)})')
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    name="latentlabels",
+    help="Probabilities of all labels of an image, learned from images of which few labels are known.",
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"latentlabels {version('latentlabels')}")
+        except PackageNotFoundError:
+            print("latentlabels, not installed as a package")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("demo")(demo.demo)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
+app.command("query")(query.query)
+app.command("complete")(complete.complete)
+app.command("evaluate")(evaluate.evaluate)
+app.command("inspect")(inspect.inspect)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        args: what follows the name of the program; the process's own arguments if None.
+
+    Returns:
+        The exit code.
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in args
+    stdout = sys.stdout
+    with warnings.catch_warnings():
+        _show_warnings(debug)
+        disabled = logging.root.manager.disable
+        if not debug:
+            logging.disable(logging.INFO)  # Lightning's words about devices
+        try:
+            code = _run(args, debug)
+            stdout.flush()
+        except BrokenPipeError:
+            _discard_output()  # the reader has had enough: that is no error
+            code = SUCCESS
+        finally:
+            sys.stdout = stdout
+            logging.disable(disabled)
+    return code
+
+
+def _run(args: list[str], debug: bool) -> int:
+    try:
+        code = typer.main.get_command(app).main(args, prog_name="latentlabels", standalone_mode=False)
+        if code == INTERRUPTED:
+            return _interrupted()
+        return code if isinstance(code, int) else SUCCESS
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except SystemExit as exit_:
+        causes = _causes(exit_)
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+            return _interrupted()  # Lightning catches Ctrl-C and exits with 1
+        if any(isinstance(cause, BrokenPipeError) for cause in causes):
+            raise BrokenPipeError from None
+        return exit_.code if isinstance(exit_.code, int) else FAILURE
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        message, code = _describe(error, args)
+        if message:
+            print(f"error: {message}", file=sys.stderr)
+        return code
+
+
+def _describe(error: Exception, args: list[str]) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    if isinstance(error, ConfigError | LabelSpaceError | UsageProblem):
+        return str(error), WRONG_USE
+    if isinstance(error, LatentLabelsError | FloatingPointError):
+        return str(error), FAILURE
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        return _describe_usage(error, args)  # of typer, whose classes are not public
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", FAILURE
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory; lower fit.batch_size or model.image_size", FAILURE
+    return f"unexpected {type(error).__name__}: {error} (run again with --debug to see where)", FAILURE
+
+
+def _describe_usage(error: Any, args: list[str]) -> tuple[str, int]:
+    message: str = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message or "", file=sys.stderr)
+        return "", WRONG_USE
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "latentlabels")
+    name = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context is not None and name:
+        known = [option for parameter in context.command.params for option in parameter.opts if option.startswith("-")]
+        message = f"{path} has no option {name}{nearest(name, known)}"
+    else:
+        message = message[:1].lower() + message[1:].rstrip(".")
+    return f"{message} (see {path} --help)", WRONG_USE
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _show_warnings(debug: bool) -> None:
+    """One line each, once. What other packages warn of is for their callers, and shown with --debug alone."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        text = " ".join(str(message).split())
+        if text not in said:
+            said.add(text)
+            own = issubclass(category, DataWarning | AnchorWarning)
+            print(f"warning: {text}" if own else f"warning: {category.__name__}: {text}", file=sys.stderr)
+
+    warnings.showwarning = show
+    warnings.simplefilter("default" if debug else "ignore")
+    for category in (DataWarning, AnchorWarning):
+        warnings.simplefilter("always", category)
+
+
+def _discard_output() -> None:
+    """Point stdout at nothing, or its flush at exit would complain of the closed pipe again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass  # not a file: nothing to flush

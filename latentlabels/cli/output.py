@@ -1,0 +1,163 @@
+"""What verbs share: their common options, where text goes, tables and bars.
+
+Answers go to stdout, and with ``--json`` they are one JSON document; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from ..errors import LatentLabelsError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on an error, and all warnings.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an error, not skipped.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `fit` wrote.")]
+
+
+class UsageProblem(LatentLabelsError):
+    """Something on the command line that cannot be: exit code 2."""
+
+
+class Output:
+    """Where a verb's words go. A context manager: inside, whatever is printed goes to stderr, but for `emit`.
+
+    Args:
+        as_json: print one JSON document, and nothing else, to stdout.
+    """
+
+    def __init__(self, as_json: bool = False):
+        self.as_json = as_json
+        self._stdout: TextIO = sys.stdout
+
+    def __enter__(self) -> Output:
+        # libraries print progress to stdout, which belongs to the answer
+        self._stdout, sys.stdout = sys.stdout, sys.stderr
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stdout = self._stdout
+
+    @property
+    def stdout(self) -> TextIO:
+        """The real stdout, for a table."""
+        return self._stdout
+
+    def note(self, text: str) -> None:
+        """A line about what is going on, to stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def emit(self, document: Mapping[str, Any], show: Callable[[Console], None]) -> None:
+        """The answer: `document` as JSON, or what `show` prints."""
+        if self.as_json:
+            print(json.dumps(plain(document), indent=1, ensure_ascii=False), file=self._stdout)
+        else:
+            show(console(self._stdout))
+        self._stdout.flush()
+
+
+def console(file: TextIO) -> Console:
+    """A rich console that neither colours nor wraps where `file` is no terminal."""
+    from rich.console import Console
+
+    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if file.isatty() else 160)
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types: numpy numbers and arrays unpacked, paths as text, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str) or value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for a person; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if math.isfinite(value) else ("infinite" if value > 0 else "-infinite")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return "-" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def bar(share: float, width: int = 20, file: TextIO | None = None) -> str:
+    """A bar of up to `width` characters for a number in [0, 1]."""
+    encoding = (getattr(file or sys.stdout, "encoding", None) or "ascii").lower()
+    full, half = ("█", "▌") if encoding.startswith("utf") else ("#", "-")
+    halves = round(2 * width * min(max(share, 0.0), 1.0))
+    return full * (halves // 2) + half * (halves % 2)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = (), title: str | None = None) -> Table:
+    """A table with one header line; the columns named in `numeric` are aligned right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        out.add_column(Text(column), justify="right" if column in numeric else "left", no_wrap=True)
+    for row in rows:
+        cells: list[RenderableType] = [Text(cell) for cell in row]
+        out.add_row(*cells)
+    return out
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Table:
+    """Two columns, a name and what it is."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    out.add_column(style="bold", no_wrap=True)
+    out.add_column(overflow="fold")
+    for name, text in pairs:
+        out.add_row(Text(name), Text(text))
+    return out
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def count(size: int, one: str, many: str | None = None) -> str:
+    """``3 images``, ``1 image``."""
+    return f"{size:,} {one if size == 1 else many or one + 's'}"
+
+
+def existing(path: Path, what: str) -> Path:
+    """`path`, if it is there.
+
+    Raises:
+        UsageProblem: it is not.
+    """
+    if not path.exists():
+        raise UsageProblem(f"{path}: no such {what}")
+    return path

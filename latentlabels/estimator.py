@@ -1,0 +1,386 @@
+"""`LatentLabels`: fit label probabilities from partly known labels, and ask for posteriors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from torch import Tensor
+
+from . import annotation as annotations
+from . import losses
+from .anchor import Anchor, derive_prior, frozen_logits, prior_logits
+from .annotation import Annotation, UniformPositive
+from .config import FitConfig, ModelConfig
+from .data.batches import Batches, InMemory, split_rows
+from .data.sources import resolve_inputs
+from .encoders import Standardize, build_encoder
+from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError
+from .labels import LabelSpace
+from .observed import Observed
+from .posterior import Posterior
+from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector
+from .run import Run, environment, hash_data, read_run, write_run
+from .training import LabelModule, LoopSettings, train
+
+_M, _F = ModelConfig(), FitConfig()
+_DRIFT = 1.5  # ratio of predicted to stated number of labels beyond which a fit says so
+
+
+class LatentLabels(BaseEstimator):
+    """Learns p(y | x) of K labels per image from images of which few labels are known.
+
+    Args:
+        space: the label space.
+        annotation: how the known labels came about; `UniformPositive` if not given.
+        encoder: "embedding" for arrays (N, D), "tiny", or a torchvision ResNet, ConvNeXt or EfficientNet.
+        weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
+        frozen: train the head alone, on features that are worked out once.
+        image_size: pixels that images are resized to, one number or (height, width).
+        expected_labels: how many labels an image has on average, as the user states it; None to derive it from
+            the known labels where an exhaustive group allows that, else 1.5 per known one.
+        mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
+        beta: weight in [0, 1] of the generative side: label prior and feature decoder. 0: p(y | x) alone.
+        objective: "collapsed", ours, or a published loss by name, for comparison.
+        epochs: at most.
+        batch_size: images per step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        held_out: share of images on which early stopping looks at log p(known labels).
+        patience: epochs without a better one before it stops.
+        stop: what it looks at: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
+        seed: of the split, the initialisation and the order.
+        accelerator: of Lightning: "auto", "cpu", "gpu".
+        devices: of Lightning.
+        strategy: of Lightning: "auto", "ddp", ...
+        workers: processes that read images which do not fit into memory.
+
+    After `fit`: ``model``, ``guide``, ``elbo`` (the Pyro program), ``history_`` (a dict per epoch),
+    ``diagnostics_``, ``anchor_`` (prevalences before training).
+    """
+
+    def __init__(
+        self,
+        space: LabelSpace | None = None,
+        annotation: Annotation | None = None,
+        encoder: str = _M.encoder,
+        *,
+        weights: str | None = _M.weights,
+        frozen: bool = _M.frozen,
+        image_size: int | Sequence[int] = _M.image_size,
+        expected_labels: float | None = _M.expected_labels,
+        mixture: int = _M.mixture,
+        beta: float = _M.beta,
+        objective: str = _M.objective,
+        epochs: int = _F.epochs,
+        batch_size: int = _F.batch_size,
+        learning_rate: float = _F.learning_rate,
+        weight_decay: float = _F.weight_decay,
+        held_out: float = _F.held_out,
+        patience: int = _F.patience,
+        stop: str = _F.stop,
+        seed: int = _F.seed,
+        accelerator: str = _F.accelerator,
+        devices: Any = _F.devices,
+        strategy: str = _F.strategy,
+        workers: int = _F.workers,
+    ):
+        self.space = space
+        self.annotation = annotation
+        self.encoder = encoder
+        self.weights = weights
+        self.frozen = frozen
+        self.image_size = image_size
+        self.expected_labels = expected_labels
+        self.mixture = mixture
+        self.beta = beta
+        self.objective = objective
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.held_out = held_out
+        self.patience = patience
+        self.stop = stop
+        self.seed = seed
+        self.accelerator = accelerator
+        self.devices = devices
+        self.strategy = strategy
+        self.workers = workers
+
+    # --- fitting ----------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        images: Any,
+        observed: Any = None,
+        truth: Any = None,
+        *,
+        checkpoints: str | Path | None = None,
+        resume: bool = False,
+    ) -> LatentLabels:
+        """Fit by SVI, and keep the weights of the best epoch.
+
+        Args:
+            images: a folder, a list of image files, a torch Dataset of images (3, H, W), an array of images
+                (N, 3, H, W), or of embeddings (N, D) with encoder="embedding".
+            observed: `Observed`, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder.
+            truth: complete labels (N, K), which only `full-labels` and `one-positive-all-negatives` read.
+            checkpoints: a folder for the state after each epoch.
+            resume: go on from the state in `checkpoints`.
+
+        Returns:
+            self.
+
+        Raises:
+            ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
+        """
+        batches, table = self._prepare(images, observed)
+        objective = None if self.objective == "collapsed" else self._objective
+        if objective is not None and objective.needs_truth and truth is None:
+            raise ConfigError(f'objective "{self.objective}" reads complete labels; give them as fit(..., truth=Y)')
+        known = table.to_tensor()
+        frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
+        rows = split_rows(len(batches), self.held_out, self.seed)
+        module = LabelModule(
+            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen
+        )
+        stop = self.stop if self.stop != "auto" else ("likelihood" if objective is None else "known-map")
+        settings = LoopSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            patience=self.patience,
+            seed=self.seed,
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy=self.strategy,
+            stop=stop if len(rows[1]) else "none",
+        )
+        complete = None if truth is None else torch.as_tensor(np.asarray(truth), dtype=torch.int8)
+        folder = None if checkpoints is None else Path(checkpoints)
+        result = train(module, batches, known, complete, rows, settings, folder, resume)
+        self.history_ = result.history
+        self._report(table, batches, rows[1], result.best_epoch, result.stopped_early, result.seconds)
+        self._fitted = True
+        return self
+
+    def prepare(self, images: Any, observed: Any = None) -> LatentLabels:
+        """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
+
+        For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in a loop of one's own, with
+        ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`.
+        """
+        self._prepare(images, observed)
+        self.history_: list[dict[str, Any]] = []
+        self.diagnostics_: dict[str, Any] = {}
+        self._fitted = True
+        return self
+
+    def _prepare(self, images: Any, observed: Any) -> tuple[Batches, Observed]:
+        batches, table, names = resolve_inputs(
+            images, observed, self.space, on_images=self.encoder != "embedding", image_size=self.image_size, workers=self.workers
+        )
+        if self.space is None:
+            self.space = table.space
+        if len(batches) < 2:
+            raise DataError(f"{len(batches)} image is too few to fit; give at least two")
+        self.names_ = names
+        self.anchor_: Anchor = derive_prior(self.space, table.values, self._how, self.expected_labels)
+        if self.anchor_.never_known:
+            listed = ", ".join(f'"{label}"' for label in self.anchor_.never_known[:5])
+            warnings.warn(
+                f"{len(self.anchor_.never_known)} of {self.space.num_labels} labels are never known to be present "
+                f"({listed}{', ...' if len(self.anchor_.never_known) > 5 else ''}): nothing can be learned of them, "
+                "they keep their prior probability",
+                DataWarning,
+                stacklevel=3,
+            )
+        torch.manual_seed(self.seed)
+        num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
+        self._build(num_inputs)
+        return self._features_once(batches), table
+
+    @property
+    def _how(self) -> Annotation:
+        return UniformPositive() if self.annotation is None else self.annotation
+
+    def _build(self, num_inputs: int | None, start: bool = True) -> None:
+        """Make the Pyro program; `start` puts the head at the anchor and loads published weights."""
+        assert self.space is not None
+        self._objective: Any = None if self.objective == "collapsed" else losses.make(self.objective, self.space)
+        self._head_space: LabelSpace = self.space if self._objective is None else self._objective.space
+        encoder = build_encoder(self.encoder, self.weights if start else None, num_inputs, self.frozen)
+        # one objective, one head: the mixture and the generative side belong to ours
+        mixture, beta = (self.mixture, self.beta) if self._objective is None else (1, 0.0)
+        amortizer = Amortizer(self._head_space, encoder.module, encoder.num_features, mixture)
+        logits = torch.zeros(self._head_space.num_logits)
+        if start:
+            logits = prior_logits(self._head_space, self.anchor_.prevalence)
+            with torch.no_grad():
+                amortizer.head.weight.zero_()
+                amortizer.head.bias.zero_()
+                amortizer.head.bias[: mixture * len(logits)] = logits.repeat(mixture)
+                if mixture > 1:  # equal components would stay equal
+                    amortizer.head.weight.normal_(std=0.01)
+        prior = LabelPrior(self._head_space, logits, mixture, learn=mixture > 1) if beta > 0 else None
+        decoder = FeatureDecoder(self._head_space, encoder.num_features) if beta > 0 else None
+        self.model = LabelModel(amortizer, self._how, prior, decoder, beta)
+        self.guide = LabelGuide(amortizer, self._how)
+        self.elbo = CollapsedELBO()
+
+    def _features_once(self, batches: Batches) -> Batches:
+        """Set the scale of embeddings; turn images into features where the encoder is frozen."""
+        encoder = self.model.amortizer.encoder
+        if self.frozen and batches.on_images:
+            rows = torch.arange(len(batches))
+            with torch.no_grad():
+                features = [encoder.extract(batches.inputs(part)) for part in rows.split(self.batch_size)]
+            batches = InMemory(torch.cat(features))
+        for part in encoder.modules():
+            if isinstance(part, Standardize):
+                part.fit_to(batches.inputs(torch.arange(len(batches))))
+        return batches
+
+    def _report(self, table: Observed, batches: Batches, held: Tensor, best: int, early: bool, seconds: float) -> None:
+        anchor = self.anchor_
+        row = next((row for row in self.history_ if row["epoch"] == best), {})
+        count = row.get("predicted_count")
+        if count is None:
+            rows = held if len(held) else torch.arange(min(len(batches), 1000))
+            count = float(self._distribution(batches, rows).marginals.sum(-1).mean())
+        messages: list[str] = []
+        ratio = count / anchor.expected_labels
+        if self.objective == "collapsed" and not 1 / _DRIFT <= ratio <= _DRIFT:
+            messages.append(
+                f"the fit predicts {count:.2f} labels per image, {anchor.expected_labels:.2f} were expected "
+                f"({anchor.source}): the known labels fix label probabilities only up to a scale, which has drifted; "
+                "state expected_labels, declare exhaustive groups, train for fewer epochs or set beta above 0"
+            )
+        for message in messages:
+            warnings.warn(message, AnchorWarning, stacklevel=3)
+        assert self.space is not None
+        self.diagnostics_ = {
+            "num_images": len(table),
+            "num_labels": self.space.num_labels,
+            "expected_labels": anchor.expected_labels,
+            "expected_labels_source": anchor.source,
+            "predicted_count": count,
+            "best_epoch": best,
+            "stopped_early": early,
+            "held_out_log_likelihood": row.get("held_out_log_likelihood"),
+            "seconds": round(seconds, 2),
+            "never_known": list(anchor.never_known),
+            "known_counts": {label: list(counts) for label, counts in table.counts().items()},
+            "warnings": messages,
+        }
+        self._data_hash = hash_data(table.values, table.images)
+
+    # --- answers ----------------------------------------------------------------------------------------
+
+    def posterior(self, images: Any, observed: Any = None) -> Posterior:
+        """The posterior of all labels.
+
+        Args:
+            images: as for `fit`.
+            observed: what is known of them, as for `fit`: the posterior is then given that, under the annotation.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._check_fitted()
+        batches, table, names = resolve_inputs(
+            images,
+            observed,
+            self.space,
+            on_images=self.encoder != "embedding",
+            image_size=self.image_size,
+            workers=self.workers,
+            labelled=observed is not None,
+        )
+        q = self._distribution(batches, torch.arange(len(batches)))
+        if observed is not None:
+            how = self._how if self.objective == "collapsed" else annotations.Ignorable()
+            with torch.no_grad():
+                q = q.condition(table.to_tensor(), how)
+        return Posterior(q, names)
+
+    def predict_proba(self, images: Any) -> NDArray[np.float32]:
+        """``posterior(images).marginals``: float32 (N, K)."""
+        return self.posterior(images).marginals
+
+    @torch.no_grad()
+    def _distribution(self, batches: Batches, rows: Tensor) -> LabelVector:
+        amortizer = self.model.amortizer
+        amortizer.eval()
+        device = next(amortizer.parameters()).device
+        parts = [amortizer(batches.inputs(part).to(device)) for part in rows.split(max(self.batch_size, 64))]
+        logits = torch.cat([q.logits for q in parts]).cpu()
+        if amortizer.mixture == 1:
+            return LabelVector(self._head_space, logits[:, 0], validate_args=False)
+        return LabelVector(
+            self._head_space, logits, torch.cat([q.mixture_logits for q in parts]).cpu(), validate_args=False
+        )
+
+    def _check_fitted(self) -> None:
+        if not getattr(self, "_fitted", False):
+            raise NotFittedError("this LatentLabels is not fitted yet; call fit(images, observed) first, or LatentLabels.load(run)")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(getattr(self, "_fitted", False))
+
+    # --- the run folder ---------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a run folder, from which `load` makes this estimator again."""
+        self._check_fitted()
+        given = self.get_params(deep=False)
+        model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
+        fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
+        config = {"annotation": self._how.to_config(), "model": model, "fit": fit}
+        assert self.space is not None
+        return write_run(
+            folder,
+            Run(
+                config=config,
+                space=self.space,
+                weights=dict(self.model.state_dict()),
+                history=self.history_,
+                environment=environment(self.seed, getattr(self, "_data_hash", "")),
+                diagnostics=self.diagnostics_,
+            ),
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> LatentLabels:
+        """The estimator of a run folder.
+
+        Raises:
+            RunError: a folder that is incomplete, damaged or of a later version.
+        """
+        run = read_run(folder)
+        try:
+            how = annotations.from_config(run.config["annotation"], run.space)
+            out = cls(run.space, how, **run.config["model"], **run.config["fit"])
+            size = run.weights["amortizer.head.weight"].shape[1]
+            out._build(size if out.encoder == "embedding" else None, start=False)
+            out.model.load_state_dict(run.weights)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise RunError(f"{folder}: config.yaml and weights.safetensors do not fit together ({error})") from error
+        out.model.eval()
+        out.history_, out.diagnostics_ = run.history, run.diagnostics
+        out._data_hash = run.environment.get("data_hash", "")
+        out._fitted = True
+        return out
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
+
+

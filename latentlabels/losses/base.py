@@ -1,0 +1,184 @@
+"""What all objectives share: one interface on logits and known labels, the registry, and sums over groups.
+
+An objective is the mean over the images of a batch of the sum over labels (or groups), so that its scale is that of a
+negative log-likelihood per image, and the same learning rate means the same for all of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import exact
+from ..errors import ConfigError, ObservationError, nearest
+from ..labels import Free, LabelSpace, OneOf
+
+
+class Objective(nn.Module, ABC):
+    """A loss on the logits of a batch, for comparison with the collapsed ELBO.
+
+    Args:
+        space: the declared label space.
+
+    Attributes:
+        name: by which a config calls it.
+        needs_truth: whether it reads complete labels.
+        declared: the declared label space.
+        space: the space whose logits it takes and whose distribution they parametrise at prediction. Its labels are
+            those of `declared`, in the same order; its groups may differ.
+    """
+
+    name: ClassVar[str]
+    needs_truth: ClassVar[bool] = False
+
+    def __init__(self, space: LabelSpace):
+        super().__init__()
+        self.declared = space
+        self.space = self.prediction_space(space)
+
+    def prediction_space(self, space: LabelSpace) -> LabelSpace:
+        """The space of the logits, here all labels free."""
+        return LabelSpace.free(space.labels)
+
+    def forward(
+        self, logits: Tensor, observed: Tensor, truth: Tensor | None = None, index: Tensor | None = None
+    ) -> Tensor:
+        """The loss: a scalar, the mean over images of the sum over labels; 0 for a batch of none.
+
+        Args:
+            logits: (B, num_logits of `space`); half precision is widened first.
+            observed: (B, K) int8 of 1 known present, 0 known absent, -1 unknown.
+            truth: (B, K) of 1 and 0, for objectives that need it.
+            index: (B,) which training images these are, for objectives that keep something for each.
+
+        Raises:
+            ValueError: logits of the wrong shape.
+            ObservationError: observed or truth of the wrong shape.
+            ConfigError: truth is needed and missing.
+        """
+        if logits.dim() != 2 or logits.shape[1] != self.space.num_logits:
+            raise ValueError(
+                f'logits have shape {tuple(logits.shape)}, but objective "{self.name}" on this space takes '
+                f"(B, {self.space.num_logits})"
+            )
+        shape = (len(logits), self.space.num_labels)
+        for what, values in (("observed", observed), ("truth", truth)):
+            if values is not None and tuple(values.shape) != shape:
+                raise ObservationError(f"{what} has shape {tuple(values.shape)}, but logits {tuple(logits.shape)} ask for {shape}")
+        if self.needs_truth and truth is None:
+            raise ConfigError(
+                f'objective "{self.name}" learns from complete labels; give them as fit(images, observed, truth=...), '
+                "or choose an objective that needs known labels only"
+            )
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        return self._loss(logits, observed, truth, index)
+
+    @abstractmethod
+    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
+        """The loss of a batch whose shapes are right: a scalar."""
+
+
+OBJECTIVES: dict[str, type[Objective]] = {}
+"""The objectives by name, in alphabetical order of their modules. The collapsed ELBO is none of them."""
+
+T = TypeVar("T", bound=type[Objective])
+
+
+def register(objective: T) -> T:
+    """Class decorator: enters an objective in `OBJECTIVES` under its name."""
+    OBJECTIVES[objective.name] = objective
+    return objective
+
+
+def make(name: str, space: LabelSpace, **options: Any) -> Objective:
+    """Build an objective by name.
+
+    Args:
+        name: a key of `OBJECTIVES`.
+        space: the declared label space.
+        options: further arguments of the objective.
+
+    Raises:
+        ConfigError: an unknown name or option; the nearest known one is suggested.
+    """
+    if name not in OBJECTIVES:
+        known = ["collapsed", *OBJECTIVES]
+        if name == "collapsed":
+            raise ConfigError('objective "collapsed" is the ELBO of the Pyro program, not a loss on logits alone')
+        raise ConfigError(f'there is no objective "{name}"{nearest(name, known)} (known: {", ".join(known)})')
+    objective = OBJECTIVES[name]
+    accepted = [key for key in inspect.signature(objective).parameters if key != "space"]
+    for key in options:
+        if key not in accepted:
+            takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
+            raise ConfigError(f'objective "{name}" has no option "{key}"{nearest(key, accepted)} ({takes})')
+    return objective(space, **options)
+
+
+def batch_mean(values: Tensor) -> Tensor:
+    """Mean over (B,), 0 with a gradient if B is 0."""
+    return values.sum() / max(len(values), 1)
+
+
+def flat_groups(space: LabelSpace, optional: bool) -> LabelSpace:
+    """The same groups and columns with nothing required, and "none of them" an outcome of each `OneOf` or of none."""
+    return LabelSpace(
+        Free(group.label) if isinstance(group, Free) else OneOf(group.name, group.labels, optional)
+        for group in space.groups
+    )
+
+
+class Outcomes(NamedTuple):
+    """Groups of one kind, and what is known of them.
+
+    Attributes:
+        log_probs: (B, G, S + 1) of each label and, last, of none of them; -inf where there is no such outcome.
+        known_present: (B, G, S + 1).
+        not_absent: (B, G, S + 1) True for labels that are not known absent, and for "none" where it is an outcome.
+        any_known: (B, G).
+    """
+
+    log_probs: Tensor
+    known_present: Tensor
+    not_absent: Tensor
+    any_known: Tensor
+
+
+def group_outcomes(space: LabelSpace, logits: Tensor, observed: Tensor) -> Iterator[Outcomes]:
+    """All groups of a space, those of one kind together: cost follows the labels, not the groups.
+
+    Args:
+        space: a space of `flat_groups`.
+        logits: (B, L).
+        observed: (B, K) of 1, 0, -1.
+    """
+    has_none = {group.name: group.optional for group in space.groups}
+    padded = F.pad(observed, (0, 2), value=0)  # the columns that a compiled forest adds
+    for block in exact.compile_forest(space, logits.device).blocks:
+        labels, none = block.outcomes(logits)
+        known = padded[:, block.columns]
+        end = torch.tensor([has_none[name] for name in block.names], device=logits.device)
+        end = end.expand(len(logits), -1).unsqueeze(-1)
+        yield Outcomes(
+            torch.cat([labels, none.unsqueeze(-1)], -1),
+            torch.cat([(known == 1) & block.valid, torch.zeros_like(end)], -1),
+            torch.cat([(known != 0) & block.valid, end], -1),
+            ((known != -1) & block.valid).any(-1),
+        )
+
+
+def log_total(log_probs: Tensor, wanted: Tensor) -> Tensor:
+    """log of the summed probability of the wanted outcomes, (B, G); 0 without a gradient where none is wanted."""
+    some = wanted.any(-1)
+    # where nothing is wanted, logsumexp would be -inf and its gradient NaN, even if masked afterwards
+    safe = torch.where(some.unsqueeze(-1), log_probs.masked_fill(~wanted, -torch.inf), 0.0)
+    return torch.where(some, safe.logsumexp(-1), 0.0)
+
+

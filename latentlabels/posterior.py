@@ -1,0 +1,115 @@
+"""`Posterior`: the label distribution of N images, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .annotation import Ignorable
+from .errors import LabelSpaceError, ObservationError
+from .labels import LabelSpace
+from .program import LabelVector
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Posterior:
+    """p(y | x, what is known) of N images over K labels, exact.
+
+    Args:
+        distribution: batch shape (N,).
+        images: the images' names, N of them, or None for their numbers.
+    """
+
+    def __init__(self, distribution: LabelVector, images: Sequence[str] | None = None):
+        self.distribution = distribution
+        count = distribution.batch_shape[0]
+        self.images = tuple(images) if images is not None else tuple(str(i) for i in range(count))
+        if len(self.images) != count:
+            raise ValueError(f"{len(self.images)} image names for a posterior of {count} images")
+        self._marginals: NDArray[np.float32] | None = None
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space, whose labels are the columns."""
+        return self.distribution.space
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"Posterior({len(self)} images, {self.space.num_labels} labels)"
+
+    @property
+    def marginals(self) -> NDArray[np.float32]:
+        """p(label present), float32 (N, K)."""
+        if self._marginals is None:
+            with torch.no_grad():
+                self._marginals = self.distribution.marginals.numpy().astype(np.float32).clip(0.0, 1.0)
+        return self._marginals
+
+    def given(self, present: Sequence[str] = (), absent: Sequence[str] = ()) -> Posterior:
+        """The posterior given that these labels are present and absent in every image.
+
+        Raises:
+            LabelSpaceError: a label that the space lacks.
+            ObservationError: labels that cannot be so together.
+        """
+        if isinstance(present, str) or isinstance(absent, str):
+            raise LabelSpaceError("present and absent are lists of labels, for example present=['car']")
+        both = set(present) & set(absent)
+        if both:
+            raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent')
+        observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
+        for label in present:
+            observed[self.space.index(label)] = 1
+        for label in absent:
+            observed[self.space.index(label)] = 0
+        with torch.no_grad():
+            try:
+                conditioned = self.distribution.condition(observed.expand(len(self), -1), Ignorable())
+            except ObservationError as error:
+                stated = ", ".join([*present, *(f"not {label}" for label in absent)])
+                raise ObservationError(f"{stated}: {error}") from None
+            return Posterior(conditioned, self.images)
+
+    def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
+        """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
+        y = torch.as_tensor(np.asarray(truth), dtype=torch.float32)
+        if y.shape != (len(self), self.space.num_labels):
+            raise ValueError(f"truth is {tuple(y.shape)}, the posterior {(len(self), self.space.num_labels)}")
+        with torch.no_grad():
+            return self.distribution.log_prob(y).numpy().astype(np.float64)
+
+    def sample(self, size: int) -> NDArray[np.int8]:
+        """Joint draws of all labels: int8 (size, N, K). Seeded by ``torch.manual_seed``."""
+        return self.distribution.sample(torch.Size([size])).numpy().astype(np.int8)
+
+    def mode(self) -> NDArray[np.int8]:
+        """The most probable label set of each image: int8 (N, K)."""
+        return self.distribution.mode().numpy().astype(np.int8)
+
+    def entropy(self) -> NDArray[np.float32]:
+        """Uncertainty of the whole label set in nats: float32 (N,)."""
+        with torch.no_grad():
+            return self.distribution.entropy().numpy().astype(np.float32)
+
+    def count_probs(self) -> NDArray[np.float32]:
+        """P(n labels present), n = 0..n_max: float32 (N, n_max + 1)."""
+        with torch.no_grad():
+            return self.distribution.count_probs().numpy().astype(np.float32)
+
+    def group_probs(self) -> dict[str, NDArray[np.float32]]:
+        """For each group the probability that it applies, that is that any of its labels is present: (N,) each."""
+        return {g.name: self.marginals[:, self.space.columns(g)].sum(1).clip(0.0, 1.0) for g in self.space.groups}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The marginals as a pandas DataFrame, images as index, labels as columns."""
+        import pandas as pd
+
+        return pd.DataFrame(self.marginals, index=pd.Index(self.images, name="image"), columns=list(self.space.labels))

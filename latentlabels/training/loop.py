@@ -1,0 +1,198 @@
+"""The loop: a Lightning Trainer, early stopping on held-out known labels, the best weights kept."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..evaluation import map_known
+from ..data.batches import Batches
+from .checkpoint import CheckpointWriter, load_checkpoint
+from .module import LabelModule
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and on what to train; see the `fit` section of a config.
+
+    `stop` names what early stopping watches: "likelihood", the objective's own value on held-out known labels,
+    "known-map", the mAP against them, or "none", all epochs.
+    """
+
+    epochs: int
+    batch_size: int
+    patience: int
+    seed: int
+    accelerator: str = "auto"
+    devices: Any = "auto"
+    strategy: str = "auto"
+    stop: str = "likelihood"
+    progress: bool = field(default_factory=lambda: sys.stderr.isatty())
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a fit went through.
+
+    Attributes:
+        history: a dict per epoch.
+        best_epoch: the epoch whose weights were kept, from 0.
+        stopped_early: whether early stopping ended the fit.
+        seconds: of wall time, start-up included.
+    """
+
+    history: list[dict[str, Any]]
+    best_epoch: int
+    stopped_early: bool
+    seconds: float
+
+
+class _Watch(lightning.Callback):
+    """Records each epoch, keeps the best weights in memory and stops when they are no longer beaten."""
+
+    def __init__(self, module: LabelModule, settings: LoopSettings, held: Any, first_epoch: int, history: list[dict[str, Any]]):
+        self.settings, self.held, self.first_epoch, self.history = settings, held, first_epoch, history
+        self.best_value, self.best_epoch, self.stopped = -np.inf, -1, False
+        self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
+        self.started = time.perf_counter()
+        for row in history:
+            if row["score"] is not None and row["score"] > self.best_value:
+                self.best_value, self.best_epoch = row["score"], int(row["epoch"])
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Runs after the epoch's validation."""
+        module = pl_module
+        assert isinstance(module, LabelModule)
+        epoch = self.first_epoch + trainer.current_epoch
+        train, held_out, count = module.take("train"), module.take("held_out"), module.take("count")
+        score = held_out
+        if self.held is not None and self.settings.stop == "known-map":
+            score = map_known(*self.held(module))
+        if train is not None and not np.isfinite(train):
+            raise FloatingPointError(
+                f"epoch {epoch}: the training log-likelihood is {train}; lower fit.learning_rate, or look for known "
+                "labels that the label space makes impossible"
+            )
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "train_log_likelihood": train,
+            "held_out_log_likelihood": held_out,
+            "predicted_count": count,
+            "score": score,
+            "seconds": round(time.perf_counter() - self.started, 3),
+        }
+        self.history.append(row)
+        if score is None or score > self.best_value or self.settings.stop == "none":
+            self.best_value = -np.inf if score is None else score
+            self.best_epoch = epoch
+            self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
+        elif epoch - self.best_epoch >= self.settings.patience:
+            self.stopped, trainer.should_stop = True, True
+
+
+def train(
+    module: LabelModule,
+    batches: Batches,
+    observed: Tensor,
+    truth: Tensor | None,
+    rows: tuple[Tensor, Tensor],
+    settings: LoopSettings,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+) -> TrainingResult:
+    """Train `module` in place; it ends with the weights of the best epoch.
+
+    Args:
+        module: what is trained.
+        batches: inputs of all N images.
+        observed: (N, K) int8.
+        truth: (N, K) int8 or None.
+        rows: to train on, and held out (may be empty: then all epochs are run and the last is kept).
+        settings: of the loop.
+        checkpoints: a folder for the state after each epoch, or None.
+        resume: go on from that state.
+    """
+    started = time.perf_counter()
+    lightning.seed_everything(settings.seed, verbose=False)
+    history: list[dict[str, Any]] = []
+    done = 0
+    if resume and checkpoints is not None and (state := load_checkpoint(checkpoints, module)) is not None:
+        history = state
+        done = int(history[-1]["epoch"]) + 1
+    train_rows, held_rows = rows
+    known_rows = held_rows[(observed[held_rows] != -1).any(-1)] if len(held_rows) else held_rows
+    loader = batches.loader(train_rows, observed, truth, settings.batch_size, settings.seed, augment=True)
+    loader.sampler.set_epoch(done)  # type: ignore[attr-defined]
+    held_loader = None
+    if len(known_rows):
+        held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size, None, augment=False)
+
+    def held(trained: LabelModule) -> tuple[Any, Any]:
+        parts = predict_marginals(trained, batches, known_rows, 4 * settings.batch_size)
+        return observed[known_rows].numpy(), parts
+
+    watch = _Watch(module, settings, held if len(known_rows) else None, done, history)
+    callbacks: list[lightning.Callback] = [watch]
+    if checkpoints is not None:
+        callbacks.append(CheckpointWriter(checkpoints, history))
+    if done < settings.epochs:
+        with _quiet():
+            trainer = lightning.Trainer(
+                max_epochs=settings.epochs - done,
+                accelerator=settings.accelerator,
+                devices=settings.devices,
+                strategy=settings.strategy,
+                callbacks=callbacks,
+                logger=False,
+                enable_checkpointing=False,
+                enable_model_summary=False,
+                enable_progress_bar=settings.progress,
+                num_sanity_val_steps=0,
+            )
+            trainer.fit(module, loader, held_loader)
+    module.cpu()
+    module.load_state_dict(watch.best_state)
+    module.eval()
+    return TrainingResult(history, watch.best_epoch, watch.stopped, time.perf_counter() - started)
+
+
+@torch.no_grad()
+def predict_marginals(module: LabelModule, batches: Batches, rows: Tensor, batch_size: int) -> Any:
+    """Posterior label probabilities of some rows: numpy (len(rows), K)."""
+    was, device = module.training, module.device
+    module.eval()
+    parts = [module.amortizer(batches.inputs(part).to(device)).marginals.cpu() for part in rows.split(batch_size)]
+    module.train(was)
+    return torch.cat(parts).numpy()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's hints are for those who call it; ours has no logger and reads arrays by intention."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`.*")
+            warnings.filterwarnings("ignore", message=".*number of training batches.*is smaller than the logging interval.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,122 @@
+"""The Lightning module: one objective, the encoder and head that it trains, what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from ..annotation import Annotation
+from ..program import Amortizer, CollapsedELBO, LabelGuide, LabelModel
+from ..data.batches import Batch
+
+Loss = Callable[[Batch], Tensor]
+
+
+class LabelModule(lightning.LightningModule):
+    """Trains an `Amortizer` by the collapsed ELBO, or by another objective on the same logits.
+
+    Args:
+        model: the Pyro model; its amortizer is trained.
+        guide: the guide.
+        objective: maps (logits, observed, truth, index) to a mean loss; None for the collapsed ELBO.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW; biases and normalisation are spared.
+        frozen_rows: (L,) True for logits that are never trained.
+    """
+
+    def __init__(
+        self,
+        model: LabelModel,
+        guide: LabelGuide,
+        objective: nn.Module | None,
+        learning_rate: float,
+        weight_decay: float,
+        frozen_rows: Tensor,
+    ):
+        super().__init__()
+        self.model, self.guide, self.objective = model, guide, objective
+        self.elbo = CollapsedELBO()
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.history: list[dict[str, float]] = []
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._hold(frozen_rows)
+
+    @property
+    def amortizer(self) -> Amortizer:
+        """The encoder and head."""
+        return self.model.amortizer
+
+    @property
+    def annotation(self) -> Annotation:
+        """p(o | y)."""
+        return self.model.annotation
+
+    def _hold(self, frozen: Tensor) -> None:
+        """Keep the logits of labels that nothing teaches where they started."""
+        if not bool(frozen.any()):
+            return
+        mixture, size = self.amortizer.mixture, len(frozen)
+        head = self.amortizer.head
+        rows = torch.zeros(head.out_features, dtype=torch.bool)
+        rows[: mixture * size] = frozen.repeat(mixture)
+        keep = (~rows).float()
+        for parameter in (head.weight, head.bias):
+            shape = keep.view(-1, *(1,) * (parameter.dim() - 1))
+            parameter.register_hook(lambda grad, shape=shape: grad * shape.to(grad))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean loss of a batch."""
+        if self.objective is None:
+            return self.elbo.differentiable_loss(self.model, self.guide, batch.inputs, batch.observed) / len(batch.index)
+        logits = self.amortizer.head(self.amortizer.features(batch.inputs))
+        return self.objective(logits, batch.observed, batch.truth, batch.index)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One step: the loss, watched as its negative, the log-likelihood where the objective is one."""
+        batch = Batch(*batch)
+        loss = self.loss(batch)
+        self._add("train", -loss.detach(), len(batch.index))
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Held-out value of what is trained, and of log p(o | x) where that is defined."""
+        batch = Batch(*batch)
+        if self.objective is None:
+            q = self.amortizer(batch.inputs)
+            value = q.log_marginal(batch.observed, self.annotation)
+            self._add("held_out", value.sum() / len(value), len(value))
+            self._add("count", q.marginals.sum(-1).mean(), len(value))
+            return
+        self._add("held_out", -self.loss(batch), len(batch.index))
+
+    def _add(self, name: str, value: Tensor, count: int) -> None:
+        total, number = self._sums.get(name, (torch.zeros((), device=value.device), 0))
+        self._sums[name] = (total + value * count, number + count)
+
+    def take(self, name: str) -> float | None:
+        """The mean of what was added under a name since it was last taken, over all processes."""
+        total, number = self._sums.pop(name, (torch.zeros(()), 0))
+        if self.trainer.world_size > 1:
+            both = self.all_gather(torch.stack([total.to(self.device), torch.tensor(float(number), device=self.device)]))
+            total, number = both.reshape(-1, 2).sum(0)[0], int(both.reshape(-1, 2).sum(0)[1])
+        return float(total) / number if number else None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; matrices and kernels decay, the rest does not; the head's bias learns ten times as fast.
+
+        The bias carries the prevalences, and with them the scale of all probabilities; at the rate of the weights
+        it is still on its way when early stopping ends the fit (measured: benchmarks/README.md, "the head's bias").
+        """
+        bias = self.amortizer.head.bias
+        trained = [p for p in self.parameters() if p.requires_grad and p is not bias]
+        groups = [
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [bias], "weight_decay": 0.0, "lr": 10 * self.learning_rate},
+        ]
+        groups = [group for group in groups if group["params"]]
+        return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
