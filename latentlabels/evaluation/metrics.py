@@ -243,8 +243,8 @@ def _any_present(p: Array, labels: Sequence[str], predicted: LabelSpace) -> Arra
 def _nll(log_prob: npt.ArrayLike, num_images: int) -> tuple[float, int]:
     values = np.asarray(log_prob, np.float64)
     if values.shape != (num_images,):
-        raise DataError(f"log_prob has shape {values.shape}, but there are {num_images} images: expected ({num_images},)")
-    if np.isnan(values).any() or (values > _ROUNDING).any():
+        raise DataError(f"log_prob has shape {values.shape}, but marginals ask for ({num_images},)")
+    if np.isnan(values).any() or (values > 10 * _ROUNDING).any():
         raise DataError("log_prob holds NaN or values above 0; give the natural log-probability of each true label set")
     return float(-values.mean()), int(np.isneginf(values).sum())
 
@@ -266,10 +266,12 @@ def _checked_counts(count_probs: npt.ArrayLike, num_images: int) -> Array:
     return counts
 
 
-def _checked(truth: npt.ArrayLike, marginals: npt.ArrayLike, name: str = "truth") -> tuple[npt.NDArray[np.bool_], Array]:
+def _checked(
+    truth: npt.ArrayLike, marginals: npt.ArrayLike, name: str = "truth"
+) -> tuple[npt.NDArray[np.bool_], Array]:
     present, p = np.asarray(truth), np.asarray(marginals, np.float64)
     if present.shape != p.shape or p.ndim != 2:
-        raise DataError(f"{name} has shape {present.shape} and marginals have {p.shape}; both should be (images, labels)")
+        raise DataError(f"{name} has shape {present.shape}, marginals have {p.shape}; both should be (images, labels)")
     if not p.size:
         raise DataError(f"{name} has shape {present.shape}: there is nothing to evaluate")
     if not np.isin(present, (0, 1)).all():

@@ -70,7 +70,9 @@ class Objective(nn.Module, ABC):
         shape = (len(logits), self.space.num_labels)
         for what, values in (("observed", observed), ("truth", truth)):
             if values is not None and tuple(values.shape) != shape:
-                raise ObservationError(f"{what} has shape {tuple(values.shape)}, but logits {tuple(logits.shape)} ask for {shape}")
+                raise ObservationError(
+                    f"{what} has shape {tuple(values.shape)}, but logits of shape {tuple(logits.shape)} ask for {shape}"
+                )
         if self.needs_truth and truth is None:
             raise ConfigError(
                 f'objective "{self.name}" learns from complete labels; give them as fit(images, observed, truth=...), '
@@ -159,13 +161,12 @@ def group_outcomes(space: LabelSpace, logits: Tensor, observed: Tensor) -> Itera
         logits: (B, L).
         observed: (B, K) of 1, 0, -1.
     """
-    has_none = {group.name: group.optional for group in space.groups}
     padded = F.pad(observed, (0, 2), value=0)  # the columns that a compiled forest adds
     for block in exact.compile_forest(space, logits.device).blocks:
         labels, none = block.outcomes(logits)
         known = padded[:, block.columns]
-        end = torch.tensor([has_none[name] for name in block.names], device=logits.device)
-        end = end.expand(len(logits), -1).unsqueeze(-1)
+        none_possible = block.logits[:, -1] < space.num_logits  # padded with num_logits where there is no such logit
+        end = none_possible.expand(len(logits), -1).unsqueeze(-1)
         yield Outcomes(
             torch.cat([labels, none.unsqueeze(-1)], -1),
             torch.cat([(known == 1) & block.valid, torch.zeros_like(end)], -1),

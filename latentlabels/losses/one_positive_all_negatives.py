@@ -1,6 +1,6 @@
-"""One positive, all negatives: the known positive and every true absence are taught, other present labels are left out.
+"""One positive, all negatives: the known positive and all true absences are taught, other present labels left out.
 
-Source: a ceiling of the papers on single positive labels (Cole et al., CVPR 2021: one positive and all negatives known).
+Source: a ceiling of the papers on single positive labels (Cole et al., CVPR 2021: one positive, all negatives known).
 
     loss = sum_k  -[o_k = 1] log s(l_k) - [o_k != 1, y_k = 0] log(1 - s(l_k))
 

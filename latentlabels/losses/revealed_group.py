@@ -13,7 +13,7 @@ their binary cross-entropy. It is the negative log-probability of what is known,
 About an unknown label it assumes nothing: its group is left out. A group whose labels are all known absent has no
 outcome left here and is left out too.
 
-Pitfall: no image ever teaches that a group does not apply, so that a bike gets a number of car doors with certainty, and
+Pitfall: no image ever teaches that a group does not apply, so that a bike gets a number of car doors for certain, and
 free labels of which only positives are known go to "always present". Probabilities are those *given that the group
 applies*.
 """
