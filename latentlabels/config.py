@@ -122,9 +122,6 @@ class FitConfig(_Section):
     held_out: Real = Field(0.1, ge=0, lt=1, description="a share, at least 0 and below 1")
     patience: Whole = Field(5, ge=1, description="a whole number of epochs of at least 1")
     stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
-        "auto", description="what early stopping watches: auto, likelihood, known-map, or none"
-    )
-    stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
         "auto", description="auto, likelihood, known-map or none"
     )
     seed: Whole = Field(0, ge=0, description="a whole number of at least 0")

@@ -1,0 +1,185 @@
+"""`Observed`: what is known of N images, as int8 of 1 (present), 0 (absent) and -1 (unknown)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ObservationError
+from ..labels import LabelSpace
+from .feasibility import contradiction, feasible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A table of known labels: a row for each image, a column for each label of the space.
+
+    Args:
+        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        space: the label space of the columns.
+        images: N names, relative to a folder of images or absolute; None where they have none.
+
+    Raises:
+        ObservationError: sizes that differ, other values, or known labels that no valid label set agrees with.
+    """
+
+    values: NDArray[np.int8]
+    space: LabelSpace
+    images: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
+            raise ObservationError(
+                f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
+                f"give (N, {self.space.num_labels}), one column for each label"
+            )
+        if self.images is not None and len(self.images) != len(self.values):
+            raise ObservationError(f"{len(self.images)} image names for {len(self.values)} rows of observed")
+        self.check_consistent()
+
+    # --- readers ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
+        """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        Raises:
+            ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
+        """
+        array = np.asarray(values)
+        if array.dtype == object:
+            array = array.astype(float)
+        if np.issubdtype(array.dtype, np.floating):
+            array = np.where(np.isnan(array), -1.0, array)
+        wrong = ~np.isin(array, (-1, 0, 1))
+        if wrong.any():
+            row, *column = (int(at[0]) for at in np.nonzero(wrong))
+            label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
+            raise ObservationError(
+                f"observed, row {row}{label}: {array[wrong][0]} is none of 1 (present), 0 (absent) and -1 (unknown)"
+            )
+        return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
+
+    @classmethod
+    def from_folder(cls, root: str | Path, space: LabelSpace | None = None, *, strict: bool = False) -> Observed:
+        """From an ImageFolder: an image in ``label/`` or ``group/label/`` is known to show that label.
+
+        The same image (byte by byte) in several folders is one row with several known labels.
+
+        Args:
+            root: the folder.
+            space: the label space; None: every folder is a free label.
+            strict: what is otherwise a `DataWarning` is an error.
+
+        Raises:
+            DataError: no such folder, or no images in it.
+            ObservationError: a folder that is no label of the space, or an image known to show what cannot be at once.
+        """
+        from .folder import read_folder
+
+        return read_folder(Path(root), space, strict)
+
+    @classmethod
+    def from_table(
+        cls,
+        path: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        unlisted: str | None = None,
+        images_root: str | Path | None = None,
+        strict: bool = False,
+    ) -> Observed:
+        """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
+
+        Wide: a column ``image`` and one for each label, of 1, 0 or empty (-1 is "unknown" as well). Long: the columns
+        ``image, label`` and, if there are absent ones, ``value``.
+
+        Args:
+            path: the table.
+            space: the label space; None: the table's labels, all free.
+            unlisted: what a label that the table leaves open means, "unknown" or "absent". May be left out
+                where the table says "absent" of any label: the rest is then unknown.
+            images_root: where the images are; rows whose image is not there are left out, with a warning.
+            strict: what is otherwise a `DataWarning` is an error.
+
+        Raises:
+            DataError: no such file, or no table.
+            ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
+        """
+        from .table import read_table
+
+        return read_table(Path(path), space, unlisted, None if images_root is None else Path(images_root), strict)
+
+    # --- what it holds ----------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
+
+    @property
+    def num_known(self) -> NDArray[np.int64]:
+        """How many labels of each image are known, present or absent: (N,)."""
+        known: NDArray[np.int64] = (self.values != -1).sum(1)
+        return known
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """For each label on how many images it is known to be present, and absent."""
+        present, absent = (self.values == 1).sum(0), (self.values == 0).sum(0)
+        return {label: (int(present[k]), int(absent[k])) for k, label in enumerate(self.space.labels)}
+
+    @property
+    def never_present(self) -> tuple[str, ...]:
+        """The labels that are known to be present on no image."""
+        return tuple(label for label, (present, _) in self.counts().items() if not present)
+
+    def check_consistent(self) -> None:
+        """Check that some valid label set agrees with each row.
+
+        Raises:
+            ObservationError: the first row that none agrees with, and why; how many more there are.
+        """
+        wrong = np.flatnonzero(~feasible(self.values, self.space))
+        if len(wrong):
+            row = int(wrong[0])
+            where = f"row {row}" if self.images is None else self.images[row]
+            more = f" ({len(wrong) - 1} more images contradict it)" if len(wrong) > 1 else ""
+            raise ObservationError(
+                f"{where}: {contradiction(self.values[row], self.space)}; correct the known labels or the label space{more}"
+            )
+
+    def take(self, rows: ArrayLike) -> Observed:
+        """Some rows, by number or by a mask (N,)."""
+        index = np.asarray(rows)
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
+        names = None if self.images is None else tuple(self.images[int(i)] for i in index)
+        return Observed(self.values[index], self.space, names)
+
+    def to_tensor(self) -> torch.Tensor:
+        """The values as an int8 tensor (N, K)."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(self.values))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of 1, 0 and missing, images as index, labels as columns."""
+        import pandas as pd
+
+        names = self.images if self.images is not None else tuple(str(i) for i in range(len(self)))
+        frame = pd.DataFrame(self.values, index=pd.Index(names, name="image"), columns=list(self.space.labels)).astype("Int8")
+        return frame.mask(frame == -1)
+
+    def write(self, path: str | Path) -> Path:
+        """Write a wide CSV, which `from_table` reads again with ``unlisted="unknown"``."""
+        path = Path(path)
+        self.to_frame().to_csv(path)
+        return path
