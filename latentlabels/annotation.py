@@ -56,17 +56,17 @@ class Annotation(ABC):
 
     @abstractmethod
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        """log p(known positives | y), given that all of them are present in y: (...)."""
+        """Log p(known positives | y), given that all of them are present in y: (...)."""
 
     @abstractmethod
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
         """`_log_pick` with the pins, as a mixture of products."""
 
-    def _check(self, observed: Tensor) -> None:
-        """Refuse observations that the annotation does not describe."""
+    def _check(self, observed: Tensor) -> None:  # noqa: B027
+        """Refuse observations that the annotation does not describe; most describe all."""
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
-        """log p(o | y) as a function of N = 0..`most` present labels where it depends on nothing else, or None."""
+        """Log p(o | y) as a function of N = 0..`most` present labels where it depends on nothing else, or None."""
         return None
 
     def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
@@ -76,7 +76,7 @@ class Annotation(ABC):
     # --- what the package calls -------------------------------------------------------------------------
 
     def log_prob(self, observed: Tensor, y: Tensor, log_found: Tensor | float = 0.0) -> Tensor:
-        """log p(o | y).
+        """Log p(o | y).
 
         Args:
             observed: (..., K) of 1, 0 and -1.
@@ -231,7 +231,8 @@ class _Weighted(Annotation):
     def _weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         if self.weights is None:
             return torch.ones(num_labels, dtype=dtype, device=device)
-        return _sized(self.weights, num_labels, "weights").to(dtype=dtype, device=device)
+        weights: Tensor = _sized(self.weights, num_labels, "weights")
+        return (weights / weights.max()).to(dtype=dtype, device=device)  # their scale is free, and could underflow
 
     def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One present label, in proportion to the weights."""
@@ -351,7 +352,7 @@ class PerLabelSearch(_Weighted):
         return pinned(observed, dtype)._replace(log_weight=log_weight)
 
     def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """w / sum w: an image with labels y is found with probability sum_k w_k y_k / sum_j w_j."""
+        """W / sum w: an image with labels y is found with probability sum_k w_k y_k / sum_j w_j."""
         weights = self._weights(num_labels, dtype, device)
         return weights / weights.sum()
 

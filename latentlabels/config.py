@@ -1,7 +1,6 @@
-"""The config of a fit: what its YAML may hold, its defaults, and errors that name file, line and key.
+"""The config of a fit: reading its YAML, checking it, and errors that name file, line and key.
 
-The defaults of the `model` and `fit` sections stand here alone: `LatentLabels` reads them from `ModelConfig`
-and `FitConfig`. Reading and checking a config imports no torch.
+Reading and checking a config imports no torch.
 """
 
 from __future__ import annotations
@@ -9,133 +8,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
+from .config_sections import (
+    CHOICES,
+    OBJECTIVE_NAMES,
+    SECTIONS,
+    AnnotationConfig,
+    DataConfig,
+    FitConfig,
+    ModelConfig,
+    Section,
+)
 from .config_source import Source, parse_overrides, read_source
 from .errors import ConfigError, LabelSpaceError, nearest
 from .labels import LabelSpace
 
-AnnotationKind = Literal["ignorable", "uniform-positive", "weighted-positive", "scar", "per-label-search"]
-Objective = Literal[
-    "collapsed",
-    "assume-negative",
-    "label-smoothing",
-    "weighted-negative",
-    "expected-positive",
-    "role",
-    "em",
-    "em-apl",
-    "ll-r",
-    "ll-ct",
-    "ll-cp",
-    "hill",
-    "splc",
-    "asl",
-    "focal",
-    "gr",
-    "nnpu",
-    "smile",
-    "revealed-group",
-    "unknown-class",
-    "vat",
-    "multilabel-soft-margin",
-    "one-positive-all-negatives",
-    "full-labels",
+__all__ = [
+    "OBJECTIVE_NAMES",
+    "AnnotationConfig",
+    "Config",
+    "DataConfig",
+    "FitConfig",
+    "ModelConfig",
+    "read_config",
 ]
-OBJECTIVE_NAMES: tuple[str, ...] = get_args(Objective)
 
 
-def _no_flag(value: Any) -> Any:
-    # pydantic reads `true` as the number 1: in `epochs: yes` that would hide a mistake
-    if isinstance(value, bool):
-        raise ValueError("a number, not yes or no")
-    return value
-
-
-def _no_text(value: Any) -> Any:
-    # "12" in quotes is text that somebody meant as text
-    if isinstance(value, str):
-        raise ValueError("a number, not text")
-    return value
-
-
-# YAML 1.1 reads 1e-3, without a dot, as text: a Real takes text that is a number
-Whole = Annotated[int, BeforeValidator(_no_flag), BeforeValidator(_no_text)]
-Real = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False)]
-Flag = Annotated[bool, Field(strict=True)]
-Positive = Annotated[Real, Field(gt=0)]
-Size = Annotated[Whole, Field(ge=8)]
-
-
-class _Section(BaseModel):
-    """A part of the config; the description of a field says what its errors expect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class DataConfig(_Section):
-    """Where images and known labels are."""
-
-    images: Path | None = Field(None, description="the path of a folder of images")
-    observed: Path | None = Field(None, description="the path of a table of known labels")
-    unlisted: Literal["unknown", "absent"] | None = Field(None, description="unknown or absent")
-    embeddings: Path | None = Field(None, description="the path of an .npz or .npy file")
-    strict: Flag = Field(False, description="true or false")
-
-
-class AnnotationConfig(_Section):
-    """How the known labels came about; see `latentlabels.annotation`."""
-
-    kind: AnnotationKind = Field("uniform-positive", description="one of " + ", ".join(get_args(AnnotationKind)))
-    weights: list[Positive] | dict[str, Positive] | None = Field(
-        None, description="positive numbers, one for each label: a list in the order of the labels, or label: number"
-    )
-    rates: Annotated[Real, Field(gt=0, le=1)] | list[Positive] | dict[str, Positive] | None = Field(
-        None, description="a number above 0 up to 1, a list of them in the order of the labels, or label: number"
-    )
-    noise: Real = Field(0.0, ge=0, lt=1, description="a probability, at least 0 and below 1")
-
-
-class ModelConfig(_Section):
-    """The encoder and what the model states about the labels."""
-
-    encoder: str = Field("resnet18", description="the name of an encoder, for example resnet18, tiny or embedding")
-    weights: str | None = Field(None, description="DEFAULT or another name of published weights, the path of a file, or null")
-    frozen: Flag = Field(False, description="true or false")
-    image_size: Size | tuple[Size, Size] = Field(224, description="a number of pixels of at least 8, or [height, width]")
-    expected_labels: Positive | None = Field(None, description="a number above 0, or null to derive it from the data")
-    mixture: Whole = Field(1, ge=1, description="a whole number of at least 1")
-    beta: Real = Field(0.0, ge=0, le=1, description="a number from 0 to 1")
-    objective: Objective = Field("collapsed", description="one of " + ", ".join(OBJECTIVE_NAMES))
-
-
-class FitConfig(_Section):
-    """How long, how fast and on what to train."""
-
-    epochs: Whole = Field(50, ge=1, description="a whole number of at least 1")
-    batch_size: Whole = Field(64, ge=1, description="a whole number of at least 1")
-    learning_rate: Real = Field(1e-3, gt=0, description="a number above 0")
-    weight_decay: Real = Field(1e-2, ge=0, description="a number of at least 0")
-    held_out: Real = Field(0.1, ge=0, lt=1, description="a share, at least 0 and below 1")
-    patience: Whole = Field(5, ge=1, description="a whole number of epochs of at least 1")
-    stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
-        "auto", description="auto, likelihood, known-map or none"
-    )
-    seed: Whole = Field(0, ge=0, description="a whole number of at least 0")
-    accelerator: str = Field("auto", description="auto, cpu, gpu, or another accelerator of Lightning")
-    devices: Whole | list[Whole] | Literal["auto"] = Field("auto", description="auto, a number of devices, or a list of them")
-    strategy: str = Field("auto", description="auto, ddp, or another strategy of Lightning")
-    workers: Whole = Field(0, ge=0, description="a whole number of at least 0")
-
-
-class Config(_Section):
+class Config(Section):
     """A whole config. Read it by `read_config`; every section has defaults."""
 
     data: DataConfig = Field(default_factory=lambda: DataConfig(), description="a mapping: images, observed, ...")
-    labels: list[Any] | Path | None = Field(None, description="a list of groups, or the path of a labels.yaml")
+    labels: list[Any] | Path | None = Field(default=None, description="a list of groups, or the path of a labels.yaml")
     annotation: AnnotationConfig = Field(default_factory=lambda: AnnotationConfig(), description="a mapping: kind, ...")
     model: ModelConfig = Field(default_factory=lambda: ModelConfig(), description="a mapping: encoder, weights, ...")
     fit: FitConfig = Field(default_factory=lambda: FitConfig(), description="a mapping: epochs, batch_size, ...")
@@ -175,10 +82,9 @@ class Config(_Section):
             if path is None:
                 continue
             if not path.exists():
-                raise ConfigError(
-                    f"{self.where(f'data.{name}')}: data.{name}: {path} does not exist; "
-                    "paths in a config are relative to its folder"
-                )
+                # where a flag gave the path, it is relative to where the user stands, as they know
+                hint = "" if f"data.{name}" in self._source.given else "; paths in a config are relative to its folder"
+                raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} does not exist{hint}")
             if path.is_dir() != (name == "images"):
                 what = "a folder of images" if name == "images" else "a file"
                 raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: expected {what}, and {path} is none")
@@ -194,8 +100,8 @@ class Config(_Section):
         message = str(error)
         key = message.split(":", 1)[0]
         section, _, name = key.partition(".")
-        known = section in type(self).model_fields and name in type(getattr(self, section)).model_fields
-        return ConfigError(f"{self.where(key)}: {message}") if name and known else error
+        known = section in SECTIONS and name in SECTIONS[section].model_fields
+        return ConfigError(f"{self.where(key)}: {message}") if known else error
 
     def estimator_arguments(self) -> dict[str, Any]:
         """Every key of `model` and `fit`: the keyword arguments of `LatentLabels`."""
@@ -280,8 +186,8 @@ def _explain(error: ValidationError, source: Source) -> str:
         shown = json.dumps(value, default=str, ensure_ascii=False)
         description = section.model_fields[field].description if field else "a mapping"
         hint = ""
-        if isinstance(value, str) and field in _CHOICES:
-            hint = nearest(value, _CHOICES[field])
+        if isinstance(value, str) and field in CHOICES:
+            hint = nearest(value, CHOICES[field])
         lines[key] = f"{where}: {key or 'the config'}: expected {description}, not {shown}{hint}"
     return "\n".join(lines.values())
 
@@ -294,23 +200,7 @@ def _nearest_key(key: str, name: str, known: Sequence[str]) -> str:
     return f'; did you mean "{homes[0]}"?' if homes and homes[0] != key else ""
 
 
-SECTIONS: dict[str, type[_Section]] = {
-    "data": DataConfig,
-    "annotation": AnnotationConfig,
-    "model": ModelConfig,
-    "fit": FitConfig,
-}
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": get_args(AnnotationKind),
-    "objective": OBJECTIVE_NAMES,
-    "unlisted": ("unknown", "absent"),
-    "stop": ("auto", "likelihood", "known-map", "none"),
-}
-
-
-def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[_Section], str | None]:
+def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section], str | None]:
     """Key path, section and field of a pydantic location, without the names of union branches."""
     if not loc:
         return "", Config, None

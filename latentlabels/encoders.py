@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -118,7 +119,7 @@ def _load(module: nn.Module, name: str, path: str) -> None:
         if path.endswith(".safetensors"):
             from safetensors.torch import load_file
 
-            state = load_file(path)
+            state: dict[str, Any] = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -175,7 +176,7 @@ class Standardize(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """(B, D) to the same shape."""
-        return (embeddings - self.mean) / self.scale
+        return (embeddings - self.mean).div_(self.scale)
 
 
 class Frozen(nn.Module):

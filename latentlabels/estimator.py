@@ -14,14 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from . import annotation as annotations
 from . import losses
 from .anchor import Anchor, derive_prior, frozen_logits, prior_logits
-from .annotation import Annotation, UniformPositive
+from .annotation import Annotation, Ignorable, UniformPositive
+from .annotation import from_config as read_annotation
 from .config import FitConfig, ModelConfig
 from .data.batches import Batches, InMemory, split_rows
 from .data.sources import resolve_inputs
-from .encoders import Standardize, build_encoder
+from .encoders import Frozen, Standardize, build_encoder
 from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError
 from .labels import LabelSpace
 from .observed import Observed
@@ -65,6 +65,9 @@ class LatentLabels(BaseEstimator):
     After `fit`: ``model``, ``guide``, ``elbo`` (the Pyro program), ``history_`` (a dict per epoch),
     ``diagnostics_``, ``anchor_`` (prevalences before training).
     """
+
+    history_: list[dict[str, Any]]
+    diagnostics_: dict[str, Any]
 
     def __init__(
         self,
@@ -150,7 +153,7 @@ class LatentLabels(BaseEstimator):
         frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
         module = LabelModule(
-            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen
+            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen, self.batch_size
         )
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective is None else "known-map")
         settings = LoopSettings(
@@ -178,8 +181,8 @@ class LatentLabels(BaseEstimator):
         ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`.
         """
         self._prepare(images, observed)
-        self.history_: list[dict[str, Any]] = []
-        self.diagnostics_: dict[str, Any] = {}
+        self.history_ = []
+        self.diagnostics_ = {}
         self._fitted = True
         return self
 
@@ -239,6 +242,7 @@ class LatentLabels(BaseEstimator):
         """Set the scale of embeddings; turn images into features where the encoder is frozen."""
         encoder = self.model.amortizer.encoder
         if self.frozen and batches.on_images:
+            assert isinstance(encoder, Frozen)
             rows = torch.arange(len(batches))
             with torch.no_grad():
                 features = [encoder.extract(batches.inputs(part)) for part in rows.split(self.batch_size)]
@@ -306,7 +310,7 @@ class LatentLabels(BaseEstimator):
         )
         q = self._distribution(batches, torch.arange(len(batches)))
         if observed is not None:
-            how = self._how if self.objective == "collapsed" else annotations.Ignorable()
+            how = self._how if self.objective == "collapsed" else Ignorable()
             with torch.no_grad():
                 q = q.condition(table.to_tensor(), how)
         return Posterior(q, names)
@@ -366,7 +370,7 @@ class LatentLabels(BaseEstimator):
         """
         run = read_run(folder)
         try:
-            how = annotations.from_config(run.config["annotation"], run.space)
+            how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
             size = run.weights["amortizer.head.weight"].shape[1]
             out._build(size if out.encoder == "embedding" else None, start=False)

@@ -137,12 +137,15 @@ class LabelSpace:
                     f'group "{group.name}" requires "{group.requires}", which is no label of the space'
                     + nearest(group.requires, owner)
                 )
+        for group in self.groups:
             seen, above = [group.name], group
             while above.requires is not None:
                 above = by_name[owner[above.requires]]
+                circle = above.name in seen
                 seen.append(above.name)
-                if above.name == group.name:
-                    raise LabelSpaceError(f"requires goes in a circle: {' -> '.join(seen)}; remove one of them")
+                if circle:  # it need not hold the group that the walk began at
+                    path = " -> ".join(seen[seen.index(above.name) :])
+                    raise LabelSpaceError(f"requires goes in a circle: {path}; remove one of them")
 
     @classmethod
     def free(cls, labels: Iterable[str]) -> LabelSpace:
@@ -150,7 +153,7 @@ class LabelSpace:
         return cls(Free(label) for label in labels)
 
     @classmethod
-    def from_config(cls, entries: Sequence[Mapping[str, Any]]) -> LabelSpace:
+    def from_config(cls, entries: Sequence[Mapping[str, Any] | str]) -> LabelSpace:
         """Read the `labels` section of a config: ``{name, one_of?, optional?, requires?}`` per group.
 
         Raises:
@@ -159,7 +162,7 @@ class LabelSpace:
         known = ("name", "one_of", "optional", "requires")
         groups: list[Group] = []
         for number, raw in enumerate(entries, 1):
-            entry: Mapping[str, Any] = {"name": raw} if isinstance(raw, str) else raw
+            entry: Any = {"name": raw} if isinstance(raw, str) else raw
             if not isinstance(entry, Mapping):
                 raise LabelSpaceError(f"labels, entry {number}: {entry!r} is neither a name nor {{name: ..., ...}}")
             for key in entry:
@@ -173,8 +176,8 @@ class LabelSpace:
             name, requires = _text(entry["name"], number), entry.get("requires")
             requires = None if requires is None else _text(requires, number)
             if "one_of" in entry:
-                members = entry["one_of"]
-                if not isinstance(members, Sequence) or isinstance(members, str):
+                members: Any = entry["one_of"]
+                if not isinstance(members, list | tuple):
                     raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of is a list of labels')
                 labels = [_text(member, number) for member in members]
                 groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires))
@@ -214,7 +217,7 @@ class LabelSpace:
             raw = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         except OSError as error:
             raise LabelSpaceError(f"{path}: cannot be read ({error.strerror}); give the path of a labels.yaml") from error
-        except (yaml.YAMLError, json.JSONDecodeError) as error:
+        except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise LabelSpaceError(f"{path}: not valid YAML: {error}") from error
         if isinstance(raw, Mapping):
             raw = raw.get("labels")

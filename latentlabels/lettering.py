@@ -13,6 +13,12 @@ from matplotlib.textpath import text_to_path
 
 LONGEST = 32  # characters of a name; the middle of a longer one is left out
 _PLAIN = "DejaVu Sans"  # comes with matplotlib
+_HINTING = 1.05  # pixels are whole: at 100 dpi text comes out up to this much wider than its outlines
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words: "1 label", "1,200 labels"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def percent(probability: float) -> str:
@@ -52,7 +58,8 @@ class Lettering(NamedTuple):
     def width(self, texts: Iterable[str], size: float) -> float:
         """Inches that the widest of the texts takes at `size` points; 0 without texts."""
         font = FontProperties(family=list(self.families), size=size)
-        return max((text_to_path.get_text_width_height_descent(text, font, False)[0] / 72 for text in texts if text), default=0.0)
+        widths = [text_to_path.get_text_width_height_descent(text, font, False)[0] / 72 for text in texts if text]
+        return _HINTING * max(widths, default=0.0)
 
 
 def lettering(names: Iterable[str]) -> Lettering:

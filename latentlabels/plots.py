@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,30 +20,11 @@ from matplotlib.ticker import MaxNLocator
 
 from .errors import DataError
 from .evaluation import CalibrationCurve, calibration_curve
-from .labels import Free, Group, LabelSpace, OneOf
-from .lettering import LONGEST, Lettering, lettering, percent
+from .labels import LabelSpace
+from .lettering import count, lettering
+from .panels import BLUE, GREEN, GREY, PALE, TRACK, VERMILION, Style, inch_axes, sheet, write
 
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B7278"
-_NONE, _TRACK = "#9AA3AD", "#ECEEF1"
-_SAID = {1: "known", 0: "known absent"}
-
-
-class _Outcome(NamedTuple):
-    """A label, or "does not apply", with its probability; `column` is None for the latter."""
-
-    heading: str
-    text: str
-    probability: float
-    column: int | None
-
-
-class _Style(NamedTuple):
-    """Measures of one image's panel, in inches but for the size of the letters, in points."""
-
-    size: float
-    pitch: float
-    bars: float
-    picture: float
+_ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
 
 
 def posterior_bars(
@@ -72,7 +53,7 @@ def posterior_bars(
     known = None if observed is None else _table(observed, space, "observed", 1)[None]
     true = None if truth is None else _table(truth, space, "truth", 1)[None]
     pictures = None if image is None else [_picture(image)]
-    return _sheet(rows, space, pictures, known, true, limit, _Style(9, 0.205, 2.4, 2.6), "")
+    return sheet(rows, space, pictures, known, true, limit, Style(9, 0.205, 2.4, 2.6))
 
 
 def posterior_gallery(
@@ -103,17 +84,16 @@ def posterior_gallery(
     known, true = (
         None if given is None else _table(given, space, name, 2) for given, name in ((observed, "observed"), (truth, "truth"))
     )
-    pictures = None if images is None else list(images)  # type: ignore[arg-type]
-    for given, name in ((pictures, "images"), (known, "observed"), (true, "truth")):
+    shown: Sequence[Any] | None = None if images is None else list(images)  # type: ignore[arg-type]
+    for given, name in ((shown, "images"), (known, "observed"), (true, "truth")):
         if given is not None and len(given) != len(rows):
-            raise DataError(f"{name} are {len(given)}, but marginals have {len(rows)} rows; give one for each image")
+            raise DataError(f"{name}: {len(given)} rows, but marginals have {len(rows)}; give one for each image")
     if not len(rows):
         return _message("no images")
     left_out = len(rows) - max_images
-    note = f"{left_out:,} more images are not shown" if left_out > 0 else ""
-    if pictures is not None:
-        pictures = [_picture(image) for image in pictures[:max_images]]
-    return _sheet(rows[:max_images], space, pictures, known, true, limit, _Style(8, 0.175, 1.15, 1.5), note)
+    notes = [f"{count(left_out, 'more image')} not shown"] if left_out > 0 else []
+    pictures = None if shown is None else [_picture(image) for image in shown[:max_images]]
+    return sheet(rows[:max_images], space, pictures, known, true, limit, Style(8, 0.175, 1.15, 1.5), notes)
 
 
 def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLike | None = None) -> Figure:
@@ -148,13 +128,14 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     ax.set_title(f"calibration error {100 * curve.error:.1f} %\n{sum(curve.count):,} entries{missing}", size=10)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     width = 1 / len(curve.count)
-    below.bar([(b + 0.5) * width for b in range(len(curve.count))], curve.count, 0.9 * width, color=_NONE)
+    below.bar([(b + 0.5) * width for b in range(len(curve.count))], curve.count, 0.9 * width, color=PALE)
     below.set(xlabel="predicted probability", ylabel="entries")
     below.set_yscale("log")  # nearly all entries are near 0: the others would not be seen on a linear scale
     below.set_ylim(0.7, 2 * max(curve.count))
     below.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     for axes in (ax, below):
         _plain(axes)
+    figure.align_ylabels()
     return figure
 
 
@@ -189,7 +170,8 @@ def history(
     if best_epoch is None and held:
         best_epoch = int(max(held, key=lambda point: point[1])[0])
     figure = Figure(figsize=(6.6, 5.0 if counts else 3.6), layout="constrained")
-    panels = figure.subplots(2 if counts else 1, 1, sharex=True, squeeze=False, height_ratios=[1.7, 1][: 1 + bool(counts)])[:, 0]
+    shares = [1.7, 1] if counts else [1]
+    panels = figure.subplots(len(shares), 1, sharex=True, squeeze=False, height_ratios=shares)[:, 0]
     for ax, points, name, colour, style in (
         (panels[0], train, "training", GREY, "--"),
         (panels[0], held, "held out", BLUE, "-"),
@@ -209,7 +191,7 @@ def history(
     for ax in panels:
         if best_epoch is not None:
             ax.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
-        ax.grid(axis="y", color=_TRACK)
+        ax.grid(axis="y", color=TRACK)
         _plain(ax)
     handles, names = panels[0].get_legend_handles_labels()
     if handles:
@@ -239,31 +221,70 @@ def known_counts(counts: Mapping[str, Sequence[int]], *, limit: int = 40) -> Fig
     note = ""
     if rest:
         never = sum(counts[name][0] == 0 for name in rest)
-        note = f"{_labels(len(rest))} left out, each known present in at most {counts[rest[0]][0]:,} images"
+        note = f"{count(len(rest), 'label')} left out, each known present in at most {counts[rest[0]][0]:,} images"
         note += f"; {never:,} never" if 0 < never < len(rest) else ""
-    style = _Style(9, 0.205, 3.6, 0)
+    style = Style(9, 0.205, 3.6, 0)
     left, right = letters.width(names, style.size) + 0.3, letters.width(said, style.size) + 0.2
     room = letters.width(denied, style.size) + 0.15 if absent.any() else 0.0
     width = max(left + room + style.bars + right, letters.width([note], style.size) + 0.3)
-    height = style.pitch * len(shown) + 0.9 + 0.25 * bool(note)
+    height = style.pitch * len(shown) + 0.55 + 0.25 * bool(note)
     figure = Figure(figsize=(width, height))
-    ax = _axes(figure, left, 0.55 + 0.25 * bool(note), room + style.bars, style.pitch * len(shown), len(shown))
+    box = (left, 0.15 + 0.25 * bool(note), room + style.bars, style.pitch * len(shown))
+    ax = inch_axes(figure, box, len(shown))
     scale = max(int(present.max() + absent.max()), 1) / style.bars  # images per inch
     ax.set_xlim(-absent.max() - room * scale, -absent.max() - room * scale + (room + style.bars) * scale)
-    y = np.arange(len(shown))
-    ax.barh(y, present, height=0.72, color=BLUE, label="known present")
+    y = range(len(shown))
+    ax.barh(y, present, height=0.72, color=VERMILION, label="known present")
     if absent.any():
-        ax.barh(y, -absent, height=0.72, color=VERMILION, label="known absent")
+        ax.barh(y, -absent, height=0.72, color=GREY, label="known absent")
     ax.axvline(0, color="black", linewidth=0.8)
     edge = ax.get_xlim()[0] - 0.1 * scale
     for row in y:
-        _write(ax, edge, row, names[row], letters, style.size, ha="right")
-        _write(ax, present[row] + 0.07 * scale, row, said[row], letters, style.size, color="black" if present[row] else VERMILION)
-        if denied[row]:
-            _write(ax, -absent[row] - 0.07 * scale, row, denied[row], letters, style.size, ha="right")
+        slant = "normal" if present[row] else "italic"
+        write(ax, edge, row, names[row], letters, style.size, ha="right")
+        write(ax, present[row] + 0.07 * scale, row, said[row], letters, style.size, style=slant)
+        write(ax, -absent[row] - 0.07 * scale, row, denied[row], letters, style.size, ha="right")
     handles, kinds = ax.get_legend_handles_labels()
-    place = {"loc": "upper left", "bbox_to_anchor": (0.0, 1 - 0.02 / height), "frameon": False, "fontsize": 9, "ncols": 2}
-    figure.legend(handles, [f"{kind} (images)" for kind in kinds], **place)
+    corner = (0.0, 1 - 0.02 / height)
+    names = [f"{kind} (images)" for kind in kinds]
+    figure.legend(handles, names, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=9, ncols=2)
     if note:
         figure.text(0.1 / width, 0.12 / height, note, size=style.size, color=GREY)
     return figure
+
+
+def _table(values: npt.ArrayLike, space: LabelSpace, name: str, dims: int) -> npt.NDArray[np.float64]:
+    """Marginals, known or true labels as float64, checked."""
+    table = np.asarray(values, np.float64)
+    if table.ndim != dims or table.shape[-1] != space.num_labels:
+        wanted = f"({space.num_labels},)" if dims == 1 else f"(images, {space.num_labels})"
+        raise DataError(f"{name} have shape {table.shape}, but the space has {space.num_labels} labels; expected {wanted}")
+    if name != "marginals":
+        if not np.isin(table, (-1, 0, 1)).all():
+            raise DataError(f"{name} holds other numbers than 1 (present), 0 (absent) and -1 (unknown)")
+        return table
+    if (table < -_ROUNDING).any() or (table > 1 + _ROUNDING).any():
+        raise DataError(f"marginals lie between {np.nanmin(table):g} and {np.nanmax(table):g}; probabilities lie in [0, 1]")
+    return np.clip(table, 0, 1)
+
+
+def _picture(image: npt.ArrayLike) -> npt.NDArray[Any]:
+    picture = np.asarray(image)
+    if picture.ndim == 3 and picture.shape[0] in (1, 3) and picture.shape[2] not in (1, 3):
+        picture = picture.transpose(1, 2, 0)
+    if picture.ndim == 3 and picture.shape[2] == 1:
+        picture = picture[..., 0]
+    if not picture.size or not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)):
+        raise DataError(f"image has shape {np.shape(image)}; expected (3, H, W) or (H, W, 3)")
+    return picture if picture.dtype == np.uint8 else np.clip(np.nan_to_num(picture.astype(np.float64)), 0, 1)
+
+
+def _message(text: str) -> Figure:
+    figure = Figure(figsize=(4.6, 1.2))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY, size=10)
+    return figure
+
+
+def _plain(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)

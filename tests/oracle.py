@@ -34,8 +34,9 @@ def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None =
     """log p(y) of all vectors for the logits of one image, -inf where invalid: (2^K,) for (L,), or a mixture's for (M, L)."""
     if mixture_logits is not None:
         log_w = torch.log_softmax(mixture_logits.to(DTYPE), -1)
-        parts = [log_w[m] + log_prior(space, logits[m]) for m in range(len(log_w))]
-        return torch.logsumexp(torch.stack(parts), 0)
+        parts = torch.stack([log_w[m] + log_prior(space, logits[m]) for m in range(len(log_w))])
+        never = torch.isneginf(parts).all(0)  # masked, so that autograd gives these no NaN
+        return torch.logsumexp(parts.masked_fill(never, 0.0), 0).masked_fill(never, -math.inf)
     logits, y = logits.to(DTYPE), vectors(space.num_labels)
     column = {label: k for k, label in enumerate(label for group in space.groups for label in group.labels)}
     total, start = torch.zeros(len(y), dtype=DTYPE), 0
@@ -72,8 +73,12 @@ def pick_prob(how: ann.Annotation, known: Tensor, absent: Tensor, y: Tensor) -> 
         case "uniform-positive":
             return 1 / math.comb(n, m)
         case "weighted-positive":
-            return sum(w for w, k in zip(weights, known, strict=True) if k) / sum(
-                w for w, on in zip(weights, y, strict=True) if on) if m else 1.0
+            return (
+                sum(w for w, k in zip(weights, known, strict=True) if k)
+                / sum(w for w, on in zip(weights, y, strict=True) if on)
+                if m
+                else 1.0
+            )
         case "scar":
             rates = how.rates.tolist() * (K if len(how.rates) == 1 else 1)
             told = [c for c, k in zip(rates, known, strict=True) if k]
@@ -204,7 +209,7 @@ OBSERVATIONS = [(0, 0.0), (1, 0.0), (2, 0.0), (3, 0.0), (0, 0.5), (1, 0.5), (3, 
 
 
 def random_observed(prior: Table, seed: int, known: int, absent: float) -> Tensor:
-    """What is known of a random possible label set: `known` of its positives, if it has that many, and a share of its absences."""
+    """What is known of a random possible label set: `known` of its positives, if it has them, and a share of its absences."""
     generator = torch.Generator().manual_seed(seed)
     sets = prior.y[~torch.isneginf(prior.log_p)]
     enough = sets[sets.sum(1) >= min(known, int(sets.sum(1).max()))]

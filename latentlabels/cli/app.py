@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
 from . import complete, demo, evaluate, fit, inspect, predict, query
-from .output import UsageProblem
+from .output import UsageError
 
 SUCCESS, FAILURE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,7 +32,7 @@ class _Verbs(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise UsageProblem(f'no verb "{args[0]}"{nearest(args[0], self.commands)} (verbs: {", ".join(self.commands)})')
+            raise UsageError(f'no verb "{args[0]}"{nearest(args[0], self.commands)} (verbs: {", ".join(self.commands)})')
         return super().resolve_command(ctx, args)
 
 
@@ -131,7 +132,7 @@ def _run(args: list[str], debug: bool) -> int:
 
 def _describe(error: Exception, args: list[str]) -> tuple[str, int]:
     """What to say of an error, and the exit code."""
-    if isinstance(error, ConfigError | LabelSpaceError | UsageProblem):
+    if isinstance(error, ConfigError | LabelSpaceError | UsageError):
         return str(error), WRONG_USE
     if isinstance(error, LatentLabelsError | FloatingPointError):
         return str(error), FAILURE
@@ -193,7 +194,5 @@ def _show_warnings(debug: bool) -> None:
 
 def _discard_output() -> None:
     """Point stdout at nothing, or its flush at exit would complain of the closed pipe again."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # where stdout is no file, there is nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass  # not a file: nothing to flush

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `fit` wrote.")]
 
 
-class UsageProblem(LatentLabelsError):
+class UsageError(LatentLabelsError):
     """Something on the command line that cannot be: exit code 2."""
 
 
@@ -114,7 +115,9 @@ def bar(share: float, width: int = 20, file: TextIO | None = None) -> str:
     return full * (halves // 2) + half * (halves % 2)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = (), title: str | None = None) -> Table:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = (), title: str | None = None
+) -> Table:
     """A table with one header line; the columns named in `numeric` are aligned right."""
     from rich.table import Table
     from rich.text import Text
@@ -128,17 +131,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequen
     return out
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> Table:
-    """Two columns, a name and what it is."""
-    from rich.table import Table
+def show_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
+    """Print two columns, a name and what it is; what is long goes on below itself, on a terminal alone."""
     from rich.text import Text
 
-    out = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    out.add_column(style="bold", no_wrap=True)
-    out.add_column(overflow="fold")
-    for name, text in pairs:
-        out.add_row(Text(name), Text(text))
-    return out
+    rows = list(pairs)
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    for name, text in rows:
+        line = Text(name.ljust(width), style="bold")
+        lines = textwrap.wrap(text, max(console.width - width, 30)) if console.is_terminal else [text]
+        line.append(f"\n{' ' * width}".join(lines), style="not bold")
+        console.print(line)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -156,8 +159,8 @@ def existing(path: Path, what: str) -> Path:
     """`path`, if it is there.
 
     Raises:
-        UsageProblem: it is not.
+        UsageError: it is not.
     """
     if not path.exists():
-        raise UsageProblem(f"{path}: no such {what}")
+        raise UsageError(f"{path}: no such {what}")
     return path

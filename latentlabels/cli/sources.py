@@ -1,22 +1,22 @@
-"""Where a verb's images, embeddings and tables come from, and how rows of one are found in another."""
+"""What a fit reads: the config that a command line makes, its known labels, and their images or embeddings."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, DataError, LabelSpaceError, ObservationError
-from .output import UsageProblem, existing, listed
+from ..errors import ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, nearest
+from .output import UsageError, listed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..config import Config
-    from ..estimator import LatentLabels
     from ..labels import LabelSpace
     from ..observed import Observed
 
@@ -41,6 +41,54 @@ class Training:
         return self.inputs if isinstance(self.inputs, list) else None
 
 
+def make_config(
+    path: Path | None,
+    *,
+    images: Path | None = None,
+    labels: Path | None = None,
+    observed: Path | None = None,
+    unlisted: str | None = None,
+    embeddings: Path | None = None,
+    strict: bool = False,
+    overrides: Sequence[str] | None = None,
+) -> Config:
+    """The config of a file with what the command line sets over it, checked.
+
+    Raises:
+        UsageError: neither a config nor data.
+        ConfigError, LabelSpaceError: what is wrong in it, with file, line and key, or the flag.
+    """
+    from ..config import read_config
+
+    if path is None and images is None and embeddings is None and not overrides:
+        raise UsageError("no data: give a CONFIG (YAML), --images DIR with a folder of images per label, or --embeddings FILE")
+    flags = {
+        "data.images": images,
+        "data.observed": observed,
+        "data.embeddings": embeddings,
+        "data.unlisted": unlisted,
+        "data.strict": strict or None,
+        "labels": labels,
+    }
+    texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
+    config = read_config(path, overrides or (), texts)
+    config.check_files()
+    return config
+
+
+@contextmanager
+def explained(config: Config) -> Iterator[None]:
+    """Errors about a key of the config, raised by what reads its values, say where the key stands."""
+    try:
+        yield
+    except ConfigError as error:
+        raise config.explain(error) from None
+    except DataError as error:
+        if str(error).startswith("expected_labels"):
+            raise config.explain(ConfigError(f"model.expected_labels: {error}")) from None
+        raise
+
+
 def load_training(config: Config) -> Training:
     """Read the known labels of a config, and find their images or embeddings.
 
@@ -54,63 +102,150 @@ def load_training(config: Config) -> Training:
     data, space = config.data, config.space()
     if data.embeddings is not None:
         return _load_embeddings(config, space)
-    assert data.images is not None
+    assert data.images is not None  # check_files has seen to it
     if data.observed is None:
         observed = Observed.from_folder(data.images, space, strict=data.strict)
     else:
-        observed = Observed.from_table(
-            data.observed, _table_space(data.observed, space), unlisted=data.unlisted, images_root=data.images, strict=data.strict
-        )
+        observed = read_table(data.observed, space, data.unlisted, data.images, data.strict)
+        report_unnamed(data.images, observed, data.observed)
     files = [data.images / name for name in observed.images or ()]
     return Training(files, observed, None)
 
 
-def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
-    import numpy as np
+def read_table(
+    path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None = None, strict: bool = False
+) -> Observed:
+    """A table of known labels; its errors speak of what can be given here.
 
-    from ..data.images import load_embeddings
+    Raises:
+        UsageError: no such file, or `unlisted` is missing or no such choice.
+        DataError, ObservationError: as `Observed.from_table`.
+    """
     from ..observed import Observed
+
+    if not path.is_file():
+        raise UsageError(f"{path}: no such table of labels")
+    if unlisted not in (None, "unknown", "absent"):
+        raise UsageError(f'--unlisted {unlisted}: "unknown" or "absent"{nearest(unlisted, ("unknown", "absent"))}')
+    try:
+        return Observed.from_table(path, space, unlisted=unlisted, images_root=images_root, strict=strict)
+    except ObservationError as error:
+        if 'unlisted="unknown"' not in str(error):
+            raise
+        said = str(error).split("Say unlisted", 1)[0]
+        raise UsageError(
+            f"{said}Say --unlisted unknown (nobody looked, or nobody wrote it down) or --unlisted absent; "
+            "in a config, data.unlisted"
+        ) from None
+
+
+def report_unnamed(root: Path, observed: Observed, table: Path) -> None:
+    """Warn of images in a folder that a table does not name."""
+    from ..observed import find_images
+
+    named = set(observed.images or ())
+    unnamed = [name for name in (file.relative_to(root).as_posix() for file in find_images(root)) if name not in named]
+    if unnamed:
+        said = f"{root}: {len(unnamed):,} images are not in {table}, left out: {listed(unnamed)}"
+        warnings.warn(said, DataWarning, stacklevel=2)
+
+
+def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
+    from ..data.images import load_embeddings
 
     data = config.data
     assert data.embeddings is not None
     found = load_embeddings(data.embeddings)
-    vectors, names = found["embeddings"], found.get("images")
-    labels = None if found.get("labels") is None else [str(label) for label in found["labels"]]
-    truth = found.get("truth")
     if data.observed is not None:
-        observed = Observed.from_table(data.observed, _table_space(data.observed, space), unlisted=data.unlisted)
-        if names is None:
-            if len(observed) != len(vectors):
-                raise DataError(
-                    f"{data.embeddings} holds {len(vectors):,} embeddings without image names, and {data.observed} has "
-                    f"{len(observed):,} rows; give an .npz with an array `images` of names, or one row for each embedding"
-                )
-        else:
-            rows = match_names(observed.images or (), [str(name) for name in names])
-            lost = [name for name, row in zip(observed.images or (), rows, strict=True) if row < 0]
-            if lost:
-                raise DataError(f"{data.observed}: {len(lost):,} of its images have no embedding in {data.embeddings}: {listed(lost)}")
-            vectors, truth = vectors[rows], None if truth is None else truth[rows]
-    elif found.get("observed") is not None:
-        if labels is None and space is None:
-            raise ConfigError(f"{data.embeddings}: no array `labels`, so that the labels have no names; give a labels.yaml")
-        stored = LabelSpace_free(labels) if labels is not None else space
-        assert stored is not None
-        values = np.asarray(found["observed"], dtype=np.int8)
-        target = space or stored
-        values = reorder(values, stored.labels, target, data.embeddings)
-        truth = None if truth is None else reorder(np.asarray(truth, dtype=np.int8), stored.labels, target, data.embeddings)
-        observed = Observed.from_array(values, target, images=None if names is None else [str(name) for name in names])
-    else:
+        observed = read_table(data.observed, space, data.unlisted, strict=data.strict)
+        rows = rows_of(observed, found, data.embeddings, data.observed)
+        truth = _stored(found, "truth", observed.space, data.embeddings)
+        return Training(found["embeddings"][rows], observed, None if truth is None else truth[rows])
+    if found["observed"] is None:
         raise ConfigError(
             f"{config.where('data.embeddings')}: data.embeddings: {data.embeddings} holds no array `observed`; "
-            "give the known labels as data.observed, a table"
+            "give the known labels as a table, --observed or data.observed"
         )
-    return Training(vectors, observed, truth)
+    if space is None:
+        space = _stored_space(found, data.embeddings)
+    return Training(
+        found["embeddings"], stored_observed(found, space, data.embeddings), _stored(found, "truth", space, data.embeddings)
+    )
 
 
-def LabelSpace_free(labels: Sequence[str]) -> LabelSpace:  # noqa: N802
-    """A space of free labels."""
+def _stored_space(found: dict[str, Any], path: Path) -> LabelSpace:
     from ..labels import LabelSpace
 
-    return LabelSpace.free(labels)
+    if found["labels"] is None:
+        raise UsageError(f"{path}: no array `labels`, so that its labels have no names; give them by --labels labels.yaml")
+    return LabelSpace.free(str(label) for label in found["labels"])
+
+
+def stored_observed(found: dict[str, Any], space: LabelSpace, path: Path, name: str = "observed") -> Observed:
+    """The array `observed` (or another one) of an .npz in the columns of `space`; what it has no column for is unknown.
+
+    Raises:
+        ObservationError: columns that the space lacks, values other than 1, 0 and -1, known labels that contradict the space.
+    """
+    import numpy as np
+
+    from ..labels import LabelSpace
+    from ..observed import Observed
+
+    values = found[name]
+    own = space.labels if found["labels"] is None else tuple(str(label) for label in found["labels"])
+    if values.ndim != 2 or values.shape[1] != len(own):
+        raise DataError(f"{path}: {name} has shape {values.shape} for {len(own)} labels; give (N, {len(own)})")
+    names = None if found["images"] is None else [str(image) for image in found["images"]]
+    try:
+        read = Observed.from_array(values, LabelSpace.free(own)).values  # checks the values in the file's own columns
+        table = np.full((len(values), space.num_labels), -1, dtype=np.int8)
+        for column, label in enumerate(own):
+            table[:, space.index(label)] = read[:, column]
+        return Observed.from_array(table, space, names)
+    except (LabelSpaceError, ObservationError) as error:
+        raise ObservationError(f"{path}: {error}") from None
+
+
+def _stored(found: dict[str, Any], name: str, space: LabelSpace, path: Path) -> NDArray[np.int8] | None:
+    if found[name] is None or (found["labels"] is None and found[name].shape[-1] != space.num_labels):
+        return None
+    return stored_observed(found, space, path, name).values
+
+
+def rows_of(observed: Observed, found: dict[str, Any], embeddings: Path, table: Path) -> NDArray[np.int64]:
+    """The embedding of each row of a table: by the images' names, or in order where the embeddings have none.
+
+    Raises:
+        DataError: rows without an embedding, or sizes that differ.
+    """
+    import numpy as np
+
+    vectors, names = found["embeddings"], found["images"]
+    if names is None:
+        if len(observed) != len(vectors):
+            raise DataError(
+                f"{embeddings} holds {len(vectors):,} embeddings without image names, and {table} names {len(observed):,} "
+                "images; give an .npz with an array `images` of names, or one row for each embedding in the same order"
+            )
+        return np.arange(len(vectors))
+    wanted = observed.images or ()
+    rows = match_names(wanted, [str(name) for name in names])
+    lost = [name for name, row in zip(wanted, rows, strict=True) if row is None]
+    if lost:
+        raise DataError(f"{table}: {len(lost):,} of its images have no embedding in {embeddings}: {listed(lost)}")
+    return np.asarray(rows, dtype=np.int64)
+
+
+def match_names(wanted: Sequence[str], stored: Sequence[str]) -> list[int | None]:
+    """For each wanted name the number of the stored one: the same, or else the only one of the same file name or stem."""
+    exact: dict[str, int] = {name: row for row, name in enumerate(stored)}
+    loose: dict[str, set[int]] = {}
+    for row, name in enumerate(stored):
+        for key in (PurePosixPath(name).name, PurePosixPath(name).stem):
+            loose.setdefault(key, set()).add(row)
+    found: list[int | None] = []
+    for name in wanted:
+        fits = loose.get(PurePosixPath(name).name) or loose.get(PurePosixPath(name).stem) or set()
+        found.append(exact.get(name, next(iter(fits)) if len(fits) == 1 else None))
+    return found

@@ -1,0 +1,1 @@
+"""Sources of images and embeddings, batches of them, and the toy scenes."""

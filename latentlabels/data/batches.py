@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ..errors import DataError
 
 class Batch(NamedTuple):
     """What one training step sees.
@@ -24,7 +25,28 @@ class Batch(NamedTuple):
     inputs: Tensor
     observed: Tensor
     truth: Tensor | None
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # a field hides tuple.index, which nobody misses
+
+    def split(self, size: int) -> list[Batch]:
+        """Batches of `size` rows each, the last one of what is left."""
+        if len(self.index) <= size:
+            return [self]
+        parts = [torch.split(x, size) if x is not None else [None] * -(-len(self.index) // size) for x in self]
+        return [Batch(*part) for part in zip(*parts, strict=True)]
+
+
+class Order(NamedTuple):
+    """How rows to train on are gone through.
+
+    Attributes:
+        seed: of the shuffling.
+        epoch: the first one; each has an order of its own.
+        steps: how many batches may be handed over at once.
+    """
+
+    seed: int
+    epoch: int = 0
+    steps: int = 1
 
 
 class Batches(ABC):
@@ -38,9 +60,12 @@ class Batches(ABC):
 
     @abstractmethod
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, seed: int | None, augment: bool
+        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
-        """A loader over `rows`, shuffled anew each epoch from `seed`, or in order where it is None."""
+        """A loader over `rows`: to train on, shuffled and augmented, where `order` is given, else as they are.
+
+        With ``order.steps > 1`` it may hand over several batches in one `Batch`, for `Batch.split` to part.
+        """
 
     @abstractmethod
     def inputs(self, rows: Tensor) -> Tensor:
@@ -50,22 +75,21 @@ class Batches(ABC):
 class _BatchSampler(Sampler[list[int]]):
     """Rows in batches: whole batches are indexed at once, which a sampler of single rows would not allow."""
 
-    def __init__(self, rows: Tensor, batch_size: int, seed: int | None):
-        self.rows, self.batch_size, self.seed, self.epoch = rows, batch_size, seed, 0
+    def __init__(self, rows: Tensor, batch_size: int, order: Order | None):
+        # no method set_epoch: Lightning would call it with its own count, which starts anew in a resumed fit
+        self.rows, self.batch_size, self.order = rows, batch_size, order
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
     def __iter__(self) -> Iterator[Any]:
         rows = self.rows
-        if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        if self.order is not None:
+            generator = torch.Generator().manual_seed(self.order.seed * 100_003 + self.order.epoch)
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            self.epoch += 1
-        yield from rows.split(self.batch_size)
+            self.order = self.order._replace(epoch=self.order.epoch + 1)
+        if len(rows):  # nothing splits into one empty batch
+            yield from torch.split(rows, self.batch_size)
 
 
 class _ArrayDataset(Dataset[Batch]):
@@ -104,11 +128,13 @@ class InMemory(Batches):
         return len(self.values)
 
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, seed: int | None, augment: bool
+        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Indexes whole batches, in this process."""
-        dataset = _ArrayDataset(self.values, observed, truth, augment and self.on_images)
-        sampler = _BatchSampler(rows, batch_size, seed)
+        dataset = _ArrayDataset(self.values, observed, truth, order is not None and self.on_images)
+        # steps of embeddings are gathered many at a time; images, which are large, one by one
+        steps = 1 if self.on_images or order is None else order.steps
+        sampler = _BatchSampler(rows, steps * batch_size, order)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:
@@ -124,13 +150,29 @@ class _ItemDataset(Dataset[Batch]):
         self.images, self.observed, self.truth = images, observed, truth
 
     def __getitem__(self, rows: Any) -> Batch:
-        inputs = torch.stack([_first(self.images[int(row)]) for row in rows])
-        inputs = inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs.float()
+        inputs = _stack(self.images, rows)
         return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows)
 
 
-def _first(item: Any) -> Tensor:
-    return item[0] if isinstance(item, tuple | list) else item
+def _stack(images: Dataset[Any], rows: Tensor) -> Tensor:
+    """Single images as one batch of float; of (image, target) pairs the image."""
+    items: list[Tensor] = []
+    for row in rows.tolist():
+        item = images[row]
+        item = item[0] if isinstance(item, tuple | list) else item
+        if not isinstance(item, Tensor):
+            raise DataError(
+                f"item {row} of the Dataset is of type {type(item).__name__}; give it a transform to tensors (3, H, W), all "
+                "of one size"
+            )
+        if items and item.shape != items[0].shape:
+            raise DataError(
+                f"item {row} of the Dataset has shape {tuple(item.shape)}, another one {tuple(items[0].shape)}; give it a "
+                "transform to one size"
+            )
+        items.append(item)
+    stacked = torch.stack(items)
+    return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked.float()
 
 
 class Streamed(Batches):
@@ -139,25 +181,24 @@ class Streamed(Batches):
     on_images = True
 
     def __init__(self, plain: Dataset[Any], augmented: Dataset[Any] | None = None, workers: int = 0):
-        self.plain, self.augmented, self.workers = plain, augmented or plain, workers
+        self.plain, self.augmented, self.workers = plain, plain if augmented is None else augmented, workers
 
     def __len__(self) -> int:
         return len(self.plain)  # type: ignore[arg-type]
 
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, seed: int | None, augment: bool
+        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Reads by `workers` processes, or in this one."""
-        dataset = _ItemDataset(self.augmented if augment else self.plain, observed, truth)
-        sampler = _BatchSampler(rows, batch_size, seed)
+        dataset = _ItemDataset(self.plain if order is None else self.augmented, observed, truth)
+        sampler = _BatchSampler(rows, batch_size, order)
         return DataLoader(
             dataset, sampler=sampler, batch_size=None, num_workers=self.workers, persistent_workers=self.workers > 0
         )
 
     def inputs(self, rows: Tensor) -> Tensor:
         """The images of some rows, decoded now."""
-        values = torch.stack([_first(self.plain[int(row)]) for row in rows])
-        return values.float() / 255 if values.dtype == torch.uint8 else values.float()
+        return _stack(self.plain, rows)
 
 
 def split_rows(count: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:

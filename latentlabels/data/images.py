@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,11 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import DataError, DataWarning
+from ..errors import DataError
+from ..observed.files import listed, warn
 
 Size = tuple[int, int]  # (height, width)
 Transform = Callable[[Image.Image], Tensor]
@@ -35,22 +38,54 @@ def read_image(path: str | Path, size: Size | None = None) -> Image.Image:
     Raises:
         DataError: no file, or one that cannot be decoded.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read(path, size)
+
+
+def _read(path: str | Path, size: Size | None) -> Image.Image:
+    """`read_image`; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged EXIF data and the like: the picture is what counts
-            with Image.open(path) as image:
-                if size is not None and image.format == "JPEG":
-                    image.draft("RGB", (2 * max(size), 2 * max(size)))
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error})") from None
+        with Image.open(path) as image:
+            if size is not None and image.format == "JPEG":
+                image.draft("RGB", (2 * max(size), 2 * max(size)))
+            image.load()
+            return _to_rgb(_upright(image))
+    except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
+        why: object = error
+        if isinstance(error, UnidentifiedImageError):
+            why = "no image, or damaged" if os.path.getsize(path) else "the file is empty"
+        elif isinstance(error, OSError) and error.strerror:
+            why = error.strerror
+        raise DataError(f"{path}: cannot be read as an image ({why or type(error).__name__})") from None
+
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn by the EXIF tag; `ImageOps.exif_transpose` writes all tags anew as well, and fails where any is damaged."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+    except Exception:  # the picture is there, its EXIF data are not
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=np.inf, neginf=-np.inf)
         top = 65535.0 if image.mode == "I" and values.max(initial=0) > 255 else 255.0
         if image.mode == "F" and values.max(initial=0) <= 1:
             top = 1.0
@@ -72,7 +107,7 @@ def check_images(files: Sequence[Path]) -> tuple[list[int], list[tuple[Path, str
     """Which files can be decoded: their numbers, and the others with the reason. Warns of those that cannot.
 
     Raises:
-        DataError: none can.
+        DataError: none can, or there are none.
     """
     results = _in_threads(_problem, files, "checking images")
     bad = [(path, why) for path, why in zip(files, results, strict=True) if why]
@@ -93,7 +128,7 @@ def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], 
         uint8 (N, 3, height, width), and the numbers of the files that the N rows are.
 
     Raises:
-        DataError: none can be read.
+        DataError: none can be read, or there are none.
     """
     results = _in_threads(partial(_decode, size=size), files, "reading images")
     bad = [(path, value) for path, value in zip(files, results, strict=True) if isinstance(value, str)]
@@ -104,34 +139,41 @@ def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], 
 
 def _decode(path: Path, size: Size) -> NDArray[np.uint8] | str:
     try:
-        return resize(read_image(path, size), size)
+        return resize(_read(path, size), size)
     except DataError as error:
         return str(error)
 
 
 def _problem(path: Path) -> str:
     try:
-        read_image(path, (64, 64))
+        _read(path, (64, 64))
     except DataError as error:
         return str(error)
     return ""
 
 
 def _report_unreadable(bad: Sequence[tuple[Path, str]], total: int) -> None:
+    if not total:
+        raise DataError("no images to read")
     if not bad:
         return
     shown = "; ".join(why for _, why in bad[:3]) + ("; ..." if len(bad) > 3 else "")
     if len(bad) == total:
         raise DataError(f"none of {total} images can be read: {shown}")
-    warnings.warn(f"{len(bad)} of {total} images cannot be read and are left out: {shown}", DataWarning, stacklevel=4)
+    warn(f"{len(bad)} of {total} images cannot be read and are left out: {shown}")
 
 
 def _in_threads(work: Callable[[Path], T], files: Sequence[Path], what: str) -> list[T]:
-    """Decoding releases the interpreter's lock; a progress line on a terminal alone."""
+    """Decoding releases the interpreter's lock; a progress line on a terminal alone.
+
+    Warnings are turned off here, around all threads: `warnings.catch_warnings` in each of them would put back the filters of
+    another, and so could turn them off for good.
+    """
     from rich.console import Console
     from rich.progress import track
 
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
+        warnings.simplefilter("ignore")
         results: Iterable[T] = pool.map(work, files)
         if sys.stderr.isatty() and len(files) > 500:
             results = track(results, what, total=len(files), console=Console(stderr=True), transient=True)
@@ -194,25 +236,37 @@ def load_embeddings(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"embeddings": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read as .npz or .npy ({error})") from None
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            single = isinstance(loaded, np.ndarray)
+            arrays = {"embeddings": loaded} if single else {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        hint = "; save arrays of numbers or text, not of objects" if "pickle" in str(error) else ""
+        raise DataError(f"{path}: cannot be read as .npz or .npy ({error}){hint}") from None
     if "embeddings" not in arrays:
         raise DataError(f"{path}: no array `embeddings` (arrays: {', '.join(arrays)})")
     vectors = arrays["embeddings"]
-    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.number):
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
         raise DataError(f"{path}: embeddings are numbers (N, D), not {vectors.dtype} of shape {vectors.shape}")
-    vectors = vectors.astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and named below
+        vectors = vectors.astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(vectors).all(1))
     if len(wrong):
         raise DataError(
-            f"{path}: {len(wrong)} of {len(vectors)} embeddings hold NaN or infinity (rows {', '.join(map(str, wrong[:5]))}); "
+            f"{path}: {len(wrong)} of {len(vectors)} embeddings hold NaN or infinity (rows {listed(list(wrong))}); "
             "leave those images out, or compute them again"
         )
-    out: dict[str, Any] = {"embeddings": vectors}
-    for name, sources in {"observed": ["observed"], "truth": ["truth"], "labels": ["labels"], "images": ["images", "image"]}.items():
-        out[name] = next((arrays[source] for source in sources if source in arrays), None)
-        if name != "labels" and out[name] is not None and len(out[name]) != len(vectors):
-            raise DataError(f"{path}: {len(vectors)} embeddings, but {len(out[name])} rows of {name}")
+    images = arrays.get("images", arrays.get("image"))
+    out = {"embeddings": vectors, "images": images, **{name: arrays.get(name) for name in ("observed", "truth", "labels")}}
+    labels = out["labels"]
+    for name, shape in {"labels": "(K,)", "images": "(N,)", "observed": "(N, K)", "truth": "(N, K)"}.items():
+        array = out[name]
+        if array is None:
+            continue
+        if array.ndim != len(shape.split()):
+            raise DataError(f"{path}: {name} is an array {shape}, not of shape {array.shape}")
+        if name != "labels" and len(array) != len(vectors):
+            raise DataError(f"{path}: {len(vectors)} embeddings, but {len(array)} rows of {name}")
+        if array.ndim == 2 and labels is not None and array.shape[1] != len(labels):
+            raise DataError(f"{path}: {len(labels)} labels, but {array.shape[1]} columns of {name}")
     return out

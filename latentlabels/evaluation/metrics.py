@@ -42,7 +42,7 @@ class CalibrationCurve:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: mean over entries of \\|frequency - predicted\\| of their bin."""
+        """The expected calibration error: the mean over entries of the gap in their bin."""
         gaps = [
             n * abs(f - p)
             for p, f, n in zip(self.predicted, self.frequency, self.count, strict=True)
@@ -68,7 +68,7 @@ class Metrics:
         calibration_error: expected calibration error over all N * K entries, 15 bins of equal width.
         f1: micro F1 of "probability above 0.5"; 1 where no label is present and none is predicted.
         macro_f1: mean F1 over the labels that some image shows.
-        count_error: mean \\|expected - true\\| number of present labels.
+        count_error: mean distance of the expected from the true number of present labels.
         count_nll: mean of -log p(true number of labels | x); None without `count_probs`.
         group_accuracy: share of (image, group) pairs, over the optional and the requiring `OneOf` groups, for which
             "one of its labels is present" (probability above 0.5) is right; None without such groups.

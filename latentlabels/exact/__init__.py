@@ -3,6 +3,7 @@
 from .counting import count_probs, log_binomials
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
+from .kernels import batch_shape, log_sum_exp
 from .moments import entropy, expected_log_prob, kl, largest_expected_count, log_prob, marginals, sample
 from .search import best_label_set, best_with_cardinality, most_probable_in_mixture
 from .sums import log_normalizers, posterior_logits
@@ -11,6 +12,7 @@ __all__ = [
     "Block",
     "Evidence",
     "Forest",
+    "batch_shape",
     "best_label_set",
     "best_with_cardinality",
     "compile_forest",
@@ -22,6 +24,7 @@ __all__ = [
     "log_binomials",
     "log_normalizers",
     "log_prob",
+    "log_sum_exp",
     "marginals",
     "most_probable_in_mixture",
     "pinned",

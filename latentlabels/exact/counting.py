@@ -63,7 +63,7 @@ def _multiply_into(target: Tensor, index: Tensor, factors: Tensor) -> Tensor:
 
 
 def log_binomials(most: int, known: Tensor, dtype: torch.dtype) -> Tensor:
-    """log C(n, m) for n = 0..most, -inf where n < m.
+    """Log C(n, m) for n = 0..most, -inf where n < m.
 
     Args:
         most: the largest n.

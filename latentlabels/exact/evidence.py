@@ -54,6 +54,7 @@ def mix(first: Evidence, second: Evidence, log_first: Tensor | float, log_second
     batch = torch.broadcast_shapes(
         *(t.shape[:-1] for t in (first.log_weight, second.log_weight)),
         *(t.shape[:-2] for t in (first.tilt, second.tilt, first.pins, second.pins)),
+        *(share.shape[:-1] for share in (log_first, log_second) if isinstance(share, Tensor)),
     )
     width = max(first.tilt.shape[-1], second.tilt.shape[-1])
     labels = first.pins.shape[-1]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..labels import Free, Group, LabelSpace
+from .kernels import OutcomeIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,9 @@ class Block:
         valid: (G, S) False where padded.
         logits: (G, S + 1) positions of the logits, "none" last; L where there is none. (G, 1) if `free`.
         parents: (G,) column of the required label, K for roots.
+        index: the same of groups that are not free, for the kernel of flat groups.
+        span: the logits of a free block as a slice, where they are one: far cheaper than a gather.
+        column_span: its columns as a slice.
     """
 
     free: bool
@@ -40,7 +44,8 @@ class Block:
     valid: Tensor
     logits: Tensor
     parents: Tensor
-    span: tuple[int, int] | None  # logits of a free block as a slice: far cheaper than a gather
+    index: OutcomeIndex | None
+    span: tuple[int, int] | None
     column_span: tuple[int, int] | None
 
     def pick_logits(self, logits: Tensor) -> Tensor:
@@ -160,8 +165,24 @@ def _block(
         valid=(columns <= num_labels).to(device),
         logits=logits.to(device),
         parents=parents.to(device),
+        index=None if free else _outcome_index(logits, columns, space, device),
         span=_run(logits[:, 0].tolist()) if free else None,
         column_span=_run(columns[:, 0].tolist()) if free else None,
+    )
+
+
+def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: torch.device) -> OutcomeIndex:
+    places, names = logits.t(), columns.t()
+    real, valid = places < space.num_logits, names < space.num_labels
+    home = torch.full((space.num_logits,), places.numel())
+    home[places[real]] = torch.arange(places.numel()).view(places.shape)[real]
+    return OutcomeIndex(
+        places=places.where(real, 0).flatten().to(device),
+        columns=names.where(valid, 0).flatten().to(device),
+        padding=torch.where(real, 0.0, -torch.inf).unsqueeze(-1).to(device),
+        valid=valid.unsqueeze(-1).to(device),
+        home=home.to(device),
+        whole=bool((home < places.numel()).all()),
     )
 
 

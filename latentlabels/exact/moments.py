@@ -12,7 +12,7 @@ from .forest import Forest
 
 
 def log_prob(forest: Forest, logits: Tensor, y: Tensor) -> Tensor:
-    """log p(y), -inf where y breaks a group.
+    """Log p(y), -inf where y breaks a group.
 
     Args:
         forest: of the label space.
@@ -41,7 +41,7 @@ def marginals(forest: Forest, logits: Tensor) -> Tensor:
 
 
 def largest_expected_count(forest: Forest, logits: Tensor) -> float:
-    """max over rows of E[N]: one number for logits (..., L)."""
+    """Max over rows of E[N]: one number for logits (..., L)."""
     if len(forest.blocks) == 1 and forest.blocks[0].free:
         return float(torch.sigmoid(logits).sum(-1).max())
     return float(marginals(forest, logits).sum(-1).max())

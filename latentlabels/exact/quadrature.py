@@ -91,7 +91,7 @@ def _rule_tensors(size: int, known: int, dtype: torch.dtype, device: torch.devic
 def subset_rule(
     known: Tensor, expected: float, block: int, longest: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """log t and log weights for rows with `known` picked labels each.
+    """Log t and log weights for rows with `known` picked labels each.
 
     Args:
         known: (...) m of every row; one m for all gives tensors without leading dimensions.
@@ -118,7 +118,7 @@ def subset_rule(
 
 @lru_cache(maxsize=256)
 def reciprocal_rule(smallest: float, largest: float, tol: float) -> tuple[Array, Array]:
-    """u and weights with sum_q weight_q exp(-S u_q) = 1/S for S in [smallest, largest], to relative error `tol`.
+    """U and weights with sum_q weight_q exp(-S u_q) = 1/S for S in [smallest, largest], to relative error `tol`.
 
     The trapezoidal rule after u = exp(x) (Beylkin and Monzon, 2005): its error falls exponentially in 1/step.
     The widest step that keeps to `tol` on a fine grid of S is used.

@@ -49,7 +49,7 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
         (..., K) of 0 and 1.
     """
     lead, flat = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
-    potential = log_potential.expand(*lead, log_potential.shape[-1]).reshape(len(flat), -1)
+    potential = log_potential.expand(*lead, log_potential.shape[-1]).reshape(len(flat), log_potential.shape[-1])
     groups: list[tuple[list[int], Tensor, Tensor]] = []  # columns, scores of the labels, score of none
     children: dict[int, list[int]] = {}
     for block in forest.blocks:
@@ -109,7 +109,7 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
                     read_siblings(column, rows[mine], count[mine] - 1)
 
     read_siblings(forest.num_labels, torch.arange(len(flat), device=flat.device), total.argmax(1))
-    return out.reshape(*lead, -1)
+    return out.reshape(*lead, forest.num_labels)
 
 
 def most_probable_in_mixture(
@@ -130,7 +130,7 @@ def most_probable_in_mixture(
     """
     lead = logits.shape[:-2]
     rows = logits.reshape(-1, *logits.shape[-2:])
-    weights = log_weights.expand(*lead, logits.shape[-2]).reshape(len(rows), -1)
+    weights = log_weights.expand(*lead, logits.shape[-2]).reshape(len(rows), logits.shape[-2])
     out, unproven = [], 0
     for row, weight in zip(rows, weights, strict=True):
         best, proven = _branch_and_bound(forest, row, weight, max_visits)
@@ -146,15 +146,14 @@ def most_probable_in_mixture(
 
 
 def _branch_and_bound(forest: Forest, logits: Tensor, weight: Tensor, max_visits: int) -> tuple[Tensor, bool]:
-    def value(y: Tensor) -> float:
-        return float(torch.logsumexp(weight + log_prob(forest, logits, y), 0))
+    def values(sets: Tensor) -> Tensor:  # log p of each, (S,)
+        return torch.logsumexp(weight + log_prob(forest, logits, sets.unsqueeze(1)), 1)
 
     mean = (torch.softmax(weight, 0).unsqueeze(-1) * marginals(forest, logits)).sum(0)
     order = (mean - 0.5).abs().argsort(descending=False).tolist()  # the undecided first
-    candidates = best_label_set(forest, logits)
-    scores = [value(y) for y in candidates]
-    best_score = max(scores)
-    best = candidates[scores.index(best_score)]
+    candidates = best_label_set(forest, logits).unique(dim=0)
+    scores = values(candidates)
+    best, best_score = candidates[scores.argmax()], float(scores.max())
     tie = itertools.count()
     start = torch.full((forest.num_labels,), -1, dtype=torch.int8, device=logits.device)
     heap: list[tuple[float, int, int, Tensor]] = [(-torch.inf, next(tie), 0, start)]
@@ -174,10 +173,11 @@ def _branch_and_bound(forest: Forest, logits: Tensor, weight: Tensor, max_visits
             joint = weight + log_prob(forest, logits, tops)
             possible = ~torch.isneginf(log_z[:, 0])
             upper = float(torch.logsumexp(torch.where(possible, joint, -torch.inf), 0))
-            for y in tops[possible]:
-                score = value(y)
-                if score > best_score:
-                    best, best_score = y, score
+            candidates = tops[possible].unique(dim=0)
+            if len(candidates):
+                scores = values(candidates)
+                if float(scores.max()) > best_score:
+                    best, best_score = candidates[scores.argmax()], float(scores.max())
             if upper > best_score:
                 heapq.heappush(heap, (-upper, next(tie), depth + 1, new))
     return best, not heap or -heap[0][0] <= best_score + 1e-12

@@ -176,7 +176,7 @@ def group_outcomes(space: LabelSpace, logits: Tensor, observed: Tensor) -> Itera
 
 
 def log_total(log_probs: Tensor, wanted: Tensor) -> Tensor:
-    """log of the summed probability of the wanted outcomes, (B, G); 0 without a gradient where none is wanted."""
+    """Log of the summed probability of the wanted outcomes, (B, G); 0 without a gradient where none is wanted."""
     some = wanted.any(-1)
     # where nothing is wanted, logsumexp would be -inf and its gradient NaN, even if masked afterwards
     safe = torch.where(some.unsqueeze(-1), log_probs.masked_fill(~wanted, -torch.inf), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from .feasibility import contradiction, feasible
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
 
 @dataclass(frozen=True, eq=False)
 class Observed:
@@ -36,6 +37,9 @@ class Observed:
     images: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
+            kind = getattr(self.values, "dtype", type(self.values).__name__)
+            raise ObservationError(f"observed is of {kind}, not an array of int8; use Observed.from_array")
         if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
             raise ObservationError(
                 f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
@@ -43,6 +47,7 @@ class Observed:
             )
         if self.images is not None and len(self.images) != len(self.values):
             raise ObservationError(f"{len(self.images)} image names for {len(self.values)} rows of observed")
+        _check_values(self.values, self.space)
         self.check_consistent()
 
     # --- readers ----------------------------------------------------------------------------------------
@@ -54,18 +59,18 @@ class Observed:
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
         """
-        array = np.asarray(values)
-        if array.dtype == object:
-            array = array.astype(float)
-        if np.issubdtype(array.dtype, np.floating):
-            array = np.where(np.isnan(array), -1.0, array)
-        wrong = ~np.isin(array, (-1, 0, 1))
-        if wrong.any():
-            row, *column = (int(at[0]) for at in np.nonzero(wrong))
-            label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
-            raise ObservationError(
-                f"observed, row {row}{label}: {array[wrong][0]} is none of 1 (present), 0 (absent) and -1 (unknown)"
-            )
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise ObservationError("observed has rows of different lengths; give an array (N, K)") from None
+        if array.dtype.kind == "f":
+            array = np.where(np.isnan(array), -1, array)
+        elif array.dtype.kind not in "biu":  # of a DataFrame with missing values
+            import pandas as pd
+
+            array = array.astype(object)
+            array = np.where(pd.isna(array), -1, array)
+        _check_values(array, space)
         return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
@@ -152,14 +157,21 @@ class Observed:
         if len(wrong):
             row = int(wrong[0])
             where = f"row {row}" if self.images is None else self.images[row]
-            more = f" ({len(wrong) - 1} more images contradict it)" if len(wrong) > 1 else ""
+            others = len(wrong) - 1
+            more = f" (and so in {others:,} more row{'s' if others > 1 else ''})" if others else ""
             raise ObservationError(
                 f"{where}: {contradiction(self.values[row], self.space)}; correct the known labels or the label space{more}"
             )
 
     def take(self, rows: ArrayLike) -> Observed:
-        """Some rows, by number or by a mask (N,)."""
+        """Some rows, by number or by a mask (N,).
+
+        Raises:
+            ObservationError: a mask of another length.
+        """
         index = np.asarray(rows)
+        if index.dtype == bool and index.shape != (len(self),):
+            raise ObservationError(f"a mask of shape {index.shape} for {len(self)} rows of observed")
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         names = None if self.images is None else tuple(self.images[int(i)] for i in index)
         return Observed(self.values[index], self.space, names)
@@ -179,7 +191,26 @@ class Observed:
         return frame.mask(frame == -1)
 
     def write(self, path: str | Path) -> Path:
-        """Write a wide CSV, which `from_table` reads again with ``unlisted="unknown"``."""
+        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``.
+
+        Parquet or JSON lines where the file's ending says so, CSV otherwise.
+        """
         path = Path(path)
-        self.to_frame().to_csv(path)
+        frame = self.to_frame()
+        if path.suffix.lower() == ".parquet":
+            frame.to_parquet(path)
+        elif path.suffix.lower() in (".jsonl", ".ndjson"):
+            frame.reset_index().to_json(path, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(path)
         return path
+
+
+def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
+    wrong = ~np.isin(array, (-1, 0, 1))
+    if wrong.any():
+        row, *column = (int(at[0]) for at in np.nonzero(wrong))
+        label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
+        value = array[wrong][0]
+        shown = repr(value) if isinstance(value, str) else value
+        raise ObservationError(f"observed, row {row}{label}: {shown} is none of 1 (present), 0 (absent) and -1 (unknown)")

@@ -17,7 +17,7 @@ def feasible(values: NDArray[np.int8], space: LabelSpace) -> Mask:
 
     def off(group: Group) -> Mask:
         """Nothing at or below the group is known to be present."""
-        out = ~present[:, space.columns(group)].any(1)
+        out: Mask = ~present[:, space.columns(group)].any(1)
         for label in group.labels:
             for child in children.get(label, ()):
                 out &= off(child)
@@ -50,7 +50,8 @@ def feasible(values: NDArray[np.int8], space: LabelSpace) -> Mask:
 
 
 def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
-    """Why no valid label set agrees with a row, in words."""
+    """Why no valid label set agrees with a row that `feasible` refuses, in words."""
+    children = _children(space)
     groups = {label: group for group in space.groups for label in group.labels}
     known = {label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}
     implied: dict[str, str] = {}  # labels that must be present, and the known one that says so
@@ -66,14 +67,37 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
         shown = [label for label in group.labels if label in implied]
         if len(shown) > 1:
             first, second = (
-                f'"{label}"' if implied[label] == label else f'"{label}" (required by "{implied[label]}")' for label in shown[:2]
+                f'"{label}"' + (f' (required by "{implied[label]}")' if implied[label] != label else "") for label in shown[:2]
             )
             return f'known to show {first} and {second}, of which group "{group.name}" allows one'
+
+    def blocked(group: Group) -> dict[str, Group | None] | None:
+        """For each label why it cannot be present, None if one can: known to be absent (None), or a blocked group below."""
+        if group.optional:
+            return None
+        why: dict[str, Group | None] = {}
+        for label in group.labels:
+            below = next((child for child in children.get(label, ()) if blocked(child)), None)
+            if known.get(label) != 0 and below is None:
+                return None
+            why[label] = None if known.get(label) == 0 else below
+        return why
+
+    # no label of the groups that are left is implied, and nothing below them: only exhaustive ones can fail
     for group in space.groups:
         applies = group.requires is None or group.requires in implied
-        if not group.optional and applies and all(known.get(label) == 0 for label in group.labels):
-            why = f' where "{group.requires}" is present' if group.requires else ""
-            return f'all labels of group "{group.name}" are known to be absent, but one of them always applies{why}'
+        why = blocked(group) if applies and not any(label in implied for label in group.labels) else None
+        if why:
+            where = f' where "{group.requires}" is present' if group.requires else ""
+            if not any(why.values()):
+                return f'all labels of group "{group.name}" are known to be absent, but one of them always applies{where}'
+            reasons = "; ".join(
+                f'"{label}" is known to be absent'
+                if below is None
+                else f'"{label}" needs a label of group "{below.name}", all of which are excluded'
+                for label, below in why.items()
+            )
+            return f'no label of group "{group.name}" is left, but one of them always applies{where}: {reasons}'
     return "no valid label set agrees with its known labels"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -11,119 +12,158 @@ import numpy as np
 from ..errors import DataError, ObservationError, nearest
 from ..labels import LabelSpace
 from .core import Observed
-from .files import find_images, is_image, listed, report
+from .feasibility import feasible
+from .files import find_images, is_image, listed, report, walk
+
+Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)
 
 
 def read_folder(root: Path, space: LabelSpace | None, strict: bool) -> Observed:
     """See `Observed.from_folder`."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder with one folder of images for each label")
-    folders = _label_folders(root, space)
-    if not folders:
+    folders, empty = _label_folders(root, space)
+    files = {label: sorted(walk(folder)) for label, folder in folders.items()}
+    found = [(file, label) for label, inside in files.items() for file in inside if is_image(file.name)]
+    if not found:
         stray = len(find_images(root))
         raise DataError(
-            f"{root}: holds no folder of images"
-            + (f", but {stray} images outside of any; sort them into one folder for each label, or give a table" if stray else "")
+            f"{root}: {f'its {len(folders)} folders hold no images' if folders else 'holds no folder of images'}"
+            f"{f', but {stray} images lie outside of any' if stray else ''}; sort images into one folder for each label, "
+            "or give a table"
         )
+    with_images = {label for _, label in found}
+    empty += [label for label in folders if label not in with_images]
+    mixed: list[str] = []  # a label whose images are sorted further, or a group with stray images? Only a space can say
     if space is None:
         space = LabelSpace.free(folders)
-    found: list[tuple[Path, str]] = []
-    empty: list[str] = []
-    for label, folder in folders.items():
-        images = find_images(folder)
-        found += [(image, label) for image in images]
-        if not images:
-            empty.append(label)
-    if not found:
-        raise DataError(f"{root}: its {len(folders)} folders hold no images")
-    _report_left_out(root, list(folders.values()), empty, strict)
-    rows = _merge(found, strict)
+        depths: dict[str, set[int]] = defaultdict(set)
+        for file, label in found:
+            depths[label].add(len(file.relative_to(root).parts))
+        mixed = [label for label, depth in depths.items() if 2 in depth and len(depth) > 1]
+    rows, copies = _merge(found)
     values = np.full((len(rows), space.num_labels), -1, dtype=np.int8)
-    for row, (_, labels) in enumerate(rows):
-        for label in labels:
+    for row, labelled in enumerate(rows):
+        for _, label in labelled:
             values[row, space.index(label)] = 1
-    return Observed(values, space, tuple(path.relative_to(root).as_posix() for path, _ in rows))
+    try:
+        observed = Observed(values, space, tuple(labelled[0][0].relative_to(root).as_posix() for labelled in rows))
+    except ObservationError as error:
+        same = rows[int(np.flatnonzero(~feasible(values, space))[0])]
+        where = listed([path.relative_to(root).as_posix() for path, _ in same])
+        raise ObservationError(f"{root}: {error}; the same image lies at {where}") from None
+    _report_left_out(root, files, empty, copies, sorted(mixed), strict)
+    return observed
 
 
-def _label_folders(root: Path, space: LabelSpace | None) -> dict[str, Path]:
-    """The folder of each label, in order of name."""
+def _label_folders(root: Path, space: LabelSpace | None) -> tuple[dict[str, Path], list[str]]:
+    """The folder of each label, in order of name; and folders of groups that are empty."""
     groups = {} if space is None else {group.name: group for group in space.groups}
     folders: dict[str, Path] = {}
+    empty: list[str] = []
 
-    def add(label: str, folder: Path) -> None:
+    def add(folder: Path) -> None:
+        label = folder.name
         if label in folders:
             raise ObservationError(
-                f'{folder}: label "{label}" has the folder {folders[label]} already; label names are unique, rename one'
+                f'{folder}: label "{label}" has the folder {folders[label]} already; label names are unique: move the images '
+                "into one of the two, or rename one"
             )
         folders[label] = folder
 
     for top in _folders(root):
         inner = _folders(top)
-        holds_images = any(is_image(path.name) for path in top.iterdir() if path.is_file())
-        is_group = not holds_images and bool(inner)
-        if space is not None and (not is_group or top.name in groups):
-            is_group = is_group and set(groups[top.name].labels) != {top.name}
-        if not is_group:
-            if space is not None and top.name not in space.labels:
-                raise ObservationError(
-                    f'{top}: "{top.name}" is no label of the label space{nearest(top.name, space.labels)}; rename the folder '
-                    "or add the label"
-                )
-            add(top.name, top)
+        pictures = sorted(path.name for path in top.iterdir() if is_image(path.name) and not path.is_dir())
+        if space is None:
+            for folder in inner if inner and not pictures else [top]:
+                add(folder)
             continue
-        if space is not None and top.name in space.labels and top.name not in groups:
-            add(top.name, top)  # a label whose images are sorted further
-            continue
-        if space is not None and top.name not in groups:
+        group = groups.get(top.name)
+        if group is not None and inner and not pictures and group.labels != (group.name,):
+            for folder in inner:
+                if folder.name not in group.labels:
+                    raise ObservationError(
+                        f'{folder}: "{folder.name}" is no label of group "{group.name}"{nearest(folder.name, group.labels)} '
+                        f"(its labels: {listed(group.labels)}); rename the folder or add the label"
+                    )
+                add(folder)
+        elif top.name in space.labels:
+            add(top)
+        elif group is None:
+            labels_inside = inner and all(folder.name in space.labels or folder.name in groups for folder in inner)
             raise ObservationError(
                 f'{top}: "{top.name}" is neither a label nor a group of the label space'
-                f"{nearest(top.name, [*groups, *space.labels])}; rename the folder"
+                f"{nearest(top.name, [*space.labels, *groups])}; "
+                + (f"its folders are: give {top} as the folder" if labels_inside else "rename the folder or add the label")
             )
-        for folder in inner:
-            if space is not None and folder.name not in groups[top.name].labels:
-                raise ObservationError(
-                    f'{folder}: "{folder.name}" is no label of group "{top.name}"{nearest(folder.name, groups[top.name].labels)}'
-                    f" (its labels: {', '.join(groups[top.name].labels)})"
-                )
-            add(folder.name, folder)
-    return folders
+        elif pictures:
+            raise ObservationError(
+                f'{top}: images of group "{group.name}" lie outside of its labels\' folders: {listed(pictures)}; move each '
+                f"into the folder of its label ({listed(group.labels)})"
+            )
+        else:
+            empty.append(top.name)
+    return folders, empty
 
 
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _report_left_out(root: Path, folders: list[Path], empty: list[str], strict: bool) -> None:
+def _report_left_out(
+    root: Path, files: dict[str, list[Path]], empty: list[str], copies: Copies, mixed: list[str], strict: bool
+) -> None:
+    def name(path: Path) -> str:
+        return path.relative_to(root).as_posix()
+
     if empty:
         report(f"{root}: {len(empty)} label folders without images: {listed(empty)}", strict)
-    inside = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    others = [path.relative_to(root).as_posix() for path in inside if not is_image(path.name)]
+    if mixed:
+        report(
+            f"{root}: {len(mixed)} folders hold both images and folders of images, all read as one label: {listed(mixed)}; "
+            "give a label space if the inner folders are labels",
+            strict,
+        )
+    inside = {file for some in files.values() for file in some}
+    others = [name(file) for file in sorted(inside) if not is_image(file.name)]
     if others:
         report(f"{root}: {len(others)} files that are no images by their names, left out: {listed(others)}", strict)
-    within = set(inside)
-    stray = [path.relative_to(root).as_posix() for path in find_images(root) if path not in within]
+    stray = [name(file) for file in find_images(root) if file not in inside]
     if stray:
         report(f"{root}: {len(stray)} images outside of label folders, left out: {listed(stray)}", strict)
+    if copies:
+        shown = listed([f"{name(path)} = {name(first)}" for path, first in copies], 3)
+        report(f"{root}: {len(copies)} files are copies of other images, merged into one row each: {shown}", strict)
 
 
-def _merge(found: list[tuple[Path, str]], strict: bool) -> list[tuple[Path, list[str]]]:
+def _merge(found: list[tuple[Path, str]]) -> tuple[list[list[tuple[Path, str]]], Copies]:
     """One row for each image: files of the same bytes are the same image."""
-    by_size: dict[int, list[tuple[Path, str]]] = defaultdict(list)
-    for path, label in found:
-        by_size[path.stat().st_size].append((path, label))
+    sizes = {path: path.stat().st_size if path.exists() else 0 for path, _ in found}
+    number: dict[int, int] = defaultdict(int)
+    for size in sizes.values():
+        number[size] += 1
     first: dict[object, int] = {}
-    rows: list[tuple[Path, list[str]]] = []
-    copies: list[str] = []
+    rows: list[list[tuple[Path, str]]] = []
+    copies: Copies = []
     for path, label in found:
-        # only files of equal size can be equal
-        alone = len(by_size[path.stat().st_size]) == 1
-        key: object = path if alone else hashlib.sha256(path.read_bytes()).digest()
+        key = path if number[sizes[path]] == 1 else _fingerprint(path)  # only files of equal size can be equal
         if key in first:
-            rows[first[key]][1].append(label)
-            copies.append(f"{path} = {rows[first[key]][0]}")
+            rows[first[key]].append((path, label))
+            copies.append((path, rows[first[key]][0][0]))
         else:
             first[key] = len(rows)
-            rows.append((path, [label]))
-    if copies:
-        report(f"{len(copies)} files are copies of other images, merged into one row each: {listed(copies, 3)}", strict)
-    return rows
+            rows.append([(path, label)])
+    return rows, copies
+
+
+def _fingerprint(path: Path) -> object:
+    """Equal for equal images. Files that are no images are never equal: a failed download is no copy of another."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path):
+                return hashlib.sha256(path.read_bytes()).digest()
+    except Exception:  # whatever a decoder stumbles on; the reader of images names the file
+        return path

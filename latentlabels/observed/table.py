@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, LabelSpaceError, ObservationError, nearest
 from ..labels import LabelSpace
 from .core import Observed
+from .feasibility import feasible
 from .files import find_images, listed, report
 
 _OPEN = -2  # a cell that the table leaves open: what it means is for `unlisted` to say
@@ -20,21 +25,40 @@ _VALUES = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), 1),
     **dict.fromkeys(("0", "0.0", "false", "no"), 0),
     **dict.fromkeys(("-1", "-1.0"), -1),
-    **dict.fromkeys(("", "nan", "na", "none", "<na>"), _OPEN),
+    **dict.fromkeys(("", "nan", "na", "n/a", "none", "null", "<na>"), _OPEN),
 }
 
 
 @dataclass
 class _Sheet:
-    """A table as text: `lines` says where in the file a row stands."""
+    """A table as text: `lines` says where in the file a row stands (a Parquet file has rows, but no lines)."""
 
     path: Path
     columns: list[str]
     rows: list[list[str]]
     lines: list[int]
+    unit: str = "line"
+
+    def __post_init__(self) -> None:
+        self.columns = [column.strip() for column in self.columns]
+        for number, column in enumerate(self.columns, 1):
+            if not column:
+                raise ObservationError(
+                    f"{self.head}: column {number} has no name; give it one, or remove it (a DataFrame's index, perhaps: "
+                    "write it with index=False)"
+                )
+            if self.columns.index(column) + 1 < number:
+                raise ObservationError(f"{self.head}: two columns are called {column!r}; remove or rename one")
+
+    @property
+    def head(self) -> str:
+        return f"{self.path}:1" if self.unit == "line" else str(self.path)
 
     def where(self, row: int) -> str:
-        return f"{self.path}:{self.lines[row]}"
+        return self.at(self.lines[row])
+
+    def at(self, line: int) -> str:
+        return f"{self.path}:{line}" if self.unit == "line" else f"{self.path}, row {line}"
 
 
 def read_table(path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None, strict: bool) -> Observed:
@@ -42,16 +66,17 @@ def read_table(path: Path, space: LabelSpace | None, unlisted: str | None, image
     if unlisted not in (None, "unknown", "absent"):
         raise ObservationError(f'unlisted is "unknown" or "absent", not {unlisted!r}')
     sheet = _read_sheet(path)
-    lowered = [column.strip().lower() for column in sheet.columns]
+    lowered = [column.lower() for column in sheet.columns]
     if "image" not in lowered:
         raise ObservationError(
-            f"{path}:1: no column `image`{nearest('image', sheet.columns)} (columns: {listed(sheet.columns)}); give a wide table "
-            "(image, one column for each label) or a long one (image, label[, value])"
+            f"{sheet.head}: no column `image`{nearest('image', sheet.columns)} (columns: {listed(sheet.columns)}); give a wide "
+            "table (image, one column for each label) or a long one (image, label[, value])"
         )
     if not sheet.rows:
         raise DataError(f"{path}: holds no rows, only the header")
     long = sorted(lowered) in (["image", "label"], ["image", "label", "value"])
-    values, space, images, lines = (_read_long if long else _read_wide)(sheet, space, lowered, strict)
+    table = (_read_long if long else _read_wide)(sheet, space, lowered)
+    values = table.values
     open_cells = values == _OPEN
     if open_cells.any() and unlisted is None and not (values == 0).any():
         raise ObservationError(
@@ -60,56 +85,111 @@ def read_table(path: Path, space: LabelSpace | None, unlisted: str | None, image
         )
     values[open_cells] = 0 if unlisted == "absent" else -1
     try:
-        observed = Observed(values, space, tuple(images))
+        observed = Observed(values, table.space, tuple(table.lines))
     except ObservationError as error:
-        name, _, rest = str(error).partition(": ")
-        raise ObservationError(f"{path}:{lines.get(name, 1)}: {name}: {rest}") from None
+        first = int(np.flatnonzero(~feasible(values, table.space))[0])
+        raise ObservationError(f"{sheet.at(list(table.lines.values())[first][0])}: {error}") from None
+    if table.repeated:
+        shown = listed([f"{name} ({sheet.unit}s {listed(table.lines[name])})" for name in table.repeated], 3)
+        report(f"{path}: {table.message}, merged: {shown}", strict)
     return observed if images_root is None else _with_files(observed, path, images_root, strict)
 
 
 def _read_sheet(path: Path) -> _Sheet:
     if not path.is_file():
         raise DataError(f"{path}: no such table")
-    if path.suffix.lower() in (".parquet", ".jsonl", ".ndjson"):
-        return _read_frame(path)
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8") from None
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)  # a single column has none of them, and any will do
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    try:
-        columns = next(reader)
-    except StopIteration:
-        raise DataError(f"{path}: empty") from None
+    if not text.strip():
+        raise DataError(f"{path}: empty")
+    return _read_json_lines(path, text) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_csv(path, text)
+
+
+def _read_csv(path: Path, text: str) -> _Sheet:
+    # names may hold the other delimiters, so the header decides as a whole; of a single column any delimiter will do
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=lambda one: _header(text, one)), strict=True)
+    columns: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(columns):
-            raise ObservationError(f"{path}:{reader.line_num}: {len(row)} cells, but the header has {len(columns)} columns")
-        rows.append([cell.strip() for cell in row])
-        lines.append(reader.line_num)
-    columns = [column.strip() for column in columns]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise ObservationError(f"{path}:1: two columns are called {twice[0]!r}; remove or rename one")
+    line = 1
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells) and not columns:
+                columns = cells
+            elif any(cells):
+                if len(row) != len(columns):
+                    raise ObservationError(f"{path}:{line}: {len(row)} cells, but the header has {len(columns)} columns")
+                rows.append(cells)
+                lines.append(line)
+            line = reader.line_num + 1  # where the next row begins: a quoted cell may hold line breaks
+    except csv.Error as error:
+        raise ObservationError(f"{path}:{line}: no CSV from here on ({error}); is a quotation mark missing?") from None
     return _Sheet(path, columns, rows, lines)
 
 
-def _read_frame(path: Path) -> _Sheet:
+def _header(text: str, delimiter: str) -> tuple[bool, int]:
+    """Whether there is a column `image` if cells are separated by this delimiter, and how many columns there are."""
+    try:
+        columns = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row)
+    except (csv.Error, StopIteration):
+        return False, 0
+    return "image" in (column.strip().lower() for column in columns), len(columns)
+
+
+def _read_parquet(path: Path) -> _Sheet:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_json(path, lines=True, dtype=False)
+        frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error})") from error
-    if frame.index.name is not None:
+        raise DataError(f"{path}: cannot be read as Parquet ({error})") from error
+    if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    rows = [["" if pd.isna(cell) else str(cell).strip() for cell in row] for row in frame.itertuples(index=False)]
-    return _Sheet(path, [str(column) for column in frame.columns], rows, list(range(1, len(rows) + 1)))
+    sheet = _Sheet(path, [str(column) for column in frame.columns], [], list(range(1, len(frame) + 1)), "row")
+    for row, cells in enumerate(frame.itertuples(index=False)):
+        sheet.rows.append([_text(sheet.where(row), name, cell) for name, cell in zip(sheet.columns, cells, strict=True)])
+    return sheet
+
+
+def _read_json_lines(path: Path, text: str) -> _Sheet:
+    objects: list[dict[str, str]] = []
+    lines: list[int] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            pairs = json.loads(line, object_pairs_hook=_Pairs)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{where}: no JSON ({error.msg} at character {error.pos}); give one object on each line") from None
+        if not isinstance(pairs, _Pairs):
+            raise DataError(f'{where}: not an object; give {{"image": ..., "label": ...}} on each line')
+        objects.append({})
+        for key, cell in pairs:
+            if key in objects[-1]:
+                raise ObservationError(f"{where}: {key!r} occurs twice; remove one")
+            objects[-1][key] = _text(where, key, cell)
+        lines.append(number)
+    columns = list(dict.fromkeys(key for one in objects for key in one))
+    return _Sheet(path, columns, [[one.get(column, "") for column in columns] for one in objects], lines)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object, keys that occur twice included."""
+
+
+def _text(where: str, column: str, cell: Any) -> str:
+    if isinstance(cell, list | dict | np.ndarray):
+        raise ObservationError(
+            f"{where}, column {column!r}: holds a list; give a long table (image, label), one row for each image and label"
+        )
+    missing = cell is None or str(cell) == "<NA>" or cell != cell
+    return "" if missing else str(cell).strip()
 
 
 def _image_name(sheet: _Sheet, row: int, column: int) -> str:
@@ -124,52 +204,64 @@ def _value(sheet: _Sheet, row: int, column: int) -> int:
     if value is None:
         raise ObservationError(
             f"{sheet.where(row)}, column {sheet.columns[column]!r}: {sheet.rows[row][column]!r} is none of 1 (present), "
-            "0 (absent) and empty"
+            "0 (absent), -1 and empty (unknown)"
         )
     return value
 
 
 _WORDS = ("absent", "present")
-_Cells = tuple[int, list[int], list[int]]  # row of the sheet, columns of the space, values
-Table = tuple[NDArray[np.int8], LabelSpace, list[str], dict[str, int]]
+_Cells = tuple[int, Sequence[int], Sequence[int]]  # row of the sheet, columns of the space, values
 
 
-def _read_wide(sheet: _Sheet, space: LabelSpace | None, lowered: list[str], strict: bool) -> Table:
+@dataclass
+class _Table:
+    """What a sheet says: `values` with `_OPEN`, a row for each image; the lines of each image, in the same order."""
+
+    values: NDArray[np.int8]
+    space: LabelSpace
+    lines: dict[str, list[int]]
+    repeated: Sequence[str] = ()
+    message: str = ""
+
+
+def _read_wide(sheet: _Sheet, space: LabelSpace | None, lowered: list[str]) -> _Table:
     image = lowered.index("image")
     columns = [column for column in range(len(lowered)) if column != image]
     labels = [sheet.columns[column] for column in columns]
     if not labels:
-        raise ObservationError(f"{sheet.path}:1: no columns of labels beside `image`")
+        raise ObservationError(f"{sheet.head}: no columns of labels beside `image`")
     space = LabelSpace.free(labels) if space is None else space
-    targets = [_column(space, label, f"{sheet.path}:1") for label in labels]
+    targets = [_column(space, label, sheet.head) for label in labels]
     cells = ((row, targets, [_value(sheet, row, column) for column in columns]) for row in range(len(sheet.rows)))
     names = [_image_name(sheet, row, image) for row in range(len(sheet.rows))]
-    again = len(names) - len(set(names))
     table = _collect(sheet, space, names, cells)
-    if again:
-        report(f"{sheet.path}: {again} rows are of images that have a row already; merged", strict)
+    table.repeated = [name for name, lines in table.lines.items() if len(lines) > 1]
+    table.message = f"{len(names) - len(table.lines)} rows are of images that have a row already"
     return table
 
 
-def _read_long(sheet: _Sheet, space: LabelSpace | None, lowered: list[str], strict: bool) -> Table:
+def _read_long(sheet: _Sheet, space: LabelSpace | None, lowered: list[str]) -> _Table:
     image, label = lowered.index("image"), lowered.index("label")
     value = lowered.index("value") if "value" in lowered else None
     texts = [row[label] for row in sheet.rows]
+    if not any(texts):
+        raise ObservationError(f"{sheet.path}: its column `label` is empty; give at least one known label")
     space = LabelSpace.free(dict.fromkeys(text for text in texts if text)) if space is None else space
     names = [_image_name(sheet, row, image) for row in range(len(sheet.rows))]
     cells: list[_Cells] = []
-    again = 0
-    seen: set[tuple[str, str]] = set()
+    lines: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
-        if not text:
-            continue  # an image of which nothing is known
-        again += (names[row], text) in seen
-        seen.add((names[row], text))
-        target = _column(space, text, sheet.where(row))
-        cells.append((row, [target], [1 if value is None else _value(sheet, row, value)]))
+        given = 1 if value is None else _value(sheet, row, value)
+        if text:
+            lines[names[row], text].append(sheet.lines[row])
+            cells.append((row, [_column(space, text, sheet.where(row))], [given]))
+        elif value is not None and given >= 0:
+            raise ObservationError(
+                f"{sheet.where(row)}: {names[row]}: a value, but no label; say of which label, or remove the row"
+            )
     table = _collect(sheet, space, names, cells)
-    if again:
-        report(f"{sheet.path}: {again} rows repeat an image with a label; merged", strict)
+    table.repeated = list(dict.fromkeys(name for (name, _), where in lines.items() if len(where) > 1))
+    table.message = f"{len(cells) - len(lines)} rows repeat an image with a label"
     return table
 
 
@@ -183,12 +275,12 @@ def _column(space: LabelSpace, label: str, where: str) -> int:
         ) from None
 
 
-def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iterable[_Cells]) -> Table:
+def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iterable[_Cells]) -> _Table:
     """Rows of the same image become one; what they say must agree."""
-    order = {name: row for row, name in enumerate(dict.fromkeys(names))}
-    first_line: dict[str, int] = {}
+    lines: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(names):
-        first_line.setdefault(name, sheet.lines[row])
+        lines[name].append(sheet.lines[row])
+    order = {name: row for row, name in enumerate(lines)}
     values = np.full((len(order), space.num_labels), _OPEN, dtype=np.int8)
     said = np.zeros(values.shape, dtype=np.int32)  # the line that a value is from
     for row, columns, given in cells:
@@ -200,12 +292,12 @@ def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iter
             column = columns[position]
             raise ObservationError(
                 f'{sheet.where(row)}: {names[row]}: label "{space.labels[column]}" is {_WORDS[int(new[position])]}, but '
-                f"{_WORDS[int(before[position])]} in line {said[at, column]}; remove one of the two"
+                f"{_WORDS[int(before[position])]} in {sheet.unit} {said[at, column]}; remove one of the two"
             )
         better = new > before  # known before "unknown" before left open
         values[at, columns] = np.where(better, new, before)
         said[at, columns] = np.where(better, sheet.lines[row], said[at, columns])
-    return values, space, list(order), first_line
+    return _Table(values, space, dict(lines))
 
 
 def _with_files(observed: Observed, path: Path, root: Path, strict: bool) -> Observed:
@@ -214,24 +306,35 @@ def _with_files(observed: Observed, path: Path, root: Path, strict: bool) -> Obs
     if not root.is_dir():
         raise DataError(f"{root}: no such folder of images")
     short: dict[str, list[str]] | None = None
-    names: list[str | None] = []
-    for name in observed.images:
+    row_of: dict[str, int] = {}  # the file of each row
+    lost: list[str] = []
+    for row, name in enumerate(observed.images):
         if (root / name).is_file():
-            names.append(name)
-            continue
-        if short is None:
-            short = {}
-            for file in find_images(root):
-                relative = file.relative_to(root)
-                for key in {file.name, file.stem, str(relative.with_suffix("").as_posix())}:
-                    short.setdefault(key, []).append(relative.as_posix())
-        fits = short.get(name, [])
-        names.append(fits[0] if len(fits) == 1 else None)
-    lost = [name for name, file in zip(observed.images, names, strict=True) if file is None]
-    if len(lost) == len(names):
-        raise DataError(f"{path}: none of its {len(names)} images is in {root} (for example {lost[0]}); names are relative to it")
+            fits = [name]
+        else:
+            short = _short_names(root) if short is None else short
+            fits = short.get(name, [])
+        if len(fits) != 1:
+            lost.append(f"{name} ({len(fits)} files fit: {listed(fits, 2)})" if fits else name)
+        elif fits[0] in row_of:
+            raise ObservationError(
+                f"{path}: {observed.images[row_of[fits[0]]]} and {name} are both the image {root / fits[0]}; name it in one way"
+            )
+        else:
+            row_of[fits[0]] = row
+    if not row_of:
+        raise DataError(
+            f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); names are relative to it"
+        )
     if lost:
-        report(f"{path}: {len(lost)} of its {len(names)} images are not in {root}, left out: {listed(lost)}", strict)
-    kept = [row for row, file in enumerate(names) if file is not None]
-    files = tuple(file for file in names if file is not None)
-    return Observed(observed.values[kept], observed.space, files)
+        report(f"{path}: {len(lost)} of its {len(observed)} images are not in {root}, left out: {listed(lost)}", strict)
+    return Observed(observed.values[list(row_of.values())], observed.space, tuple(row_of))
+
+
+def _short_names(root: Path) -> dict[str, list[str]]:
+    short: dict[str, list[str]] = defaultdict(list)
+    for file in find_images(root):
+        relative = file.relative_to(root)
+        for key in {file.name, file.stem, relative.with_suffix("").as_posix()}:
+            short[key].append(relative.as_posix())
+    return short

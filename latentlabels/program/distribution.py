@@ -82,7 +82,7 @@ class LabelVector(TorchDistribution):
         self._parts: tuple[Tensor, Tensor] | None = (logits, mixture_logits)
         self._tilted = _cardinality
         self.given = _given
-        batch = torch.broadcast_shapes(logits.shape[:-2], mixture_logits.shape[:-1])
+        batch = torch.Size(exact.batch_shape(logits.shape[:-2], mixture_logits.shape[:-1]))
         super().__init__(batch, torch.Size([space.num_labels]), validate_args=validate_args)
 
     @property
@@ -132,11 +132,11 @@ class LabelVector(TorchDistribution):
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
+        """Log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
         if self._validate_args:
             self._check_value(value)
         parts = exact.log_prob(self.forest, self.logits, value.unsqueeze(-2))
-        return _mix(self.log_weights + parts)
+        return exact.log_sum_exp(self.log_weights + parts)
 
     def _check_value(self, value: Tensor) -> None:
         if value.shape[-1:] != self.event_shape:
@@ -246,7 +246,7 @@ class LabelVector(TorchDistribution):
     # --- what is known ----------------------------------------------------------------------------------
 
     def log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
-        """log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
+        """Log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
 
         Args:
             observed: (..., K) of 1, 0, -1; an int8 tensor.
@@ -260,10 +260,10 @@ class LabelVector(TorchDistribution):
         evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
         log_z = exact.log_normalizers(self.forest, self.logits, evidence)
         if self.num_components == 1:  # the usual case, with one reduction less
-            value = _mix(log_z[..., 0, :] + evidence.log_weight)
+            value = exact.log_sum_exp(log_z[..., 0, :] + evidence.log_weight)
         else:
             joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-            value = _mix(joint.flatten(-2))
+            value = exact.log_sum_exp(joint.flatten(-2))
         return value - found
 
     def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
@@ -320,7 +320,7 @@ class LabelVector(TorchDistribution):
     def _count_bound(self, observed: Tensor) -> CountBound:
         forest = self.forest
         longest, block = forest.max_count, forest.max_tree_count
-        if longest <= 8 or not observed.numel():  # four nodes are exact: nothing is gained by a bound
+        if longest <= 16 or not observed.numel():  # nine nodes at most are exact, and cost less than a bound
             return CountBound(float(longest), block, longest)
         with torch.no_grad():
             value = exact.largest_expected_count(forest, self.logits)
@@ -339,7 +339,7 @@ def _posterior_components(
     log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
     joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
     joint = joint.expand(*log_z.shape).flatten(-2)
-    total = _mix(joint).unsqueeze(-1)
+    total = exact.log_sum_exp(joint).unsqueeze(-1)
     cardinality = None
     potential = how.log_cardinality(observed, forest.max_count, dtype) if not how.noise else None
     base, before = prior._one_forest()
@@ -349,10 +349,3 @@ def _posterior_components(
         potential = potential + own_z[..., 0] - total
         cardinality = _Cardinality(own[..., 0, 0, :], potential if before is None else potential + before)
     return logits.flatten(-3, -2), joint - total, cardinality
-
-
-def _mix(values: Tensor) -> Tensor:
-    """logsumexp over the last dimension, -inf with a zero gradient where all are."""
-    floor = torch.finfo(values.dtype).min / 4
-    total = torch.logsumexp(values.clamp(min=floor), -1)
-    return torch.where(total > floor / 2, total, -torch.inf)

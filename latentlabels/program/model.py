@@ -118,7 +118,7 @@ class AnnotationGiven(TorchDistribution):
         super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(o | y) for o (..., K)."""
+        """Log p(o | y) for o (..., K)."""
         return self.how.log_prob(value, self.y, self.log_found)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
@@ -142,7 +142,7 @@ class TiedLabelVector(TorchDistribution):
         super().__init__(own.batch_shape, own.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """beta log p(y) + (1 - beta) log q(y)."""
+        """Beta log p(y) + (1 - beta) log q(y)."""
         return self.beta * self.prior.log_prob(value) + (1 - self.beta) * self.own.log_prob(value)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:

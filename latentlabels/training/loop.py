@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.batches import Batches, Order
 from ..evaluation import map_known
-from ..data.batches import Batches
 from .checkpoint import CheckpointWriter, load_checkpoint
 from .module import LabelModule
+
+
+_STEPS_AT_ONCE = 16  # of embeddings: more no longer fit into a core's cache
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,7 @@ class _Watch(lightning.Callback):
         self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
         self.started = time.perf_counter()
         for row in history:
-            if row["score"] is not None and row["score"] > self.best_value:
-                self.best_value, self.best_epoch = row["score"], int(row["epoch"])
+            self._is_best(int(row["epoch"]), row["score"])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Runs after the epoch's validation."""
@@ -94,12 +96,22 @@ class _Watch(lightning.Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.history.append(row)
-        if score is None or score > self.best_value or self.settings.stop == "none":
-            self.best_value = -np.inf if score is None else score
-            self.best_epoch = epoch
+        if self._is_best(epoch, score):
             self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
-        elif epoch - self.best_epoch >= self.settings.patience:
+        elif self.exhausted:
             self.stopped, trainer.should_stop = True, True
+
+    def _is_best(self, epoch: int, score: float | None) -> bool:
+        if score is not None and score <= self.best_value and self.settings.stop != "none":
+            return False
+        self.best_value, self.best_epoch = -np.inf if score is None else score, epoch
+        return True
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last `patience` epochs were no better than an earlier one."""
+        last = int(self.history[-1]["epoch"]) if self.history else -1
+        return self.settings.stop != "none" and self.best_epoch >= 0 and last - self.best_epoch >= self.settings.patience
 
 
 def train(
@@ -128,26 +140,26 @@ def train(
     lightning.seed_everything(settings.seed, verbose=False)
     history: list[dict[str, Any]] = []
     done = 0
-    if resume and checkpoints is not None and (state := load_checkpoint(checkpoints, module)) is not None:
-        history = state
+    state = load_checkpoint(checkpoints, module) if resume and checkpoints is not None else None
+    if state is not None:
+        history = state.history
         done = int(history[-1]["epoch"]) + 1
     train_rows, held_rows = rows
     known_rows = held_rows[(observed[held_rows] != -1).any(-1)] if len(held_rows) else held_rows
-    loader = batches.loader(train_rows, observed, truth, settings.batch_size, settings.seed, augment=True)
-    loader.sampler.set_epoch(done)  # type: ignore[attr-defined]
-    held_loader = None
-    if len(known_rows):
-        held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size, None, augment=False)
+    held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size) if len(known_rows) else None
 
     def held(trained: LabelModule) -> tuple[Any, Any]:
         parts = predict_marginals(trained, batches, known_rows, 4 * settings.batch_size)
         return observed[known_rows].numpy(), parts
 
     watch = _Watch(module, settings, held if len(known_rows) else None, done, history)
+    if state is not None:
+        watch.best_state = state.best
     callbacks: list[lightning.Callback] = [watch]
     if checkpoints is not None:
-        callbacks.append(CheckpointWriter(checkpoints, history))
-    if done < settings.epochs:
+        moments = None if state is None else state.moments
+        callbacks.append(CheckpointWriter(checkpoints, history, lambda: watch.best_state, moments))
+    if done < settings.epochs and not watch.exhausted:
         with _quiet():
             trainer = lightning.Trainer(
                 max_epochs=settings.epochs - done,
@@ -161,6 +173,9 @@ def train(
                 enable_progress_bar=settings.progress,
                 num_sanity_val_steps=0,
             )
+            # several processes take one step at a time, lest one waits for a step that another does not have
+            order = Order(settings.seed, done, _STEPS_AT_ONCE if trainer.world_size == 1 else 1)
+            loader = batches.loader(train_rows, observed, truth, settings.batch_size, order)
             trainer.fit(module, loader, held_loader)
     module.cpu()
     module.load_state_dict(watch.best_state)

@@ -197,7 +197,8 @@ def _axis(size: int) -> Floats:
 def _bell(size: int, x: float, y: float, radius: float) -> Floats:
     """exp(-distance^2 / radius^2), shape (size, size, 1)."""
     axis = _axis(size)
-    return np.multiply.outer(np.exp(-(((axis - y) / radius) ** 2)), np.exp(-(((axis - x) / radius) ** 2)))[:, :, None]
+    bell: Floats = np.multiply.outer(np.exp(-(((axis - y) / radius) ** 2)), np.exp(-(((axis - x) / radius) ** 2)))
+    return bell[:, :, None]
 
 
 def _glow(pixels: Floats, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:

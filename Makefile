@@ -1,0 +1,50 @@
+# make demo: fit toy scenes and show the result.  make test: everything that CI checks.
+# A virtual environment is made in $(VENV) and kept; VENV=/somewhere/else uses another one.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+OUT ?= demo
+
+export OMP_NUM_THREADS ?= 1
+export MPLBACKEND := Agg
+
+.PHONY: demo test lint types tests clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.stamp-run
+	@echo "== demo: renders toy scenes, fits them, writes $(OUT)/"
+	$(BIN)/latentlabels demo --out $(OUT)
+
+test: lint types tests
+
+lint: $(VENV)/.stamp-dev
+	@echo "== style and layers"
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.stamp-dev
+	@echo "== types"
+	$(BIN)/mypy
+
+tests: $(VENV)/.stamp-dev
+	@echo "== tests"
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+$(BIN)/python:
+	@echo "== making a virtual environment in $(VENV)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "latentlabels needs Python 3.11 or later; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
+	@echo "== installing latentlabels (torch is large: some minutes the first time)"
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
+	@echo "== installing latentlabels with its test dependencies (torch is large: some minutes the first time)"
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.stamp-run
+
+clean:
+	rm -rf $(VENV) demo build .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -1,0 +1,89 @@
+"""`latentlabels complete`: the unknown entries of a label table, as probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options
+from .inputs import answered, labelled_inputs, load_run
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
+from .tables import check_target, write_table
+
+if TYPE_CHECKING:
+    from ..estimator import LatentLabels
+
+
+def complete(
+    run: RunFolder,
+    observed: Annotated[
+        Path | None,
+        typer.Option(
+            "--observed",
+            metavar="TABLE",
+            help="The table to fill: wide (image, a column of 1, 0 or empty for each label) or long (image, label[, value]).",
+        ),
+    ] = None,
+    images: options.Inputs = None,
+    unlisted: Annotated[
+        str | None,
+        typer.Option("--unlisted", metavar="unknown|absent", help="What a label means that the table leaves open; unknown."),
+    ] = None,
+    output_file: options.Result = None,
+    strict: Strict = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fill the unknown entries of a label table with posterior probabilities.
+
+    For example: latentlabels complete runs/photos --observed labels.csv --images photos/ -o completed.csv
+
+    What is known stays 1 or 0. The rest is the probability given the image, what is known of it, and how known labels
+    come about (the run's annotation). Without --images, the images are those that the run was fitted on.
+    """
+    with Output(as_json) as output:
+        check_target(output_file)
+        if observed is None and images is None:
+            raise UsageError("no table to fill; give --observed TABLE")
+        model = load_run(run)
+        where = images if images is not None else _images_of(run)
+        inputs, known = labelled_inputs(model, observed, where, unlisted or "unknown", strict, "observed")
+        posterior = model.posterior(inputs.values, known)
+        rows = answered(inputs, posterior)
+        names, values = [inputs.names[row] for row in rows], known.values[rows]
+        filled = posterior.marginals.copy()
+        # with noise in the annotation even a known label is uncertain; a completed table keeps what it was given
+        filled[values != -1] = values[values != -1]
+        document = _document(model, names, values)
+        document |= {"run": run, "unreadable": sorted(set(inputs.names) - set(names)), "output": output_file}
+        if output_file is not None or not as_json:
+            write_table(names, posterior.space.labels, filled, output_file, output.stdout)
+        output.note(
+            f"{output_file or 'table'}: {count(len(names), 'image')}, {document['filled']:,} unknown entries filled, "
+            f"{document['known']:,} known ones kept"
+        )
+        if as_json:
+            if output_file is None:
+                document["images"] = [
+                    {"image": name, "probabilities": dict(zip(posterior.space.labels, row, strict=True))}
+                    for name, row in zip(names, filled.tolist(), strict=True)
+                ]
+            output.emit(document, lambda console: None)
+        output.stdout.flush()
+
+
+def _images_of(run: Path) -> Path | None:
+    """The folder of images, or the embeddings, that a run was fitted on, if they are still there."""
+    from ..run import read_run
+
+    data = read_run(run).config.get("data") or {}
+    found = data.get("embeddings") or data.get("images")
+    return Path(found) if found and Path(found).exists() else None
+
+
+def _document(model: LatentLabels, names: list[str], values: Any) -> dict[str, Any]:
+    assert model.space is not None
+    known = int((values != -1).sum())
+    return {"num_images": len(names), "labels": model.space.labels, "known": known, "filled": int(values.size - known)}

@@ -1,0 +1,203 @@
+"""`latentlabels fit`: from a config or a folder to a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError, DataError
+from . import options
+from .inputs import check_readable
+from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, show_facts
+from .sources import Training, explained, load_training, make_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..config import Config
+    from ..estimator import LatentLabels
+    from ..labels import LabelSpace
+
+# what may differ when a fit is resumed: all else would make it another fit
+_FREE_TO_CHANGE = {"fit.epochs", "fit.patience", "fit.accelerator", "fit.devices", "fit.strategy", "fit.workers", "data.strict"}
+
+
+def fit(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config; or none, and --images.")] = None,
+    images: options.Images = None,
+    labels: options.Labels = None,
+    observed: options.Table = None,
+    unlisted: options.Unlisted = None,
+    embeddings: options.Embeddings = None,
+    overrides: options.Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="A new folder for the run; runs/NAME if not given.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit, from its last epoch.")] = False,
+    strict: Strict = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit label probabilities to images of which few labels are known, and write a run folder.
+
+    For example: latentlabels fit --images photos/ --labels labels.yaml --out runs/photos
+    """
+    with Output(as_json) as output:
+        given = {
+            "images": images, "labels": labels, "observed": observed, "unlisted": unlisted, "embeddings": embeddings,
+            "strict": strict, "overrides": overrides,
+        }  # fmt: skip
+        settings, out = _resumed(config, given, out) if resume else _started(config, given, out)
+        training = load_training(settings)
+        if training.files is not None:
+            check_readable(training.files, settings.data.strict)
+        model, space = _estimator(settings, training)
+        what = count(len(training.observed), "image" if training.files is not None else "embedding")
+        output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
+        # written before training as well, so that an interrupted fit can be resumed by its folder alone
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        _write_config(out, settings, space)
+        try:
+            with explained(settings):
+                model.fit(training.inputs, training.observed, training.truth, checkpoints=out / "checkpoints", resume=resume)
+        except (KeyboardInterrupt, SystemExit):
+            if (out / "checkpoints" / "last.json").exists():
+                output.note(f"\nto go on from the last epoch: latentlabels fit --resume --out {out}")
+            raise
+        except Exception:
+            _remove_if_empty(out)
+            raise
+        _finish(model, training, settings, space, out)
+        document = _document(model, training, out)
+        output.emit(document, lambda console: _show(console, document))
+
+
+def _started(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
+    config = make_config(path, **given)
+    name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
+    folder = out if out is not None else Path("runs") / name
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: a file; give the name of a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
+        is_run = (folder / "config.yaml").exists() and (folder / "checkpoints").exists()
+        resume = ", or --resume to go on with the fit in it" if is_run else ""
+        raise UsageError(f"--out {folder}: not empty, and nothing is overwritten; give another folder, --out {other}{resume}")
+    return config, folder
+
+
+def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
+    """The config of an interrupted fit; what is given again must say the same."""
+    if out is None and path is None:
+        raise UsageError("--resume: which fit? Give its run folder by --out RUN")
+    folder = out if out is not None else Path("runs") / (path.stem if path is not None else "")
+    stored = folder / "config.yaml"
+    if not stored.exists() or not (folder / "checkpoints" / "last.json").exists():
+        raise UsageError(f"--resume: {folder} holds no fit that has finished an epoch; leave out --resume to start one")
+    if path is None and given["images"] is None and given["embeddings"] is None:
+        return make_config(stored, **given), folder
+    config, before = make_config(path, **given), make_config(stored)
+    new, old = _flat(config.resolved()), _flat(before.resolved())
+    if config.labels is None:
+        new["labels"] = old["labels"]  # the folder's own labels, which the stored config spells out
+    elif (space := config.space()) is not None:
+        new["labels"] = space.to_config()
+    differing = [key for key in sorted({*new, *old}) if new.get(key) != old.get(key) and key not in _FREE_TO_CHANGE]
+    if differing:
+        key = differing[0]
+        raise ConfigError(
+            f"{config.where(key)}: {key} is {new.get(key)!r}, but {old.get(key)!r} in {stored}; --resume goes on with the same "
+            f"fit ({', '.join(sorted(_FREE_TO_CHANGE))} may differ); give another --out to start a new one"
+        )
+    return config.model_copy(update={"labels": before.labels}), folder
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for section, value in config.items():
+        flat |= {f"{section}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {section: value}
+    return flat
+
+
+def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelSpace]:
+    from ..annotation import from_config
+    from ..estimator import LatentLabels
+
+    space = training.observed.space
+    if not (training.observed.values != -1).any():
+        raise DataError("no label of any image is known: nothing can be learned; check the folder, or the values in the table")
+    with explained(config):
+        how = from_config(config.annotation.model_dump(), space)
+    return LatentLabels(space, how, **config.estimator_arguments()), space
+
+
+def _write_config(out: Path, config: Config, space: LabelSpace) -> None:
+    config.model_copy(update={"labels": space.to_config()}).write(out / "config.yaml")
+
+
+def _remove_if_empty(out: Path) -> None:
+    """A fit that failed before its first epoch leaves no folder, which would stand in the way of the next try."""
+    if any((out / "checkpoints").iterdir()):
+        return
+    (out / "checkpoints").rmdir()
+    (out / "config.yaml").unlink(missing_ok=True)
+    if not any(out.iterdir()):
+        out.rmdir()
+
+
+def _finish(model: LatentLabels, training: Training, config: Config, space: LabelSpace, out: Path) -> None:
+    from ..report import write_report
+    from .examples import write_examples
+
+    model.save(out)
+    _write_config(out, config, space)  # with the data section, which the estimator does not know
+    if training.files is not None:
+        write_examples(out, model, training.files, training.observed.values)
+    write_report(out)
+
+
+def _document(model: LatentLabels, training: Training, out: Path) -> dict[str, Any]:
+    found = {key: value for key, value in model.diagnostics_.items() if key != "known_counts"}
+    kept = set(model.names_)
+    counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
+    return {
+        "run": out,
+        "report": out / "report.html",
+        "kind": "images" if training.files is not None else "embeddings",
+        **found,
+        "num_groups": len(training.observed.space.groups),
+        "known_present": sum(present for present, _ in counts),
+        "known_absent": sum(absent for _, absent in counts),
+        "epochs": len(model.history_),
+        "unreadable": [file for file in training.files or () if str(file) not in kept],
+    }
+
+
+def _show(console: Console, found: dict[str, Any]) -> None:
+    bad = found["unreadable"]
+    images = f"{found['num_images']:,}" + (f", and {len(bad):,} that could not be read and were left out" if bad else "")
+    known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
+    per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
+    held = found["held_out_log_likelihood"]
+    run = found["run"]
+    rows = [
+        ("images", images),
+        ("labels", f"{found['num_labels']:,} in {count(found['num_groups'], 'group')}"),
+        ("known labels", f"{known} ({per_image:.2f} per image)"),
+    ]
+    if found["never_known"]:
+        rows.append(("never known", f"{listed(found['never_known'])}: kept at the prior"))
+    rows += [
+        ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
+        ("", f"{number(found['predicted_count'], 2)} predicted"),
+        ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
+        ("held-out value", f"{number(held)} per image (log-likelihood of known labels; higher is better)"),
+        ("run", f"{run}"),
+        ("report", f"{found['report']}"),
+    ]
+    show_facts(console, rows)
+    many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
+    console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
+    console.print(f"      latentlabels query {run} {one} --given LABEL")

@@ -1,0 +1,233 @@
+"""`latentlabels inspect`: what the data hold and what the assumptions imply, before anything is fitted."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import DataError, DataWarning
+from . import options
+from .inputs import VECTORS
+from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, percent, show_facts, table
+from .sources import Training, explained, load_training, make_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..anchor import Anchor
+    from ..config import Config
+
+_LISTED = 30
+_FEW = 10
+_MEANING = {
+    "ignorable": "which labels are known does not depend on whether they are present",
+    "uniform-positive": "the known labels of an image are a uniform pick from those it shows; a missing label says nothing",
+    "weighted-positive": "one present label of each image is known, picked by the labels' weights",
+    "scar": "each present label is reported at its rate, an absent one never",
+    "per-label-search": "images were collected label by label",
+}
+
+
+def inspect(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG|DIR", help="A config, a folder of images by label, or an .npz.")
+    ] = None,
+    labels: options.Labels = None,
+    observed: options.Table = None,
+    unlisted: options.Unlisted = None,
+    overrides: options.Overrides = None,
+    everything: Annotated[bool, typer.Option("--all", help="List every label, however many there are.")] = False,
+    strict: Strict = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Look at data before a fit: labels, how often each is known, what cannot be read, what the assumptions imply.
+
+    For example: latentlabels inspect photos/ --labels labels.yaml
+
+    Fits nothing and writes nothing.
+    """
+    with Output(as_json) as output:
+        if source is None and not overrides:
+            raise UsageError("nothing to inspect; give a CONFIG, or a folder with one folder of images for each label")
+        config = _config(source, labels, observed, unlisted, overrides)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            training = load_training(config)
+        remarks = list(dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)))
+        document = {"source": source, **_document(config, training), "remarks": remarks}
+        if (strict or config.data.strict) and (document["unreadable"] or remarks):
+            said = [*(item["why"] for item in document["unreadable"]), *remarks]
+            raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
+        document["next"] = _next(source, labels, config, document)
+        output.emit(document, lambda console: _show(console, document, everything))
+
+
+def _config(
+    source: Path | None, labels: Path | None, observed: Path | None, unlisted: str | None, overrides: list[str] | None
+) -> Config:
+    # strict is seen to here, after everything was looked at: all problems at once, not the first
+    given: dict[str, Any] = {"labels": labels, "observed": observed, "unlisted": unlisted, "overrides": overrides}
+    if source is None:
+        return make_config(None, **given)
+    if not source.exists():
+        raise UsageError(f"{source}: no such config or folder")
+    if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():
+        return make_config(source / "config.yaml", **given)  # a run folder: the data that it was fitted on
+    if source.is_dir():
+        return make_config(None, images=source, **given)
+    if source.suffix.lower() in VECTORS:
+        return make_config(None, embeddings=source, **given)
+    return make_config(source, **given)
+
+
+def _document(config: Config, training: Training) -> dict[str, Any]:
+    from ..anchor import derive_prior
+    from ..annotation import from_config
+
+    table_, space = training.observed, training.observed.space
+    with explained(config):
+        how = from_config(config.annotation.model_dump(), space)
+        anchor = derive_prior(space, table_.values, how, config.model.expected_labels)
+    bad: list[tuple[Path, str]] = []
+    if training.files is not None:
+        from ..data.images import unreadable
+
+        bad = unreadable(training.files)
+    present, absent = (table_.values == 1).sum(0), (table_.values == 0).sum(0)
+    known = table_.num_known
+    return {
+        "num_images": len(table_),
+        "kind": "images" if training.files is not None else "embeddings",
+        "embedding_size": None if training.files is not None else int(training.inputs.shape[1]),
+        "unreadable": [{"image": path, "why": why} for path, why in bad],
+        "images_without_known_label": int((known == 0).sum()),
+        "num_labels": space.num_labels,
+        "known_present": int(present.sum()),
+        "known_absent": int(absent.sum()),
+        "known_per_image": float(known.mean()),
+        "never_known": list(anchor.never_known),
+        "labels": [
+            {
+                "label": label,
+                "group": space.group_of(label).name,
+                "known_present": int(present[k]),
+                "known_absent": int(absent[k]),
+                "prevalence": float(anchor.prevalence[k]),
+            }
+            for k, label in enumerate(space.labels)
+        ],
+        "groups": _groups(training, anchor),
+        "annotation": {"kind": how.kind, "meaning": _MEANING[how.kind]},
+        "expected_labels": anchor.expected_labels,
+        "expected_labels_source": anchor.source,
+        "expected_labels_identified": anchor.identified,
+        "has_truth": training.truth is not None,
+    }
+
+
+def _groups(training: Training, anchor: Anchor) -> list[dict[str, Any]]:
+    from ..labels import Free
+
+    space, values = training.observed.space, training.observed.values
+    out = []
+    for group in space.groups:
+        columns = space.columns(group)
+        free = isinstance(group, Free)
+        out.append(
+            {
+                "group": group.name,
+                "kind": "free" if free else ("one of them, or none" if group.optional else "exactly one of them"),
+                "requires": group.requires,
+                "labels": list(group.labels),
+                "known_images": int((values[:, columns] == 1).any(1).sum()),
+                "applies": min(float(anchor.prevalence[columns].sum()), 1.0),
+            }
+        )
+    return out
+
+
+def _next(source: Path | None, labels: Path | None, config: Config, found: dict[str, Any]) -> str:
+    if source is None or source.is_dir():
+        given = f"--images {config.data.images}" if source is None else f"--images {source}"
+    else:
+        given = f"--embeddings {source}" if source.suffix.lower() in VECTORS else f"{source}"
+    options_ = f" --labels {labels}" if labels is not None else ""
+    more = "".join(
+        f" --{name} {value}" for name, value in (("observed", config.data.observed), ("unlisted", config.data.unlisted))
+        if value is not None and given.startswith("--")
+    )
+    return f"latentlabels fit {given}{options_}{more}"
+
+
+def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    bad, groups = found["unreadable"], found["groups"]
+    known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
+    if found["images_without_known_label"]:
+        known += f"; {count(found['images_without_known_label'], 'image')} without any"
+    size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
+    free = sum(group["kind"] == "free" for group in groups)
+    grouped = count(len(groups) - free, "group")
+    rows = [
+        (found["kind"], f"{found['num_images']:,}{size}"),
+        ("labels", f"{found['num_labels']:,}: {free:,} free, {found['num_labels'] - free:,} in {grouped}"),
+        ("known labels", known),
+    ]
+    if bad:
+        names = [str(item["image"]) for item in bad]
+        rows.append(("cannot be read", f"{count(len(bad), 'image')}, which a fit leaves out: {listed(names, 10)}"))
+    if found["never_known"]:
+        rows.append(("never known", f"{listed(found['never_known'], 10)}: nothing can be learned of them"))
+    few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < _FEW]
+    if few:
+        rows.append((f"known less than {_FEW} times", listed(few, 10)))
+    rows += [
+        ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
+        ("labels per image", f"{number(found['expected_labels'], 2)} expected, from {found['expected_labels_source']}"),
+    ]
+    if found["has_truth"]:
+        rows.append(("complete labels", "there, and read by no fit but full-labels and one-positive-all-negatives"))
+    show_facts(console, rows)
+    for remark in found["remarks"]:
+        console.print(f"note: {remark}")
+    declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
+    if declared:
+        console.print()
+        cells = [
+            (g["group"], g["kind"], g["requires"] or "", f"{len(g['labels'])}", f"{g['known_images']:,}", percent(g["applies"]))
+            for g in declared
+        ]
+        columns = ("group", "an image shows", "where there is", "labels", "known", "applies to")
+        console.print(table(columns, cells, numeric=("labels", "known", "applies to")))
+    console.print()
+    _show_labels(console, found["labels"], everything)
+    console.print("\nprevalence: the estimated share of images that show the label; a fit starts there")
+    if not found["expected_labels_identified"] and found["expected_labels_source"].startswith("the default"):
+        console.print(
+            "\nThe number of labels per image is a guess, and with it the scale of all probabilities. State it by\n"
+            "--set model.expected_labels=NUMBER, or say in a labels.yaml which labels exclude each other."
+        )
+    console.print(f"\nnext: {found['next']}")
+
+
+def _show_labels(console: Console, labels: list[dict[str, Any]], everything: bool) -> None:
+    ranked = sorted(labels, key=lambda row: -row["known_present"])
+    shown = ranked if everything or len(ranked) <= _LISTED else [*ranked[: _LISTED - 10], *ranked[-10:]]
+    any_absent = any(row["known_absent"] for row in labels)
+    columns = ("label", "group", "known present", *(("known absent",) if any_absent else ()), "prevalence")
+    rows = [
+        (
+            row["label"],
+            "" if row["group"] == row["label"] else row["group"],
+            f"{row['known_present']:,}",
+            *((f"{row['known_absent']:,}",) if any_absent else ()),
+            percent(row["prevalence"]),
+        )
+        for row in shown
+    ]
+    console.print(table(columns, rows, numeric=("known present", "known absent", "prevalence")))
+    if len(shown) < len(ranked):
+        console.print(f"(the {_LISTED - 10} most and the 10 least known; {len(ranked) - len(shown):,} more labels: --all)")

@@ -1,0 +1,163 @@
+"""`latentlabels query`: the posterior of one image, given what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import LabelSpaceError, ObservationError
+from .inputs import Inputs, load_run, on_images, one_vector, read_inputs
+from .output import Debug, Json, Output, RunFolder, UsageError, bar, percent, show_facts, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..estimator import LatentLabels
+    from ..labels import LabelSpace
+    from ..posterior import Posterior
+
+
+def query(
+    run: RunFolder,
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE",
+            help="An image; for a run on embeddings FILE#ROW, the row being a number from 0 or the name of an image.",
+        ),
+    ],
+    given: Annotated[
+        list[str] | None, typer.Option("--given", metavar="LABEL", help="A label that the image shows; may be repeated.")
+    ] = None,
+    absent: Annotated[
+        list[str] | None, typer.Option("--not", metavar="LABEL", help="A label that it does not show; may be repeated.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many labels to list, likeliest first.")] = 15,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Ask about one image: the probability of each label, given what is known of it.
+
+    For example: latentlabels query runs/photos photo.jpg --given car --not striped
+
+    Shows the most probable labels, the most probable set of labels, and how many labels the image has.
+    """
+    with Output(as_json) as output:
+        model = load_run(run)
+        inputs = _one(model, image)
+        before = model.posterior(inputs.values)
+        present, excluded = list(dict.fromkeys(given or ())), list(dict.fromkeys(absent or ()))
+        after = _conditioned(before, present, excluded) if present or excluded else before
+        document = _document(inputs.names[0], before, after, present, excluded, None if as_json else top)
+        output.emit(document, lambda console: _show(console, document, output))
+
+
+def _one(model: LatentLabels, image: str) -> Inputs:
+    if not on_images(model):
+        return one_vector(model, image)
+    if Path(image).is_dir():
+        raise UsageError(f"{image}: a folder; query takes one image (`latentlabels predict` takes folders)")
+    inputs = read_inputs(model, [image])
+    if len(inputs.names) > 1:
+        raise UsageError(f"{image}: {len(inputs.names):,} images; query takes one (`latentlabels predict` takes many)")
+    return inputs
+
+
+def _conditioned(posterior: Posterior, present: Sequence[str], absent: Sequence[str]) -> Posterior:
+    space = posterior.space
+    for option, names in (("--given", present), ("--not", absent)):
+        for name in names:
+            try:
+                space.index(name)
+            except LabelSpaceError as error:
+                raise UsageError(f"{option} {name}: {error}") from None
+    both = [name for name in present if name in absent]
+    if both:
+        raise UsageError(f'"{both[0]}" is asked for as present (--given) and as absent (--not); remove one')
+    _check_possible(space, present, absent)
+    try:
+        return posterior.given(present, absent)
+    except ObservationError as error:
+        raise UsageError(f"{error}") from None
+
+
+def _check_possible(space: LabelSpace, present: Sequence[str], absent: Sequence[str]) -> None:
+    import numpy as np
+
+    from ..observed.feasibility import contradiction, feasible
+
+    row = np.full(space.num_labels, -1, dtype=np.int8)
+    row[[space.index(name) for name in present]] = 1
+    row[[space.index(name) for name in absent]] = 0
+    if not feasible(row[None], space)[0]:
+        stated = [*(f"--given {name}" for name in present), *(f"--not {name}" for name in absent)]
+        raise UsageError(f"{' '.join(stated)}: no image can be so: {contradiction(row, space)}")
+
+
+def _document(
+    name: str, before: Posterior, after: Posterior, present: list[str], absent: list[str], top: int | None
+) -> dict[str, Any]:
+    import numpy as np
+
+    space = after.space
+    old, new = before.marginals[0], after.marginals[0]
+    order = [int(k) for k in np.argsort(-new, kind="stable")]
+    best = after.mode()
+    counts = after.count_probs()[0]
+    rows = [
+        {
+            "label": space.labels[k],
+            "group": space.group_of(space.labels[k]).name,
+            "probability": float(new[k]),
+            "probability_before": float(old[k]),
+        }
+        for k in order[:top]
+    ]
+    return {
+        "image": name,
+        "given": present,
+        "not": absent,
+        "labels": rows,
+        "groups": {group: float(share[0]) for group, share in after.group_probs().items()},
+        "most_probable_set": {
+            "labels": [label for label, here in zip(space.labels, best[0], strict=True) if here],
+            "probability": float(np.exp(after.log_prob(best)[0])),
+        },
+        "num_labels": {"expected": float(counts @ np.arange(len(counts))), "probabilities": counts.tolist()},
+    }
+
+
+def _show(console: Console, found: dict[str, Any], output: Output) -> None:
+    known = found["given"] or found["not"]
+    if known:
+        stated = [*found["given"], *(f"not {label}" for label in found["not"])]
+        console.print(f"{found['image']}, given {', '.join(stated)}\n")
+    else:
+        console.print(f"{found['image']}\n")
+    columns = ["label", "group", "probability", *(["before"] if known else []), ""]
+    rows = [
+        [
+            row["label"],
+            "" if row["group"] == row["label"] else row["group"],
+            percent(row["probability"]),
+            *([percent(row["probability_before"])] if known else []),
+            bar(row["probability"], file=output.stdout),
+        ]
+        for row in found["labels"]
+    ]
+    console.print(table(columns, rows, numeric=("probability", "before")))
+    best = found["most_probable_set"]
+    console.print()
+    numbers = [
+        f"{number}: {percent(share, 0)}" for number, share in enumerate(found["num_labels"]["probabilities"]) if share >= 0.01
+    ]
+    show_facts(
+        console,
+        [
+            ("most probable set", f"{', '.join(best['labels']) or 'no label'} ({percent(best['probability'])})"),
+            ("number of labels", f"{found['num_labels']['expected']:.2f} expected; {', '.join(numbers)}"),
+        ],
+    )

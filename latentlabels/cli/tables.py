@@ -1,0 +1,81 @@
+"""Tables of probabilities, written in the format that a file's ending names."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from ..errors import nearest
+from .output import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+
+
+def check_target(path: Path | None) -> None:
+    """Before anything is computed: can a table be written there?
+
+    Raises:
+        UsageError: an ending that is not known, or a folder that is not there.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in ENDINGS:
+        hint = nearest(path.suffix.lower(), ENDINGS)
+        raise UsageError(f'-o {path}: no format for the ending "{path.suffix}"{hint} (endings: {", ".join(ENDINGS)})')
+    if path.is_dir():
+        raise UsageError(f"-o {path}: a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"-o {path}: no folder {path.parent}; make it first")
+
+
+def write_table(
+    names: Sequence[str], labels: Sequence[str], values: NDArray[np.float32], path: Path | None, stdout: TextIO
+) -> None:
+    """A row for each image: its name, and a number for each label.
+
+    Args:
+        names: of the N images.
+        labels: of the K columns.
+        values: (N, K).
+        path: a file of which the ending says the format; None: CSV to `stdout`.
+        stdout: where CSV goes without a file.
+    """
+    if path is None:
+        _write_rows(stdout, names, labels, values, ",")
+        return
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        import pandas as pd
+
+        frame = pd.DataFrame(values, columns=list(labels))
+        frame.insert(0, "image", list(names))
+        frame.to_parquet(path, index=False)
+    elif ending in (".jsonl", ".ndjson"):
+        _in_file(path, lambda file: file.writelines(_lines(names, labels, values)))
+    else:
+        _in_file(path, lambda file: _write_rows(file, names, labels, values, "\t" if ending == ".tsv" else ","))
+
+
+def _in_file(path: Path, write: Callable[[TextIO], None]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write(file)
+
+
+def _write_rows(file: TextIO, names: Sequence[str], labels: Sequence[str], values: NDArray[np.float32], delimiter: str) -> None:
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(["image", *labels])
+    for name, row in zip(names, values.tolist(), strict=True):
+        writer.writerow([name, *(f"{value:.6g}" for value in row)])
+
+
+def _lines(names: Sequence[str], labels: Sequence[str], values: NDArray[np.float32]) -> Iterator[str]:
+    for name, row in zip(names, values.tolist(), strict=True):
+        numbers = {label: float(f"{value:.6g}") for label, value in zip(labels, row, strict=True)}
+        yield json.dumps({"image": name, **numbers}, ensure_ascii=False) + "\n"

@@ -1,0 +1,140 @@
+"""The sections of a config: their keys, defaults and what each may be.
+
+The defaults of the `model` and `fit` sections stand here alone: `LatentLabels` reads them from `ModelConfig`
+and `FitConfig`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+AnnotationKind = Literal["ignorable", "uniform-positive", "weighted-positive", "scar", "per-label-search"]
+Objective = Literal[
+    "collapsed",
+    "assume-negative",
+    "label-smoothing",
+    "weighted-negative",
+    "expected-positive",
+    "role",
+    "em",
+    "em-apl",
+    "ll-r",
+    "ll-ct",
+    "ll-cp",
+    "hill",
+    "splc",
+    "asl",
+    "focal",
+    "gr",
+    "nnpu",
+    "smile",
+    "revealed-group",
+    "unknown-class",
+    "vat",
+    "multilabel-soft-margin",
+    "one-positive-all-negatives",
+    "full-labels",
+]
+OBJECTIVE_NAMES: tuple[str, ...] = get_args(Objective)
+
+
+def _no_flag(value: Any) -> Any:
+    # pydantic reads `true` as the number 1: in `epochs: yes` that would hide a mistake
+    if isinstance(value, bool):
+        raise ValueError("a number, not yes or no")
+    return value
+
+
+def _no_text(value: Any) -> Any:
+    # "12" in quotes is text that somebody meant as text
+    if isinstance(value, str):
+        raise ValueError("a number, not text")
+    return value
+
+
+# YAML 1.1 reads 1e-3, without a dot, as text: a Real takes text that is a number
+Whole = Annotated[int, BeforeValidator(_no_flag), BeforeValidator(_no_text)]
+Real = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+Positive = Annotated[Real, Field(gt=0)]
+Size = Annotated[Whole, Field(ge=8)]
+
+
+class Section(BaseModel):
+    """A part of the config; the description of a field says what its errors expect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DataConfig(Section):
+    """Where images and known labels are."""
+
+    images: Path | None = Field(default=None, description="the path of a folder of images")
+    observed: Path | None = Field(default=None, description="the path of a table of known labels")
+    unlisted: Literal["unknown", "absent"] | None = Field(default=None, description="unknown or absent")
+    embeddings: Path | None = Field(default=None, description="the path of an .npz or .npy file")
+    strict: Flag = Field(default=False, description="true or false")
+
+
+class AnnotationConfig(Section):
+    """How the known labels came about; see `latentlabels.annotation`."""
+
+    kind: AnnotationKind = Field(default="uniform-positive", description="one of " + ", ".join(get_args(AnnotationKind)))
+    weights: list[Positive] | dict[str, Positive] | None = Field(
+        default=None, description="positive numbers, one for each label: a list in the order of the labels, or label: number"
+    )
+    rates: Annotated[Real, Field(gt=0, le=1)] | list[Positive] | dict[str, Positive] | None = Field(
+        default=None, description="a number above 0 up to 1, a list of them in the order of the labels, or label: number"
+    )
+    noise: Real = Field(default=0.0, ge=0, lt=1, description="a probability, at least 0 and below 1")
+
+
+class ModelConfig(Section):
+    """The encoder and what the model states about the labels."""
+
+    encoder: str = Field(default="resnet18", description="the name of an encoder, for example resnet18, tiny or embedding")
+    weights: str | None = Field(default=None, description="DEFAULT or another name of published weights, a file, or null")
+    frozen: Flag = Field(default=False, description="true or false")
+    image_size: Size | tuple[Size, Size] = Field(default=224, description="a number of pixels from 8, or [height, width]")
+    expected_labels: Positive | None = Field(default=None, description="a number above 0, or null to derive it from the data")
+    mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
+    beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
+    objective: Objective = Field(default="collapsed", description="one of " + ", ".join(OBJECTIVE_NAMES))
+
+
+class FitConfig(Section):
+    """How long, how fast and on what to train."""
+
+    epochs: Whole = Field(default=50, ge=1, description="a whole number of at least 1")
+    batch_size: Whole = Field(default=64, ge=1, description="a whole number of at least 1")
+    learning_rate: Real = Field(default=1e-3, gt=0, description="a number above 0")
+    weight_decay: Real = Field(default=1e-2, ge=0, description="a number of at least 0")
+    held_out: Real = Field(default=0.1, ge=0, lt=1, description="a share, at least 0 and below 1")
+    patience: Whole = Field(default=5, ge=1, description="a whole number of epochs of at least 1")
+    stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
+        default="auto", description="auto, likelihood, known-map or none"
+    )
+    seed: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
+    accelerator: str = Field(default="auto", description="auto, cpu, gpu, or another accelerator of Lightning")
+    devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
+    strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
+    workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataConfig,
+    "annotation": AnnotationConfig,
+    "model": ModelConfig,
+    "fit": FitConfig,
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "kind": get_args(AnnotationKind),
+    "objective": OBJECTIVE_NAMES,
+    "unlisted": ("unknown", "absent"),
+    "stop": ("auto", "likelihood", "known-map", "none"),
+}
+"""Keys whose values are names: the nearest one is suggested."""

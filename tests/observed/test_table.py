@@ -1,0 +1,522 @@
+"""Tables of known labels: every dialect reads the same, and every mistake is named by file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from latentlabels.errors import DataError, DataWarning, ObservationError
+from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.observed import Observed
+from latentlabels.observed.feasibility import feasible
+
+SPACE = LabelSpace(
+    [
+        OneOf("colour", ["red", "blue"]),
+        OneOf("vehicle", ["car", "bike"], optional=True),
+        OneOf("doors", ["2-doors", "4-doors"], requires="car"),
+        Free("striped"),
+    ]
+)
+FORMATS = ["csv", "bom", "crlf", "cr", "semicolon", "tab", "padded", "upper", "blank-lines", "parquet", "jsonl", "ndjson"]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(tmp_path: Path, header: str, *rows: str) -> Path:
+    return write(tmp_path / "t.csv", "\n".join([header, *rows]) + "\n")
+
+
+def save(folder: Path, kind: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+    """The same table in each dialect; None is a missing cell."""
+    if kind == "parquet":
+        pd.DataFrame([list(row) for row in rows], columns=list(header)).to_parquet(folder / "t.parquet")
+        return folder / "t.parquet"
+    if kind in ("jsonl", "ndjson"):
+        objects = [{k: v for k, v in zip(header, row, strict=True) if v is not None} for row in rows]
+        text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
+        return write(folder / f"t.{kind}", text)
+    out = io.StringIO()
+    delimiter = {"semicolon": ";", "tab": "\t"}.get(kind, ",")
+    ending = {"crlf": "\r\n", "cr": "\r", "blank-lines": "\n\n"}.get(kind, "\n")
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=ending)
+    pad = "  " if kind == "padded" else ""
+    writer.writerow([pad + (name.upper() if kind == "upper" and name in ("image", "label", "value") else name) for name in header])
+    for row in rows:
+        writer.writerow(["" if cell is None else f"{pad}{cell}{pad}" for cell in row])
+    path = folder / ("t.tsv" if kind == "tab" else "t.csv")
+    path.write_bytes((b"\xef\xbb\xbf" if kind == "bom" else b"") + out.getvalue().encode())
+    return path
+
+
+def refused(path: Path, space: LabelSpace | None = SPACE, error: type[Exception] = ObservationError, **how: Any) -> str:
+    with pytest.raises(error) as caught:
+        Observed.from_table(path, space, **how)
+    return str(caught.value)
+
+
+# --- wide and long, in every dialect ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_wide(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path, kind, ["image", "red", "striped", "car"], [["a.png", 1, 0, None], ["b/ü 1.png", None, 1, 0]])
+    observed = Observed.from_table(path, SPACE)
+    assert observed.images == ("a.png", "b/ü 1.png")
+    assert observed.values.tolist() == [[1, -1, -1, -1, -1, -1, 0], [-1, -1, 0, -1, -1, -1, 1]]
+    assert observed.space is SPACE
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_long(tmp_path: Path, kind: str) -> None:
+    rows = [["b.png", "car", 1], ["a.png", "red", 1], ["b.png", "striped", 0], ["c.png", "bike", -1]]
+    observed = Observed.from_table(save(tmp_path, kind, ["image", "label", "value"], rows), SPACE)
+    assert observed.images == ("b.png", "a.png", "c.png")  # in the order of the table
+    assert observed.values.tolist() == [[-1, -1, 1, -1, -1, -1, 0], [1] + [-1] * 6, [-1] * 7]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_long_of_positives(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path, kind, ["image", "label"], [["a.png", "grün"], ["b.png", "赤, dark"], ["a.png", "赤, dark"]])
+    observed = Observed.from_table(path, unlisted="unknown")
+    assert observed.space == LabelSpace.free(["grün", "赤, dark"])
+    assert observed.values.tolist() == [[1, 1], [-1, 1]]
+
+
+def test_columns_in_any_order(tmp_path: Path) -> None:
+    wide = table(tmp_path, "striped,image,red", "1,a.png,0")
+    assert Observed.from_table(wide).values.tolist() == [[1, 0]]
+    long = table(tmp_path, "value,label,image", "1,red,a.png", "0,car,a.png")
+    assert Observed.from_table(long).values.tolist() == [[1, 0]]
+
+
+def test_without_a_space_the_labels_are_free_in_order_of_the_table(tmp_path: Path) -> None:
+    assert Observed.from_table(table(tmp_path, "image,z,a", "1.png,1,0")).space == LabelSpace.free(["z", "a"])
+    assert Observed.from_table(table(tmp_path, "image,label", "1,z", "2,a"), unlisted="unknown").space.labels == ("z", "a")
+
+
+def test_quoted_cells_hold_delimiters_quotes_and_line_breaks(tmp_path: Path) -> None:
+    header = ["image", 'a,b;c\td"e', "two\nlines", "sep\u2028arated\x0b"]
+    out = io.StringIO()
+    csv.writer(out).writerows([header, ["one,\ntwo.png", 1, 0, 1], ["b.png", 0, 1, ""]])
+    observed = Observed.from_table(write(tmp_path / "t.csv", out.getvalue()))
+    assert observed.space.labels == tuple(name.strip() for name in header[1:])
+    assert observed.images == ("one,\ntwo.png", "b.png")
+    assert observed.values.tolist() == [[1, 0, 1], [0, 1, -1]]
+
+
+def test_lines_are_counted_across_line_breaks_and_empty_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", '"image","red"\n\n"one\ntwo\nthree.png",1\n\n\nb.png,x\n')
+    assert refused(path).startswith(f"{path}:8, column 'red': 'x' is none of")
+    path = write(tmp_path / "t.csv", 'image,red\na.png,1\n"b\nc.png",x\n')
+    assert refused(path).startswith(f"{path}:3, column 'red': 'x' is none of")  # where the row begins
+
+
+def test_the_delimiter_is_that_of_the_whole_header(tmp_path: Path) -> None:
+    path = table(tmp_path, '"a,b";image;"c,d,e"', "1;x,y.png;0")
+    assert Observed.from_table(path).space.labels == ("a,b", "c,d,e")
+    path = table(tmp_path, 'image,"a;b;c;d"', "x.png,0")
+    assert Observed.from_table(path).space.labels == ("a;b;c;d",)
+
+
+def test_json_lines_keep_labels_that_look_like_dates_or_numbers(tmp_path: Path) -> None:
+    text = '{"image": 7, "modified": 1, "date": 0, "2024-01-01": true}\n\n{"image": "x", "007": false, "date": null}\n'
+    observed = Observed.from_table(write(tmp_path / "t.jsonl", text))
+    assert observed.space.labels == ("modified", "date", "2024-01-01", "007")
+    assert observed.images == ("7", "x")
+    assert observed.values.tolist() == [[1, 0, 1, -1], [-1, -1, -1, 0]]
+
+
+def test_parquet_with_images_as_index(tmp_path: Path) -> None:
+    expected = Observed.from_array([[1, 0], [-1, 1]], LabelSpace.free(["a", "b"]), images=["x", "y"])
+    observed = Observed.from_table(expected.write(tmp_path / "t.parquet"))
+    assert observed.images == ("x", "y")
+    assert observed.values.tolist() == expected.values.tolist()
+
+
+def test_parquet_with_two_names_in_its_index(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"image": ["x", "y"], "label": ["a", "b"], "value": [1, 0]}).set_index(["image", "label"])
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert Observed.from_table(tmp_path / "t.parquet").values.tolist() == [[1, -1], [-1, 0]]
+
+
+@pytest.mark.parametrize(
+    "cell, value",
+    [("1", 1), ("1.0", 1), ("True", 1), ("yes", 1), ("0", 0), ("0.0", 0), ("FALSE", 0), ("no", 0), ("-1", -1), ("-1.0", -1)]
+    + [(empty, -1) for empty in ("", " ", "nan", "NaN", "NA", "N/A", "None", "null", "<NA>")],
+)
+def test_how_a_value_may_be_written(tmp_path: Path, cell: str, value: int) -> None:
+    path = table(tmp_path, "image,red,striped", f"a.png,{cell},0")
+    assert Observed.from_table(path, SPACE, unlisted="unknown").values[0, SPACE.index("red")] == value
+
+
+@pytest.mark.parametrize("name", ["./a/b.png", "a//b.png", "a\\b.png", "a/./b.png"])
+def test_one_image_named_in_other_ways_is_one_row(tmp_path: Path, name: str) -> None:
+    path = table(tmp_path, "image,label", "a/b.png,red", f"{name},car")
+    observed = Observed.from_table(path, SPACE, unlisted="unknown")
+    assert observed.images == ("a/b.png",)
+    assert observed.num_known.tolist() == [2]
+
+
+def test_an_image_of_which_nothing_is_known_is_kept(tmp_path: Path) -> None:
+    long = Observed.from_table(table(tmp_path, "image,label", "a.png,red", "b.png,"), SPACE, unlisted="unknown")
+    assert long.num_known.tolist() == [1, 0]
+    wide = Observed.from_table(table(tmp_path, "image,red", "a.png,0", "b.png,"), SPACE)
+    assert wide.num_known.tolist() == [1, 0]
+
+
+def test_one_label(tmp_path: Path) -> None:
+    assert Observed.from_table(table(tmp_path, "image,cat", "a.png,1", "b.png,0")).values.tolist() == [[1], [0]]
+    long = table(tmp_path, "image,label", "a.png,cat")
+    assert Observed.from_table(long, unlisted="absent").values.tolist() == [[1]]
+
+
+# --- unlisted ---------------------------------------------------------------------------------------------------
+
+POSITIVES = {"long": ("image,label", "a.png,red", "b.png,car"), "wide": ("image,red,car", "a.png,1,", "b.png,,1")}
+
+
+@pytest.mark.parametrize("shape", POSITIVES)
+def test_positives_alone_need_unlisted(tmp_path: Path, shape: str) -> None:
+    path = table(tmp_path, *POSITIVES[shape])
+    for space in (None, SPACE):
+        message = refused(path, space)
+        assert str(path) in message
+        assert 'unlisted="unknown"' in message
+        assert 'unlisted="absent"' in message
+
+
+@pytest.mark.parametrize("shape", POSITIVES)
+def test_unlisted_unknown_and_absent(tmp_path: Path, shape: str) -> None:
+    path = table(tmp_path, *POSITIVES[shape])
+    assert Observed.from_table(path, unlisted="unknown").values.tolist() == [[1, -1], [-1, 1]]
+    assert Observed.from_table(path, unlisted="absent").values.tolist() == [[1, 0], [0, 1]]
+
+
+def test_unlisted_is_also_of_labels_without_a_column(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red", "a.png,1")
+    assert Observed.from_table(path, SPACE, unlisted="absent").values.tolist() == [[1, 0, 0, 0, 0, 0, 0]]
+    assert 'unlisted="absent"' in refused(path)
+
+
+def test_a_table_that_says_absent_needs_no_unlisted(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,car", "a.png,1,", "b.png,,0")
+    assert Observed.from_table(path).values.tolist() == [[1, -1], [-1, 0]]
+    assert Observed.from_table(path, unlisted="absent").values.tolist() == [[1, 0], [0, 0]]
+
+
+def test_a_complete_table_of_positives_needs_no_unlisted(tmp_path: Path) -> None:
+    assert Observed.from_table(table(tmp_path, "image,red", "a.png,1")).values.tolist() == [[1]]
+
+
+def test_minus_one_is_unknown_whatever_unlisted_says(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,car", "a.png,-1,")
+    assert Observed.from_table(path, unlisted="absent").values.tolist() == [[-1, 0]]
+
+
+def test_unlisted_is_one_of_two_words(tmp_path: Path) -> None:
+    path = table(tmp_path, *POSITIVES["long"])
+    assert refused(path, unlisted="negative") == "unlisted is \"unknown\" or \"absent\", not 'negative'"
+
+
+def test_unlisted_absent_that_leaves_no_label_of_a_group(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label", "a.png,red", "x: y.png,striped", "b.png,striped")
+    message = refused(path, unlisted="absent")
+    assert message.startswith(f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but one of them always')
+    assert message.endswith("(and so in 1 more row)")
+
+
+def test_contradictions_name_the_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,blue,striped", "a.png,1,0,", "", "b.png,1,1,")
+    assert refused(path, unlisted="unknown").startswith(
+        f'{path}:4: b.png: known to show "red" and "blue", of which group "colour" allows one'
+    )
+    path = table(tmp_path, "image,label", "a.png,red", "b.png,bike", "b.png,2-doors")
+    assert refused(path, unlisted="unknown").startswith(f'{path}:3: b.png: known to show "car" (required by "2-doors") and "bike"')
+
+
+# --- labels and values that cannot be ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_labels_that_the_space_lacks(tmp_path: Path, kind: str) -> None:
+    where = {"csv": ":1", "parquet": "", "jsonl": ":1"}[kind]
+    path = save(tmp_path, kind, ["image", "red", "Striped"], [["a.png", 1, 0]])
+    assert refused(path).startswith(f'{path}{where}: label "Striped" is none of the label space; did you mean "striped"?')
+    where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
+    path = save(tmp_path, kind, ["image", "label"], [["a.png", "red"], ["b.png", "4-door"]])
+    message = refused(path, unlisted="unknown")
+    assert message.startswith(f'{path}{where}: label "4-door" is none of the label space; did you mean "4-doors"?')
+    assert "correct the table, or add it to the label space" in message
+
+
+@pytest.mark.parametrize("cell", ["2", "x", "0.5", "-2", "present"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_values_that_cannot_be(tmp_path: Path, kind: str, cell: str) -> None:
+    where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
+    words = f"{cell!r} is none of 1 (present), 0 (absent), -1 and empty (unknown)"
+    path = save(tmp_path, kind, ["image", "red", "car"], [["a.png", "1", "0"], ["b.png", "1", cell]])
+    assert refused(path) == f"{path}{where}, column 'car': {words}"
+    path = save(tmp_path, kind, ["image", "label", "value"], [["a.png", "red", "1"], ["b.png", "red", cell]])
+    assert refused(path) == f"{path}{where}, column 'value': {words}"
+
+
+def test_a_list_in_a_cell(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", '{"image": "a", "label": "red"}\n{"image": "b", "label": ["red", "car"]}\n')
+    assert refused(path).startswith(f"{path}:2, column 'label': holds a list; give a long table")
+    pd.DataFrame({"image": ["a"], "label": [["red", "car"]]}).to_parquet(tmp_path / "t.parquet")
+    assert refused(tmp_path / "t.parquet").startswith(f"{tmp_path}/t.parquet, row 1, column 'label': holds a list")
+
+
+def test_an_image_without_a_name(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red", "a.png,0", ",1")
+    assert refused(path) == f"{path}:3: no name of an image"
+
+
+def test_a_value_without_a_label(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label,value", "a.png,red,1", "b.png,,1")
+    assert refused(path).startswith(f"{path}:3: b.png: a value, but no label")
+    path = table(tmp_path, "image,label,value", "a.png,red,0", "b.png,,")
+    assert Observed.from_table(path, SPACE).num_known.tolist() == [1, 0]
+
+
+# --- duplicates -------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_one_image_that_agree_are_merged_and_named(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,car,striped", "a.png,1,,0", "b.png,,1,", "a.png,1,-1,", "a.png,,1,0")
+    with pytest.warns(DataWarning) as caught:
+        observed = Observed.from_table(path, SPACE)
+    assert [str(one.message) for one in caught] == [
+        f"{path}: 2 rows are of images that have a row already, merged: a.png (lines 2, 4, 5)"
+    ]
+    assert [one.filename for one in caught] == [__file__]
+    assert observed.images == ("a.png", "b.png")
+    assert observed.values[:, [0, 2, 6]].tolist() == [[1, 1, 0], [-1, 1, -1]]
+
+
+def test_repeated_pairs_of_a_long_table_are_merged_and_named(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label,value", "a.png,red,1", "a.png,car,0", "a.png,red,1", "b.png,red,", "b.png,red,1")
+    with pytest.warns(DataWarning, match=r"2 rows repeat an image with a label, merged: a\.png \(lines 2, 3, 4\), b\.png"):
+        observed = Observed.from_table(path, SPACE)
+    assert observed.values[:, [0, 2]].tolist() == [[1, 0], [1, -1]]
+
+
+def test_rows_that_contradict_each_other_name_both_lines(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,striped", "a.png,1,", "b.png,,1", "a.png,,0", "", "a.png,1,1")
+    assert refused(path) == f'{path}:6: a.png: label "striped" is present, but absent in line 4; remove one of the two'
+    path = table(tmp_path, "image,label,value", "a.png,red,1", "b.png,red,0", "./a.png,red,0")
+    assert refused(path) == f'{path}:4: a.png: label "red" is absent, but present in line 2; remove one of the two'
+    path = save(tmp_path, "parquet", ["image", "red"], [["a", 1], ["b", 1], ["a", 0]])
+    assert refused(path) == f'{path}, row 3: a: label "red" is absent, but present in row 1; remove one of the two'
+
+
+@pytest.mark.parametrize("shape", ["wide", "long"])
+def test_strict_makes_an_error_of_duplicates(tmp_path: Path, shape: str) -> None:
+    row = {"wide": "a.png,1,", "long": "a.png,red"}[shape]
+    path = table(tmp_path, POSITIVES[shape][0], row, row)
+    assert refused(path, unlisted="unknown", strict=True).endswith("merged: a.png (lines 2, 3) (strict)")
+
+
+# --- files that are no tables -----------------------------------------------------------------------------------
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    assert refused(tmp_path / "gone.csv", error=DataError) == f"{tmp_path}/gone.csv: no such table"
+    assert refused(tmp_path, error=DataError) == f"{tmp_path}: no such table"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+@pytest.mark.parametrize("text", ["", "\n\n", " \n", "\ufeff"])
+def test_an_empty_file(tmp_path: Path, name: str, text: str) -> None:
+    assert refused(write(tmp_path / name, text), error=DataError) == f"{tmp_path / name}: empty"
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_header_alone(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path, kind, ["image", "label"], [])
+    assert refused(path, error=DataError) == f"{path}: holds no rows, only the header"
+
+
+@pytest.mark.parametrize(
+    "header, words",
+    [
+        ("Imgae,red", ':1: no column `image`; did you mean "Imgae"? (columns: Imgae, red); give a wide table'),
+        ("file,label", ":1: no column `image` (columns: file, label); give a wide table"),
+        ("image", ":1: no columns of labels beside `image`"),
+        (",image,red", ":1: column 1 has no name; give it one, or remove it (a DataFrame's index, perhaps"),
+        ("image,red,", ":1: column 3 has no name"),
+        ("image,red,car, red", ":1: two columns are called 'red'; remove or rename one"),
+    ],
+)
+def test_headers_that_cannot_be(tmp_path: Path, header: str, words: str) -> None:
+    path = table(tmp_path, header, ",".join("1" * (header.count(",") + 1)))
+    assert refused(path, None).startswith(f"{path}{words}")
+
+
+@pytest.mark.parametrize("row, count", [("a.png,1", 2), ("a.png,1,0,", 4)])
+def test_rows_of_another_length(tmp_path: Path, row: str, count: int) -> None:
+    path = table(tmp_path, "image,red,car", "a.png,1,0", row)
+    assert refused(path) == f"{path}:3: {count} cells, but the header has 3 columns"
+
+
+def test_a_long_table_without_any_label(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label", "a.png,", "b.png,")
+    assert refused(path, None, unlisted="unknown") == f"{path}: its column `label` is empty; give at least one known label"
+
+
+def test_a_quotation_mark_that_is_never_closed_does_not_swallow_rows(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label", "a.png,red", 'b.png,"car', "c.png,red", "d.png,car")
+    assert refused(path, None, unlisted="unknown").startswith(f"{path}:3: no CSV from here on")
+
+
+def test_a_quotation_mark_inside_a_cell_is_one(tmp_path: Path) -> None:
+    observed = Observed.from_table(table(tmp_path, 'image,19" rack', 'my "best" shot.png,0'))
+    assert observed.images == ('my "best" shot.png',)
+    assert observed.space.labels == ('19" rack',)
+
+
+@pytest.mark.parametrize("encoding, words", [("utf-16", "not UTF-8 text"), ("latin-1", "not UTF-8 text")])
+def test_other_encodings(tmp_path: Path, encoding: str, words: str) -> None:
+    (tmp_path / "t.csv").write_bytes("image,grün\na.png,0\n".encode(encoding))
+    message = refused(tmp_path / "t.csv", error=DataError)
+    assert words in message
+    assert "save it as CSV in UTF-8" in message
+
+
+@pytest.mark.parametrize(
+    "line, error, words",
+    [
+        ('{"image": "b", "label": ', DataError, ":2: no JSON ("),
+        ('["b", "red"]', DataError, ":2: not an object; give"),
+        ("7", DataError, ":2: not an object; give"),
+        ('{"image": "b", "label": "red", "label": "car"}', ObservationError, ":2: 'label' occurs twice; remove one"),
+    ],
+)
+def test_json_lines_that_are_none(tmp_path: Path, line: str, error: type[Exception], words: str) -> None:
+    path = write(tmp_path / "t.jsonl", '{"image": "a", "label": "red"}\n' + line + "\n")
+    assert refused(path, error=error).startswith(f"{path}{words}")
+
+
+def test_a_parquet_file_that_is_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", "image,red\na.png,0\n")
+    assert refused(path, error=DataError).startswith(f"{path}: cannot be read as Parquet (")
+
+
+# --- where the images are ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.jpg", "sub/c.png", "sub/d.v2.png", "x/same.png", "y/same.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2)).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+def of_images(tmp_path: Path, *names: str) -> Path:
+    return table(tmp_path, "image,red,car", *(f"{name},{number % 2},{(number + 1) % 2}" for number, name in enumerate(names)))
+
+
+def test_images_are_found_by_short_names(tmp_path: Path, root: Path) -> None:
+    path = of_images(tmp_path, "a.png", "b", "c", "sub/c", "d.v2", "x/same", f"{root}/y/same.png")
+    with pytest.raises(ObservationError, match=r"c and sub/c are both the image .*/sub/c\.png; name it in one way"):
+        Observed.from_table(path, SPACE, images_root=root)
+    path = of_images(tmp_path, "a.png", "b", "c", "d.v2", "x/same", f"{root}/y/same.png")
+    observed = Observed.from_table(path, SPACE, images_root=str(root))
+    assert observed.images == ("a.png", "b.jpg", "sub/c.png", "sub/d.v2.png", "x/same.png", f"{root}/y/same.png")
+    assert observed.values[:, 0].tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_images_that_are_not_there_are_left_out_and_named(tmp_path: Path, root: Path) -> None:
+    path = of_images(tmp_path, "a.png", "gone.png", "c.png", "same", "a")
+    with pytest.raises(ObservationError, match=r"a\.png and a are both"):
+        Observed.from_table(path, SPACE, images_root=root)
+    path = of_images(tmp_path, "a.png", "gone.png", "c.png", "same")
+    with pytest.warns(DataWarning) as caught:
+        observed = Observed.from_table(path, SPACE, images_root=root)
+    assert [str(one.message) for one in caught] == [
+        f"{path}: 2 of its 4 images are not in {root}, left out: gone.png, same (2 files fit: x/same.png, y/same.png)"
+    ]
+    assert [one.filename for one in caught] == [__file__]
+    assert observed.images == ("a.png", "sub/c.png")
+    assert observed.values[:, 0].tolist() == [0, 0]
+    assert refused(path, images_root=root, strict=True).endswith("(strict)")
+
+
+def test_no_image_is_there(tmp_path: Path, root: Path) -> None:
+    path = of_images(tmp_path, "images/a.png", "images/b.jpg")
+    message = refused(path, error=DataError, images_root=root)
+    assert message == f"{path}: none of its 2 images is in {root} (for example images/a.png); names are relative to it"
+    message = refused(path, error=DataError, images_root=tmp_path / "gone")
+    assert message == f"{tmp_path}/gone: no such folder of images"
+
+
+# --- properties -------------------------------------------------------------------------------------------------
+
+# names as a reader gives them back: without white space at the ends, and images as the shortest form of their path
+LETTERS = string.ascii_letters + string.digits + " ,;\t\"'#|.:-_äß猫\u2028\x85"
+NAMES = st.text(LETTERS, min_size=1, max_size=8).map(str.strip).filter(bool)
+LABELS = NAMES.filter(lambda name: name.lower() not in ("image", "label", "value"))
+IMAGES = NAMES.filter(lambda name: name not in (".", ".."))
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> Observed:
+    labels = draw(st.lists(LABELS, min_size=1, max_size=5, unique=True))
+    images = draw(st.lists(IMAGES, min_size=1, max_size=5, unique=True))
+    cut = draw(st.integers(0, len(labels)))
+    groups = [OneOf("a group", labels[:cut], optional=draw(st.booleans()))] if cut else []
+    space = LabelSpace([*groups, *(Free(label) for label in labels[cut:])])
+    rows = st.lists(st.sampled_from([-1, 0, 1]), min_size=len(labels), max_size=len(labels))
+    values = np.array(draw(st.lists(rows, min_size=len(images), max_size=len(images))), dtype=np.int8)
+    values[~feasible(values, space)] = -1
+    return Observed(values, space, tuple(images))
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl"])
+def test_what_is_written_is_read_again(tmp_path: Path, ending: str) -> None:
+    @settings(deadline=None, max_examples=50)
+    @given(observations())
+    def check(observed: Observed) -> None:
+        again = Observed.from_table(observed.write(tmp_path / f"t.{ending}"), observed.space, unlisted="unknown")
+        assert again.images == observed.images
+        np.testing.assert_array_equal(again.values, observed.values)
+
+    check()
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_the_order_of_a_long_table_is_the_order_of_images_alone(tmp_path: Path, kind: str) -> None:
+    @settings(deadline=None, max_examples=50)
+    @given(observations(), st.randoms(use_true_random=False))
+    def check(observed: Observed, random: Any) -> None:
+        assert observed.images is not None
+        rows = [
+            [image, label, int(value)]
+            for image, known in zip(observed.images, observed.values, strict=True)
+            for label, value in zip(observed.space.labels, known, strict=True)
+        ]
+        random.shuffle(rows)
+        path = save(tmp_path, kind, ["image", "label", "value"], rows)
+        again = Observed.from_table(path, observed.space, unlisted="absent")
+        assert again.images == tuple(dict.fromkeys(image for image, _, _ in rows))
+        order = [again.images.index(image) for image in observed.images]
+        np.testing.assert_array_equal(again.values[order], observed.values)
+
+    check()
