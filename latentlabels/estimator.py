@@ -262,10 +262,15 @@ class LatentLabels(BaseEstimator):
         messages: list[str] = []
         ratio = count / anchor.expected_labels
         if self.objective == "collapsed" and not 1 / _DRIFT <= ratio <= _DRIFT:
+            why = (
+                "the two contradict each other; look at the annotation and its rates, and at the label space"
+                if anchor.identified
+                else "the known labels fix label probabilities only up to a scale, which has drifted; state expected_labels, "
+                "declare exhaustive groups, train for fewer epochs or set beta above 0"
+            )
             messages.append(
                 f"the fit predicts {count:.2f} labels per image, {anchor.expected_labels:.2f} were expected "
-                f"({anchor.source}): the known labels fix label probabilities only up to a scale, which has drifted; "
-                "state expected_labels, declare exhaustive groups, train for fewer epochs or set beta above 0"
+                f"({anchor.source}): {why}"
             )
         for message in messages:
             warnings.warn(message, AnchorWarning, stacklevel=3)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
 
@@ -44,9 +45,9 @@ def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None =
         size = len(group.labels) + int(isinstance(group, OneOf) and group.optional)
         own = logits[start : start + size]
         start += size
-        if isinstance(group, Free):  # a softmax over present and absent, whose logit is 0
-            own = torch.cat([own, own.new_zeros(1)])
         log_probs = torch.log_softmax(own, 0)
+        if isinstance(group, Free):  # present, and none
+            log_probs = torch.cat([F.logsigmoid(own), F.logsigmoid(-own)])
         mine = y[:, [column[label] for label in group.labels]]
         applies = torch.ones(len(y)) if group.requires is None else y[:, column[group.requires]]
         if len(log_probs) > len(group.labels):  # "none" is an outcome
@@ -165,7 +166,7 @@ def condition(prior: Table, observed: Tensor, how: ann.Annotation) -> tuple[Tens
 
 def padded(count_probs: Tensor, num_labels: int) -> Tensor:
     """Probabilities of 0..n_max present labels, filled up to 0..K."""
-    return torch.nn.functional.pad(count_probs, (0, num_labels + 1 - count_probs.shape[-1]))
+    return F.pad(count_probs, (0, num_labels + 1 - count_probs.shape[-1]))
 
 
 # --- random cases ---------------------------------------------------------------------------------------------

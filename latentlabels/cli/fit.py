@@ -122,6 +122,7 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelSpace]:
+    from .. import losses
     from ..annotation import from_config
     from ..estimator import LatentLabels
 
@@ -130,6 +131,12 @@ def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelS
         raise DataError("no label of any image is known: nothing can be learned; check the folder, or the values in the table")
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
+    objective = config.model.objective
+    if objective != "collapsed" and training.truth is None and losses.make(objective, space).needs_truth:
+        raise ConfigError(
+            f'{config.where("model.objective")}: model.objective: "{objective}" reads complete labels; give data.embeddings, an '
+            ".npz with an array `truth`, or choose an objective that needs known labels only"
+        )
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
 

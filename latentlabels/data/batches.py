@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import DataError
 
+
 class Batch(NamedTuple):
     """What one training step sees.
 
@@ -100,7 +101,7 @@ class _ArrayDataset(Dataset[Batch]):
         inputs = self.values[rows]
         if inputs.dtype == torch.uint8:
             inputs = inputs.float().div_(255)
-        elif inputs.dtype == torch.float16:
+        elif inputs.dtype != torch.float32:
             inputs = inputs.float()
         if self.flip:
             inputs = _jitter(inputs)

@@ -57,7 +57,7 @@ def _read(path: str | Path, size: Size | None) -> Image.Image:
             why = "no image, or damaged" if os.path.getsize(path) else "the file is empty"
         elif isinstance(error, OSError) and error.strerror:
             why = error.strerror
-        raise DataError(f"{path}: cannot be read as an image ({why or type(error).__name__})") from None
+        raise DataError(f"{path}: cannot be read as an image ({str(why) or type(error).__name__})") from None
 
 
 _ORIENTATION = 0x0112

@@ -177,7 +177,7 @@ def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: t
     home = torch.full((space.num_logits,), places.numel())
     home[places[real]] = torch.arange(places.numel()).view(places.shape)[real]
     return OutcomeIndex(
-        places=places.where(real, 0).flatten().to(device),
+        places=places.where(real, places[0]).flatten().to(device),
         columns=names.where(valid, 0).flatten().to(device),
         padding=torch.where(real, 0.0, -torch.inf).unsqueeze(-1).to(device),
         valid=valid.unsqueeze(-1).to(device),

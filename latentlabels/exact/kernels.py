@@ -21,7 +21,7 @@ class OutcomeIndex(NamedTuple):
     """Where the outcomes of G `OneOf` groups are; S labels in the largest, "none" after them.
 
     Attributes:
-        places: ((S + 1) * G,) logits, 0 where padded.
+        places: ((S + 1) * G,) logits; the group's first where padded, as another group's may be +inf.
         columns: (S * G,) labels, 0 where padded.
         padding: (S + 1, G, 1) -inf where padded, else 0.
         valid: (S, G, 1) False where padded.

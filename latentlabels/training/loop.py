@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from torch import Tensor
 
 from ..data.batches import Batches, Order
 from ..evaluation import map_known
-from .checkpoint import CheckpointWriter, load_checkpoint
+from .checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
 from .module import LabelModule
 
 
@@ -72,6 +74,14 @@ class _Watch(lightning.Callback):
         self.started = time.perf_counter()
         for row in history:
             self._is_best(int(row["epoch"]), row["score"])
+
+    def take_over(self, state: Checkpoint) -> None:
+        """Go on from what a checkpoint says."""
+        self.best_state = state.best
+        for row in state.history[len(self.history) :]:
+            self._is_best(int(row["epoch"]), row["score"])
+        self.history = state.history
+        self.stopped = self.exhausted
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Runs after the epoch's validation."""
@@ -154,11 +164,13 @@ def train(
 
     watch = _Watch(module, settings, held if len(known_rows) else None, done, history)
     if state is not None:
-        watch.best_state = state.best
+        watch.take_over(state)
     callbacks: list[lightning.Callback] = [watch]
-    if checkpoints is not None:
-        moments = None if state is None else state.moments
-        callbacks.append(CheckpointWriter(checkpoints, history, lambda: watch.best_state, moments))
+    moments = None if state is None else state.moments
+    elsewhere = checkpoints is None and settings.strategy.endswith(("spawn", "fork", "notebook"))
+    folder = Path(tempfile.mkdtemp()) if elsewhere else checkpoints
+    if folder is not None:
+        callbacks.append(CheckpointWriter(folder, history, lambda: watch.best_state, moments))
     if done < settings.epochs and not watch.exhausted:
         with _quiet():
             trainer = lightning.Trainer(
@@ -177,6 +189,12 @@ def train(
             order = Order(settings.seed, done, _STEPS_AT_ONCE if trainer.world_size == 1 else 1)
             loader = batches.loader(train_rows, observed, truth, settings.batch_size, order)
             trainer.fit(module, loader, held_loader)
+        if folder is not None and len(history) == done and (end := load_checkpoint(folder, module)) is not None:
+            # the epochs ran in processes of their own, whose words are in the checkpoint
+            watch.take_over(end)
+            history = end.history
+        if elsewhere and folder is not None:
+            shutil.rmtree(folder)
     module.cpu()
     module.load_state_dict(watch.best_state)
     module.eval()
@@ -204,6 +222,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
+            warnings.filterwarnings("ignore", message="Found .* module\\(s\\) in eval mode.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`.*")
             warnings.filterwarnings("ignore", message=".*number of training batches.*is smaller than the logging interval.*")

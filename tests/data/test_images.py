@@ -125,7 +125,9 @@ def test_every_mode_is_eight_bit_rgb_over_white(tmp_path: Path, mode: str) -> No
     np.testing.assert_array_equal(pixels(tmp_path / f"picture.{ending}")[0], expected)
 
 
-@pytest.mark.parametrize("mode, colour, expected", [("CMYK", (0, 255, 255, 0), RED), ("L", 100, (100,) * 3), ("YCbCr", (76, 85, 255), RED)])
+@pytest.mark.parametrize(
+    "mode, colour, expected", [("CMYK", (0, 255, 255, 0), RED), ("L", 100, (100,) * 3), ("YCbCr", (76, 85, 255), RED)]
+)
 @pytest.mark.parametrize("size", [None, (8, 8)])
 def test_jpeg_modes(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int], size: Any) -> None:
     Image.new(mode, (64, 64), colour).save(tmp_path / "p.jpg")
@@ -253,7 +255,7 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str,
 def test_damaged_bytes_give_a_picture_or_a_data_error(tmp_path: Path, kind: str) -> None:
     out = io.BytesIO()
     Image.fromarray(checkered(block=3)).save(out, kind, **({"exif": turned(6)} if kind in ("PNG", "JPEG", "WEBP") else {}))
-    rng, outcomes = np.random.default_rng(0), [0, 0]
+    rng, good, bad = np.random.default_rng(0), 0, []
     for _ in range(150):
         data = bytearray(out.getvalue())
         for _ in range(int(rng.choice([1, 3, 20]))):
@@ -261,11 +263,12 @@ def test_damaged_bytes_give_a_picture_or_a_data_error(tmp_path: Path, kind: str)
         (tmp_path / "p").write_bytes(data)
         try:
             read_image(tmp_path / "p")
-            outcomes[0] += 1
+            good += 1
         except DataError as error:
-            assert str(tmp_path / "p") in str(error)
-            outcomes[1] += 1
-    assert min(outcomes) > 0
+            bad.append(str(error))
+    assert good > 0
+    assert bad
+    assert all(message.startswith(f"{tmp_path / 'p'}: cannot be read as an image (") for message in bad)
 
 
 def test_an_error_of_any_kind_in_a_decoder_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +320,7 @@ def test_resize_keeps_a_picture_of_its_size() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1)])
 def test_tiny_and_narrow_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
     for name in ("p.png", "p.jpg"):
-        found, kept = cache_images([plain(tmp_path / name, size=size)], (5, 7))
+        found, _ = cache_images([plain(tmp_path / name, size=size)], (5, 7))
         assert found.shape == (1, 3, 5, 7)
         assert np.abs(found[0].astype(int) - np.array(RED)[:, None, None]).max() <= 2
 
@@ -499,7 +502,8 @@ def test_rows_that_are_not_finite_are_named(tmp_path: Path, value: float) -> Non
     with pytest.raises(DataError) as caught:
         load_embeddings(tmp_path / "e.npy")
     assert str(caught.value) == (
-        f"{tmp_path}/e.npy: 3 of 12 embeddings hold NaN or infinity (rows 1, 4, 5); leave those images out, or compute them again"
+        f"{tmp_path}/e.npy: 3 of 12 embeddings hold NaN or infinity (rows 1, 4, 5); leave those images out, "
+        "or compute them again"
     )
 
 
@@ -571,7 +575,7 @@ def test_objects_are_refused_and_never_unpickled(tmp_path: Path, name: str) -> N
         load_embeddings(tmp_path / name)
     np.load(tmp_path / name, allow_pickle=True)["images" if name == "e.npz" else ...]
     assert (tmp_path / "sprung").exists()  # the trap would have worked
-    
+
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut off", None])
 def test_files_that_are_no_arrays(tmp_path: Path, content: bytes | None) -> None:

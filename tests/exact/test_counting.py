@@ -13,7 +13,7 @@ from latentlabels import exact
 from latentlabels.exact import counting
 from latentlabels.labels import Free, LabelSpace, OneOf
 
-SEEDS = range(30)
+SEEDS = range(20)
 
 
 @pytest.mark.parametrize("impossible", [0.0, 0.4])

@@ -116,7 +116,8 @@ def test_a_contradiction_names_its_row(images: list[str] | None, name: str) -> N
     with pytest.raises(ObservationError) as caught:
         Observed.from_array([[1, 0, 1], [1, 1, -1], [-1, -1, 0]], SPACE, images=images)
     assert str(caught.value) == (
-        f'{name}: known to show "red" and "blue", of which group "colour" allows one; correct the known labels or the label space'
+        f'{name}: known to show "red" and "blue", of which group "colour" allows one; correct the known labels or '
+        "the label space"
     )
 
 

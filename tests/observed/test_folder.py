@@ -114,7 +114,7 @@ def test_one_label(tmp_path: Path) -> None:
 
 
 def test_names_in_any_script(tmp_path: Path) -> None:
-    root = pictures(tmp_path, "größe xl/bild 1.png", "猫/写真.png", "it's, \"it\"/a;b.png")
+    root = pictures(tmp_path, "größe xl/bild 1.png", "猫/写真.png", 'it\'s, "it"/a;b.png')
     assert set(Observed.from_folder(root).space.labels) == {"größe xl", "猫", 'it\'s, "it"'}
 
 
@@ -130,12 +130,15 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
     "name, words",
     [
         ("Striped", 'Striped: "Striped" is neither a label nor a group of the label space; did you mean "striped"?; rename'),
-        ("vehicel/car", '"vehicel" is neither a label nor a group of the label space; did you mean "vehicle"?; its folders are: give'),
+        (
+            "vehicel/car",
+            '"vehicel" is neither a label nor a group of the label space; did you mean "vehicle"?; its folders are: give',
+        ),
         ("zzz", '"zzz" is neither a label nor a group of the label space; rename the folder or add the label'),
         ("train/car", "its folders are: give {root}/train as the folder"),
         ("vehicle/bikes", '"bikes" is no label of group "vehicle"; did you mean "bike"? (its labels: car, bike)'),
         ("vehicle/red", '"red" is no label of group "vehicle" (its labels: car, bike)'),
-        ("vehicle", "images of group \"vehicle\" lie outside of its labels' folders: 1.png; move each into the folder of its"),
+        ("vehicle", 'images of group "vehicle" lie outside of its labels\' folders: 1.png; move each into the folder of its'),
     ],
 )
 def test_an_unlisted_folder_is_named_with_the_nearest_name(tmp_path: Path, name: str, words: str) -> None:
@@ -247,9 +250,7 @@ def test_files_that_are_no_images_are_reported(tmp_path: Path) -> None:
         (root / name).write_text("text")
     with pytest.warns(DataWarning, match="3 files that are no images by their names") as caught:
         assert len(Observed.from_folder(root, SPACE)) == 1
-    assert warned(caught)[0].endswith(
-        "left out: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt"
-    )
+    assert warned(caught)[0].endswith("left out: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt")
 
 
 def test_images_outside_of_labels_are_reported(tmp_path: Path) -> None:
@@ -265,7 +266,8 @@ def test_many_are_counted_and_a_few_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".hidden.png", "car/.hidden.png", "car/._1.png", ".git/1.png", "car/.thumbs/1.png", "car/.thumbs/deep/1.png", ".DS_Store"]
+    "name",
+    [".hidden.png", "car/.hidden.png", "car/._1.png", ".git/1.png", "car/.thumbs/1.png", "car/.thumbs/deep/1.png", ".DS_Store"],
 )
 def test_hidden_files_and_folders_are_not_there(tmp_path: Path, name: str) -> None:
     root = pictures(tmp_path, "car/1.png")

@@ -56,7 +56,9 @@ def save(folder: Path, kind: str, header: Sequence[str], rows: Sequence[Sequence
     ending = {"crlf": "\r\n", "cr": "\r", "blank-lines": "\n\n"}.get(kind, "\n")
     writer = csv.writer(out, delimiter=delimiter, lineterminator=ending)
     pad = "  " if kind == "padded" else ""
-    writer.writerow([pad + (name.upper() if kind == "upper" and name in ("image", "label", "value") else name) for name in header])
+    writer.writerow(
+        [pad + (name.upper() if kind == "upper" and name in ("image", "label", "value") else name) for name in header]
+    )
     for row in rows:
         writer.writerow(["" if cell is None else f"{pad}{cell}{pad}" for cell in row])
     path = folder / ("t.tsv" if kind == "tab" else "t.csv")
@@ -231,13 +233,15 @@ def test_minus_one_is_unknown_whatever_unlisted_says(tmp_path: Path) -> None:
 
 def test_unlisted_is_one_of_two_words(tmp_path: Path) -> None:
     path = table(tmp_path, *POSITIVES["long"])
-    assert refused(path, unlisted="negative") == "unlisted is \"unknown\" or \"absent\", not 'negative'"
+    assert refused(path, unlisted="negative") == 'unlisted is "unknown" or "absent", not \'negative\''
 
 
 def test_unlisted_absent_that_leaves_no_label_of_a_group(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label", "a.png,red", "x: y.png,striped", "b.png,striped")
     message = refused(path, unlisted="absent")
-    assert message.startswith(f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but one of them always')
+    assert message.startswith(
+        f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but one of them always'
+    )
     assert message.endswith("(and so in 1 more row)")
 
 
@@ -247,7 +251,9 @@ def test_contradictions_name_the_line(tmp_path: Path) -> None:
         f'{path}:4: b.png: known to show "red" and "blue", of which group "colour" allows one'
     )
     path = table(tmp_path, "image,label", "a.png,red", "b.png,bike", "b.png,2-doors")
-    assert refused(path, unlisted="unknown").startswith(f'{path}:3: b.png: known to show "car" (required by "2-doors") and "bike"')
+    assert refused(path, unlisted="unknown").startswith(
+        f'{path}:3: b.png: known to show "car" (required by "2-doors") and "bike"'
+    )
 
 
 # --- labels and values that cannot be ---------------------------------------------------------------------------

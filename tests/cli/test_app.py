@@ -1,0 +1,146 @@
+"""The command itself: help without torch, exit codes, what an error says, tracebacks, closed pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import latentlabels
+
+VERBS = ("demo", "fit", "predict", "query", "complete", "evaluate", "inspect")
+HEAVY = ("torch", "torchvision", "lightning", "pandas", "numpy", "sklearn", "matplotlib", "pyro")
+
+
+def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-W", "error", "-c", code, *args], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_help_imports_nothing_slow(verb: str | None) -> None:
+    code = (
+        "import sys; from latentlabels.cli.app import main\n"
+        "code = main(sys.argv[1:])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = python(code, *([verb] if verb else []), "--help")
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+    assert "Usage: latentlabels" in done.stdout
+    assert verb is None or f"latentlabels {verb}" in done.stdout
+
+
+def test_help_names_the_verbs_in_the_order_of_use() -> None:
+    done = latentlabels("--help")
+    at = [done.out.index(f"│ {verb} ") for verb in VERBS]
+    assert at == sorted(at)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_describes_every_option(verb: str) -> None:
+    text = latentlabels(verb, "--help").out
+    options = [line for line in text.splitlines() if line.startswith("│ --") or line.startswith("│ -o")]
+    assert options
+    assert all(len(line.strip("│ ").split("  ")) > 1 and line.strip("│ ").split("  ")[-1].strip() for line in options)
+
+
+def test_version() -> None:
+    done = latentlabels("--version")
+    assert done.code == 0
+    assert done.out.startswith("latentlabels")
+
+
+def test_no_verb_prints_help_and_is_wrong_use() -> None:
+    done = latentlabels()
+    assert done.code == 2
+    assert done.out == ""
+    assert "predict" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["predct"], 'no verb "predct"; did you mean "predict"? (verbs: demo, fit, predict'),
+        (["fit", "--imags", "x"], 'latentlabels fit has no option --imags; did you mean "--images"? (see latentlabels fit --help)'),
+        (["predict"], "missing argument 'RUN' (see latentlabels predict --help)"),
+        (["predict", "run"], "missing argument 'IMAGES...' (see latentlabels predict --help)"),
+        (["query", "run", "x.png", "--top", "0"], "0 is not in the range x>=1"),
+        (["query", "run", "x.png", "--given", "car", "blue"], "unexpected extra argument (blue) (see latentlabels query --help)"),
+        (["fit"], "no data: give a CONFIG (YAML), --images DIR"),
+        (["inspect"], "nothing to inspect; give a CONFIG"),
+        (["predict", "nowhere", "x.png"], "nowhere: no such run folder; `latentlabels fit ... --out nowhere` writes one"),
+        (["fit", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory); give the path of a YAML config"),
+        (["fit", "--images", "nowhere"], "nowhere does not exist"),
+        (["fit", "."], ".: a folder, where a config file is expected; for a folder of images give --images ."),
+        (["inspect", "nowhere"], "nowhere: no such config or folder"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    args: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = latentlabels(*args)
+    assert done.code == 2
+    assert done.out == ""
+    assert said in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_run_is_a_failure(tmp_path: Path) -> None:
+    done = latentlabels("predict", tmp_path, "x.png")
+    assert done.code == 1
+    assert "not a complete run folder, it lacks config.yaml" in done.err
+
+
+def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise RuntimeError("the disk sings")
+
+    monkeypatch.setattr("latentlabels.cli.predict.load_run", fail)
+    done = latentlabels("predict", tmp_path, "x.png")
+    assert done.code == 1
+    assert done.err == "error: unexpected RuntimeError: the disk sings (run again with --debug to see where)\n"
+    done = latentlabels("predict", tmp_path, "x.png", "--debug")
+    assert done.code == 1
+    assert "Traceback (most recent call last)" in done.err
+    assert done.err.endswith("error: unexpected RuntimeError: the disk sings (run again with --debug to see where)\n")
+
+
+def test_running_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("latentlabels.cli.predict.load_run", fail)
+    done = latentlabels("predict", tmp_path, "x.png")
+    assert (done.code, done.err) == (1, "error: out of memory; lower fit.batch_size or model.image_size\n")
+
+
+def test_ctrl_c_is_exit_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentlabels.cli.predict.load_run", stop)
+    done = latentlabels("predict", tmp_path, "x.png")
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+
+
+def test_stdout_is_itself_again_after_an_error(tmp_path: Path) -> None:
+    before = sys.stdout
+    latentlabels("predict", tmp_path, "x.png")
+    assert sys.stdout is before
+
+
+def test_a_closed_pipe_is_no_error(run: Path, scenes: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does once it has seen enough
+    command = [sys.executable, "-m", "latentlabels", "predict", str(run), str(scenes / "images-by-label" / "night")]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,371 @@
+"""`latentlabels fit`: the run folder, the summary, what is refused, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from command import TINY, Done, image_folder, latentlabels, picture
+from PIL import Image
+
+from latentlabels.config import read_config
+
+RUN_FILES = {
+    "config.yaml", "labels.json", "weights.safetensors", "metrics.jsonl", "environment.json", "diagnostics.json", "report.html",
+    "checkpoints", "examples.npz",
+}  # fmt: skip
+
+
+def fit(root: Path, *args: object) -> Done:
+    return latentlabels("fit", "--images", root, *TINY, *args)
+
+
+def test_a_fit_writes_a_whole_run_folder(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == RUN_FILES
+    assert "<h1>" in (run / "report.html").read_text()
+
+
+def test_the_runs_config_is_resolved_and_can_be_read_again(run: Path, scenes: Path) -> None:
+    stored = yaml.safe_load((run / "config.yaml").read_text())
+    assert list(stored) == ["data", "labels", "annotation", "model", "fit"]
+    assert stored["data"]["images"] == str(scenes / "images-by-label")
+    config = read_config(run / "config.yaml")
+    assert (config.model.encoder, config.model.image_size, config.fit.epochs) == ("tiny", 32, 1)
+    assert config.annotation.kind == "uniform-positive"
+    space = config.space()
+    assert space is not None
+    assert space.group_of("2-doors").requires == "car"
+    assert config.resolved() == stored
+
+
+def test_the_summary_says_what_was_found_and_what_to_do_next(fitted: tuple[Path, Done]) -> None:
+    run, done = fitted
+    facts = {line[:18].strip(): line[18:].strip() for line in done.out.splitlines()}
+    assert facts["images"] == "60"
+    assert facts["labels"] == "21 in 10 groups"
+    assert facts["known labels"].startswith("60 present, 0 absent (1.00 per image)")
+    assert 'expected (the share of known labels that lie in the exhaustive group "colour")' in facts["labels per image"]
+    assert facts["best epoch"] == "0 (of 0 to 0)"
+    assert facts["run"] == str(run)
+    assert f"next: latentlabels predict {run} IMAGE... -o probabilities.csv" in done.out
+    assert "fitting 60 images with 21 labels" in done.err
+    assert "Epoch" not in done.err  # progress is for terminals
+
+
+def test_json_is_one_document_and_all_else_goes_to_stderr(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = latentlabels("fit", "--embeddings", vectors, "--set", "fit.epochs=1", "--json")
+    assert done.code == 0
+    found = done.document
+    assert found["run"] == "runs/vectors"  # named by the file where --out is not given
+    assert (found["num_images"], found["num_labels"], found["known_present"], found["known_absent"]) == (40, 4, 40, 0)
+    assert found["expected_labels"] == 1.5
+    assert found["unreadable"] == []
+    assert found["held_out_log_likelihood"] < 0
+    assert (tmp_path / "runs" / "vectors" / "report.html").exists()
+    assert "fitting 40 embeddings" in done.err
+
+
+def test_a_config_file_with_overrides(scenes: Path, tmp_path: Path) -> None:
+    config = tmp_path / "toy.yaml"
+    config.write_text(
+        f"data: {{images: {scenes / 'images-by-label'}}}\nlabels: {scenes / 'labels.yaml'}\n"
+        "model: {encoder: tiny, image_size: 32}\nfit: {epochs: 3}\n"
+    )
+    done = latentlabels("fit", config, "--set", "fit.epochs=1", "--set", "model.expected_labels=3", "--out", tmp_path / "r", "--json")
+    assert done.code == 0, done.err
+    assert done.document["epochs"] == 1
+    assert done.document["expected_labels"] == 3
+    assert done.document["expected_labels_source"] == "expected_labels, as stated"
+
+
+def test_nothing_is_overwritten(run: Path, scenes: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    done = fit(scenes / "images-by-label", "--out", run)
+    assert done.code == 2
+    assert f"--out {run}: not empty, and nothing is overwritten; give another folder, --out {run}-2" in done.err
+    assert "--resume" in done.err
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+    (tmp_path / "notes.txt").write_text("mine")
+    done = fit(scenes / "images-by-label", "--out", tmp_path)
+    assert done.code == 2
+    assert "nothing is overwritten" in done.err
+    assert "--resume" not in done.err  # there is no fit to go on with
+    done = fit(scenes / "images-by-label", "--out", tmp_path / "notes.txt")
+    assert done.code == 2
+    assert "a file; give the name of a new folder" in done.err
+
+
+# --- resuming -------------------------------------------------------------------------------------------
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def fit_vectors(vectors: Path, run: Path, *args: object) -> Done:
+    return latentlabels("fit", "--embeddings", vectors, "--set", "fit.learning_rate=0.01", "--out", run, *args)
+
+
+def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from latentlabels.training.checkpoint import CheckpointWriter
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert fit_vectors(vectors, whole, "--set", "fit.epochs=4").code == 0
+    write = CheckpointWriter.on_train_epoch_end
+
+    def interrupted(self: CheckpointWriter, trainer: Any, module: Any) -> None:
+        write(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointWriter, "on_train_epoch_end", interrupted)
+        done = fit_vectors(vectors, parts, "--set", "fit.epochs=4")
+    assert done.code == 130
+    assert done.out == ""
+    assert f"to go on from the last epoch: latentlabels fit --resume --out {parts}" in done.err
+    done = latentlabels("predict", parts, vectors)
+    assert done.code == 1
+    assert f"its fit was not finished; `latentlabels fit --resume --out {parts}` goes on with it" in done.err
+
+    done = latentlabels("fit", "--resume", "--out", parts)
+    assert done.code == 0, done.err
+    assert len(history(parts)) == 4
+    for mine, theirs in zip(history(parts), history(whole), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+
+
+def test_resuming_takes_more_epochs_and_refuses_another_model(vectors: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit_vectors(vectors, run, "--set", "fit.epochs=1").code == 0
+    done = fit_vectors(vectors, run, "--set", "fit.epochs=2", "--resume")
+    assert done.code == 0, done.err
+    assert len(history(run)) == 2
+    done = fit_vectors(vectors, run, "--set", "fit.epochs=3", "--set", "fit.batch_size=8", "--resume")
+    assert done.code == 2
+    assert "--set fit.batch_size=8: fit.batch_size is 8, but 64 in" in done.err
+    assert "give another --out to start a new one" in done.err
+    assert len(history(run)) == 2
+
+
+def test_resuming_needs_something_to_resume(vectors: Path, tmp_path: Path) -> None:
+    done = latentlabels("fit", "--resume", "--embeddings", vectors)
+    assert (done.code, "Give its run folder by --out RUN" in done.err) == (2, True)
+    done = latentlabels("fit", "--resume", "--embeddings", vectors, "--out", tmp_path / "new")
+    assert (done.code, "holds no fit that has finished an epoch" in done.err) == (2, True)
+
+
+# --- what is wrong with the data ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return image_folder(tmp_path / "animals", cat=5, dog=5)
+
+
+def refused(tmp_path: Path, code: int, *args: object) -> str:
+    """Run a fit that must fail, and leave no run folder behind."""
+    done = latentlabels("fit", *args, "--out", tmp_path / "run")
+    assert done.code == code, done.err
+    assert done.out == ""
+    assert not (tmp_path / "run").exists()
+    line = done.err.splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty: holds no folder of images" in refused(tmp_path, 1, "--images", tmp_path / "empty")
+    (tmp_path / "empty" / "cat").mkdir()
+    assert "hold no images" in refused(tmp_path, 1, "--images", tmp_path / "empty")
+
+
+def test_an_unreadable_image_is_named_skipped_and_counted(folder: Path, tmp_path: Path) -> None:
+    (folder / "cat" / "broken.jpg").write_bytes(b"no picture")
+    done = fit(folder, "--out", tmp_path / "run", "--json")
+    assert done.code == 0
+    assert done.document["unreadable"] == [str(folder / "cat" / "broken.jpg")]
+    assert (done.document["num_images"], done.document["known_present"]) == (10, 10)
+    assert "warning: 1 of 11 images cannot be read and are left out" in done.err
+    assert "broken.jpg" in done.err
+
+
+def test_an_unreadable_image_is_an_error_with_strict(folder: Path, tmp_path: Path) -> None:
+    (folder / "cat" / "broken.jpg").write_bytes(b"no picture")
+    error = refused(tmp_path, 1, "--images", folder, *TINY, "--strict")
+    assert "1 of 11 images cannot be read" in error
+    assert "broken.jpg" in error
+
+
+def test_only_unreadable_images(tmp_path: Path) -> None:
+    (tmp_path / "animals" / "cat").mkdir(parents=True)
+    (tmp_path / "animals" / "cat" / "broken.jpg").write_bytes(b"no picture")
+    assert "none of 1 images can be read" in refused(tmp_path, 1, "--images", tmp_path / "animals", *TINY)
+
+
+def test_a_folder_that_is_no_label_of_the_space(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("- cat\n- dogg\n")
+    error = refused(tmp_path, 1, "--images", folder, "--labels", tmp_path / "labels.yaml")
+    assert '"dog"' in error
+    assert 'did you mean "dogg"?' in error
+
+
+def test_one_image_known_to_be_two_exclusive_labels(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("- {name: animal, one_of: [cat, dog]}\n")
+    shutil.copy(folder / "cat" / "0.png", folder / "dog" / "copy.png")
+    error = refused(tmp_path, 1, "--images", folder, "--labels", tmp_path / "labels.yaml")
+    assert 'cat/0.png: known to show "cat" and "dog", of which group "animal" allows one' in error
+
+
+def table(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_of_positives_needs_to_say_what_missing_means(folder: Path, tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label\n" + "".join(f"cat/{i}.png,cat\ndog/{i}.png,dog\n" for i in range(5)))
+    error = refused(tmp_path, 2, "--images", folder, "--observed", path)
+    assert "table.csv: says of labels only that they are present" in error
+    assert "Say --unlisted unknown" in error
+    error = refused(tmp_path, 2, "--images", folder, "--observed", path, "--unlisted", "absnt")
+    assert 'data.unlisted: expected unknown or absent, not "absnt"; did you mean "absent"?' in error
+    for unlisted, absent in (("unknown", 0), ("absent", 10)):
+        run = tmp_path / unlisted
+        done = fit(folder, "--observed", path, "--unlisted", unlisted, "--out", run, "--json")
+        assert done.code == 0, done.err
+        assert (done.document["known_present"], done.document["known_absent"]) == (10, absent)
+        assert read_config(run / "config.yaml").data.unlisted == unlisted
+
+
+def test_a_label_in_the_table_that_the_space_lacks(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("- cat\n- dog\n")
+    path = table(tmp_path, "image,label,value\ncat/0.png,cat,1\ncat/1.png,catt,1\n")
+    error = refused(tmp_path, 1, "--images", folder, "--observed", path, "--labels", tmp_path / "labels.yaml")
+    assert 'table.csv:3: label "catt" is none of the label space; did you mean "cat"?' in error
+
+
+def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_path: Path) -> None:
+    text = "image,label\n" + "".join(f"cat/{i}.png,cat\ndog/{i}.png,dog\n" for i in range(4)) + "cat/0.png,cat\nnowhere.png,cat\n"
+    args = ("--observed", table(tmp_path, text), "--unlisted", "unknown")
+    error = refused(tmp_path, 1, "--images", folder, *args, *TINY, "--strict")
+    assert "strict" in error
+    done = fit(folder, *args, "--out", tmp_path / "run", "--json")
+    assert done.code == 0
+    assert done.document["num_images"] == 8
+    assert "1 rows repeat an image with a label" in done.err
+    assert "left out: nowhere.png" in done.err
+    assert "2 images are not in" in done.err  # in the folder, but not in the table
+    assert "cat/4.png, dog/4.png" in done.err
+
+
+def test_nothing_known_at_all(folder: Path, tmp_path: Path) -> None:
+    path = table(tmp_path, "image,cat,dog\ncat/0.png,,\ncat/1.png,,\n")
+    error = refused(tmp_path, 1, "--images", folder, "--observed", path, "--unlisted", "unknown")
+    assert "no label of any image is known" in error
+
+
+def test_a_batch_in_which_nothing_is_known(vectors: Path, tmp_path: Path) -> None:
+    found = dict(np.load(vectors))
+    found["observed"][4:] = -1
+    np.savez(tmp_path / "few.npz", **found)
+    args = ("--set", "fit.epochs=1", "--set", "fit.batch_size=2", "--out", tmp_path / "run", "--json")
+    done = latentlabels("fit", "--embeddings", tmp_path / "few.npz", *args)
+    assert done.code == 0, done.err
+    assert done.document["known_present"] == 4
+
+
+def test_images_of_which_all_is_known(vectors: Path, tmp_path: Path) -> None:
+    found = dict(np.load(vectors))
+    found["observed"] = found["truth"]
+    np.savez(tmp_path / "all.npz", **found)
+    done = latentlabels("fit", "--embeddings", tmp_path / "all.npz", "--set", "fit.epochs=1", "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    assert done.document["known_present"] + done.document["known_absent"] == 160
+
+
+def test_one_label_and_a_group_of_one_label(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "animals", cat=6)
+    assert fit(root, "--out", tmp_path / "free", "--json").document["num_labels"] == 1
+    (tmp_path / "labels.yaml").write_text("- {name: animal, one_of: [cat]}\n")
+    done = fit(root, "--labels", tmp_path / "labels.yaml", "--out", tmp_path / "group")
+    assert done.code == 0
+    assert latentlabels("predict", tmp_path / "group", root / "cat" / "0.png").rows[0]["cat"] == "1"
+
+
+def test_a_label_that_is_never_known_keeps_its_prior(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("- cat\n- dog\n- unicorn\n")
+    done = fit(folder, "--labels", tmp_path / "labels.yaml", "--out", tmp_path / "run")
+    assert done.code == 0
+    assert '1 of 3 labels are never known to be present ("unicorn")' in done.err
+    assert "never known       unicorn: kept at the prior" in done.out
+    rows = latentlabels("predict", tmp_path / "run", folder).rows
+    assert len({row["unicorn"] for row in rows}) == 1
+    assert len({row["cat"] for row in rows}) > 1
+    prevalence = {row["label"]: row["prevalence"] for row in inspected(folder, tmp_path)["labels"]}
+    assert float(rows[0]["unicorn"]) == pytest.approx(prevalence["unicorn"], rel=1e-3)
+
+
+def inspected(folder: Path, tmp_path: Path) -> Any:
+    return latentlabels("inspect", folder, "--labels", tmp_path / "labels.yaml", "--json").document
+
+
+def test_images_with_alpha_palette_16_bit_and_rotation(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "animals", cat=3)
+    plain = Image.open(picture(tmp_path / "plain.png", seed=99))
+    plain.convert("RGBA").save(root / "cat" / "alpha.png")
+    plain.convert("P").save(root / "cat" / "palette.png")
+    Image.fromarray(np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64).save(root / "cat" / "deep.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain.save(root / "cat" / "turned.jpg", exif=exif)
+    done = fit(root, "--out", tmp_path / "run", "--json", "--strict")
+    assert done.code == 0, done.err
+    assert (done.document["num_images"], done.document["unreadable"]) == (7, [])
+    assert len(latentlabels("predict", tmp_path / "run", root, "--strict").rows) == 7
+
+
+def test_embeddings_with_nan_and_without_what_is_needed(vectors: Path, tmp_path: Path) -> None:
+    found = dict(np.load(vectors))
+    broken = tmp_path / "broken.npz"
+    np.savez(broken, **{**found, "embeddings": np.where(np.arange(6) == 2, np.nan, found["embeddings"][:, :])})
+    assert "40 of 40 embeddings hold NaN or infinity" in refused(tmp_path, 1, "--embeddings", broken)
+    np.savez(broken, embeddings=found["embeddings"])
+    assert "holds no array `observed`" in refused(tmp_path, 2, "--embeddings", broken)
+    np.savez(broken, embeddings=found["embeddings"], observed=found["observed"])
+    assert "no array `labels`, so that its labels have no names" in refused(tmp_path, 2, "--embeddings", broken)
+    (tmp_path / "labels.yaml").write_text("- red\n- blue\n- car\n")
+    error = refused(tmp_path, 1, "--embeddings", vectors, "--labels", tmp_path / "labels.yaml")
+    assert 'the label space has no label "striped"' in error
+
+
+def test_embeddings_with_a_table_are_matched_by_name(vectors: Path, tmp_path: Path) -> None:
+    path = table(tmp_path, "image,red,blue\n03.jpg,1,0\nshop/05.jpg,0,1\n07.jpg,,1\n09,1,\n")
+    done = latentlabels("fit", "--embeddings", vectors, "--observed", path, "--set", "fit.epochs=1", "--out", tmp_path / "r", "--json")
+    assert done.code == 0, done.err
+    assert (done.document["num_images"], done.document["known_present"], done.document["known_absent"]) == (4, 4, 2)
+    path = table(tmp_path, "image,red,blue\n03.jpg,1,0\n99.jpg,0,1\n")
+    assert "1 of its images have no embedding in" in refused(tmp_path, 1, "--embeddings", vectors, "--observed", path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["model.encoder=resnet181"], '--set model.encoder=resnet181: model.encoder: no encoder "resnet181"; did you mean "resnet18"?'),
+        (["model.expected_labels=50"], "--set model.expected_labels=50: model.expected_labels: expected_labels is 50.0, but"),
+        (["annotation.kind=scar"], 'annotation.rates: "scar" needs rates, one number for each label'),
+        (["model.objective=full-labels"], '--set model.objective=full-labels: model.objective: "full-labels" reads complete labels'),
+        (["fit.epoch=3"], '--set fit.epoch=3: unknown key fit.epoch; did you mean "epochs"?'),
+    ],
+)
+def test_a_config_that_the_data_contradict(folder: Path, tmp_path: Path, overrides: list[str], said: str) -> None:
+    args = [part for override in overrides for part in ("--set", override)]
+    assert said in refused(tmp_path, 2, "--images", folder, *TINY, *args)
