@@ -6,7 +6,6 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= demo
 
-export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .PHONY: demo test lint types tests clean
@@ -27,6 +26,7 @@ types: $(VENV)/.stamp-dev
 	@echo "== types"
 	$(BIN)/mypy
 
+tests: export OMP_NUM_THREADS = 1
 tests: $(VENV)/.stamp-dev
 	@echo "== tests"
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .errors import ConfigError, ObservationError, nearest
 from .exact.counting import log_binomials
-from .exact.evidence import Evidence, mix, pinned
+from .exact.evidence import Evidence, mix, only_label, pinned
 from .exact.quadrature import reciprocal_rule, subset_rule, tolerance
 from .labels import LabelSpace
 
@@ -208,7 +208,7 @@ class UniformPositive(Annotation):
 
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
         log_t, log_weight = subset_rule((observed == 1).sum(-1), *bound(), dtype)
-        return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2))
+        return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2), only_label(observed))
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
         """-log C(n, m), 0 where n < m, which the pins exclude."""

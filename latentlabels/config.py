@@ -63,6 +63,9 @@ class Config(Section):
         if self.labels is None:
             return None
         if isinstance(self.labels, Path):
+            if not self.labels.is_file():
+                where = self.where("labels")
+                raise LabelSpaceError(f"{where}: labels: {self.labels} is no file; give the path of a labels.yaml")
             return LabelSpace.read(self.labels)
         try:
             return LabelSpace.from_config(self.labels)

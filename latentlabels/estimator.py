@@ -153,7 +153,7 @@ class LatentLabels(BaseEstimator):
         frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
         module = LabelModule(
-            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen, self.batch_size
+            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen
         )
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective is None else "known-map")
         settings = LoopSettings(
@@ -226,12 +226,7 @@ class LatentLabels(BaseEstimator):
         logits = torch.zeros(self._head_space.num_logits)
         if start:
             logits = prior_logits(self._head_space, self.anchor_.prevalence)
-            with torch.no_grad():
-                amortizer.head.weight.zero_()
-                amortizer.head.bias.zero_()
-                amortizer.head.bias[: mixture * len(logits)] = logits.repeat(mixture)
-                if mixture > 1:  # equal components would stay equal
-                    amortizer.head.weight.normal_(std=0.01)
+            amortizer.start_at(logits)
         prior = LabelPrior(self._head_space, logits, mixture, learn=mixture > 1) if beta > 0 else None
         decoder = FeatureDecoder(self._head_space, encoder.num_features) if beta > 0 else None
         self.model = LabelModel(amortizer, self._how, prior, decoder, beta)

@@ -110,6 +110,13 @@ class LabelSpace:
         object.__setattr__(self, "groups", tuple(groups))
         self._check()
 
+    def __hash__(self) -> int:
+        return self._hash  # every training step looks the space up
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.groups)
+
     def _check(self) -> None:
         if not self.groups:
             raise LabelSpaceError("the label space is empty; give at least one Free or OneOf group")

@@ -206,14 +206,39 @@ def test_a_batch_is_its_rows(kind: str, noise: float):
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_prior_and_many_observations(kind: str):
     this = case(8, kind, 0.15, None)
-    one = LabelVector(this.prior.space, this.prior.logits[3, 0])
-    table, posterior = this.tables[3], one.condition(this.observed, this.how) if kind != "ignorable" else None
-    fits = [
-        r for r, o in enumerate(this.observed) if kind != "ignorable" or torch.isfinite(oracle.condition(table, o, this.how)[0])
-    ]
-    posterior = posterior or one.condition(this.observed[fits], this.how)
-    expected = [oracle.condition(table, this.observed[r], this.how)[1].marginals for r in fits]
-    close(posterior.marginals, torch.stack(expected), this.how)
+    truth = [oracle.condition(this.tables[3], o, this.how) for o in this.observed]
+    fits = [row for row, (log_z, _) in enumerate(truth) if torch.isfinite(log_z)]
+    assert len(fits) > 4
+    posterior = LabelVector(this.prior.space, this.prior.logits[3, 0]).condition(this.observed[fits], this.how)
+    close(posterior.marginals, torch.stack([truth[row][1].marginals for row in fits]), this.how)
+
+
+GROUPS = [OneOf("a", ["a0", "a1", "a2"], True), OneOf("b", ["b0", "b1"]), OneOf("c", ["c0"], True)]
+ONE_EACH = {
+    "groups alone": LabelSpace(GROUPS),
+    "beside free labels": LabelSpace([Free("d"), *GROUPS, Free("e")]),
+    "beside trees": LabelSpace([*GROUPS, Free("d", requires="a1"), OneOf("e", ["e0", "e1"]), Free("f")]),
+}
+
+
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float32, 2e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("mixture", MIXTURES)
+@pytest.mark.parametrize("scale", [1.0, 10.0, 60.0])
+@pytest.mark.parametrize("space", ONE_EACH.values(), ids=ONE_EACH)
+def test_one_label_known_of_each_image(space: LabelSpace, scale: float, mixture: int | None, dtype: torch.dtype, tol: float):
+    """The usual training set: one row for each label, nothing else known; sure, improbable and impossible outcomes."""
+    K = space.num_labels
+    shape = (K,) if mixture is None else (K, mixture)
+    logits = oracle.random_logits(space, 3, *shape, scale=scale, impossible=0.1 if mixture else 0.0).to(dtype).requires_grad_()
+    weights = None if mixture is None else torch.linspace(-1, 1, mixture, dtype=dtype).expand(K, -1)
+    observed = torch.where(torch.eye(K) > 0, 1, -1).to(torch.int8)
+    tables = [oracle.table(space, row.double(), None if weights is None else weights[0].double()) for row in logits]
+    true = torch.stack([oracle.condition(t, o, ann.UniformPositive())[0] for t, o in zip(tables, observed, strict=True)])
+    found = LabelVector(space, logits, weights).log_marginal(observed, ann.UniformPositive())
+    torch.testing.assert_close(found.double(), true, rtol=tol, atol=tol)
+    known = torch.isfinite(true)
+    slopes = [torch.autograd.grad(value[known].sum(), logits)[0] for value in (found, true)]
+    torch.testing.assert_close(*slopes, rtol=10 * tol, atol=10 * tol)
 
 
 # --- what the definitions say, by hand --------------------------------------------------------------------------

@@ -131,12 +131,17 @@ def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelS
         raise DataError("no label of any image is known: nothing can be learned; check the folder, or the values in the table")
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
-    objective = config.model.objective
-    if objective != "collapsed" and training.truth is None and losses.make(objective, space).needs_truth:
-        raise ConfigError(
-            f'{config.where("model.objective")}: model.objective: "{objective}" reads complete labels; give data.embeddings, an '
-            ".npz with an array `truth`, or choose an objective that needs known labels only"
-        )
+    objective, where = config.model.objective, f"{config.where('model.objective')}: model.objective: "
+    if objective != "collapsed":
+        try:
+            needs_truth = losses.make(objective, space).needs_truth
+        except ConfigError as error:
+            raise ConfigError(f"{where}{error}") from None
+        if needs_truth and training.truth is None:
+            raise ConfigError(
+                f'{where}"{objective}" reads complete labels; give data.embeddings, an .npz with an array `truth`, '
+                "or choose an objective that needs known labels only"
+            )
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
 
@@ -172,6 +177,7 @@ def _document(model: LatentLabels, training: Training, out: Path) -> dict[str, A
     return {
         "run": out,
         "report": out / "report.html",
+        "objective": model.objective,
         "kind": "images" if training.files is not None else "embeddings",
         **found,
         "num_groups": len(training.observed.space.groups),
@@ -187,7 +193,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     images = f"{found['num_images']:,}" + (f", and {len(bad):,} that could not be read and were left out" if bad else "")
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
-    held = found["held_out_log_likelihood"]
+    held, ours = found["held_out_log_likelihood"], found["objective"] == "collapsed"
+    what = "log-likelihood of known labels" if ours else f"minus the loss {found['objective']}"
     run = found["run"]
     rows = [
         ("images", images),
@@ -200,7 +207,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
-        ("held-out value", f"{number(held)} per image (log-likelihood of known labels; higher is better)"),
+        ("held-out value", f"{number(held)} per image ({what}; higher is better)"),
         ("run", f"{run}"),
         ("report", f"{found['report']}"),
     ]

@@ -170,10 +170,11 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         known += f"; {count(found['images_without_known_label'], 'image')} without any"
     size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
     free = sum(group["kind"] == "free" for group in groups)
-    grouped = count(len(groups) - free, "group")
+    inside = found["num_labels"] - free
+    kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
     rows = [
         (found["kind"], f"{found['num_images']:,}{size}"),
-        ("labels", f"{found['num_labels']:,}: {free:,} free, {found['num_labels'] - free:,} in {grouped}"),
+        ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
     ]
     if bad:

@@ -75,7 +75,12 @@ def console(file: TextIO) -> Console:
     """A rich console that neither colours nor wraps where `file` is no terminal."""
     from rich.console import Console
 
-    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if file.isatty() else 160)
+    class OwnConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would close sys.stdout, which is stderr while a verb runs
+
+    width = None if file.isatty() else 10_000  # a file has no edge
+    return OwnConsole(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def plain(value: Any) -> Any:

@@ -159,7 +159,7 @@ def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
     if data.observed is not None:
         observed = read_table(data.observed, space, data.unlisted, strict=data.strict)
         rows = rows_of(observed, found, data.embeddings, data.observed)
-        truth = _stored(found, "truth", observed.space, data.embeddings)
+        truth = _stored_truth(found, observed.space)
         return Training(found["embeddings"][rows], observed, None if truth is None else truth[rows])
     if found["observed"] is None:
         raise ConfigError(
@@ -168,9 +168,7 @@ def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
         )
     if space is None:
         space = _stored_space(found, data.embeddings)
-    return Training(
-        found["embeddings"], stored_observed(found, space, data.embeddings), _stored(found, "truth", space, data.embeddings)
-    )
+    return Training(found["embeddings"], stored_observed(found, space, data.embeddings), _stored_truth(found, space))
 
 
 def _stored_space(found: dict[str, Any], path: Path) -> LabelSpace:
@@ -207,10 +205,16 @@ def stored_observed(found: dict[str, Any], space: LabelSpace, path: Path, name: 
         raise ObservationError(f"{path}: {error}") from None
 
 
-def _stored(found: dict[str, Any], name: str, space: LabelSpace, path: Path) -> NDArray[np.int8] | None:
-    if found[name] is None or (found["labels"] is None and found[name].shape[-1] != space.num_labels):
+def _stored_truth(found: dict[str, Any], space: LabelSpace) -> NDArray[np.int8] | None:
+    """The array `truth` in the columns of `space`; None where it does not have them all."""
+    import numpy as np
+
+    if found["truth"] is None:
         return None
-    return stored_observed(found, space, path, name).values
+    own = space.labels if found["labels"] is None else tuple(str(label) for label in found["labels"])
+    if not set(space.labels) <= set(own) or found["truth"].shape[1:] != (len(own),):
+        return None  # it is for other labels, and few objectives read it
+    return np.asarray(found["truth"][:, [own.index(label) for label in space.labels]], dtype=np.int8)
 
 
 def rows_of(observed: Observed, found: dict[str, Any], embeddings: Path, table: Path) -> NDArray[np.int64]:

@@ -28,12 +28,34 @@ class Batch(NamedTuple):
     truth: Tensor | None
     index: Tensor  # type: ignore[assignment]  # a field hides tuple.index, which nobody misses
 
-    def split(self, size: int) -> list[Batch]:
-        """Batches of `size` rows each, the last one of what is left."""
-        if len(self.index) <= size:
-            return [self]
-        parts = [torch.split(x, size) if x is not None else [None] * -(-len(self.index) // size) for x in self]
-        return [Batch(*part) for part in zip(*parts, strict=True)]
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(x if x is None else x.to(device) for x in self))
+
+
+class Steps:
+    """Several batches, each gathered when its turn comes.
+
+    Args:
+        dataset: gives the batch of some rows.
+        rows: of all of them.
+        batch_size: of each.
+    """
+
+    def __init__(self, dataset: Dataset[Batch], rows: Tensor, batch_size: int):
+        self.dataset, self.rows, self.batch_size = dataset, rows, batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        for part in torch.split(self.rows, self.batch_size):
+            yield self.dataset[part]  # type: ignore[index]
+
+
+class _StepsDataset(Dataset[Steps]):
+    def __init__(self, dataset: Dataset[Batch], batch_size: int):
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def __getitem__(self, rows: Any) -> Steps:
+        return Steps(self.dataset, rows, self.batch_size)
 
 
 class Order(NamedTuple):
@@ -65,7 +87,7 @@ class Batches(ABC):
     ) -> DataLoader[Batch]:
         """A loader over `rows`: to train on, shuffled and augmented, where `order` is given, else as they are.
 
-        With ``order.steps > 1`` it may hand over several batches in one `Batch`, for `Batch.split` to part.
+        With ``order.steps > 1`` it may hand over `Steps`, several batches at once.
         """
 
     @abstractmethod
@@ -81,7 +103,12 @@ class _BatchSampler(Sampler[list[int]]):
         self.rows, self.batch_size, self.order = rows, batch_size, order
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return -(-len(self.rows) // self.batch_size) - self._merges
+
+    @property
+    def _merges(self) -> bool:
+        # batch normalisation cannot train on one image: it goes with the batch before
+        return self.order is not None and len(self.rows) > self.batch_size > 1 and len(self.rows) % self.batch_size == 1
 
     def __iter__(self) -> Iterator[Any]:
         rows = self.rows
@@ -89,7 +116,10 @@ class _BatchSampler(Sampler[list[int]]):
             generator = torch.Generator().manual_seed(self.order.seed * 100_003 + self.order.epoch)
             rows = rows[torch.randperm(len(rows), generator=generator)]
             self.order = self.order._replace(epoch=self.order.epoch + 1)
-        if len(rows):  # nothing splits into one empty batch
+        if self._merges:
+            yield from torch.split(rows[: -1 - self.batch_size], self.batch_size) if len(rows) > self.batch_size + 1 else ()
+            yield rows[-1 - self.batch_size :]
+        elif len(rows):  # nothing splits into one empty batch
             yield from torch.split(rows, self.batch_size)
 
 
@@ -133,9 +163,11 @@ class InMemory(Batches):
     ) -> DataLoader[Batch]:
         """Indexes whole batches, in this process."""
         dataset = _ArrayDataset(self.values, observed, truth, order is not None and self.on_images)
-        # steps of embeddings are gathered many at a time; images, which are large, one by one
-        steps = 1 if self.on_images or order is None else order.steps
-        sampler = _BatchSampler(rows, steps * batch_size, order)
+        if not self.on_images and order is not None and order.steps > 1:
+            sampler = _BatchSampler(rows, order.steps * batch_size, order)
+            steps: Dataset[Any] = _StepsDataset(dataset, batch_size)
+            return DataLoader(steps, sampler=sampler, batch_size=None, num_workers=0)
+        sampler = _BatchSampler(rows, batch_size, order)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:

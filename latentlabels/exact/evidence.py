@@ -19,16 +19,25 @@ class Evidence(NamedTuple):
         log_weight: (..., Q) log omega.
         tilt: (..., Q, K) log-potential of presence of the labels that are not pinned; (..., Q, 1) if all alike.
         pins: (..., Q, K) int8, 1 present, 0 absent, -1 not pinned; (..., 1, K) if all alike.
+        only: (...) the one pinned label of each row, where each has just one and it is present; else None.
     """
 
     log_weight: Tensor
     tilt: Tensor
     pins: Tensor
+    only: Tensor | None = None
 
     @property
     def uniform(self) -> bool:
         """Whether one tilt serves all labels and one set of pins all products."""
         return self.tilt.shape[-1] == 1 and self.pins.shape[-2] == 1
+
+
+def only_label(observed: Tensor) -> Tensor | None:
+    """The one known label of each row of (..., K), if every row has one that is present and nothing else is known."""
+    value, column = observed.max(-1)
+    alone = (value == 1) & (observed.sum(-1, dtype=torch.int32) == 2 - observed.shape[-1])
+    return column if bool(alone.all()) else None
 
 
 def pinned(observed: Tensor, dtype: torch.dtype) -> Evidence:

@@ -176,6 +176,16 @@ def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: t
     real, valid = places < space.num_logits, names < space.num_labels
     home = torch.full((space.num_logits,), places.numel())
     home[places[real]] = torch.arange(places.numel()).view(places.shape)[real]
+    size, width = len(logits), columns.shape[1]
+    members = torch.zeros(2 * size, space.num_logits)
+    group, place = torch.zeros(space.num_labels, dtype=torch.long), torch.zeros(space.num_labels, dtype=torch.long)
+    inside = torch.zeros(space.num_labels, dtype=torch.bool)
+    for row in range(size):
+        own = logits[row][logits[row] < space.num_logits]
+        members[row, own] = 1.0
+        members[size + row, logits[row, width:][logits[row, width:] < space.num_logits]] = 1.0
+        labels = columns[row][columns[row] < space.num_labels]
+        group[labels], inside[labels], place[labels] = row, True, logits[row, : len(labels)]
     return OutcomeIndex(
         places=places.where(real, places[0]).flatten().to(device),
         columns=names.where(valid, 0).flatten().to(device),
@@ -183,6 +193,10 @@ def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: t
         valid=valid.unsqueeze(-1).to(device),
         home=home.to(device),
         whole=bool((home < places.numel()).all()),
+        members=members.to(device),
+        group=group.to(device),
+        place=place.to(device),
+        inside=inside.to(device),
     )
 
 

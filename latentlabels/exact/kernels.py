@@ -27,6 +27,10 @@ class OutcomeIndex(NamedTuple):
         valid: (S, G, 1) False where padded.
         home: (L,) which of `places` each logit is, the number of places for logits of other groups.
         whole: whether there are no other groups.
+        members: (2 G, L) 1 where a logit is of a group, and below that where it is a group's "none".
+        group: (K,) of each label, 0 for labels of other groups.
+        place: (K,) logit of each label, 0 for labels of other groups.
+        inside: (K,) whether a label is of these groups.
     """
 
     places: Tensor
@@ -35,6 +39,10 @@ class OutcomeIndex(NamedTuple):
     valid: Tensor
     home: Tensor
     whole: bool
+    members: Tensor
+    group: Tensor
+    place: Tensor
+    inside: Tensor
 
 
 def batch_shape(*shapes: torch.Size) -> tuple[int, ...]:
@@ -121,7 +129,7 @@ class LogCategoricalProduct(torch.autograd.Function):
         factor = torch.addcmul(torch.where(settled, some, none), some.masked_fill(settled, 0.0), tilts)
         ctx.save_for_backward(prior, mass, settled, factor, tilts)
         ctx.index = index
-        out = factor.log().sum(1).t()
+        out = factor.log().sum(1).t().contiguous()
         return out if shift is None else out + shift.unsqueeze(-1)
 
     @staticmethod
@@ -139,6 +147,75 @@ class LogCategoricalProduct(torch.autograd.Function):
         if not ctx.index.whole:
             flat = F.pad(flat, (0, 0, 0, 1))
         return flat.index_select(0, ctx.index.home).t(), None, None, None
+
+
+class LogPickProduct(torch.autograd.Function):
+    """`LogCategoricalProduct` where one label of each row is pinned, present: what most training is.
+
+    All groups are then as if nothing were pinned, but for the pinned label's own, which has its probability. With
+    nothing to bar, a group's sums are products with the 0/1 matrix of its members.
+
+    Called with logits (N, L), labels (N,), t (N or 1, Q) and the block's `OutcomeIndex`; gives (N, Q), or None
+    where a group's mass underflows beside the largest logit of its row.
+    """
+
+    @staticmethod
+    def serves(logits: Tensor, index: OutcomeIndex) -> bool:
+        """On a CPU in full precision; elsewhere products of matrices may be rounded to fewer digits."""
+        return (
+            logits.device.type == "cpu"
+            and logits.dtype in (torch.float32, torch.float64)
+            and torch.get_float32_matmul_precision() == "highest"
+            and not torch.is_autocast_enabled("cpu")
+        )
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, t: Tensor, index: OutcomeIndex) -> Tensor | None:
+        members = index.members if logits.dtype == torch.float32 else index.members.to(logits.dtype)  # (2 G, L)
+        groups = len(members) // 2
+        flat = logits.t()
+        mass = (flat - flat.amax(0)).exp()  # (L, N)
+        total, none = (members @ mass).split(groups)  # (G, N) each
+        own = index.group.index_select(0, labels).unsqueeze(0)  # (1, N)
+        place = index.place.index_select(0, labels).unsqueeze(0)
+        picked = mass.gather(0, place)
+        if not min(float(total.min()), float(picked.min())) >= 1e-30:  # or NaN: a certain free label's logit is +inf
+            return None
+        absent = none / total
+        picked.div_(total.gather(0, own))
+        some = 1 - absent
+        inside: Tensor | None = None
+        if not index.whole:  # the pinned label may be in another block
+            inside = index.inside.index_select(0, labels).unsqueeze(0)
+            picked = torch.where(inside, picked, 1.0)
+            some.scatter_(0, own, torch.where(inside, 0.0, some.gather(0, own)))
+        else:
+            some.scatter_(0, own, 0.0)
+        less = t.t().unsqueeze(-2) - 1  # (Q, 1, N)
+        factor = torch.addcmul(some.new_ones(()), some, less)  # (Q, G, N)
+        ctx.save_for_backward(mass, total, absent, own, place, less, factor, members, inside)
+        return (factor.log().sum(1) + picked.log()).t().contiguous()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        mass, total, absent, own, place, less, factor, members, inside = ctx.saved_tensors
+        groups = len(total)
+        slope = grad.t().unsqueeze(-2)  # (Q, 1, N)
+        pull = (slope * less / factor).sum(0).mul_(absent)  # of "none", in each group but the pinned label's
+        push = slope.sum(0)
+        if inside is None:
+            pull.scatter_(0, own, 0.0)
+            both = pull.scatter(0, own, -push)
+        else:
+            push = torch.where(inside, push, 0.0)
+            kept = torch.where(inside, 0.0, pull.gather(0, own))
+            pull.scatter_(0, own, kept)
+            both = pull.scatter(0, own, kept - push)
+        out = mass * (members[:groups].t() @ both.div_(total))
+        out.sub_(members[groups:].t() @ pull)
+        out.scatter_add_(0, place, push)
+        return out.t(), None, None, None
 
 
 class LogSumExp(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .evidence import Evidence
 from .forest import Block, Forest
-from .kernels import LogCategoricalProduct, LogTiltedProduct, batch_shape, log_sum_exp
+from .kernels import LogCategoricalProduct, LogPickProduct, LogTiltedProduct, batch_shape, log_sum_exp
 
 
 def log_normalizers(forest: Forest, logits: Tensor, evidence: Evidence) -> Tensor:
@@ -117,9 +117,17 @@ def _flat(block: Block, logits: Tensor, evidence: Evidence) -> Tensor:
     """
     pins = evidence.pins  # (..., 1, K): its singleton stands where the components are
     log_t = evidence.tilt.squeeze(-1).unsqueeze(-2)  # (..., 1, Q)
+    lead = batch_shape(logits.shape[:-1], log_t.shape[:-1], pins.shape[:-1])
+    if 0 in lead:  # no rows: the kernels look at the least of their values
+        return logits.new_zeros(*lead, log_t.shape[-1]) + logits.sum()
     if not block.free:
-        lead = batch_shape(logits.shape[:-1], log_t.shape[:-1], pins.shape[:-1])
         rows = logits.expand(*lead, logits.shape[-1]).reshape(-1, logits.shape[-1])
+        assert block.index is not None
+        if evidence.only is not None and LogPickProduct.serves(rows, block.index):
+            only = evidence.only.unsqueeze(-1).expand(lead).reshape(-1)
+            found: Tensor | None = LogPickProduct.apply(rows, only, _tilts(log_t, lead), block.index)
+            if found is not None:
+                return found.reshape(*lead, -1)
         known = pins.expand(*lead, pins.shape[-1]).reshape(-1, pins.shape[-1])
         out: Tensor = LogCategoricalProduct.apply(rows, known, _tilts(log_t, lead), block.index)
         return out.reshape(*lead, -1)

@@ -66,6 +66,16 @@ class Amortizer(nn.Module):
         self._memo: dict[int, Tensor] | None = None
         self._labels: dict[int, LabelVector] = {}
 
+    @torch.no_grad()
+    def start_at(self, logits: Tensor) -> None:
+        """Make q_phi(y | x) the same for every image: that of logits (L,), for example those of `anchor.derive_prior`."""
+        size = self.mixture * len(logits)
+        self.head.weight.zero_()
+        self.head.bias.zero_()
+        self.head.bias[:size] = logits.repeat(self.mixture)
+        if self.mixture > 1:  # equal components would stay equal
+            self.head.weight.normal_(std=0.01)
+
     def features(self, images: Tensor) -> Tensor:
         """h, (B, D)."""
         if self._memo is None:

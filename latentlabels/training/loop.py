@@ -25,7 +25,7 @@ from .checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
 from .module import LabelModule
 
 
-_STEPS_AT_ONCE = 16  # of embeddings: more no longer fit into a core's cache
+_STEPS_AT_ONCE = 1024  # of embeddings, which takes away what Lightning does around each
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,13 @@ class _Watch(lightning.Callback):
         score = held_out
         if self.held is not None and self.settings.stop == "known-map":
             score = map_known(*self.held(module))
-        if train is not None and not np.isfinite(train):
-            raise FloatingPointError(
-                f"epoch {epoch}: the training log-likelihood is {train}; lower fit.learning_rate, or look for known "
-                "labels that the label space makes impossible"
-            )
+        wrong = {"training": train, "held-out": None if held_out == -np.inf else held_out, "expected number of labels": count}
+        for name, value in wrong.items():
+            if value is not None and not np.isfinite(value):
+                raise FloatingPointError(
+                    f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate (a tenth of it, say), or look for "
+                    "known labels that the label space makes impossible"
+                )
         row: dict[str, Any] = {
             "epoch": epoch,
             "train_log_likelihood": train,
@@ -106,6 +108,8 @@ class _Watch(lightning.Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.history.append(row)
+        if self.settings.progress and trainer.is_global_zero:
+            print(_said(row), file=sys.stderr)
         if self._is_best(epoch, score):
             self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
         elif self.exhausted:
@@ -122,6 +126,13 @@ class _Watch(lightning.Callback):
         """Whether the last `patience` epochs were no better than an earlier one."""
         last = int(self.history[-1]["epoch"]) if self.history else -1
         return self.settings.stop != "none" and self.best_epoch >= 0 and last - self.best_epoch >= self.settings.patience
+
+
+def _said(row: dict[str, Any]) -> str:
+    """An epoch in one line."""
+    names = {"train_log_likelihood": "training", "held_out_log_likelihood": "held out", "predicted_count": "labels per image"}
+    figures = [f"{name} {row[key]:.3f}" for key, name in names.items() if row[key] is not None]
+    return f"epoch {row['epoch']}: {', '.join(figures)} ({row['seconds']:.0f} s)"
 
 
 def train(

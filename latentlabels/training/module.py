@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..annotation import Annotation
-from ..data.batches import Batch
+from ..data.batches import Batch, Steps
 from ..program import Amortizer, CollapsedELBO, LabelGuide, LabelModel
 
 Loss = Callable[[Batch], Tensor]
@@ -26,8 +26,9 @@ class LabelModule(lightning.LightningModule):
         learning_rate: of AdamW.
         weight_decay: of AdamW; biases and normalisation are spared.
         frozen_rows: (L,) True for logits that are never trained.
-        batch_size: images of one step.
     """
+
+    bias_rate = 10.0  # learning rate of the head's bias, in units of that of the weights
 
     def __init__(
         self,
@@ -37,12 +38,10 @@ class LabelModule(lightning.LightningModule):
         learning_rate: float,
         weight_decay: float,
         frozen_rows: Tensor,
-        batch_size: int,
     ):
         super().__init__()
         # a step on embeddings takes a millisecond, as long as all that happens around one: many are taken in one go
         self.automatic_optimization = False
-        self.batch_size = batch_size
         self.model, self.guide, self.objective = model, guide, objective
         self.elbo = CollapsedELBO()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -83,20 +82,21 @@ class LabelModule(lightning.LightningModule):
         return self.elbo.differentiable_loss(self.model, self.guide, batch.inputs, batch.observed) / len(batch.index)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """One step for each `batch_size` rows of what the loader hands over, a single step for images."""
-        batch = Batch(*batch)
+        """One step for each batch of what the loader hands over, a single one for images."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         # Lightning's backward takes care of several processes; alone it is a quarter of a millisecond of bookkeeping
         backward = self.manual_backward if self.trainer.world_size > 1 else Tensor.backward
         total = torch.zeros((), device=self.device)
-        for part in batch.split(self.batch_size):
-            loss = self.loss(part)
+        seen = 0
+        for part in batch if isinstance(batch, Steps) else [Batch(*batch)]:
+            loss = self.loss(part.to(self.device))
             optimizer.zero_grad()
             backward(loss)
             optimizer.step()
             total.sub_(loss.detach(), alpha=len(part.index))
-        self._add("train", total / len(batch.index), len(batch.index))
+            seen += len(part.index)
+        self._add("train", total / seen, seen)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Held-out value of what is trained, and of log p(o | x) where that is defined."""
@@ -133,7 +133,7 @@ class LabelModule(lightning.LightningModule):
         groups = [
             {"params": [p for p in trained if p.dim() > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-            {"params": [bias], "weight_decay": 0.0, "lr": 10 * self.learning_rate},
+            {"params": [bias], "weight_decay": 0.0, "lr": self.bias_rate * self.learning_rate},
         ]
         groups = [group for group in groups if group["params"]]
         return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)

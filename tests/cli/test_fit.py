@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import yaml
 from command import TINY, Done, image_folder, latentlabels, picture
 from PIL import Image
 
+from latentlabels.cli.app import main
 from latentlabels.config import read_config
 
 RUN_FILES = {
@@ -57,7 +61,7 @@ def test_the_summary_says_what_was_found_and_what_to_do_next(fitted: tuple[Path,
     assert "Epoch" not in done.err  # progress is for terminals
 
 
-def test_json_is_one_document_and_all_else_goes_to_stderr(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_one_document_and_all_else_is_on_stderr(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = latentlabels("fit", "--embeddings", vectors, "--set", "fit.epochs=1", "--json")
     assert done.code == 0
@@ -77,7 +81,8 @@ def test_a_config_file_with_overrides(scenes: Path, tmp_path: Path) -> None:
         f"data: {{images: {scenes / 'images-by-label'}}}\nlabels: {scenes / 'labels.yaml'}\n"
         "model: {encoder: tiny, image_size: 32}\nfit: {epochs: 3}\n"
     )
-    done = latentlabels("fit", config, "--set", "fit.epochs=1", "--set", "model.expected_labels=3", "--out", tmp_path / "r", "--json")
+    overrides = ("--set", "fit.epochs=1", "--set", "model.expected_labels=3")
+    done = latentlabels("fit", config, *overrides, "--out", tmp_path / "run", "--json")
     assert done.code == 0, done.err
     assert done.document["epochs"] == 1
     assert done.document["expected_labels"] == 3
@@ -99,6 +104,14 @@ def test_nothing_is_overwritten(run: Path, scenes: Path, tmp_path: Path) -> None
     done = fit(scenes / "images-by-label", "--out", tmp_path / "notes.txt")
     assert done.code == 2
     assert "a file; give the name of a new folder" in done.err
+
+
+def test_other_objectives_with_complete_labels_where_they_need_them(vectors: Path, tmp_path: Path) -> None:
+    args = ("--embeddings", vectors, "--set", "model.objective=full-labels", "--set", "fit.epochs=1", "--out", tmp_path / "run")
+    done = latentlabels("fit", *args)
+    assert done.code == 0, done.err
+    assert "(minus the loss full-labels; higher is better)" in done.out
+    assert len(latentlabels("predict", tmp_path / "run", vectors).rows) == 40
 
 
 # --- resuming -------------------------------------------------------------------------------------------
@@ -135,8 +148,11 @@ def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path
     assert done.code == 1
     assert f"its fit was not finished; `latentlabels fit --resume --out {parts}` goes on with it" in done.err
 
+    begun = json.loads((parts / "checkpoints" / "last.json").read_text())
     done = latentlabels("fit", "--resume", "--out", parts)
     assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (parts / "metrics.jsonl").read_text().splitlines()]
+    assert rows[:2] == begun  # to the millisecond: these epochs were not run again
     assert len(history(parts)) == 4
     for mine, theirs in zip(history(parts), history(whole), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-4)
@@ -163,6 +179,20 @@ def test_resuming_needs_something_to_resume(vectors: Path, tmp_path: Path) -> No
 
 
 # --- what is wrong with the data ------------------------------------------------------------------------
+
+
+def test_a_terminal_is_told_of_every_epoch(vectors: Path, tmp_path: Path) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out, err = io.StringIO(), Terminal()
+    args = ["fit", "--embeddings", str(vectors), "--set", "fit.epochs=2", "--out", str(tmp_path / "run")]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main(args) == 0
+    assert re.search(r"epoch 0: training -\d\.\d{3}, held out -\d\.\d{3}, labels per image \d\.\d{3}", err.getvalue())
+    assert "epoch 1: " in err.getvalue()
+    assert "epoch 1: " not in out.getvalue()
 
 
 @pytest.fixture
@@ -254,7 +284,8 @@ def test_a_label_in_the_table_that_the_space_lacks(folder: Path, tmp_path: Path)
 
 
 def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_path: Path) -> None:
-    text = "image,label\n" + "".join(f"cat/{i}.png,cat\ndog/{i}.png,dog\n" for i in range(4)) + "cat/0.png,cat\nnowhere.png,cat\n"
+    rows = [f"{label}/{i}.png,{label}" for i in range(4) for label in ("cat", "dog")]
+    text = "\n".join(["image,label", *rows, "cat/0.png,cat", "nowhere.png,cat"])
     args = ("--observed", table(tmp_path, text), "--unlisted", "unknown")
     error = refused(tmp_path, 1, "--images", folder, *args, *TINY, "--strict")
     assert "strict" in error
@@ -287,7 +318,8 @@ def test_images_of_which_all_is_known(vectors: Path, tmp_path: Path) -> None:
     found = dict(np.load(vectors))
     found["observed"] = found["truth"]
     np.savez(tmp_path / "all.npz", **found)
-    done = latentlabels("fit", "--embeddings", tmp_path / "all.npz", "--set", "fit.epochs=1", "--out", tmp_path / "run", "--json")
+    args = ("--set", "fit.epochs=1", "--out", tmp_path / "run", "--json")
+    done = latentlabels("fit", "--embeddings", tmp_path / "all.npz", *args)
     assert done.code == 0, done.err
     assert done.document["known_present"] + done.document["known_absent"] == 160
 
@@ -349,20 +381,22 @@ def test_embeddings_with_nan_and_without_what_is_needed(vectors: Path, tmp_path:
 
 def test_embeddings_with_a_table_are_matched_by_name(vectors: Path, tmp_path: Path) -> None:
     path = table(tmp_path, "image,red,blue\n03.jpg,1,0\nshop/05.jpg,0,1\n07.jpg,,1\n09,1,\n")
-    done = latentlabels("fit", "--embeddings", vectors, "--observed", path, "--set", "fit.epochs=1", "--out", tmp_path / "r", "--json")
+    args = ("--set", "fit.epochs=1", "--out", tmp_path / "run", "--json")
+    done = latentlabels("fit", "--embeddings", vectors, "--observed", path, *args)
     assert done.code == 0, done.err
     assert (done.document["num_images"], done.document["known_present"], done.document["known_absent"]) == (4, 4, 2)
     path = table(tmp_path, "image,red,blue\n03.jpg,1,0\n99.jpg,0,1\n")
+    shutil.rmtree(tmp_path / "run")
     assert "1 of its images have no embedding in" in refused(tmp_path, 1, "--embeddings", vectors, "--observed", path)
 
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["model.encoder=resnet181"], '--set model.encoder=resnet181: model.encoder: no encoder "resnet181"; did you mean "resnet18"?'),
-        (["model.expected_labels=50"], "--set model.expected_labels=50: model.expected_labels: expected_labels is 50.0, but"),
+        (["model.encoder=resnet181"], '=resnet181: model.encoder: no encoder "resnet181"; did you mean "resnet18"?'),
+        (["model.expected_labels=50"], "--set model.expected_labels=50: model.expected_labels: expected_labels is"),
         (["annotation.kind=scar"], 'annotation.rates: "scar" needs rates, one number for each label'),
-        (["model.objective=full-labels"], '--set model.objective=full-labels: model.objective: "full-labels" reads complete labels'),
+        (["model.objective=full-labels"], '=full-labels: model.objective: "full-labels" reads complete labels'),
         (["fit.epoch=3"], '--set fit.epoch=3: unknown key fit.epoch; did you mean "epochs"?'),
     ],
 )

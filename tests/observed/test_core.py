@@ -77,6 +77,11 @@ def test_wrong_shapes_name_both_sizes(shape: tuple[int, ...]) -> None:
     assert "3 labels; give (N, 3)" in str(caught.value)
 
 
+def test_a_wrong_value_in_a_column_too_many() -> None:
+    with pytest.raises(ObservationError, match="observed, row 1: 5 is none of 1"):
+        Observed.from_array([[1, 0, -1, 0], [1, 0, -1, 5]], SPACE)
+
+
 def test_rows_of_different_lengths() -> None:
     with pytest.raises(ObservationError, match="rows of different lengths"):
         Observed.from_array([[1, 0, -1], [1, 0]], SPACE)
@@ -121,7 +126,7 @@ def test_a_contradiction_names_its_row(images: list[str] | None, name: str) -> N
     )
 
 
-@pytest.mark.parametrize("others, words", [(1, "(and so in 1 more row)"), (1200, "(and so in 1,200 more rows)")])
+@pytest.mark.parametrize("others, words", [(1, "(and so in 1 more row)"), (2, "(and so in 2 more rows)"), (1200, "(and so in 1,200 more rows)")])
 def test_further_contradictions_are_counted(others: int, words: str) -> None:
     with pytest.raises(ObservationError) as caught:
         Observed.from_array([[1, 0, 1]] + [[0, 0, -1]] * (1 + others), SPACE)

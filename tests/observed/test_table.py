@@ -295,8 +295,9 @@ def test_an_image_without_a_name(tmp_path: Path) -> None:
 
 
 def test_a_value_without_a_label(tmp_path: Path) -> None:
-    path = table(tmp_path, "image,label,value", "a.png,red,1", "b.png,,1")
-    assert refused(path).startswith(f"{path}:3: b.png: a value, but no label")
+    for value in (0, 1):
+        path = table(tmp_path, "image,label,value", "a.png,red,1", f"b.png,,{value}")
+        assert refused(path).startswith(f"{path}:3: b.png: a value, but no label")
     path = table(tmp_path, "image,label,value", "a.png,red,0", "b.png,,")
     assert Observed.from_table(path, SPACE).num_known.tolist() == [1, 0]
 

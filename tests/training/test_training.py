@@ -28,7 +28,7 @@ def fitted(data, **settings) -> LatentLabels:
 def test_the_short_cut_is_the_elbo(mixed, how, mixture):
     model = LatentLabels(mixed.space, how, "embedding", mixture=mixture).prepare(mixed.inputs, mixed.observed)
     torch.nn.init.normal_(model.model.amortizer.head.weight, std=0.3)
-    module = LabelModule(model.model, model.guide, None, 1e-3, 0.0, torch.zeros(1).bool(), 32)
+    module = LabelModule(model.model, model.guide, None, 1e-3, 0.0, torch.zeros(1).bool())
     inputs, observed = torch.from_numpy(mixed.inputs[:32]), torch.from_numpy(mixed.observed[:32])
     parameters = list(model.model.amortizer.parameters())
     short = module.loss(Batch(inputs, observed, None, torch.arange(32)))

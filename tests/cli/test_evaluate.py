@@ -1,0 +1,143 @@
+"""`latentlabels evaluate`: figures against complete labels, and what is not complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Done, latentlabels
+
+from latentlabels import LatentLabels
+from latentlabels.evaluation import evaluate
+
+
+@pytest.fixture(scope="module")
+def copy(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run, whose report may change."""
+    return Path(shutil.copytree(run, tmp_path_factory.mktemp("runs") / "copy"))
+
+
+@pytest.fixture(scope="module")
+def measured(copy: Path, scenes: Path) -> Done:
+    args = ("--images", scenes / "images-by-label", "--truth", scenes / "truth.csv", "--json")
+    return latentlabels("evaluate", copy, *args)
+
+
+def test_json_is_what_the_metrics_are(measured: Done, copy: Path, scenes: Path) -> None:
+    assert measured.code == 0, measured.err
+    found = measured.document
+    truth = pd.read_csv(scenes / "truth.csv", index_col="image")
+    posterior = LatentLabels.load(copy).posterior([scenes / "images-by-label" / name for name in truth.index])
+    y = truth.to_numpy(np.int8)
+    expected = evaluate(y, posterior.marginals, posterior.log_prob(y), posterior.count_probs(), posterior.space).to_dict()
+    assert found["num_images"] == 60
+    for key in ("map", "nll", "brier", "calibration_error", "f1", "count_error", "group_accuracy"):
+        assert found[key] == pytest.approx(expected[key], rel=1e-4), key
+    assert found["per_label_ap"]["car"] == pytest.approx(expected["per_label_ap"]["car"], rel=1e-4)
+
+
+def test_the_run_folder_and_its_report_have_the_figures(measured: Done, copy: Path) -> None:
+    assert json.loads((copy / "evaluation.json").read_text()) == measured.document
+    report = (copy / "report.html").read_text()
+    assert "Evaluation against complete labels" in report
+    assert f"{100 * measured.document['map']:.1f} %" in report
+    with np.load(copy / "examples.npz", allow_pickle=False) as examples:
+        assert examples["truth"].shape == examples["marginals"].shape
+        assert examples["images"].shape == (6, 3, 32, 32)
+
+
+def test_text(measured: Done, copy: Path, scenes: Path) -> None:
+    done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", scenes / "truth.csv")
+    found = measured.document
+    for line in (
+        "images                   60",
+        f"mAP                      {100 * found['map']:.1f} %",
+        f"negative log-likelihood  {found['nll']:.2f} per image",
+        f"calibration error        {100 * found['calibration_error']:.1f} %",
+        f"F1 at 0.5                {100 * found['f1']:.1f} %",
+        "average precision: the best and the worst 8 of",
+        f"all figures: {copy / 'evaluation.json'}",
+    ):
+        assert line in done.out
+
+
+def test_embeddings_with_their_truth(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(vector_run, tmp_path / "run")
+    stored = latentlabels("evaluate", run, "--embeddings", vectors, "--json")
+    assert stored.code == 0, stored.err
+    assert stored.document["num_images"] == 40
+    labels = [*np.load(vectors)["labels"]]
+    table = pd.DataFrame(np.load(vectors)["truth"], index=pd.Index(np.load(vectors)["images"], name="image"), columns=labels)
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "truth.csv")
+    given = latentlabels("evaluate", run, "--images", vectors, "--truth", tmp_path / "truth.csv", "--json")
+    assert given.document["map"] == pytest.approx(stored.document["map"])
+    assert given.document["nll"] == pytest.approx(stored.document["nll"], rel=1e-5)
+
+
+def test_unreadable_images_are_left_out_and_named(copy: Path, scenes: Path, tmp_path: Path) -> None:
+    images = Path(shutil.copytree(scenes / "images-by-label", tmp_path / "images"))
+    broken = sorted(images.rglob("*.png"))[0]
+    broken.write_bytes(b"no picture")
+    args = ("evaluate", copy, "--images", images, "--truth", scenes / "truth.csv")
+    found = latentlabels(*args, "--json").document
+    assert (found["num_images"], found["unreadable"]) == (59, [broken.relative_to(images).as_posix()])
+    done = latentlabels(*args, "--strict")
+    assert (done.code, "1 of 60 images cannot be read" in done.err) == (1, True)
+
+
+def test_images_that_the_truth_does_not_name_are_reported(copy: Path, scenes: Path, tmp_path: Path) -> None:
+    lines = (scenes / "truth.csv").read_text().splitlines()
+    (tmp_path / "truth.csv").write_text("\n".join(lines[:21]) + "\n")
+    done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", tmp_path / "truth.csv", "--json")
+    assert done.document["num_images"] == 20
+    assert "40 images are not in" in done.err
+
+
+def test_truth_that_is_not_complete(copy: Path, scenes: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(scenes / "truth.csv", dtype=str)
+    name = frame.loc[3, "image"]
+    frame.loc[3, "rain"] = ""
+    frame.to_csv(tmp_path / "truth.csv", index=False)
+    args = ("evaluate", copy, "--images", scenes / "images-by-label", "--truth", tmp_path / "truth.csv")
+    done = latentlabels(*args)
+    assert (done.code, done.out) == (1, "")
+    assert f'not complete: {name}: label "rain" is unknown (1 unknown entries of 1 images)' in done.err
+    assert "say --unlisted absent" in done.err
+    assert latentlabels(*args, "--unlisted", "absent", "--json").code == 0
+    frame.drop(columns=["rain", "night"]).to_csv(tmp_path / "truth.csv", index=False)
+    done = latentlabels(*args)
+    assert 'it says nothing at all of 2 labels ("night", ...)' in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("image,label\nnight/00002.png,night\n", 2, "Say --unlisted unknown (nobody looked"),
+        ("image,nigt\nnight/00002.png,1\n", 1, 'did you mean "night"?'),
+        ("image,night\nnowhere.png,1\n", 2, "Say --unlisted"),
+        ("image,night\nnowhere.png,0\n", 1, "none of its 1 images is in"),
+    ],
+)
+def test_truth_that_cannot_be_used(copy: Path, scenes: Path, tmp_path: Path, text: str, code: int, said: str) -> None:
+    (tmp_path / "truth.csv").write_text(text)
+    done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", tmp_path / "truth.csv")
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_what_must_be_given(copy: Path, vector_run: Path, scenes: Path, vectors: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "plain.npz", embeddings=np.load(vectors)["embeddings"])
+    for args, said in (
+        ((copy,), "nothing to measure on; give --images DIR and --truth TABLE"),
+        ((copy, "--images", scenes / "images-by-label"), "no table of labels; give --truth TABLE"),
+        ((copy, "--truth", scenes / "truth.csv"), "give --images DIR, the folder of its images"),
+        ((copy, "--images", scenes, "--truth", tmp_path / "none.csv"), "none.csv: no such table of labels"),
+        ((vector_run, "--embeddings", tmp_path / "plain.npz"), "no array `truth` in it; give --truth TABLE"),
+    ):
+        done = latentlabels("evaluate", *args)
+        assert (done.code, done.out) == (2, ""), done.err
+        assert said in done.err

@@ -1,0 +1,133 @@
+"""`latentlabels predict`: the table in every format, and from folders, globs and embeddings."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import latentlabels, picture
+
+from latentlabels import LatentLabels
+from latentlabels.data.toy import TOY_SPACE
+
+
+def test_csv_on_stdout_is_the_posterior(run: Path, image: Path) -> None:
+    done = latentlabels("predict", run, image)
+    assert (done.code, done.err) == (0, "")
+    [row] = done.rows
+    assert list(row) == ["image", *TOY_SPACE.labels]
+    assert row.pop("image") == str(image)
+    expected = LatentLabels.load(run).predict_proba([image])[0]
+    assert [float(value) for value in row.values()] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert sum(float(row[colour]) for colour in TOY_SPACE.groups[0].labels) == pytest.approx(1, abs=1e-4)
+
+
+def test_folders_globs_and_files_each_image_once(run: Path, scenes: Path) -> None:
+    root = scenes / "images-by-label"
+    night = sorted((root / "night").iterdir())
+    done = latentlabels("predict", run, root / "night", root / "night" / "*.png", night[0])
+    assert [row["image"] for row in done.rows] == [str(path) for path in night]
+    assert len(latentlabels("predict", run, root).rows) == 60
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"])
+def test_a_file_by_its_ending(run: Path, image: Path, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"out{ending}"
+    done = latentlabels("predict", run, image, "-o", path)
+    assert (done.code, done.out) == (0, "")
+    assert f"{path}: 1 image, 21 labels" in done.err
+    if ending == ".parquet":
+        frame = pd.read_parquet(path)
+    elif ending in (".jsonl", ".ndjson"):
+        frame = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+    else:
+        frame = pd.read_csv(path, sep="\t" if ending == ".tsv" else ",")
+    assert list(frame.columns) == ["image", *TOY_SPACE.labels]
+    expected = LatentLabels.load(run).predict_proba([image])
+    assert np.allclose(frame[list(TOY_SPACE.labels)].to_numpy(float), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.xlsx", 'no format for the ending ".xlsx" (endings: .csv, .tsv, .parquet, .jsonl, .ndjson)'),
+        ("out.parqet", 'did you mean ".parquet"?'),
+        ("nowhere/out.csv", "no folder"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(
+    run: Path, image: Path, tmp_path: Path, name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentlabels.cli.predict.load_run", lambda folder: pytest.fail("the run was loaded"))
+    done = latentlabels("predict", run, image, "-o", tmp_path / name)
+    assert done.code == 2
+    assert said in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_json(run: Path, image: Path, tmp_path: Path) -> None:
+    found = latentlabels("predict", run, image, "--json").document
+    assert (found["run"], found["num_images"], found["unreadable"], found["output"]) == (str(run), 1, [], None)
+    [answer] = found["images"]
+    assert answer["image"] == str(image)
+    assert list(answer["probabilities"]) == found["labels"] == list(TOY_SPACE.labels)
+    assert all(math.isfinite(value) and 0 <= value <= 1 for value in answer["probabilities"].values())
+    found = latentlabels("predict", run, image, "-o", tmp_path / "out.csv", "--json").document
+    assert found["output"] == str(tmp_path / "out.csv")
+    assert "images" not in found  # they are in the file
+    assert (tmp_path / "out.csv").exists()
+
+
+def test_unreadable_images_are_named_and_skipped_and_an_error_with_strict(run: Path, tmp_path: Path) -> None:
+    good, bad = picture(tmp_path / "b.png"), tmp_path / "a.png"
+    bad.write_bytes(b"no picture")
+    done = latentlabels("predict", run, tmp_path)
+    assert [row["image"] for row in done.rows] == [str(good)]
+    assert "warning: 1 of 2 images cannot be read and are left out" in done.err
+    assert str(bad) in done.err
+    assert latentlabels("predict", run, tmp_path, "--json").document["unreadable"] == [str(bad)]
+    done = latentlabels("predict", run, tmp_path, "--strict")
+    assert (done.code, done.out) == (1, "")
+    assert f"1 of 2 images cannot be read: {bad}" in done.err
+    done = latentlabels("predict", run, bad)
+    assert done.code == 1
+    assert "none of 1 images can be read" in done.err
+
+
+def test_nothing_there(run: Path, tmp_path: Path) -> None:
+    done = latentlabels("predict", run, tmp_path / "none.png")
+    assert (done.code, f"{tmp_path / 'none.png'}: no such file or folder" in done.err) == (2, True)
+    done = latentlabels("predict", run, tmp_path)
+    assert (done.code, f"{tmp_path}: holds no images" in done.err) == (1, True)
+    done = latentlabels("predict", run, tmp_path / "*.png")
+    assert (done.code, "no image matches" in done.err) == (1, True)
+
+
+def test_embeddings_by_the_names_of_their_images_or_numbered(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
+    rows = latentlabels("predict", vector_run, vectors).rows
+    assert [row["image"] for row in rows] == [f"shop/{row:02d}.jpg" for row in range(40)]
+    np.save(tmp_path / "plain.npy", np.load(vectors)["embeddings"][:3])
+    plain = latentlabels("predict", vector_run, tmp_path / "plain.npy").rows
+    assert [row.pop("image") for row in plain] == [f"{tmp_path / 'plain.npy'}#{row}" for row in range(3)]
+    assert [list(row.values()) for row in plain] == [list(row.values())[1:] for row in rows[:3]]
+    assert len(latentlabels("predict", vector_run, vectors, tmp_path / "plain.npy").rows) == 43
+
+
+def test_inputs_of_another_kind(run: Path, vector_run: Path, vectors: Path, image: Path, tmp_path: Path) -> None:
+    done = latentlabels("predict", run, vectors)
+    assert (done.code, 'embeddings, but this run takes images (its encoder is "tiny")' in done.err) == (2, True)
+    done = latentlabels("predict", vector_run, image)
+    assert (done.code, "this run was fitted on embeddings; give an .npz or .npy" in done.err) == (2, True)
+    np.save(tmp_path / "short.npy", np.zeros((2, 5)))
+    done = latentlabels("predict", vector_run, tmp_path / "short.npy")
+    assert (done.code, "embeddings of 5 numbers, but the run was fitted on embeddings of 6" in done.err) == (1, True)
+    np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan))
+    done = latentlabels("predict", vector_run, tmp_path / "nan.npy")
+    assert (done.code, "2 of 2 embeddings hold NaN or infinity" in done.err) == (1, True)
+    np.savez(tmp_path / "none.npz", vectors=np.zeros((2, 6)))
+    done = latentlabels("predict", vector_run, tmp_path / "none.npz")
+    assert (done.code, "no array `embeddings`" in done.err) == (1, True)
