@@ -46,7 +46,9 @@ def main() -> None:
         honest = max(by_rate, key=lambda rate: np.mean([row["score"] for row in by_rate[rate]]))
         generous = max(by_rate, key=lambda rate: np.mean([row["mAP"] for row in by_rate[rate]]))
         for rate, how in {honest: "own rule", generous: "best by test mAP"}.items() if len(rates) > 1 else [(rates[0], "")]:
-            name = f"{objective}, learning rate {rate:g}" + (f" ({how if honest != generous else 'best by both'})" if how else "")
+            name = f"{objective}, learning rate {rate:g}" + (
+                f" ({how if honest != generous else 'best by both'})" if how else ""
+            )
             rows.append([name, *(spread(by_rate[rate], key) for key in COLUMNS)])
     true = float(data.test_truth.sum(1).mean())
     print(table(rows, ["objective", "mAP", "NLL", "F1", "ECE %", "groups %", f"count (true {true:.2f})", "epochs", "seconds"]))

@@ -114,7 +114,9 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
 def machine() -> str:
     """Cores, threads and versions, for the head of a table."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
     return (

@@ -1,6 +1,6 @@
 """How fast the head's bias should learn: figures by its learning rate, in units of that of the weights.
 
-    python benchmarks/head_bias.py DATA [--rates 1 3 10 30] [--seeds 0 1 2]
+python benchmarks/head_bias.py DATA [--rates 1 3 10 30] [--seeds 0 1 2]
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def derive_prior(
 
     identified = True
     if isinstance(annotation, Scar):
-        prevalence = np.minimum((present + 0.5) / (len(values) + 1.0) / np.broadcast_to(annotation.rates.numpy(), rate.shape), 1)
+        prevalence = np.minimum(
+            (present + 0.5) / (len(values) + 1.0) / np.broadcast_to(annotation.rates.numpy(), rate.shape), 1
+        )
         expected, source = float(prevalence.sum()), "the reporting rates of the annotation"
     elif isinstance(annotation, Ignorable) and absent.sum() > 0:
         prevalence = (present + 0.5) / (present + absent + 1.0)
@@ -87,9 +89,7 @@ def derive_prior(
 
 
 def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:
-    exhaustive = [
-        group for group in space.groups if isinstance(group, OneOf) and not group.optional and group.requires is None
-    ]
+    exhaustive = [group for group in space.groups if isinstance(group, OneOf) and not group.optional and group.requires is None]
     if exhaustive:
         share = float(np.mean([rate[space.columns(group)].sum() for group in exhaustive])) / rate.sum()
         names = ", ".join(f'"{group.name}"' for group in exhaustive[:3]) + (", ..." if len(exhaustive) > 3 else "")

@@ -207,8 +207,9 @@ class UniformPositive(Annotation):
         return torch.lgamma(known + 1) + torch.lgamma(spare + 1) - torch.lgamma(spare + known + 1)
 
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
-        log_t, log_weight = subset_rule((observed == 1).sum(-1), *bound(), dtype)
-        return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2), only_label(observed))
+        only = only_label(observed)
+        log_t, log_weight = subset_rule((observed == 1).sum(-1) if only is None else 1, *bound(), dtype, observed.device)
+        return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2), only)
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
         """-log C(n, m), 0 where n < m, which the pins exclude."""
@@ -400,7 +401,9 @@ def _numbers(values: float | Sequence[float] | Tensor, name: str, low: float, lo
     wrong = (numbers < low) | (numbers > high) | ~numbers.isfinite() | ((numbers == low) & low_open)
     if not len(numbers) or bool(wrong.any()):
         shown = numbers[wrong][0].item() if len(numbers) else "an empty list"
-        raise ConfigError(f"{name} are numbers above {low:g}" + (f" up to {high:g}" if high < math.inf else "") + f", not {shown}")
+        raise ConfigError(
+            f"{name} are numbers above {low:g}" + (f" up to {high:g}" if high < math.inf else "") + f", not {shown}"
+        )
     return numbers
 
 

@@ -123,9 +123,7 @@ class Config(Section):
         Path(path).write_text(text, encoding="utf-8")
 
 
-def read_config(
-    path: str | Path | None, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None
-) -> Config:
+def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> Config:
     """Read, override and check a config.
 
     Args:

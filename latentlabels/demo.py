@@ -35,7 +35,7 @@ def run_demo(
     out: str | Path,
     log: Callable[[str], None] = print,
     epochs: int = 10,
-    train_size: int = 3000,
+    train_size: int = 2500,
     test_size: int = 1000,
 ) -> dict[str, Any]:
     """Render toy scenes, fit every objective on one known label per image, and write a run folder and a picture.
@@ -64,7 +64,9 @@ def run_demo(
     log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {workers} at a time")
     rows: dict[str, dict[str, Any]] = {}
     # processes of one thread each: threads within a fit this small wait for each other
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         fits = {
             pool.submit(_fit, name, scenes, test, epochs, out if name == "collapsed" else None): name for name in OBJECTIVES
         }
@@ -132,7 +134,10 @@ def _write(model: LatentLabels, metrics: Metrics, test: ToyScenes, out: Path) ->
     shown = _varied(test, 6)
     posterior = model.posterior(test.images[shown])
     np.savez_compressed(
-        run / "examples.npz", images=test.images[shown], marginals=posterior.marginals, observed=np.full_like(test.observed[shown], -1)
+        run / "examples.npz",
+        images=test.images[shown],
+        marginals=posterior.marginals,
+        observed=np.full_like(test.observed[shown], -1),
     )
     figure = posterior_gallery(posterior.marginals, test.space, images=test.images[shown], truth=test.truth[shown], limit=12)
     figure.savefig(out / "picture.png", dpi=110)

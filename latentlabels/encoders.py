@@ -123,7 +123,9 @@ def _load(module: nn.Module, name: str, path: str) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path}: cannot be read as a state_dict ({error}); save one by torch.save(net.state_dict(), path)") from error
+        raise WeightsError(
+            f"{path}: cannot be read as a state_dict ({error}); save one by torch.save(net.state_dict(), path)"
+        ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     own = module.state_dict()
     state = {key.removeprefix("module."): value for key, value in state.items()}

@@ -152,9 +152,7 @@ class LatentLabels(BaseEstimator):
         known = table.to_tensor()
         frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
-        module = LabelModule(
-            self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen
-        )
+        module = LabelModule(self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen)
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective is None else "known-map")
         settings = LoopSettings(
             epochs=self.epochs,
@@ -188,7 +186,12 @@ class LatentLabels(BaseEstimator):
 
     def _prepare(self, images: Any, observed: Any) -> tuple[Batches, Observed]:
         batches, table, names = resolve_inputs(
-            images, observed, self.space, on_images=self.encoder != "embedding", image_size=self.image_size, workers=self.workers
+            images,
+            observed,
+            self.space,
+            on_images=self.encoder != "embedding",
+            image_size=self.image_size,
+            workers=self.workers,
         )
         if self.space is None:
             self.space = table.space
@@ -328,13 +331,13 @@ class LatentLabels(BaseEstimator):
         logits = torch.cat([q.logits for q in parts]).cpu()
         if amortizer.mixture == 1:
             return LabelVector(self._head_space, logits[:, 0], validate_args=False)
-        return LabelVector(
-            self._head_space, logits, torch.cat([q.mixture_logits for q in parts]).cpu(), validate_args=False
-        )
+        return LabelVector(self._head_space, logits, torch.cat([q.mixture_logits for q in parts]).cpu(), validate_args=False)
 
     def _check_fitted(self) -> None:
         if not getattr(self, "_fitted", False):
-            raise NotFittedError("this LatentLabels is not fitted yet; call fit(images, observed) first, or LatentLabels.load(run)")
+            raise NotFittedError(
+                "this LatentLabels is not fitted yet; call fit(images, observed) first, or LatentLabels.load(run)"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "_fitted", False))
@@ -386,5 +389,3 @@ class LatentLabels(BaseEstimator):
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | list) else value
-
-

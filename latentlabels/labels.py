@@ -175,8 +175,7 @@ class LabelSpace:
             for key in entry:
                 if key not in known:
                     raise LabelSpaceError(
-                        f'labels, entry {number}: unknown key "{key}"{nearest(str(key), known)} '
-                        f"(known: {', '.join(known)})"
+                        f'labels, entry {number}: unknown key "{key}"{nearest(str(key), known)} (known: {", ".join(known)})'
                     )
             if "name" not in entry:
                 raise LabelSpaceError(f"labels, entry {number}: no name in {dict(entry)!r}")
@@ -263,9 +262,7 @@ class LabelSpace:
         try:
             return self._columns[label]
         except KeyError:
-            raise LabelSpaceError(
-                f'the label space has no label "{label}"{nearest(label, self.labels)}'
-            ) from None
+            raise LabelSpaceError(f'the label space has no label "{label}"{nearest(label, self.labels)}') from None
 
     def group_of(self, label: str) -> Group:
         """The group that a label belongs to."""

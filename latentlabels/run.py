@@ -69,7 +69,9 @@ def read_run(folder: str | Path) -> Run:
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
     missing = [
-        name for name in ("config.yaml", "labels.json", "weights.safetensors", "environment.json") if not (folder / name).exists()
+        name
+        for name in ("config.yaml", "labels.json", "weights.safetensors", "environment.json")
+        if not (folder / name).exists()
     ]
     if missing:
         raise RunError(f"{folder}: not a complete run folder, it lacks {', '.join(missing)}; fit again with --out")

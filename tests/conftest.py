@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002 - of libraries that draw from it
+    np.random.seed(0)
 
 
 class Drawn(NamedTuple):

@@ -20,7 +20,10 @@ def blocks(language: str) -> list[str]:
 
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn):
     monkeypatch.chdir(tmp_path)
-    smaller = [block.replace("render_scenes(1000", "render_scenes(200").replace("randperm(1000)", "randperm(200)") for block in blocks("python")]
+    smaller = [
+        block.replace("render_scenes(1000", "render_scenes(200").replace("randperm(1000)", "randperm(200)")
+        for block in blocks("python")
+    ]
     names: dict[str, object] = {}
     for block in smaller:
         exec(block, names)

@@ -157,7 +157,8 @@ def _next(source: Path | None, labels: Path | None, config: Config, found: dict[
         given = f"--embeddings {source}" if source.suffix.lower() in VECTORS else f"{source}"
     options_ = f" --labels {labels}" if labels is not None else ""
     more = "".join(
-        f" --{name} {value}" for name, value in (("observed", config.data.observed), ("unlisted", config.data.unlisted))
+        f" --{name} {value}"
+        for name, value in (("observed", config.data.observed), ("unlisted", config.data.unlisted))
         if value is not None and given.startswith("--")
     )
     return f"latentlabels fit {given}{options_}{more}"

@@ -48,9 +48,7 @@ class Output:
         self._stdout, sys.stdout = sys.stdout, sys.stderr
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         sys.stdout = self._stdout
 
     @property

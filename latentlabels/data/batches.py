@@ -30,7 +30,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return Batch(*(x if x is None else x.to(device) for x in self))
+        truth = None if self.truth is None else self.truth.to(device)
+        return Batch(self.inputs.to(device), self.observed.to(device), truth, self.index.to(device))
 
 
 class Steps:

@@ -75,7 +75,7 @@ _TURNS = {
 def _upright(image: Image.Image) -> Image.Image:
     """Turn by the EXIF tag; `ImageOps.exif_transpose` writes all tags anew as well, and fails where any is damaged."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION) or 1)
     except Exception:  # the picture is there, its EXIF data are not
         turn = None
     return image if turn is None else image.transpose(turn)

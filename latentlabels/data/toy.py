@@ -242,9 +242,7 @@ def write_scenes(scenes: ToyScenes, directory: str | Path) -> None:
     directory = Path(directory)
     root = directory / "images-by-label"
     if root.exists() and any(root.iterdir()):
-        raise DataError(
-            f"{root}: already holds images, with which the new ones would mix; remove it or give another directory"
-        )
+        raise DataError(f"{root}: already holds images, with which the new ones would mix; remove it or give another directory")
     root.mkdir(parents=True, exist_ok=True)
     for label in {scenes.known(i) for i in range(len(scenes))}:
         (root / label).mkdir()

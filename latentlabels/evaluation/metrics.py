@@ -266,9 +266,7 @@ def _checked_counts(count_probs: npt.ArrayLike, num_images: int) -> Array:
     return counts
 
 
-def _checked(
-    truth: npt.ArrayLike, marginals: npt.ArrayLike, name: str = "truth"
-) -> tuple[npt.NDArray[np.bool_], Array]:
+def _checked(truth: npt.ArrayLike, marginals: npt.ArrayLike, name: str = "truth") -> tuple[npt.NDArray[np.bool_], Array]:
     present, p = np.asarray(truth), np.asarray(marginals, np.float64)
     if present.shape != p.shape or p.ndim != 2:
         raise DataError(f"{name} has shape {present.shape}, marginals have {p.shape}; both should be (images, labels)")

@@ -203,4 +203,3 @@ def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: t
 def _run(numbers: list[int]) -> tuple[int, int] | None:
     consecutive = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     return (numbers[0], numbers[0] + len(numbers)) if consecutive else None
-

@@ -54,6 +54,8 @@ class LogTiltedProduct(torch.autograd.Function):
     """The fused kernel: no (N, Q, G) tensor is kept for the backward pass, and blocks of labels stay in cache.
 
     The logarithm is dear: where the tilts are large enough not to underflow, it is taken of products of four.
+    Called with log-odds (N, G), t (N or 1, Q), and the one pinned, present label of each row (N,), or None: it has
+    its own probability for a factor.
     """
 
     elements = 1 << 18  # of a block: a megabyte in float32, about a core's second-level cache
@@ -63,11 +65,17 @@ class LogTiltedProduct(torch.autograd.Function):
         return max(4, LogTiltedProduct.elements // max(1, odds.shape[0] * t.shape[-1]) // 4 * 4)
 
     @staticmethod
-    def forward(ctx: Any, odds: Tensor, t: Tensor) -> Tensor:
+    def forward(ctx: Any, odds: Tensor, t: Tensor, only: Tensor | None) -> Tensor:
         width = odds.shape[-1]
         padded = F.pad(odds, (0, -width % 4), value=-torch.inf) if width % 4 else odds  # factors of 1
         present, absent = torch.sigmoid(padded), torch.sigmoid(-padded)
-        ctx.save_for_backward(present, absent, t)
+        place = missing = picked = None
+        if only is not None:
+            place = only.unsqueeze(-1)
+            picked, missing = F.logsigmoid(odds.gather(-1, place)), absent.gather(-1, place)
+            present.scatter_(-1, place, 0.0)
+            absent.scatter_(-1, place, 1.0)
+        ctx.save_for_backward(present, absent, t, place, missing)
         ctx.width = width
         step, t3 = LogTiltedProduct._step(odds, t), t.unsqueeze(-1)
         out = odds.new_zeros(odds.shape[0], t.shape[-1])
@@ -79,12 +87,12 @@ class LogTiltedProduct(torch.autograd.Function):
                 pair = factor[..., : 2 * quarter] * factor[..., 2 * quarter :]
                 factor = pair[..., :quarter].mul_(pair[..., quarter:])
             out += factor.log_().sum(-1)
-        return out
+        return out if picked is None else out.add_(picked)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        present, absent, t = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        present, absent, t, place, missing = ctx.saved_tensors
         step, t3 = LogTiltedProduct._step(present, t), t.unsqueeze(-1)
         slope = (grad * (t - 1)).unsqueeze(-2)  # (N, 1, Q)
         tiny = torch.finfo(grad.dtype).tiny
@@ -92,7 +100,9 @@ class LogTiltedProduct(torch.autograd.Function):
         for on, off, own in zip(*(x.split(step, -1) for x in (present, absent, out)), strict=True):
             factor = torch.addcmul(off.unsqueeze(-2), on.unsqueeze(-2), t3)
             own.mul_(torch.bmm(slope, factor.clamp_(min=tiny).reciprocal_()).squeeze(-2))
-        return out[:, : ctx.width], None
+        if place is not None:
+            out.scatter_(-1, place, missing * grad.sum(-1, keepdim=True))
+        return out[:, : ctx.width], None, None
 
 
 class LogCategoricalProduct(torch.autograd.Function):
@@ -160,7 +170,7 @@ class LogPickProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def serves(logits: Tensor, index: OutcomeIndex) -> bool:
+    def serves(logits: Tensor) -> bool:
         """On a CPU in full precision; elsewhere products of matrices may be rounded to fewer digits."""
         return (
             logits.device.type == "cpu"
@@ -222,20 +232,24 @@ class LogSumExp(torch.autograd.Function):
     """logsumexp over the last dimension whose gradient is zero, not NaN, where all values are -inf."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor, log_weight: Tensor | None) -> Tensor:
+        if log_weight is not None:
+            values = values + log_weight
         out = torch.logsumexp(values, -1)
         ctx.save_for_backward(values, out)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         values, out = ctx.saved_tensors
         share = (values - out.clamp(min=torch.finfo(out.dtype).min).unsqueeze(-1)).exp_()
-        return share.mul_(grad.unsqueeze(-1))
+        return share.mul_(grad.unsqueeze(-1)), None
 
 
-def log_sum_exp(values: Tensor) -> Tensor:
-    """Logsumexp over the last dimension, (...) of (..., n); see `LogSumExp`."""
-    out: Tensor = LogSumExp.apply(values)
+def log_sum_exp(values: Tensor, log_weight: Tensor | None = None) -> Tensor:
+    """Logsumexp over the last dimension of values (..., n) plus log-weights, which broadcast to them: (...)."""
+    if log_weight is not None and (log_weight.requires_grad or log_weight.dim() > values.dim()):
+        values, log_weight = values + log_weight, None  # the kernel's weights are constants
+    out: Tensor = LogSumExp.apply(values, log_weight)
     return out

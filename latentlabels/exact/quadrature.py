@@ -89,27 +89,38 @@ def _rule_tensors(size: int, known: int, dtype: torch.dtype, device: torch.devic
 
 
 def subset_rule(
-    known: Tensor, expected: float, block: int, longest: int, dtype: torch.dtype
+    known: Tensor | int,
+    expected: float,
+    block: int,
+    longest: int,
+    dtype: torch.dtype,
+    device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log t and log weights for rows with `known` picked labels each.
 
     Args:
-        known: (...) m of every row; one m for all gives tensors without leading dimensions.
+        known: (...) m of every row, or one number; one m for all gives tensors without leading dimensions.
         expected: an upper bound of the mean number of further labels, over rows.
         block: the largest number of labels of one tree.
         longest: the largest number of further labels.
         dtype: of the result, which also sets the tolerance.
+        device: of the result, if `known` is a number; else it is that of `known`.
 
     Returns:
         (Q,) or (..., Q) each.
     """
-    low, high = (int(bound) for bound in torch.aminmax(known)) if known.numel() else (0, 0)
+    if isinstance(known, int):
+        low = high = known
+        device = torch.device("cpu") if device is None else device
+    else:
+        low, high = (int(bound) for bound in torch.aminmax(known)) if known.numel() else (0, 0)
+        device = known.device
     expected = 2.0 ** (math.ceil(4 * math.log2(max(expected, 0.05))) / 4)  # few distinct rules to work out
-    values = [low] if low == high else sorted(set(known.flatten().tolist()))
+    values = [low] if isinstance(known, int) or low == high else sorted(set(known.flatten().tolist()))
     tol = tolerance(dtype)
     size = max(nodes_needed(expected, block, longest, m, tol) if m else 1 for m in values)
-    rules = {m: _rule_tensors(size, m, dtype, known.device) for m in values}
-    if low == high:
+    rules = {m: _rule_tensors(size, m, dtype, device) for m in values}
+    if isinstance(known, int) or low == high:
         return rules[low]
     table = torch.tensor([values.index(m) if m in rules else 0 for m in range(high + 1)], device=known.device)
     row = table[known.long()]

@@ -112,9 +112,7 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
     return out.reshape(*lead, forest.num_labels)
 
 
-def most_probable_in_mixture(
-    forest: Forest, logits: Tensor, log_weights: Tensor, max_visits: int = 20_000
-) -> Tensor:
+def most_probable_in_mixture(forest: Forest, logits: Tensor, log_weights: Tensor, max_visits: int = 20_000) -> Tensor:
     """argmax_y sum_c w_c p_c(y), by best-first branch and bound over labels; exact unless a warning says otherwise.
 
     A partial label set is bounded by sum_c w_c max_y p_c(y), y agreeing with it.

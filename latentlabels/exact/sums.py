@@ -123,7 +123,7 @@ def _flat(block: Block, logits: Tensor, evidence: Evidence) -> Tensor:
     if not block.free:
         rows = logits.expand(*lead, logits.shape[-1]).reshape(-1, logits.shape[-1])
         assert block.index is not None
-        if evidence.only is not None and LogPickProduct.serves(rows, block.index):
+        if evidence.only is not None and LogPickProduct.serves(rows):
             only = evidence.only.unsqueeze(-1).expand(lead).reshape(-1)
             found: Tensor | None = LogPickProduct.apply(rows, only, _tilts(log_t, lead), block.index)
             if found is not None:
@@ -132,6 +132,11 @@ def _flat(block: Block, logits: Tensor, evidence: Evidence) -> Tensor:
         out: Tensor = LogCategoricalProduct.apply(rows, known, _tilts(log_t, lead), block.index)
         return out.reshape(*lead, -1)
     own = block.pick_logits(logits)
+    if evidence.only is not None and block.column_span == (0, pins.shape[-1]):
+        rows = own.expand(*lead, own.shape[-1]).reshape(-1, own.shape[-1])
+        only = evidence.only.unsqueeze(-1).expand(lead).reshape(-1)
+        alone: Tensor = LogTiltedProduct.apply(rows, _tilts(log_t, lead), only)
+        return alone.reshape(*lead, -1)
     known = pins[..., slice(*block.column_span)] if block.column_span else pins[..., block.columns[:, 0]]
     fixed = _log_prob_known(own, known)
     return fixed.unsqueeze(-1) + log_tilted_product(own.masked_fill(known >= 0, -torch.inf), log_t)
@@ -156,7 +161,7 @@ def log_tilted_product(odds: Tensor, log_t: Tensor) -> Tensor:
     """
     lead = batch_shape(odds.shape[:-1], log_t.shape[:-1])
     flat = odds.expand(*lead, odds.shape[-1]).reshape(-1, odds.shape[-1])
-    out: Tensor = LogTiltedProduct.apply(flat, _tilts(log_t, lead))
+    out: Tensor = LogTiltedProduct.apply(flat, _tilts(log_t, lead), None)
     return out.reshape(*lead, -1)
 
 

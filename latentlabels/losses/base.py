@@ -46,9 +46,7 @@ class Objective(nn.Module, ABC):
         """The space of the logits, here all labels free."""
         return LabelSpace.free(space.labels)
 
-    def forward(
-        self, logits: Tensor, observed: Tensor, truth: Tensor | None = None, index: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, logits: Tensor, observed: Tensor, truth: Tensor | None = None, index: Tensor | None = None) -> Tensor:
         """The loss: a scalar, the mean over images of the sum over labels; 0 for a batch of none.
 
         Args:
@@ -132,8 +130,7 @@ def batch_mean(values: Tensor) -> Tensor:
 def flat_groups(space: LabelSpace, optional: bool) -> LabelSpace:
     """The same groups and columns with nothing required, and "none of them" an outcome of each `OneOf` or of none."""
     return LabelSpace(
-        Free(group.label) if isinstance(group, Free) else OneOf(group.name, group.labels, optional)
-        for group in space.groups
+        Free(group.label) if isinstance(group, Free) else OneOf(group.name, group.labels, optional) for group in space.groups
     )
 
 
@@ -181,5 +178,3 @@ def log_total(log_probs: Tensor, wanted: Tensor) -> Tensor:
     # where nothing is wanted, logsumexp would be -inf and its gradient NaN, even if masked afterwards
     safe = torch.where(some.unsqueeze(-1), log_probs.masked_fill(~wanted, -torch.inf), 0.0)
     return torch.where(some, safe.logsumexp(-1), 0.0)
-
-

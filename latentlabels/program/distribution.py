@@ -260,7 +260,7 @@ class LabelVector(TorchDistribution):
         evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
         log_z = exact.log_normalizers(self.forest, self.logits, evidence)
         if self.num_components == 1:  # the usual case, with one reduction less
-            value = exact.log_sum_exp(log_z[..., 0, :] + evidence.log_weight)
+            value = exact.log_sum_exp(log_z.squeeze(-2), evidence.log_weight)
         else:
             joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
             value = exact.log_sum_exp(joint.flatten(-2))

@@ -24,7 +24,6 @@ from ..evaluation import map_known
 from .checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
 from .module import LabelModule
 
-
 _STEPS_AT_ONCE = 1024  # of embeddings, which takes away what Lightning does around each
 
 
@@ -225,7 +224,9 @@ def predict_marginals(module: LabelModule, batches: Batches, rows: Tensor, batch
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning's hints are for those who call it; ours has no logger and reads arrays by intention."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")]
+    loggers = [
+        logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)

@@ -114,7 +114,9 @@ def test_steps_at_once_are_those_one_by_one() -> None:
 
 def test_images_come_one_step_at_a_time() -> None:
     images = torch.zeros(N, 3, 4, 4, dtype=torch.uint8)
-    assert not any(isinstance(item, Steps) for item in InMemory(images).loader(torch.arange(N), OBSERVED, None, 5, Order(0, steps=3)))
+    assert not any(
+        isinstance(item, Steps) for item in InMemory(images).loader(torch.arange(N), OBSERVED, None, 5, Order(0, steps=3))
+    )
 
 
 def test_the_last_image_is_not_left_alone() -> None:

@@ -127,9 +127,7 @@ def test_no_scenes_are_no_error(tmp_path: Path) -> None:
 # --- distribution ----------------------------------------------------------------------------------------------------
 
 
-def frequencies_agree(
-    mask: npt.NDArray[np.bool_], hits: npt.NDArray[np.bool_], probability: float, what: object
-) -> None:
+def frequencies_agree(mask: npt.NDArray[np.bool_], hits: npt.NDArray[np.bool_], probability: float, what: object) -> None:
     found = binomtest(int(hits[mask].sum()), int(mask.sum()), probability)
     assert found.pvalue > LEVEL, f"p({what}) is stated as {probability}, found {found.statistic:.3f} of {mask.sum()}"
 
@@ -151,9 +149,7 @@ def test_objects_and_colours_are_as_frequent_as_stated(
 
 
 @pytest.mark.parametrize("label", ["striped", "smoke", "tree"])
-def test_labels_go_with_objects_as_stated(
-    label: str, labels: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
-) -> None:
+def test_labels_go_with_objects_as_stated(label: str, labels: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]) -> None:
     truth, _ = labels
     table: Mapping[str, float] = {"striped": toy.STRIPED, "smoke": toy.SMOKE, "tree": toy.TREE}[label]
     for thing, probability in table.items():
@@ -244,8 +240,7 @@ def test_doors_can_be_seen(extra: tuple[str, ...]) -> None:
 def test_objects_differ() -> None:
     for number in range(3):
         images = {
-            thing: render_scene(("purple", thing, *(["4-doors"] if thing == "car" else [])), 4, number)
-            for thing in toy.OBJECTS
+            thing: render_scene(("purple", thing, *(["4-doors"] if thing == "car" else [])), 4, number) for thing in toy.OBJECTS
         }
         for first in images:
             for second in images:
@@ -301,9 +296,7 @@ def test_writing_twice_is_refused(tmp_path: Path) -> None:
 # --- wrong use -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("n", "seed", "size", "hint"), [(-1, 0, 64, "number -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")]
-)
+@pytest.mark.parametrize(("n", "seed", "size", "hint"), [(-1, 0, 64, "number -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")])
 def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
     with pytest.raises(DataError, match=hint):
         render_scenes(n, seed, size)

@@ -78,6 +78,11 @@ def test_enough_nodes_are_taken_for_labels_that_come_together(trees: int, block:
     assert by_rule(counts, size, 1) == pytest.approx(picked(counts, 1), rel=tol, abs=0)
 
 
+def test_the_stated_tolerance():
+    assert quadrature.tolerance(torch.float64) == 1e-10
+    assert quadrature.tolerance(torch.float32) == 1e-6
+
+
 def test_the_number_of_nodes_follows_the_expected_count():
     sizes = [quadrature.nodes_needed(expected, 1, 1000, 1, 1e-6) for expected in (0.5, 5.0, 50.0, 500.0)]
     assert sizes == sorted(sizes)

@@ -74,6 +74,17 @@ def test_of_a_mixture(seed: int):
         assert_is_mode(y, table.log_p, table.y)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_a_mixture_of_sharp_and_even_parts(seed: int):
+    """No component's own best set is best, and several sets are nearly as good."""
+    space, generator = LabelSpace.free("abcde"), torch.Generator().manual_seed(seed)
+    centres = torch.where(torch.rand(6, 5, generator=generator) < 0.5, 1.0, -1.0).double()
+    logits = centres * torch.rand(6, 5, generator=generator).double() * 4
+    weights = torch.full((6,), 1 / 6, dtype=torch.float64).log()
+    table = oracle.table(space, logits, weights)
+    assert_is_mode(exact.most_probable_in_mixture(exact.compile_forest(space), logits, weights), table.log_p, table.y)
+
+
 def test_the_mode_of_a_mixture_need_not_be_that_of_a_component():
     forest = exact.compile_forest(LabelSpace.free("ab"))
     apart = torch.tensor([[9.0, -0.2], [-0.2, 9.0]], dtype=torch.float64)

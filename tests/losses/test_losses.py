@@ -176,9 +176,7 @@ def test_unknown_class_by_hand() -> None:
     objective = make("unknown-class", SPACE)
     values = [0.4, 0.1, -0.5, 1.0, 0.2, 0.7, -0.2, 0.5, 0.3, 0.9, -0.8, -1.1, 0.6, 0.0]
     logits = torch.tensor([values] * 4, dtype=torch.float64)
-    observed = torch.tensor(
-        [row(red=1), row(green=0), row(striped=1, bike=1, **{"4_doors": 0}), row()], dtype=torch.int8
-    )
+    observed = torch.tensor([row(red=1), row(green=0), row(striped=1, bike=1, **{"4_doors": 0}), row()], dtype=torch.int8)
     colour, vehicle = softmax(*values[1:5]), softmax(*values[5:8])
     doors, single = softmax(*values[8:11]), softmax(*values[12:14])
     striped, opened = sigmoid(0.4), sigmoid(-1.1)

@@ -126,7 +126,9 @@ def test_a_contradiction_names_its_row(images: list[str] | None, name: str) -> N
     )
 
 
-@pytest.mark.parametrize("others, words", [(1, "(and so in 1 more row)"), (2, "(and so in 2 more rows)"), (1200, "(and so in 1,200 more rows)")])
+@pytest.mark.parametrize(
+    "others, words", [(1, "(and so in 1 more row)"), (2, "(and so in 2 more rows)"), (1200, "(and so in 1,200 more rows)")]
+)
 def test_further_contradictions_are_counted(others: int, words: str) -> None:
     with pytest.raises(ObservationError) as caught:
         Observed.from_array([[1, 0, 1]] + [[0, 0, -1]] * (1 + others), SPACE)

@@ -99,9 +99,7 @@ class Canvas:
         self._opaque, self._blended = ImageDraw.Draw(image), ImageDraw.Draw(image, "RGBA")  # the latter is slower
         self._x, self._y, self._dx, self._dy = 0.0, 0.0, scale, scale
 
-    def at(
-        self, x: float, y: float, scale: float = 1.0, mirrored: bool = False, ambient: Colour | None = None
-    ) -> Canvas:
+    def at(self, x: float, y: float, scale: float = 1.0, mirrored: bool = False, ambient: Colour | None = None) -> Canvas:
         """Return the same picture with the origin at (x, y) and the y axis pointing up."""
         view = object.__new__(Canvas)
         view.image, view.ambient = self.image, ambient or self.ambient
@@ -135,16 +133,12 @@ class Canvas:
         draw, ink = self._with(colour, alpha, emits)
         draw.polygon(self._pixels(points), ink)
 
-    def box(
-        self, x0: float, y0: float, x1: float, y1: float, colour: Colour, alpha: int = 255, emits: bool = False
-    ) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, alpha: int = 255, emits: bool = False) -> None:
         """Fill the rectangle between two corners."""
         draw, ink = self._with(colour, alpha, emits)
         draw.rectangle(self._span(x0, y0, x1, y1), ink)
 
-    def ellipse(
-        self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: int = 255, emits: bool = False
-    ) -> None:
+    def ellipse(self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: int = 255, emits: bool = False) -> None:
         """Fill an ellipse of centre (x, y) and the given radii."""
         draw, ink = self._with(colour, alpha, emits)
         draw.ellipse(self._span(x - rx, y - ry, x + rx, y + ry), ink)

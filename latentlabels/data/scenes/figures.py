@@ -197,9 +197,7 @@ _FIGURES: dict[str, Callable[[Canvas, Paint, bool, float], None]] = {
 }  # fmt: skip
 
 
-def draw_figure(
-    canvas: Canvas, name: str, paint: Paint, doors: int = 4, lit: bool = False, variant: float = 0.0
-) -> None:
+def draw_figure(canvas: Canvas, name: str, paint: Paint, doors: int = 4, lit: bool = False, variant: float = 0.0) -> None:
     """Draw a vehicle or a shape, standing on the origin of `canvas` with its front towards positive x.
 
     Args:
