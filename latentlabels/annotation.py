@@ -56,7 +56,7 @@ class Annotation(ABC):
 
     @abstractmethod
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        """Log p(known positives | y), given that all of them are present in y: (...)."""
+        """log p(known positives | y), given that all of them are present in y: (...)."""
 
     @abstractmethod
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
@@ -66,7 +66,7 @@ class Annotation(ABC):
         """Refuse observations that the annotation does not describe; most describe all."""
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
-        """Log p(o | y) as a function of N = 0..`most` present labels where it depends on nothing else, or None."""
+        """log p(o | y) as a function of N = 0..`most` present labels where it depends on nothing else, or None."""
         return None
 
     def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
@@ -76,7 +76,7 @@ class Annotation(ABC):
     # --- what the package calls -------------------------------------------------------------------------
 
     def log_prob(self, observed: Tensor, y: Tensor, log_found: Tensor | float = 0.0) -> Tensor:
-        """Log p(o | y).
+        """log p(o | y).
 
         Args:
             observed: (..., K) of 1, 0 and -1.
@@ -353,7 +353,7 @@ class PerLabelSearch(_Weighted):
         return pinned(observed, dtype)._replace(log_weight=log_weight)
 
     def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """W / sum w: an image with labels y is found with probability sum_k w_k y_k / sum_j w_j."""
+        """w / sum w: an image with labels y is found with probability sum_k w_k y_k / sum_j w_j."""
         weights = self._weights(num_labels, dtype, device)
         return weights / weights.sum()
 

@@ -153,7 +153,9 @@ class LatentLabels(BaseEstimator):
         frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
         module = LabelModule(self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen)
-        stop = self.stop if self.stop != "auto" else ("likelihood" if objective is None else "known-map")
+        # with labels missing, the losses' own values go on falling while they overfit; with complete ones they do not
+        own_value = objective is None or objective.needs_truth
+        stop = self.stop if self.stop != "auto" else ("likelihood" if own_value else "known-map")
         settings = LoopSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -79,7 +79,7 @@ class Posterior:
             return Posterior(conditioned, self.images)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
+        """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
         y = torch.as_tensor(np.asarray(truth), dtype=torch.float32)
         if y.shape != (len(self), self.space.num_labels):
             raise ValueError(f"truth is {tuple(y.shape)}, the posterior {(len(self), self.space.num_labels)}")

@@ -248,7 +248,7 @@ class LogSumExp(torch.autograd.Function):
 
 
 def log_sum_exp(values: Tensor, log_weight: Tensor | None = None) -> Tensor:
-    """Logsumexp over the last dimension of values (..., n) plus log-weights, which broadcast to them: (...)."""
+    """logsumexp over the last dimension of values (..., n) plus log-weights, which broadcast to them: (...)."""
     if log_weight is not None and (log_weight.requires_grad or log_weight.dim() > values.dim()):
         values, log_weight = values + log_weight, None  # the kernel's weights are constants
     out: Tensor = LogSumExp.apply(values, log_weight)

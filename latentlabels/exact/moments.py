@@ -12,7 +12,7 @@ from .forest import Forest
 
 
 def log_prob(forest: Forest, logits: Tensor, y: Tensor) -> Tensor:
-    """Log p(y), -inf where y breaks a group.
+    """log p(y), -inf where y breaks a group.
 
     Args:
         forest: of the label space.

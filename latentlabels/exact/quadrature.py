@@ -96,7 +96,7 @@ def subset_rule(
     dtype: torch.dtype,
     device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Log t and log weights for rows with `known` picked labels each.
+    """log t and log weights for rows with `known` picked labels each.
 
     Args:
         known: (...) m of every row, or one number; one m for all gives tensors without leading dimensions.
@@ -129,7 +129,7 @@ def subset_rule(
 
 @lru_cache(maxsize=256)
 def reciprocal_rule(smallest: float, largest: float, tol: float) -> tuple[Array, Array]:
-    """U and weights with sum_q weight_q exp(-S u_q) = 1/S for S in [smallest, largest], to relative error `tol`.
+    """u and weights with sum_q weight_q exp(-S u_q) = 1/S for S in [smallest, largest], to relative error `tol`.
 
     The trapezoidal rule after u = exp(x) (Beylkin and Monzon, 2005): its error falls exponentially in 1/step.
     The widest step that keeps to `tol` on a fine grid of S is used.

@@ -17,7 +17,7 @@ from .kernels import LogCategoricalProduct, LogPickProduct, LogTiltedProduct, ba
 
 
 def log_normalizers(forest: Forest, logits: Tensor, evidence: Evidence) -> Tensor:
-    """Log Z of every component under every product of the evidence.
+    """log Z of every component under every product of the evidence.
 
     Args:
         forest: of the label space.
@@ -43,7 +43,7 @@ def log_normalizers(forest: Forest, logits: Tensor, evidence: Evidence) -> Tenso
 
 
 def posterior_logits(forest: Forest, logits: Tensor, evidence: Evidence) -> tuple[Tensor, Tensor]:
-    """Log Z, and the logits of each component's posterior, which is a forest of the same shape.
+    """log Z, and the logits of each component's posterior, which is a forest of the same shape.
 
     Args:
         forest: of the label space.
@@ -143,7 +143,7 @@ def _flat(block: Block, logits: Tensor, evidence: Evidence) -> Tensor:
 
 
 def _tilts(log_t: Tensor, lead: tuple[int, ...]) -> Tensor:
-    """T = exp(log_t), (N, Q) for the rows of `lead`, or (1, Q) where all rows share it; no gradient."""
+    """t = exp(log_t), (N, Q) for the rows of `lead`, or (1, Q) where all rows share it; no gradient."""
     t = log_t.detach().exp()
     shared = log_t.dim() <= 1 or log_t[..., 0].numel() == 1
     return t.reshape(1, -1) if shared else t.expand(*lead, t.shape[-1]).reshape(-1, t.shape[-1])

@@ -132,7 +132,7 @@ class LabelVector(TorchDistribution):
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
+        """log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
         if self._validate_args:
             self._check_value(value)
         parts = exact.log_prob(self.forest, self.logits, value.unsqueeze(-2))
@@ -246,7 +246,7 @@ class LabelVector(TorchDistribution):
     # --- what is known ----------------------------------------------------------------------------------
 
     def log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
-        """Log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
+        """log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
 
         Args:
             observed: (..., K) of 1, 0, -1; an int8 tensor.

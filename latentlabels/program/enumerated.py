@@ -18,7 +18,7 @@ from .distribution import LabelVector
 
 
 def enumerated_model(q: LabelVector, observed: Tensor) -> None:
-    """Log p(o | x) of free labels, one product of the evidence a node; both latents are for enumeration.
+    """log p(o | x) of free labels, one product of the evidence a node; both latents are for enumeration.
 
     Args:
         q: q_phi over a space of free labels, batch shape (B,).

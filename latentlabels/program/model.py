@@ -128,7 +128,7 @@ class AnnotationGiven(TorchDistribution):
         super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log p(o | y) for o (..., K)."""
+        """log p(o | y) for o (..., K)."""
         return self.how.log_prob(value, self.y, self.log_found)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:

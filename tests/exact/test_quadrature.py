@@ -179,6 +179,22 @@ def test_posterior_marginals_of_many_free_labels(labels: int, present: float):
         assert float(found[j]) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.parametrize("root", [-14.0, -3.0])
+def test_a_known_label_makes_its_tree_likely(root: float):
+    """Of an improbable tree with twenty probable labels one is known: the others are expected then, and counted."""
+    groups = [Free("root"), *(Free(f"leaf-{k}", requires="root") for k in range(20)), OneOf("colour", ["red", "green"])]
+    space = LabelSpace(groups)
+    logits = torch.full((space.num_logits,), 4.0, dtype=torch.float64)
+    logits[0] = root
+    observed = torch.full((space.num_labels,), -1, dtype=torch.int8)
+    observed[space.index("leaf-3")] = 1
+    found = LabelVector(space, logits).log_marginal(observed, ann.UniformPositive())
+    p = 1 / (1 + math.exp(-4))
+    counts = np.convolve([0, 0, 1], poisson_binomial(np.full(19, p)))  # the root and a colour are present beside them
+    expected = math.log(p) - math.log1p(math.exp(-root)) + math.log(picked(counts, 1))
+    assert float(found) == pytest.approx(expected, rel=0, abs=1e-10)
+
+
 def forest_rows(copies: int, scale: float) -> tuple[LabelSpace, Tensor]:
     groups: list[Free | OneOf] = []
     for k in range(copies):
