@@ -20,6 +20,7 @@ test: lint types tests
 lint: $(VENV)/.stamp-dev
 	@echo "== style and layers"
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
 types: $(VENV)/.stamp-dev

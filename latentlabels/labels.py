@@ -224,7 +224,8 @@ class LabelSpace:
         except OSError as error:
             raise LabelSpaceError(f"{path}: cannot be read ({error.strerror}); give the path of a labels.yaml") from error
         except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise LabelSpaceError(f"{path}: not valid YAML: {error}") from error
+            kind = "JSON" if path.suffix == ".json" else "YAML"
+            raise LabelSpaceError(f"{path}: not valid {kind}: {error}") from error
         if isinstance(raw, Mapping):
             raw = raw.get("labels")
         if not isinstance(raw, list):

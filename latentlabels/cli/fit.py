@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,16 +50,19 @@ def fit(
             "images": images, "labels": labels, "observed": observed, "unlisted": unlisted, "embeddings": embeddings,
             "strict": strict, "overrides": overrides,
         }  # fmt: skip
-        settings, out = _resumed(config, given, out) if resume else _started(config, given, out)
+        # several processes run this command each; the first writes, the others work for it
+        first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+        settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
         training = load_training(settings)
         if training.files is not None:
             check_readable(training.files, settings.data.strict)
         model, space = _estimator(settings, training)
         what = count(len(training.observed), "image" if training.files is not None else "embedding")
-        output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
-        # written before training as well, so that an interrupted fit can be resumed by its folder alone
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        _write_config(out, settings, space)
+        if first:
+            output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
+            # written before training as well, so that an interrupted fit can be resumed by its folder alone
+            (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+            _write_config(out, settings, space)
         try:
             with explained(settings):
                 model.fit(training.inputs, training.observed, training.truth, checkpoints=out / "checkpoints", resume=resume)
@@ -69,18 +73,20 @@ def fit(
         except Exception:
             _remove_if_empty(out)
             raise
+        if not first:
+            return
         _finish(model, training, settings, space, out)
         document = _document(model, training, out)
         output.emit(document, lambda console: _show(console, document))
 
 
-def _started(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
+def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:
     config = make_config(path, **given)
     name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
     folder = out if out is not None else Path("runs") / name
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: a file; give the name of a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if first and folder.is_dir() and any(folder.iterdir()):
         other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
         is_run = (folder / "config.yaml").exists() and (folder / "checkpoints").exists()
         resume = ", or --resume to go on with the fit in it" if is_run else ""

@@ -51,8 +51,8 @@ def posterior_logits(forest: Forest, logits: Tensor, evidence: Evidence) -> tupl
         evidence: of Q products.
 
     Returns:
-        log Z, (..., C, Q), and posterior logits (..., C, Q, L). Where the evidence is impossible the
-        logits are those of the prior.
+        log Z, (..., C, Q), and posterior logits (..., C, Q, L). A group whose evidence is impossible
+        has the logits of the prior.
     """
     log_z, scores = _upward(forest, forest.blocks, logits, evidence)
     lead = log_z.shape

@@ -305,6 +305,8 @@ class LabelVector(TorchDistribution):
             raise ObservationError(
                 f"observed has shape {tuple(observed.shape)}, but the space has {self.space.num_labels} labels"
             )
+        if self._validate_args and bool(((observed < -1) | (observed > 1)).any()):
+            raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
         return observed
 
     def _refuse_impossible(self, log_z: Tensor) -> None:

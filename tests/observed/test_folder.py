@@ -101,6 +101,13 @@ def test_without_a_space_a_stray_image_does_not_turn_a_group_into_a_label_in_sil
         Observed.from_folder(root, strict=True)
 
 
+@pytest.mark.parametrize("space", [None, SPACE])
+def test_a_group_may_hold_notes_and_a_folder_that_is_called_like_an_image(tmp_path: Path, space: LabelSpace | None) -> None:
+    root = pictures(tmp_path, "vehicle/car/1.png", "vehicle/bike/best.jpg/1.png")
+    (root / "vehicle/notes.txt").write_text("text")
+    assert known(Observed.from_folder(root, space)) == {"vehicle/bike/best.jpg/1.png": {"bike"}, "vehicle/car/1.png": {"car"}}
+
+
 def test_a_group_of_the_name_of_its_only_label(tmp_path: Path) -> None:
     space = LabelSpace([OneOf("logo", ["logo"], optional=True), Free("red")])
     root = pictures(tmp_path, "logo/big/1.png", "red/1.png")
@@ -136,6 +143,8 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
         ),
         ("zzz", '"zzz" is neither a label nor a group of the label space; rename the folder or add the label'),
         ("train/car", "its folders are: give {root}/train as the folder"),
+        ("train/vehicle/car", "its folders are: give {root}/train as the folder"),
+        ("zzz/old", "label space; rename the folder or add the label"),
         ("vehicle/bikes", '"bikes" is no label of group "vehicle"; did you mean "bike"? (its labels: car, bike)'),
         ("vehicle/red", '"red" is no label of group "vehicle" (its labels: car, bike)'),
         ("vehicle", 'images of group "vehicle" lie outside of its labels\' folders: 1.png; move each into the folder of its'),
