@@ -282,7 +282,7 @@ def test_quotes_make_yaml_text(tmp_path: Path):
     ("name", "text", "message"),
     [
         ("labels.yaml", "labels: [a\n", "not valid YAML"),
-        ("labels.json", "[{", "not valid YAML"),
+        ("labels.json", "[{", "not valid JSON"),
         ("labels.yaml", "groups: [a]\n", "expected a list of groups, or one under the key labels"),
         ("labels.yaml", "", "expected a list of groups"),
         ("labels.yaml", "striped\n", "expected a list of groups"),
