@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,6 +46,8 @@ class Annotation(ABC):
     """p(o | y); subclasses say how the known positives are picked. Stateless: safe to share."""
 
     kind: str
+    one_positive: ClassVar[bool] = False
+    """Whether it describes a single known positive per row: an image that was found twice is then two rows."""
 
     def __init__(self, *, noise: float = 0.0):
         if not 0.0 <= noise < 1.0:
@@ -225,6 +227,8 @@ class _Weighted(Annotation):
         noise: see the module.
     """
 
+    one_positive = True
+
     def __init__(self, weights: Sequence[float] | Tensor | None = None, *, noise: float = 0.0):
         super().__init__(noise=noise)
         self.weights = None if weights is None else _numbers(weights, "weights", low=0.0, low_open=True)
@@ -245,7 +249,7 @@ class _Weighted(Annotation):
             rows = many.reshape(-1).nonzero().flatten().tolist()
             raise ObservationError(
                 f'the annotation "{self.kind}" describes one known positive per image, but {len(rows)} images have '
-                f'more (rows {", ".join(map(str, rows[:5]))}); use "uniform-positive" or "scar" for those'
+                f'more (rows {", ".join(map(str, rows[:5]))}); use "uniform-positive" or "scar" for those, or one row for each'
             )
 
     def to_config(self) -> dict[str, Any]:

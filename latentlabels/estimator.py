@@ -194,6 +194,7 @@ class LatentLabels(BaseEstimator):
             on_images=self.encoder != "embedding",
             image_size=self.image_size,
             workers=self.workers,
+            merge=not self._how.one_positive,
         )
         if self.space is None:
             self.space = table.space

@@ -141,6 +141,20 @@ def test_a_folder_of_folders(tmp_path: Path):
     assert set(free.space.labels) == {"red", "blue", "bright"}
 
 
+def test_an_image_found_twice_is_two_rows_where_images_were_searched_label_by_label(tmp_path: Path):
+    images, truth = pictures(40)
+    observed = one_known(truth)
+    for row, column in enumerate(observed.argmax(1)):
+        for label in {SPACE.labels[column], "bright"} if row < 3 else {SPACE.labels[column]}:
+            (tmp_path / label).mkdir(exist_ok=True)
+            image = Image.fromarray(np.ascontiguousarray(images[row].transpose(1, 2, 0)))
+            image.resize((20 + row, 24)).save(tmp_path / label / f"{row}.png")
+    twice = len({tuple(path.parts[-1:]) for path in tmp_path.rglob("*.png")})
+    m = ll.LatentLabels(SPACE, ll.annotation.PerLabelSearch(), "tiny", image_size=24, epochs=1, batch_size=16)
+    m.fit(tmp_path)
+    assert m.diagnostics_["num_images"] == len(list(tmp_path.rglob("*.png"))) >= twice == 40
+
+
 @pytest.mark.parametrize(
     ("images", "observed", "message"),
     [

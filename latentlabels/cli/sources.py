@@ -104,7 +104,10 @@ def load_training(config: Config) -> Training:
         return _load_embeddings(config, space)
     assert data.images is not None  # check_files has seen to it
     if data.observed is None:
-        observed = Observed.from_folder(data.images, space, strict=data.strict)
+        from ..annotation import KINDS
+
+        merge = not KINDS[config.annotation.kind].one_positive
+        observed = Observed.from_folder(data.images, space, merge=merge, strict=data.strict)
     else:
         observed = read_table(data.observed, space, data.unlisted, data.images, data.strict)
         report_unnamed(data.images, observed, data.observed)

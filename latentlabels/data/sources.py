@@ -28,6 +28,7 @@ def resolve_inputs(
     image_size: int | Sequence[int],
     workers: int = 0,
     labelled: bool = True,
+    merge: bool = True,
 ) -> tuple[Batches, Observed, tuple[str, ...]]:
     """Batches of inputs, what is known of them, and their names.
 
@@ -39,6 +40,7 @@ def resolve_inputs(
         image_size: pixels to resize files to.
         workers: processes that read images.
         labelled: whether a folder without `observed` is an ImageFolder; otherwise nothing is known.
+        merge: whether copies of an image in several of its folders are one image.
 
     Raises:
         DataError: inputs of a kind or size that do not fit; both sizes are named.
@@ -48,7 +50,7 @@ def resolve_inputs(
         if not on_images:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
         if not many and labelled and observed is None:
-            observed = Observed.from_folder(images, space)
+            observed = Observed.from_folder(images, space, merge=merge)
         known = observed.images if isinstance(observed, Observed) else None
         if known is not None and not many and Path(images).is_dir():
             files = [Path(images) / name for name in known]

@@ -74,7 +74,9 @@ class Observed:
         return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
-    def from_folder(cls, root: str | Path, space: LabelSpace | None = None, *, strict: bool = False) -> Observed:
+    def from_folder(
+        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+    ) -> Observed:
         """From an ImageFolder: an image in ``label/`` or ``group/label/`` is known to show that label.
 
         The same image (byte by byte) in several folders is one row with several known labels.
@@ -82,6 +84,8 @@ class Observed:
         Args:
             root: the folder.
             space: the label space; None: every folder is a free label.
+            merge: False leaves every file a row of its own, for annotations by which each was found by itself
+                (`Annotation.one_positive`).
             strict: what is otherwise a `DataWarning` is an error.
 
         Raises:
@@ -90,7 +94,7 @@ class Observed:
         """
         from .folder import read_folder
 
-        return read_folder(Path(root), space, strict)
+        return read_folder(Path(root), space, merge, strict)
 
     @classmethod
     def from_table(

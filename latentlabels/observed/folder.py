@@ -18,7 +18,7 @@ from .files import find_images, is_image, listed, report, walk
 Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)
 
 
-def read_folder(root: Path, space: LabelSpace | None, strict: bool) -> Observed:
+def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool) -> Observed:
     """See `Observed.from_folder`."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder with one folder of images for each label")
@@ -41,7 +41,7 @@ def read_folder(root: Path, space: LabelSpace | None, strict: bool) -> Observed:
         for file, label in found:
             depths[label].add(len(file.relative_to(root).parts))
         mixed = [label for label, depth in depths.items() if 2 in depth and len(depth) > 1]
-    rows, copies = _merge(found)
+    rows, copies = _merge(found) if merge else ([[one] for one in found], [])
     values = np.full((len(rows), space.num_labels), -1, dtype=np.int8)
     for row, labelled in enumerate(rows):
         for _, label in labelled:

@@ -417,3 +417,14 @@ def test_a_hidden_root_is_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(root)
     assert find_images(".") == [Path("car/1.png")]
     assert known(Observed.from_folder(".")) == {"car/1.png": {"car"}}
+
+
+def test_unmerged_copies_stay_rows_of_their_own(tmp_path: Path) -> None:
+    for label in ("blue", "car"):
+        (tmp_path / label).mkdir()
+        Image.new("RGB", (8, 8), (0, 0, 200)).save(tmp_path / label / "one.png")
+    with pytest.warns(DataWarning, match="copies"):
+        assert len(Observed.from_folder(tmp_path)) == 1
+    apart = Observed.from_folder(tmp_path, merge=False)
+    assert apart.images == ("blue/one.png", "car/one.png")
+    assert apart.values.tolist() == [[1, -1], [-1, 1]]
