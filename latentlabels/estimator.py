@@ -211,6 +211,13 @@ class LatentLabels(BaseEstimator):
                 DataWarning,
                 stacklevel=3,
             )
+        if self.frozen and self.weights is None and self.encoder != "embedding":
+            warnings.warn(
+                f'the encoder "{self.encoder}" is frozen at random weights; give weights ("DEFAULT", or a file), or set frozen '
+                "to false",
+                DataWarning,
+                stacklevel=3,
+            )
         torch.manual_seed(self.seed)
         num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
         self._build(num_inputs)
