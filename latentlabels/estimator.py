@@ -152,6 +152,10 @@ class LatentLabels(BaseEstimator):
         known = table.to_tensor()
         frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
+        if objective is not None:
+            anchor = self.anchor_
+            prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
+            objective.start(losses.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         module = LabelModule(self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen)
         # with labels missing, the losses' own values go on falling while they overfit; with complete ones they do not
         own_value = objective is None or objective.needs_truth

@@ -1,7 +1,7 @@
 """Published losses on the same logits, one short module each, for comparison with the collapsed ELBO."""
 
 from .assume_negative import AssumeNegative
-from .base import OBJECTIVES, Objective, flat_groups, make, register
+from .base import OBJECTIVES, Known, Objective, Step, flat_groups, make, register
 from .focusing import Asymmetric, Focal
 from .full_labels import FullLabels
 from .label_smoothing import LabelSmoothing
@@ -16,10 +16,12 @@ __all__ = [
     "Asymmetric",
     "Focal",
     "FullLabels",
+    "Known",
     "LabelSmoothing",
     "Objective",
     "OnePositiveAllNegatives",
     "RevealedGroup",
+    "Step",
     "UnknownClass",
     "WeightedNegative",
     "flat_groups",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 @register
@@ -25,6 +25,6 @@ class AssumeNegative(Objective):
 
     name = "assume-negative"
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        target = (observed == 1).to(logits.dtype)
-        return batch_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1))
+    def _loss(self, step: Step) -> Tensor:
+        target = (step.observed == 1).to(step.logits.dtype)
+        return batch_mean(F.binary_cross_entropy_with_logits(step.logits, target, reduction="none").sum(-1))

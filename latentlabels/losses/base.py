@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
@@ -20,8 +20,50 @@ from ..errors import ConfigError, ObservationError, nearest
 from ..labels import Free, LabelSpace, OneOf
 
 
+class Known(NamedTuple):
+    """What is known of the training data before the first step; no complete label.
+
+    Attributes:
+        observed: (N, K) int8 of all images, held-out ones included.
+        rows: (n,) of those that are trained on.
+        prevalence: (K,) p(y_k = 1), as the known labels and the expected number of labels say (see `anchor`).
+        expected_labels: the expected number of present labels per image.
+        inputs: gives the encoder's inputs of some rows, (B, ...).
+    """
+
+    observed: Tensor
+    rows: Tensor
+    prevalence: Tensor
+    expected_labels: float
+    inputs: Callable[[Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """A batch as an objective sees it.
+
+    Attributes:
+        logits: (B, num_logits), float32 or float64.
+        observed: (B, K) int8 of 1 known present, 0 known absent, -1 unknown.
+        truth: (B, K) of 1 and 0, or None.
+        index: (B,) which training images these are, or None.
+        inputs: (B, ...) of the encoder, or None.
+        predict: maps inputs to logits, with the weights of this step, or None.
+    """
+
+    logits: Tensor
+    observed: Tensor
+    truth: Tensor | None
+    index: Tensor | None  # type: ignore[assignment]  # a field hides tuple.index, which nobody misses
+    inputs: Tensor | None
+    predict: Callable[[Tensor], Tensor] | None
+
+
 class Objective(nn.Module, ABC):
     """A loss on the logits of a batch, for comparison with the collapsed ELBO.
+
+    `start` is called once, before the first step, and `on_epoch` at the start of each epoch. Parameters of its own are
+    trained along, at `rate` times the learning rate; in evaluation mode it gives the value for images that it has not
+    trained on.
 
     Args:
         space: the declared label space.
@@ -29,6 +71,8 @@ class Objective(nn.Module, ABC):
     Attributes:
         name: by which a config calls it.
         needs_truth: whether it reads complete labels.
+        rate: learning rate of the objective's own parameters, in units of that of the network.
+        epoch: the current one, from 0.
         declared: the declared label space.
         space: the space whose logits it takes and whose distribution they parametrise at prediction. Its labels are
             those of `declared`, in the same order; its groups may differ.
@@ -36,17 +80,34 @@ class Objective(nn.Module, ABC):
 
     name: ClassVar[str]
     needs_truth: ClassVar[bool] = False
+    rate: ClassVar[float] = 1.0
 
     def __init__(self, space: LabelSpace):
         super().__init__()
         self.declared = space
         self.space = self.prediction_space(space)
+        self.epoch = 0
 
     def prediction_space(self, space: LabelSpace) -> LabelSpace:
         """The space of the logits, here all labels free."""
         return LabelSpace.free(space.labels)
 
-    def forward(self, logits: Tensor, observed: Tensor, truth: Tensor | None = None, index: Tensor | None = None) -> Tensor:
+    def start(self, known: Known) -> None:  # most objectives need nothing
+        """Look at the training data before the first step."""
+
+    def on_epoch(self, epoch: int) -> None:
+        """An epoch begins, numbered from 0."""
+        self.epoch = epoch
+
+    def forward(
+        self,
+        logits: Tensor,
+        observed: Tensor,
+        truth: Tensor | None = None,
+        index: Tensor | None = None,
+        inputs: Tensor | None = None,
+        predict: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """The loss: a scalar, the mean over images of the sum over labels; 0 for a batch of none.
 
         Args:
@@ -54,6 +115,8 @@ class Objective(nn.Module, ABC):
             observed: (B, K) int8 of 1 known present, 0 known absent, -1 unknown.
             truth: (B, K) of 1 and 0, for objectives that need it.
             index: (B,) which training images these are, for objectives that keep something for each.
+            inputs: (B, ...) of the encoder, for objectives that look at them.
+            predict: maps inputs to logits, for objectives that ask for those of other inputs.
 
         Raises:
             ValueError: logits of the wrong shape.
@@ -78,10 +141,10 @@ class Objective(nn.Module, ABC):
             )
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
-        return self._loss(logits, observed, truth, index)
+        return self._loss(Step(logits, observed, truth, index, inputs, predict))
 
     @abstractmethod
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
+    def _loss(self, step: Step) -> Tensor:
         """The loss of a batch whose shapes are right: a scalar."""
 
 

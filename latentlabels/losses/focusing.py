@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 class _Focusing(Objective):
@@ -33,15 +33,15 @@ class _Focusing(Objective):
             )
         self.gamma_positive, self.gamma_negative, self.margin = gamma_positive, gamma_negative, margin
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        present, absent = torch.sigmoid(logits), torch.sigmoid(-logits)
-        positive = -F.logsigmoid(logits) * _power(absent, self.gamma_positive)
+    def _loss(self, step: Step) -> Tensor:
+        present, absent = torch.sigmoid(step.logits), torch.sigmoid(-step.logits)
+        positive = -F.logsigmoid(step.logits) * _power(absent, self.gamma_positive)
         if self.margin:
             shifted = (present - self.margin).clamp(min=0)
             negative = -torch.log1p(-shifted) * _power(shifted, self.gamma_negative)
         else:
-            negative = -F.logsigmoid(-logits) * _power(present, self.gamma_negative)
-        return batch_mean(torch.where(observed == 1, positive, negative).sum(-1))
+            negative = -F.logsigmoid(-step.logits) * _power(present, self.gamma_negative)
+        return batch_mean(torch.where(step.observed == 1, positive, negative).sum(-1))
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

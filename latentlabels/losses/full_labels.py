@@ -19,7 +19,7 @@ from torch import Tensor
 from ..annotation import Ignorable
 from ..errors import ObservationError
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 @register
@@ -42,10 +42,10 @@ class FullLabels(Objective):
         """All labels free, or the declared space if `grouped`."""
         return space if self._grouped else super().prediction_space(space)
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        assert truth is not None  # forward has seen to it
+    def _loss(self, step: Step) -> Tensor:
+        assert step.truth is not None  # forward has seen to it
         if self._grouped:
-            value = self.space.distribution(logits).log_marginal(truth.to(torch.int8), Ignorable())
+            value = self.space.distribution(step.logits).log_marginal(step.truth.to(torch.int8), Ignorable())
             wrong = torch.isneginf(value).nonzero().flatten().tolist()
             if wrong:
                 raise ObservationError(
@@ -54,5 +54,5 @@ class FullLabels(Objective):
                     "one it requires; mend the table or the label space"
                 )
             return batch_mean(-value)
-        each = F.binary_cross_entropy_with_logits(logits, (truth == 1).to(logits.dtype), reduction="none")
-        return batch_mean((each * (truth != -1)).sum(-1))
+        each = F.binary_cross_entropy_with_logits(step.logits, (step.truth == 1).to(step.logits.dtype), reduction="none")
+        return batch_mean((each * (step.truth != -1)).sum(-1))

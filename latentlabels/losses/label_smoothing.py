@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 @register
@@ -37,6 +37,6 @@ class LabelSmoothing(Objective):
             raise ConfigError(f"epsilon is in [0, 1), not {epsilon}")
         self.epsilon = epsilon
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        target = (observed == 1).to(logits.dtype) * (1 - self.epsilon) + self.epsilon / 2
-        return batch_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1))
+    def _loss(self, step: Step) -> Tensor:
+        target = (step.observed == 1).to(step.logits.dtype) * (1 - self.epsilon) + self.epsilon / 2
+        return batch_mean(F.binary_cross_entropy_with_logits(step.logits, target, reduction="none").sum(-1))

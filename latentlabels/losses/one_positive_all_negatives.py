@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 @register
@@ -26,8 +26,8 @@ class OnePositiveAllNegatives(Objective):
     name = "one-positive-all-negatives"
     needs_truth = True
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        assert truth is not None  # forward has seen to it
-        positive = observed == 1
-        each = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="none")
-        return batch_mean((each * (positive | (truth == 0))).sum(-1))
+    def _loss(self, step: Step) -> Tensor:
+        assert step.truth is not None  # forward has seen to it
+        positive = step.observed == 1
+        each = F.binary_cross_entropy_with_logits(step.logits, positive.to(step.logits.dtype), reduction="none")
+        return batch_mean((each * (positive | (step.truth == 0))).sum(-1))

@@ -23,7 +23,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, flat_groups, group_outcomes, log_total, register
+from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total, register
 
 
 @register
@@ -36,9 +36,9 @@ class RevealedGroup(Objective):
         """The same groups, none optional and none requiring a label."""
         return flat_groups(space, optional=False)
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        total = logits.new_zeros(len(logits))
-        for group in group_outcomes(self.space, logits, observed):
+    def _loss(self, step: Step) -> Tensor:
+        total = step.logits.new_zeros(len(step.logits))
+        for group in group_outcomes(self.space, step.logits, step.observed):
             found = group.known_present.any(-1, keepdim=True)
             possible = (group.known_present | (group.not_absent & ~found)) & group.any_known.unsqueeze(-1)
             total = total - log_total(group.log_probs, possible).sum(-1)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, flat_groups, group_outcomes, log_total, register
+from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total, register
 
 
 @register
@@ -33,9 +33,9 @@ class UnknownClass(Objective):
         """The same groups, all optional and none requiring a label: "none" is the extra class."""
         return flat_groups(space, optional=True)
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        total = logits.new_zeros(len(logits))
-        for group in group_outcomes(self.space, logits, observed):
+    def _loss(self, step: Step) -> Tensor:
+        total = step.logits.new_zeros(len(step.logits))
+        for group in group_outcomes(self.space, step.logits, step.observed):
             target = group.known_present.clone()
             target[..., -1] = ~group.known_present.any(-1)
             total = total - log_total(group.log_probs, target).sum(-1)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..labels import LabelSpace
-from .base import Objective, batch_mean, register
+from .base import Objective, Step, batch_mean, register
 
 
 @register
@@ -40,7 +40,7 @@ class WeightedNegative(Objective):
             raise ConfigError(f"gamma is above 0, not {gamma}")
         self.gamma = 1 / max(space.num_labels - 1, 1) if gamma is None else gamma
 
-    def _loss(self, logits: Tensor, observed: Tensor, truth: Tensor | None, index: Tensor | None) -> Tensor:
-        target = (observed == 1).to(logits.dtype)
-        weight = torch.ones_like(logits).masked_fill(observed == -1, self.gamma)
-        return batch_mean((weight * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).sum(-1))
+    def _loss(self, step: Step) -> Tensor:
+        target = (step.observed == 1).to(step.logits.dtype)
+        weight = torch.ones_like(step.logits).masked_fill(step.observed == -1, self.gamma)
+        return batch_mean((weight * F.binary_cross_entropy_with_logits(step.logits, target, reduction="none")).sum(-1))

@@ -164,6 +164,7 @@ def train(
     if state is not None:
         history = state.history
         done = int(history[-1]["epoch"]) + 1
+    module.first_epoch = done
     train_rows, held_rows = rows
     known_rows = held_rows[(observed[held_rows] != -1).any(-1)] if len(held_rows) else held_rows
     held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size) if len(known_rows) else None

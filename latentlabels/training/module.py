@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..annotation import Annotation
 from ..data.batches import Batch, Steps
+from ..losses import Objective
 from ..program import Amortizer, CollapsedELBO, LabelGuide, LabelModel
-
-Loss = Callable[[Batch], Tensor]
 
 
 class LabelModule(lightning.LightningModule):
@@ -22,7 +20,7 @@ class LabelModule(lightning.LightningModule):
     Args:
         model: the Pyro model; its amortizer is trained.
         guide: the guide.
-        objective: maps (logits, observed, truth, index) to a mean loss; None for the collapsed ELBO.
+        objective: a loss on the logits; None for the collapsed ELBO.
         learning_rate: of AdamW.
         weight_decay: of AdamW; biases and normalisation are spared.
         frozen_rows: (L,) True for logits that are never trained.
@@ -34,7 +32,7 @@ class LabelModule(lightning.LightningModule):
         self,
         model: LabelModel,
         guide: LabelGuide,
-        objective: nn.Module | None,
+        objective: Objective | None,
         learning_rate: float,
         weight_decay: float,
         frozen_rows: Tensor,
@@ -45,7 +43,7 @@ class LabelModule(lightning.LightningModule):
         self.model, self.guide, self.objective = model, guide, objective
         self.elbo = CollapsedELBO()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.history: list[dict[str, float]] = []
+        self.first_epoch = 0  # of this run of the trainer
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._hold(frozen_rows)
 
@@ -75,11 +73,21 @@ class LabelModule(lightning.LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """The mean loss of a batch."""
         if self.objective is not None:
-            logits = self.amortizer.head(self.amortizer.features(batch.inputs))
-            return self.objective(logits, batch.observed, batch.truth, batch.index)
+            return self.objective(
+                self._logits(batch.inputs), batch.observed, batch.truth, batch.index, batch.inputs, self._logits
+            )
         if self.model.beta == 0:  # the ELBO is log Z itself: the tests hold the two equal, and a trace costs a millisecond
             return -self.amortizer(batch.inputs).log_marginal(batch.observed, self.annotation).mean()
         return self.elbo.differentiable_loss(self.model, self.guide, batch.inputs, batch.observed) / len(batch.index)
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.amortizer.head(self.amortizer.features(inputs))
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Tell the objective which epoch it is; a resumed fit goes on counting."""
+        if self.objective is not None:
+            self.objective.on_epoch(self.first_epoch + self.trainer.current_epoch)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One step for each batch of what the loader hands over, a single one for images."""
@@ -129,11 +137,17 @@ class LabelModule(lightning.LightningModule):
         it is still on its way when early stopping ends the fit (measured: benchmarks/README.md, "the head's bias").
         """
         bias = self.amortizer.head.bias
-        trained = [p for p in self.parameters() if p.requires_grad and p is not bias]
+        own = [] if self.objective is None else list(self.objective.parameters())
+        trained = [p for p in self.model.parameters() if p.requires_grad and p is not bias]
         groups = [
             {"params": [p for p in trained if p.dim() > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
             {"params": [bias], "weight_decay": 0.0, "lr": self.bias_rate * self.learning_rate},
+            {
+                "params": own,
+                "weight_decay": 0.0,
+                "lr": self.learning_rate * (0 if self.objective is None else self.objective.rate),
+            },
         ]
         groups = [group for group in groups if group["params"]]
         return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
