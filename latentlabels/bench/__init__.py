@@ -1,0 +1,5 @@
+"""Comparison of objectives: data sets, fits side by side, a table of figures."""
+
+from .task import Task
+
+__all__ = ["Task"]
