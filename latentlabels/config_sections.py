@@ -103,6 +103,7 @@ class ModelConfig(Section):
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
     beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
     objective: Objective = Field(default="collapsed", description="one of " + ", ".join(OBJECTIVE_NAMES))
+    start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
 
 
 class FitConfig(Section):
@@ -134,6 +135,7 @@ SECTIONS: dict[str, type[Section]] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "kind": get_args(AnnotationKind),
     "objective": OBJECTIVE_NAMES,
+    "start": ("prior", "own"),
     "unlisted": ("unknown", "absent"),
     "stop": ("auto", "likelihood", "known-map", "none"),
 }

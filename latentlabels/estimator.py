@@ -22,13 +22,13 @@ from .config import FitConfig, ModelConfig
 from .data.batches import Batches, InMemory, split_rows
 from .data.sources import resolve_inputs
 from .encoders import Frozen, Standardize, build_encoder
-from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError
+from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
 from .labels import LabelSpace
 from .observed import Observed
 from .posterior import Posterior
 from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector
 from .run import Run, environment, hash_data, read_run, write_run
-from .training import LabelModule, LoopSettings, train
+from .training import Best, LabelModule, LoopSettings, train
 
 _M, _F = ModelConfig(), FitConfig()
 _DRIFT = 1.5  # ratio of predicted to stated number of labels beyond which a fit says so
@@ -49,6 +49,7 @@ class LatentLabels(BaseEstimator):
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
         beta: weight in [0, 1] of the generative side: label prior and feature decoder. 0: p(y | x) alone.
         objective: "collapsed", ours, or a published loss by name, for comparison.
+        start: where the head starts: "prior", at the prevalences that the known labels imply, or "own", at random.
         epochs: at most.
         batch_size: images per step.
         learning_rate: of AdamW.
@@ -63,10 +64,11 @@ class LatentLabels(BaseEstimator):
         workers: processes that read images which do not fit into memory.
 
     After `fit`: ``model``, ``guide``, ``elbo`` (the Pyro program), ``history_`` (a dict per epoch),
-    ``diagnostics_``, ``anchor_`` (prevalences before training).
+    ``diagnostics_``, ``anchor_`` (prevalences before training), ``kept_`` (the best epoch of each rule that was watched).
     """
 
     history_: list[dict[str, Any]]
+    kept_: dict[str, Best]
     diagnostics_: dict[str, Any]
 
     def __init__(
@@ -82,6 +84,7 @@ class LatentLabels(BaseEstimator):
         mixture: int = _M.mixture,
         beta: float = _M.beta,
         objective: str = _M.objective,
+        start: str = _M.start,
         epochs: int = _F.epochs,
         batch_size: int = _F.batch_size,
         learning_rate: float = _F.learning_rate,
@@ -105,6 +108,7 @@ class LatentLabels(BaseEstimator):
         self.mixture = mixture
         self.beta = beta
         self.objective = objective
+        self.start = start
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -128,6 +132,7 @@ class LatentLabels(BaseEstimator):
         *,
         checkpoints: str | Path | None = None,
         resume: bool = False,
+        watch: Sequence[str] = (),
     ) -> LatentLabels:
         """Fit by SVI, and keep the weights of the best epoch.
 
@@ -135,9 +140,11 @@ class LatentLabels(BaseEstimator):
             images: a folder, a list of image files, a torch Dataset of images (3, H, W), an array of images
                 (N, 3, H, W), or of embeddings (N, D) with encoder="embedding".
             observed: `Observed`, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder.
-            truth: complete labels (N, K), which only `full-labels` and `one-positive-all-negatives` read.
+            truth: complete labels (N, K), which only the ceilings and the stopping rule "truth-map" read.
             checkpoints: a folder for the state after each epoch.
             resume: go on from the state in `checkpoints`.
+            watch: further stopping rules whose best weights are kept as well, for `use`; the fit goes on while any of
+                them gets better. "truth-map", the mAP against complete labels of held-out images, is an oracle's.
 
         Returns:
             self.
@@ -169,13 +176,33 @@ class LatentLabels(BaseEstimator):
             devices=self.devices,
             strategy=self.strategy,
             stop=stop if len(rows[1]) else "none",
+            also=tuple(watch) if len(rows[1]) else (),
         )
         complete = None if truth is None else torch.as_tensor(np.asarray(truth), dtype=torch.int8)
         folder = None if checkpoints is None else Path(checkpoints)
         result = train(module, batches, known, complete, rows, settings, folder, resume)
         self.history_ = result.history
+        self.kept_ = result.kept
         self._report(table, batches, rows[1], result.best_epoch, result.stopped_early, result.seconds)
         self._fitted = True
+        return self
+
+    def use(self, rule: str) -> LatentLabels:
+        """Put in place the weights that were best by one of the rules that `fit` watched; see its `watch`.
+
+        Returns:
+            self.
+
+        Raises:
+            ConfigError: a rule that was not watched.
+        """
+        self._check_fitted()
+        kept = getattr(self, "kept_", {})
+        if rule not in kept:
+            raise ConfigError(f'the rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})')
+        own = self.model.state_dict().keys()
+        state = {key.removeprefix("model."): value for key, value in kept[rule].state.items()}
+        self.model.load_state_dict({key: value for key, value in state.items() if key in own})
         return self
 
     def prepare(self, images: Any, observed: Any = None) -> LatentLabels:
@@ -243,7 +270,8 @@ class LatentLabels(BaseEstimator):
         logits = torch.zeros(self._head_space.num_logits)
         if start:
             logits = prior_logits(self._head_space, self.anchor_.prevalence)
-            amortizer.start_at(logits)
+            if self.start == "prior":
+                amortizer.start_at(logits)
         prior = LabelPrior(self._head_space, logits, mixture, learn=mixture > 1) if beta > 0 else None
         decoder = FeatureDecoder(self._head_space, encoder.num_features) if beta > 0 else None
         self.model = LabelModel(amortizer, self._how, prior, decoder, beta)

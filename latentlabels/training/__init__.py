@@ -2,5 +2,6 @@
 
 from .loop import LoopSettings, TrainingResult, train
 from .module import LabelModule
+from .watch import Best
 
-__all__ = ["LabelModule", "LoopSettings", "TrainingResult", "train"]
+__all__ = ["Best", "LabelModule", "LoopSettings", "TrainingResult", "train"]

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..data.batches import Batches, Order
-from ..evaluation import map_known
-from .checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
+from .checkpoint import CheckpointWriter, load_checkpoint
 from .module import LabelModule
+from .watch import Best, Held, Watch
 
 _STEPS_AT_ONCE = 1024  # of embeddings, which takes away what Lightning does around each
 
@@ -31,8 +30,8 @@ _STEPS_AT_ONCE = 1024  # of embeddings, which takes away what Lightning does aro
 class LoopSettings:
     """How long and on what to train; see the `fit` section of a config.
 
-    `stop` names what early stopping watches: "likelihood", the objective's own value on held-out known labels,
-    "known-map", the mAP against them, or "none", all epochs.
+    `stop` names what early stopping watches, see `Watch`; the best weights of the rules in `also` are kept as well, and
+    the fit ends when none of them gets better.
     """
 
     epochs: int
@@ -43,6 +42,7 @@ class LoopSettings:
     devices: Any = "auto"
     strategy: str = "auto"
     stop: str = "likelihood"
+    also: tuple[str, ...] = ()
     progress: bool = field(default_factory=lambda: sys.stderr.isatty())
 
 
@@ -54,84 +54,15 @@ class TrainingResult:
         history: a dict per epoch.
         best_epoch: the epoch whose weights were kept, from 0.
         stopped_early: whether early stopping ended the fit.
+        kept: the best epoch of each rule.
         seconds: of wall time, start-up included.
     """
 
     history: list[dict[str, Any]]
     best_epoch: int
     stopped_early: bool
+    kept: dict[str, Best]
     seconds: float
-
-
-class _Watch(lightning.Callback):
-    """Records each epoch, keeps the best weights in memory and stops when they are no longer beaten."""
-
-    def __init__(self, module: LabelModule, settings: LoopSettings, held: Any, first_epoch: int, history: list[dict[str, Any]]):
-        self.settings, self.held, self.first_epoch, self.history = settings, held, first_epoch, history
-        self.best_value, self.best_epoch, self.stopped = -np.inf, -1, False
-        self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
-        self.started = time.perf_counter()
-        for row in history:
-            self._is_best(int(row["epoch"]), row["score"])
-
-    def take_over(self, state: Checkpoint) -> None:
-        """Go on from what a checkpoint says."""
-        self.best_state = state.best
-        for row in state.history[len(self.history) :]:
-            self._is_best(int(row["epoch"]), row["score"])
-        self.history = state.history
-        self.stopped = self.exhausted
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Runs after the epoch's validation."""
-        module = pl_module
-        assert isinstance(module, LabelModule)
-        epoch = self.first_epoch + trainer.current_epoch
-        train, held_out, count = module.take("train"), module.take("held_out"), module.take("count")
-        score = held_out
-        if self.held is not None and self.settings.stop == "known-map":
-            score = map_known(*self.held(module))
-        wrong = {"training": train, "held-out": None if held_out == -np.inf else held_out, "expected number of labels": count}
-        for name, value in wrong.items():
-            if value is not None and not np.isfinite(value):
-                raise FloatingPointError(
-                    f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate (a tenth of it, say), or look for "
-                    "known labels that the label space makes impossible"
-                )
-        row: dict[str, Any] = {
-            "epoch": epoch,
-            "train_log_likelihood": train,
-            "held_out_log_likelihood": held_out,
-            "predicted_count": count,
-            "score": score,
-            "seconds": round(time.perf_counter() - self.started, 3),
-        }
-        self.history.append(row)
-        if self.settings.progress and trainer.is_global_zero:
-            print(_said(row), file=sys.stderr)
-        if self._is_best(epoch, score):
-            self.best_state = {key: value.detach().clone() for key, value in module.state_dict().items()}
-        elif self.exhausted:
-            self.stopped, trainer.should_stop = True, True
-
-    def _is_best(self, epoch: int, score: float | None) -> bool:
-        if score is not None and score <= self.best_value and self.settings.stop != "none":
-            return False
-        self.best_value, self.best_epoch = -np.inf if score is None else score, epoch
-        return True
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the last `patience` epochs were no better than an earlier one."""
-        last = int(self.history[-1]["epoch"]) if self.history else -1
-        return self.settings.stop != "none" and self.best_epoch >= 0 and last - self.best_epoch >= self.settings.patience
-
-
-def _said(row: dict[str, Any]) -> str:
-    """An epoch in one line."""
-    names = {"train_log_likelihood": "training", "held_out_log_likelihood": "held out", "predicted_count": "labels per image"}
-    figures = [f"{name} {row[key]:.3f}" for key, name in names.items() if row[key] is not None]
-    return f"epoch {row['epoch']}: {', '.join(figures)} ({row['seconds']:.0f} s)"
 
 
 def train(
@@ -169,11 +100,12 @@ def train(
     known_rows = held_rows[(observed[held_rows] != -1).any(-1)] if len(held_rows) else held_rows
     held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size) if len(known_rows) else None
 
-    def held(trained: LabelModule) -> tuple[Any, Any]:
-        parts = predict_marginals(trained, batches, known_rows, 4 * settings.batch_size)
-        return observed[known_rows].numpy(), parts
+    def held(trained: LabelModule) -> Held:
+        marginals = predict_marginals(trained, batches, known_rows, 4 * settings.batch_size)
+        return Held(observed[known_rows].numpy(), None if truth is None else truth[known_rows].numpy(), marginals)
 
-    watch = _Watch(module, settings, held if len(known_rows) else None, done, history)
+    rules = (settings.stop, *(rule for rule in settings.also if rule != settings.stop))
+    watch = Watch(module, rules, settings.patience, held if len(known_rows) else None, history, settings.progress)
     if state is not None:
         watch.take_over(state)
     callbacks: list[lightning.Callback] = [watch]
@@ -181,7 +113,7 @@ def train(
     elsewhere = checkpoints is None and settings.strategy.endswith(("spawn", "fork", "notebook"))
     folder = Path(tempfile.mkdtemp()) if elsewhere else checkpoints
     if folder is not None:
-        callbacks.append(CheckpointWriter(folder, history, lambda: watch.best_state, moments))
+        callbacks.append(CheckpointWriter(folder, history, lambda: watch.best.state, moments))
     if done < settings.epochs and not watch.exhausted:
         with _quiet():
             trainer = lightning.Trainer(
@@ -207,9 +139,9 @@ def train(
         if elsewhere and folder is not None:
             shutil.rmtree(folder)
     module.cpu()
-    module.load_state_dict(watch.best_state)
+    module.load_state_dict(watch.best.state)
     module.eval()
-    return TrainingResult(history, watch.best_epoch, watch.stopped, time.perf_counter() - started)
+    return TrainingResult(history, watch.best.epoch, watch.stopped, watch.kept, time.perf_counter() - started)
 
 
 @torch.no_grad()

@@ -73,8 +73,9 @@ class LabelModule(lightning.LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """The mean loss of a batch."""
         if self.objective is not None:
+            truth = batch.truth if self.objective.needs_truth else None  # which may be there for a stopping rule
             return self.objective(
-                self._logits(batch.inputs), batch.observed, batch.truth, batch.index, batch.inputs, self._logits
+                self._logits(batch.inputs), batch.observed, truth, batch.index, batch.inputs, self._logits
             )
         if self.model.beta == 0:  # the ELBO is log Z itself: the tests hold the two equal, and a trace costs a millisecond
             return -self.amortizer(batch.inputs).log_marginal(batch.observed, self.annotation).mean()

@@ -12,7 +12,7 @@ from conftest import MIXED, draw
 
 from latentlabels.annotation import PerLabelSearch, Scar, UniformPositive
 from latentlabels.data.batches import Batch
-from latentlabels.errors import DataWarning, RunError
+from latentlabels.errors import ConfigError, DataWarning, RunError
 from latentlabels.estimator import LatentLabels
 from latentlabels.labels import LabelSpace
 from latentlabels.training import LabelModule
@@ -157,3 +157,28 @@ def test_two_processes_fit_as_one_does(mixed):
     model = fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", epochs=3)
     assert len(model.history_) == 3
     assert model.history_[-1]["held_out_log_likelihood"] > model.history_[0]["held_out_log_likelihood"]
+
+
+def test_one_fit_keeps_the_best_weights_of_every_rule(mixed):
+    settings = {"objective": "assume-negative", "epochs": 30, "patience": 2, "learning_rate": 0.05, "seed": 1}
+    whole = LatentLabels(mixed.space, encoder="embedding", **settings)
+    whole.fit(mixed.inputs, mixed.observed, mixed.truth, watch=("likelihood", "truth-map"))
+    assert set(whole.kept_) == {"known-map", "likelihood", "truth-map"}
+    assert len({best.epoch for best in whole.kept_.values()}) > 1  # else the rules could be one and the same
+    for rule in ("likelihood", "known-map"):  # a fit by one rule alone may end earlier, on the same weights
+        alone = fitted(mixed, stop=rule, batch_size=64, **settings)
+        assert alone.kept_[rule].epoch == whole.kept_[rule].epoch
+        np.testing.assert_array_equal(alone.predict_proba(mixed.inputs), whole.use(rule).predict_proba(mixed.inputs))
+    with pytest.raises(ConfigError, match='did you mean "likelihood"'):
+        whole.use("likelyhood")
+    with pytest.raises(ConfigError, match="complete labels"):
+        fitted(mixed, stop="truth-map", objective="assume-negative", epochs=2)
+
+
+def test_the_head_starts_at_the_prior_or_at_random(mixed):
+    prior, own = (
+        LatentLabels(mixed.space, encoder="embedding", start=start).prepare(mixed.inputs, mixed.observed)
+        for start in ("prior", "own")
+    )
+    assert np.ptp(prior.predict_proba(mixed.inputs), axis=0).max() < 1e-6
+    assert np.ptp(own.predict_proba(mixed.inputs), axis=0).max() > 0.01
