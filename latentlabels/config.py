@@ -18,6 +18,8 @@ from .config_sections import (
     OBJECTIVE_NAMES,
     SECTIONS,
     AnnotationConfig,
+    BenchConfig,
+    BenchTestConfig,
     DataConfig,
     FitConfig,
     ModelConfig,
@@ -30,12 +32,20 @@ from .labels import LabelSpace
 __all__ = [
     "OBJECTIVE_NAMES",
     "AnnotationConfig",
+    "BenchConfig",
+    "BenchTestConfig",
     "Config",
     "DataConfig",
     "FitConfig",
     "ModelConfig",
     "read_config",
 ]
+
+
+_PATHS = (
+    *("data.images", "data.observed", "data.embeddings", "labels"),
+    *("bench.truth", "bench.test.embeddings", "bench.test.images", "bench.test.truth"),
+)
 
 
 class Config(Section):
@@ -46,6 +56,7 @@ class Config(Section):
     annotation: AnnotationConfig = Field(default_factory=lambda: AnnotationConfig(), description="a mapping: kind, ...")
     model: ModelConfig = Field(default_factory=lambda: ModelConfig(), description="a mapping: encoder, weights, ...")
     fit: FitConfig = Field(default_factory=lambda: FitConfig(), description="a mapping: epochs, batch_size, ...")
+    bench: BenchConfig | None = Field(default=None, description="a mapping: test, objectives, seeds, ...")
 
     _source: Source = PrivateAttr(default_factory=Source)
     _PATHS: ClassVar[tuple[str, ...]] = ("images", "observed", "embeddings")
@@ -102,7 +113,7 @@ class Config(Section):
         """The same error with ``file:line`` in front, where its message starts with a key path of this config."""
         message = str(error)
         key = message.split(":", 1)[0]
-        section, _, name = key.partition(".")
+        section, _, name = key.rpartition(".")
         known = section in SECTIONS and name in SECTIONS[section].model_fields
         return ConfigError(f"{self.where(key)}: {message}") if known else error
 
@@ -112,7 +123,7 @@ class Config(Section):
 
     def resolved(self) -> dict[str, Any]:
         """The config with every default filled in and absolute paths, as plain YAML values."""
-        out = self.model_dump(mode="json")
+        out = self.model_dump(mode="json", exclude={"bench"} if self.bench is None else None)
         size = out["model"]["image_size"]
         out["model"]["image_size"] = list(size) if isinstance(size, list | tuple) else size
         return out
@@ -141,7 +152,7 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
             source.set(key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for override, (key, value) in zip(overrides, parse_overrides(overrides), strict=True):
         source.set(key, value, f"--set {override}")
-    raw = source.resolve_paths(("data.images", "data.observed", "data.embeddings", "labels"), ("model.weights",))
+    raw = source.resolve_paths(_PATHS, ("model.weights",))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -184,6 +195,8 @@ def _explain(error: ValidationError, source: Source) -> str:
             lines[key] = f"{where}: unknown key {key}{_nearest_key(key, name, known)} (known: {', '.join(known)})"
             continue
         value = source.get(key, item["input"])
+        if section is BenchConfig and len(item["loc"]) > 2 and isinstance(item["loc"][2], int):  # one entry of a list
+            where, value = source.where(f"{key}.{item['loc'][2]}"), item["input"]
         shown = json.dumps(value, default=str, ensure_ascii=False)
         description = section.model_fields[field].description if field else "a mapping"
         hint = ""
@@ -194,11 +207,9 @@ def _explain(error: ValidationError, source: Source) -> str:
 
 
 def _nearest_key(key: str, name: str, known: Sequence[str]) -> str:
-    if hint := nearest(name, known):
-        return hint
     # a key of another section, or one that lacks its section: say where it belongs
     homes = [f"{section}.{name}" for section, field in SECTIONS.items() if name in field.model_fields]
-    return f'; did you mean "{homes[0]}"?' if homes and homes[0] != key else ""
+    return f'; did you mean "{homes[0]}"?' if homes and homes[0] != key else nearest(name, known)
 
 
 def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section], str | None]:
@@ -208,4 +219,7 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section], str | None]
     first = str(loc[0])
     if first not in SECTIONS or len(loc) == 1:
         return first, Config, first
+    inner = f"{first}.{loc[1]}"
+    if inner in SECTIONS and len(loc) > 2:
+        return f"{inner}.{loc[2]}", SECTIONS[inner], str(loc[2])
     return f"{first}.{loc[1]}", SECTIONS[first], str(loc[1])

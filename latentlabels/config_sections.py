@@ -125,11 +125,55 @@ class FitConfig(Section):
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
 
 
+class BenchTestConfig(Section):
+    """What a comparison measures on: inputs with complete labels."""
+
+    embeddings: Path | None = Field(default=None, description="the path of an .npz with `truth`, or of one beside `truth`")
+    images: Path | None = Field(default=None, description="the path of a folder of images")
+    truth: Path | None = Field(default=None, description="the path of a table of complete labels")
+    unlisted: Literal["unknown", "absent"] | None = Field(default=None, description="unknown or absent")
+
+
+def _hide(value: Any) -> Any:
+    return value if value in HIDE else _no_flag(value)
+
+
+HIDE = ("none", "uniform", "salience", "per-label")
+MAKE = ("class-and-colour", "mosaic")
+Share = Annotated[Real, Field(gt=0, lt=1)]
+Rate = Annotated[Real, Field(gt=0, le=1)]
+
+
+class BenchConfig(Section):
+    """What `latentlabels bench` compares, and on what."""
+
+    name: str | None = Field(default=None, min_length=1, description="a name for the data")
+    test: BenchTestConfig | None = Field(default=None, description="a mapping: embeddings, or images and truth")
+    truth: Path | None = Field(default=None, description="the path of a table of complete labels of the training images")
+    test_share: Share = Field(default=0.2, description="a share above 0 and below 1")
+    hide: Annotated[Literal["none", "uniform", "salience", "per-label"] | Rate, BeforeValidator(_hide)] = Field(
+        default="none", description=f"{', '.join(HIDE)}, or a rate above 0 up to 1"
+    )
+    make: Literal["class-and-colour", "mosaic"] | None = Field(default=None, description=f"{', '.join(MAKE)} or null")
+    objectives: list[Objective] | None = Field(
+        default=None, min_length=1, description="a list of names (known: " + ", ".join(OBJECTIVE_NAMES) + "), or null for all"
+    )
+    seeds: list[Annotated[Whole, Field(ge=0)]] = Field(
+        default=[0, 1, 2, 3, 4], min_length=1, description="a list of whole numbers of at least 0"
+    )
+    learning_rates: list[Positive] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1, description="a list of numbers above 0")
+    starts: list[Literal["prior", "own", "both"]] = Field(
+        default=["prior"], min_length=1, description="a list of prior, own or both"
+    )
+
+
 SECTIONS: dict[str, type[Section]] = {
     "data": DataConfig,
     "annotation": AnnotationConfig,
     "model": ModelConfig,
     "fit": FitConfig,
+    "bench": BenchConfig,
+    "bench.test": BenchTestConfig,
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -138,5 +182,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "start": ("prior", "own"),
     "unlisted": ("unknown", "absent"),
     "stop": ("auto", "likelihood", "known-map", "none"),
+    "objectives": OBJECTIVE_NAMES,
+    "starts": ("prior", "own", "both"),
+    "hide": HIDE,
+    "make": MAKE,
 }
 """Keys whose values are names: the nearest one is suggested."""

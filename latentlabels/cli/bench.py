@@ -1,0 +1,130 @@
+"""`latentlabels bench`: objectives side by side on data of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from . import options
+from .output import Debug, Json, Output, UsageError, count, table
+from .tasks import bench_of, load_task, read_bench_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..bench.grid import Grid
+    from ..config import Config
+
+_GRID = ("objectives", "seeds", "learning_rates", "starts")
+
+
+def bench(
+    configs: Annotated[
+        list[Path] | None, typer.Argument(metavar="CONFIG...", help="YAML configs, a data set each; or none, and --images.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="A new folder, or that of an earlier bench, which goes on.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="A folder of images, in place of data.images.")
+    ] = None,
+    hide: Annotated[
+        str | None,
+        typer.Option(
+            "--hide",
+            metavar="HOW",
+            help="All labels are known: hide them first. uniform, salience, per-label, or the rate that stays, such as 0.3.",
+        ),
+    ] = None,
+    make: Annotated[
+        str | None,
+        typer.Option("--make", metavar="KIND", help="Make scenes from a folder of objects: class-and-colour or mosaic."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=0, help="Fits at a time, a process each; one for each core.")
+    ] = None,
+    overrides: options.Overrides = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit every objective with several learning rates and seeds, and compare them in one table.
+
+    For example: latentlabels bench products.yaml photos.yaml --out bench/
+
+    Writes a row for each fit as it is done (rows.jsonl): the same command goes on where it was interrupted. The table,
+    a CSV, a JSON document and an HTML page with plots are written at the end.
+    """
+    with Output(as_json) as output:
+        if out is None:
+            raise UsageError("no place for the results; give --out DIR")
+        flags = {"data.images": images, "bench.hide": hide, "bench.make": make}
+        paths: list[Path | None] = [*configs] if configs else [None]
+        read = [read_bench_config(path, overrides or (), flags) for path in paths]
+        grid = _grid(read)
+        names = [_name(config, path) for config, path in zip(read, paths, strict=True)]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise UsageError(f'two data sets are called "{doubled}"; give each config its own bench.name')
+        tasks = [load_task(config, name) for config, name in zip(read, names, strict=True)]
+
+        from ..bench.fits import plain
+        from ..bench.grid import run_grid
+
+        output.note(f"{count(len(tasks), 'data set')}; results go to {out}")
+        try:
+            rows = run_grid(tasks, grid, out, workers, output.note)
+        except KeyboardInterrupt:
+            output.note(f"\nwhat was finished is in {out}; the same command goes on from there")
+            raise
+        output.emit({"rows": plain(rows)}, lambda console: _show(console, rows))
+
+
+def _show(console: Console, rows: list[dict[str, Any]]) -> None:
+    import pandas as pd
+
+    keys = ["data", "start", "objective", "learning_rate", "rule"]
+    done = pd.DataFrame([row for row in rows if "error" not in row])
+    means = done.groupby(keys, sort=False)[["mAP", "nll", "brier", "ece", "f1", "seconds"]].mean().reset_index()
+    cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row] for row in means.to_numpy().tolist()]
+    console.print(table(list(means.columns), cells, numeric=list(means.columns)[5:]))
+
+
+def _name(config: Config, path: Path | None) -> str:
+    given = bench_of(config).name
+    return given if given is not None else (path or config.data.images or Path("data")).stem
+
+
+def _grid(configs: list[Config]) -> Grid:
+    """The grid of the first config, which the others may repeat.
+
+    Raises:
+        ConfigError: another one says something else, or an objective is named that is not there.
+    """
+    from .. import losses
+    from ..bench.grid import Grid
+    from ..config import OBJECTIVE_NAMES
+
+    first = bench_of(configs[0])
+    for config in configs[1:]:
+        for key in _GRID:
+            if key in bench_of(config).model_fields_set and getattr(bench_of(config), key) != getattr(first, key):
+                raise ConfigError(
+                    f"{config.where(f'bench.{key}')}: bench.{key}: all data sets of one table are compared alike, and "
+                    f"{configs[0].where('bench')} says {getattr(first, key)}; say the same, or leave it out"
+                )
+    there = ["collapsed", *losses.OBJECTIVES]
+    asked = [name for name in OBJECTIVE_NAMES if name in there] if first.objectives is None else first.objectives
+    for name in asked:
+        if name not in there:
+            raise ConfigError(f'{configs[0].where("bench.objectives")}: bench.objectives: "{name}" is not available yet')
+    starts = ["prior", "own"] if "both" in first.starts else first.starts
+    values: dict[str, Any] = {
+        "objectives": asked,
+        "starts": starts,
+        "learning_rates": first.learning_rates,
+        "seeds": first.seeds,
+    }
+    return Grid(**{key: tuple(dict.fromkeys(value)) for key, value in values.items()})
