@@ -47,7 +47,7 @@ class Step(NamedTuple):
         truth: (B, K) of 1 and 0, or None.
         index: (B,) which training images these are, or None.
         inputs: (B, ...) of the encoder, or None.
-        predict: maps inputs to logits, with the weights of this step, or None.
+        predict: maps inputs to logits, with the weights of this step, and leaves running statistics alone; or None.
     """
 
     logits: Tensor
@@ -71,6 +71,7 @@ class Objective(nn.Module, ABC):
     Attributes:
         name: by which a config calls it.
         needs_truth: whether it reads complete labels.
+        needs_start: whether it cannot do without `start`.
         rate: learning rate of the objective's own parameters, in units of that of the network.
         epoch: the current one, from 0.
         declared: the declared label space.
@@ -80,6 +81,7 @@ class Objective(nn.Module, ABC):
 
     name: ClassVar[str]
     needs_truth: ClassVar[bool] = False
+    needs_start: ClassVar[bool] = False
     rate: ClassVar[float] = 1.0
 
     def __init__(self, space: LabelSpace):
@@ -87,13 +89,15 @@ class Objective(nn.Module, ABC):
         self.declared = space
         self.space = self.prediction_space(space)
         self.epoch = 0
+        self.started = False
 
     def prediction_space(self, space: LabelSpace) -> LabelSpace:
         """The space of the logits, here all labels free."""
         return LabelSpace.free(space.labels)
 
-    def start(self, known: Known) -> None:  # most objectives need nothing
-        """Look at the training data before the first step."""
+    def start(self, known: Known) -> None:
+        """Look at the training data before the first step; most objectives need nothing of it."""
+        self.started = True
 
     def on_epoch(self, epoch: int) -> None:
         """An epoch begins, numbered from 0."""
@@ -121,7 +125,7 @@ class Objective(nn.Module, ABC):
         Raises:
             ValueError: logits of the wrong shape.
             ObservationError: observed or truth of the wrong shape.
-            ConfigError: truth is needed and missing.
+            ConfigError: truth is needed and missing, or `start` is needed and was not called.
         """
         if logits.dim() != 2 or logits.shape[1] != self.space.num_logits:
             raise ValueError(
@@ -138,6 +142,11 @@ class Objective(nn.Module, ABC):
             raise ConfigError(
                 f'objective "{self.name}" learns from complete labels; give them as fit(images, observed, truth=...), '
                 "or choose an objective that needs known labels only"
+            )
+        if self.needs_start and not self.started:
+            raise ConfigError(
+                f'objective "{self.name}" looks at the training data before its first step; call its start(Known(...)) once, '
+                "or let LatentLabels.fit do so"
             )
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
@@ -188,6 +197,12 @@ def make(name: str, space: LabelSpace, **options: Any) -> Objective:
 def batch_mean(values: Tensor) -> Tensor:
     """Mean over (B,), 0 with a gradient if B is 0."""
     return values.sum() / max(len(values), 1)
+
+
+def known_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
+    """Binary cross-entropy of each label that is known, 0 for the others: (B, K)."""
+    each = F.binary_cross_entropy_with_logits(logits, (observed == 1).to(logits.dtype), reduction="none")
+    return each.masked_fill(observed == -1, 0.0)
 
 
 def flat_groups(space: LabelSpace, optional: bool) -> LabelSpace:

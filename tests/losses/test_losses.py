@@ -296,15 +296,29 @@ def test_wrong_shapes_name_both(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_truth_is_asked_for_only_where_it_is_read(name: str) -> None:
-    objective = make(name, SPACE)
+def test_truth_is_asked_for_only_where_it_is_read(name: str, ready) -> None:
     _, observed = data(batch=2)
+    objective = ready(name, observed, SPACE)
     logits = logits_for(objective, 2)
+    inputs = torch.zeros(2, 3)
     if objective.needs_truth:
         with pytest.raises(ConfigError, match="truth="):
-            objective(logits, observed)
+            objective(logits, observed, None, torch.arange(2), inputs, lambda x: logits + x.sum())
     else:
-        assert torch.isfinite(objective(logits, observed))
+        assert torch.isfinite(objective(logits, observed, None, torch.arange(2), inputs, lambda x: logits + x.sum()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_start_is_asked_for_only_where_it_is_needed(name: str) -> None:
+    objective = make(name, SPACE).eval()
+    truth, observed = data(batch=2)
+    logits = logits_for(objective, 2)
+    assert objective.needs_start == (name in {"em-apl", "expected-positive", "ll-cp", "nnpu", "role", "smile"})
+    if objective.needs_start:
+        with pytest.raises(ConfigError, match=f'"{name}" looks at the training data .* call its start'):
+            objective(logits, observed, truth)
+    else:
+        assert torch.isfinite(objective(logits, observed, truth))
 
 
 @pytest.mark.parametrize("name", BASELINES)
