@@ -155,6 +155,7 @@ class BenchConfig(Section):
         default="none", description=f"{', '.join(HIDE)}, or a rate above 0 up to 1"
     )
     make: Literal["class-and-colour", "mosaic"] | None = Field(default=None, description=f"{', '.join(MAKE)} or null")
+    scenes: Whole = Field(default=6000, ge=20, description="a whole number of at least 20")
     objectives: list[Objective] | None = Field(
         default=None, min_length=1, description="a list of names (known: " + ", ".join(OBJECTIVE_NAMES) + "), or null for all"
     )

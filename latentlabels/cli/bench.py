@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from . import options
 from .output import Debug, Json, Output, UsageError, count, table
 from .tasks import bench_of, load_task, read_bench_config
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..bench.grid import Grid
+    from ..bench.standings import Metric, Spread, Summary
     from ..config import Config
 
+_SHOWN = ("mAP", "nll", "brier", "ece", "f1", "count_error", "seconds", "peak_mb")
 _GRID = ("objectives", "seeds", "learning_rates", "starts")
 
 
@@ -70,8 +72,9 @@ def bench(
             raise UsageError(f'two data sets are called "{doubled}"; give each config its own bench.name')
         tasks = [load_task(config, name) for config, name in zip(read, names, strict=True)]
 
-        from ..bench.fits import plain
         from ..bench.grid import run_grid
+        from ..bench.page import write_results
+        from ..bench.summary import summarize
 
         output.note(f"{count(len(tasks), 'data set')}; results go to {out}")
         try:
@@ -79,22 +82,48 @@ def bench(
         except KeyboardInterrupt:
             output.note(f"\nwhat was finished is in {out}; the same command goes on from there")
             raise
-        output.emit({"rows": plain(rows)}, lambda console: _show(console, rows))
+        summary = summarize(rows, tasks)
+        document = write_results(out, summary, tasks, grid)
+        output.emit({"out": out, "report": out / "report.html", **document}, lambda console: _show(console, summary, out))
+        if not any(data.tables for data in summary.data):
+            raise DataError(f"every fit failed; the first: {summary.failures[0].error}")
 
 
-def _show(console: Console, rows: list[dict[str, Any]]) -> None:
-    import pandas as pd
+def _show(console: Console, summary: Summary, out: Path) -> None:
+    from ..bench.standings import METRICS
 
-    keys = ["data", "start", "objective", "learning_rate", "rule"]
-    done = pd.DataFrame([row for row in rows if "error" not in row])
-    means = done.groupby(keys, sort=False)[["mAP", "nll", "brier", "ece", "f1", "seconds"]].mean().reset_index()
-    cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row] for row in means.to_numpy().tolist()]
-    console.print(table(list(means.columns), cells, numeric=list(means.columns)[5:]))
+    columns = ("objective", *(METRICS[metric].title for metric in _SHOWN), "rate", "stopped by")
+    for data in summary.data:
+        for one in data.tables:
+            start = "" if one.start == "prior" else ", the losses' own start"
+            rows = []
+            for place in one.standings:
+                name = place.objective + {"ours": " (ours)", "oracle": " (complete labels)"}.get(place.kind, "")
+                cells = [_figure(place.figures.get(metric), METRICS[metric]) for metric in _SHOWN]
+                rows.append((name, *cells, f"{place.learning_rate:g}", place.rule))
+            console.print(table(columns, rows, columns[1:-1], title=f"{data.name}, {one.protocol}{start}"))
+            console.print()
+            for text in (*one.serves, *(found.text for found in one.findings)):
+                console.print(text)
+            console.print()
+    if summary.failures:
+        first = summary.failures[0]
+        console.print(
+            f"{count(len(summary.failures), 'fit')} failed, the first ({first.data}, {first.objective}): {first.error}\n"
+        )
+    for name in ("report.html", "results.csv", "results.json", "rows.jsonl"):
+        console.print(str(out / name))
+
+
+def _figure(found: Spread | None, how: Metric) -> str:
+    if found is None:
+        return "-"
+    return how.show(found.mean) + ("" if found.sd is None else f" ± {how.show(found.sd)}")
 
 
 def _name(config: Config, path: Path | None) -> str:
     given = bench_of(config).name
-    return given if given is not None else (path or config.data.images or Path("data")).stem
+    return given if given is not None else (path or config.data.images or Path(bench_of(config).make or "data")).stem
 
 
 def _grid(configs: list[Config]) -> Grid:

@@ -29,7 +29,7 @@ class Part:
     """Inputs with labels: to train on, or to measure on.
 
     Attributes:
-        inputs: image files, or embeddings (N, D).
+        inputs: image files, embeddings (N, D), or pixels (N, 3, H, W).
         space: of the columns.
         observed: (N, K) int8 of 1, 0, -1, or None where all that is known is complete.
         truth: (N, K) int8 complete labels, or None.
@@ -59,13 +59,14 @@ def read_bench_config(path: Path | None, overrides: Sequence[str], flags: Mappin
     """
     from ..config import BenchConfig, read_config
 
-    if path is None and flags.get("data.images") is None:
-        raise UsageError("nothing to compare on: give a CONFIG (YAML), or --images DIR with --make KIND")
+    if path is None and flags.get("data.images") is None and flags.get("bench.make") is None:
+        raise UsageError("nothing to compare on: give a CONFIG (YAML), or --make mosaic, or --images DIR with --make KIND")
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
     config = read_config(path, overrides, texts)
     if config.bench is None:
         config = _with_bench(config, BenchConfig())
-    config.check_files()
+    if bench_of(config).make is None or config.data.images is not None:
+        config.check_files()
     _check_bench(config)
     return config
 
@@ -104,9 +105,28 @@ def _check_bench(config: Config) -> None:
     for key, path in paths.items():
         if path is not None and not path.exists():
             raise ConfigError(f"{config.where(key)}: {key}: {path} does not exist")
-    if bench.make is not None and config.data.images is None:
+    if bench.make is not None:
+        _check_made(config)
+
+
+def _check_made(config: Config) -> None:
+    """Scenes that are made bring their own labels and test part."""
+    bench, data = bench_of(config), config.data
+    for key, value in {
+        "data.embeddings": data.embeddings,
+        "data.observed": data.observed,
+        "labels": config.labels,
+        "bench.truth": bench.truth,
+        "bench.test": bench.test,
+    }.items():
+        if value is not None:
+            raise ConfigError(
+                f"{config.where(key)}: {key}: bench.make: {bench.make} makes its own from images; leave {key} out"
+            )
+    if bench.make == "class-and-colour" and data.images is None:
         raise ConfigError(
-            f"{config.where('bench.make')}: bench.make: makes scenes from images; give data.images, not embeddings"
+            f"{config.where('bench.make')}: bench.make: class-and-colour takes a folder with one folder of images for each "
+            "class; give data.images"
         )
 
 
@@ -120,19 +140,17 @@ def load_task(config: Config, name: str) -> Task:
     from ..annotation import from_config
     from ..bench import Task
 
-    bench = bench_of(config)
-    part = _training(config)
-    part, test = _split(config, part)
+    part, test = _scenes(config) if bench_of(config).make == "mosaic" else _split(config, _training(config))
     source = _source(config)
     if part.observed is None:
         part, annotation = _hidden(config, part)
-        source += f"; labels hidden: {bench.hide}"
+        source += f"; labels hidden: {_how(config)}"
     else:
         with explained(config):
             annotation = from_config(config.annotation.model_dump(), part.space)
     if part.observed is None or not (part.observed != -1).any():
         raise DataError(f"{source}: no label of any image is known: nothing can be learned")
-    model = {key: value for key, value in config.model.model_dump().items() if key not in ("objective", "start")}
+    model = {key: value for key, value in _model(config).items() if key not in ("objective", "start")}
     fit = {key: value for key, value in config.fit.model_dump().items() if key not in ("seed", "learning_rate", "stop")}
     part, test, model = _decoded(part, test, model)
     assert part.observed is not None
@@ -143,8 +161,24 @@ def load_task(config: Config, name: str) -> Task:
 
 
 def _source(config: Config) -> str:
-    data = config.data
-    return str(data.embeddings or data.images)
+    data, made = config.data, bench_of(config).make
+    read = str(data.embeddings or data.images or "Fashion-MNIST")
+    return read if made is None else f"{made} of {read}"
+
+
+def _how(config: Config) -> str | float:
+    """How labels are hidden; what is made has complete labels, of which some have to be."""
+    bench = bench_of(config)
+    return "uniform" if bench.hide == "none" and bench.make is not None else bench.hide
+
+
+def _model(config: Config) -> dict[str, Any]:
+    """The `model` section; for pictures that were made a small network, unless another one is named."""
+    model = config.model.model_dump()
+    if bench_of(config).make is not None:
+        small = {"encoder": "tiny", "image_size": 64}
+        model |= {key: value for key, value in small.items() if key not in config.model.model_fields_set}
+    return model
 
 
 # --- training part --------------------------------------------------------------------------------------
@@ -153,7 +187,11 @@ def _source(config: Config) -> str:
 def _training(config: Config) -> Part:
     bench = bench_of(config)
     if bench.make is not None:
-        raise ConfigError(f"{config.where('bench.make')}: bench.make: {bench.make} is not available")
+        from ..data.colours import class_and_colour
+
+        assert config.data.images is not None  # _check_made has seen to it
+        made = class_and_colour(config.data.images)
+        return Part(list(made.images), made.space, None, made.truth, None)
     if bench.hide != "none":
         return _complete(config)
     training = load_training(config)
@@ -163,6 +201,19 @@ def _training(config: Config) -> Part:
     elif truth is not None and (truth == -1).any():
         truth = None  # not complete: no oracle's
     return Part(training.inputs, observed.space, observed.values, truth, observed.images)
+
+
+def _scenes(config: Config) -> tuple[Part, Part]:
+    """Scenes to train on, and a sixth as many of other objects to measure on."""
+    from ..data.mosaics import mosaic_scenes
+
+    number = bench_of(config).scenes
+    made = [
+        mosaic_scenes(config.data.images, size, _SPLIT, split=split)
+        for split, size in (("train", number), ("test", number // 6))
+    ]
+    train, test = (Part(scenes.images, scenes.space, None, scenes.truth, None) for scenes in made)
+    return train, test
 
 
 def _complete(config: Config) -> Part:
@@ -298,7 +349,7 @@ def _hidden(config: Config, part: Part) -> tuple[Part, Annotation]:
     from ..data.hiding import hide
 
     assert part.truth is not None
-    found = hide(part.truth, bench_of(config).hide, part.space, _SPLIT)
+    found = hide(part.truth, _how(config), part.space, _SPLIT)
     return replace(part.take(found.rows), observed=found.observed), found.annotation
 
 

@@ -1,0 +1,239 @@
+"""From rows to tables: which learning rate and stopping rule count, mean and deviation over seeds, paired tests, a verdict.
+
+Two protocols. *Honest*: only known labels choose. For each objective and rule ("likelihood", its own value on held-out
+known labels, and "known-map", the mAP against them) the learning rate with the best mean held-out score is taken; of the
+two rules the one with the higher test mAP counts, which is to the benefit of the published losses, for ours is always held
+to "likelihood". *Generous*, as the papers do: complete labels of the held-out images choose epoch and learning rate.
+Oracles learn from complete labels: ceilings, that no comparison counts as published.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from .fits import GENEROUS, HONEST, OURS, Row, is_oracle
+from .standings import CEILINGS, METRICS, TESTED, DataSet, Failure, Finding, Paired, Spread, Standing, Summary, Table
+from .task import Task
+
+FLOOR = "assume-negative"
+LEVEL = 0.05
+"""A two-sided p below this is called a difference; what is above, noise."""
+
+
+def summarize(rows: Iterable[Row], tasks: Sequence[Task]) -> Summary:
+    """The tables of rows as `run_grid` gives them.
+
+    Args:
+        rows: of fits, and of failed ones.
+        tasks: what they were fitted on.
+    """
+    rows = list(rows)
+    done = [row for row in rows if "error" not in row]
+    keys = ("data", "objective", "start", "learning_rate", "seed", "error")
+    failures = tuple(Failure(**{key: row[key] for key in keys}) for row in rows if "error" in row)
+    return Summary(tuple(_data_set([row for row in done if row["data"] == task.name], task) for task in tasks), failures)
+
+
+def _data_set(rows: Sequence[Row], task: Task) -> DataSet:
+    starts = list(dict.fromkeys(row["start"] for row in rows))
+    protocols: list[tuple[str, tuple[str, ...]]] = [("honest", HONEST)]
+    if any(row["rule"] == GENEROUS for row in rows):
+        protocols.append(("generous", (GENEROUS,)))
+    tables = tuple(_table(rows, protocol, rules, start) for start in starts for protocol, rules in protocols)
+    return DataSet(
+        task.name,
+        task.source,
+        len(task.observed),
+        len(task.test_truth),
+        task.space.num_labels,
+        float(np.mean(np.sum(task.test_truth, 1))),
+        float(np.mean(np.sum(task.observed == 1, 1))),
+        tuple(table for table in tables if table.standings),
+    )
+
+
+# --- who stands where -----------------------------------------------------------------------------------
+
+
+class _Chosen(NamedTuple):
+    """The rows that count for an objective: one for each seed."""
+
+    objective: str
+    rows: tuple[Row, ...]
+
+    def values(self, metric: str) -> dict[int, float]:
+        return {row["seed"]: float(row[metric]) for row in self.rows if row[metric] is not None}
+
+    def mean(self, metric: str) -> float | None:
+        values = list(self.values(metric).values())
+        return Spread.of(values).mean if values else None
+
+
+def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str) -> Table:
+    chosen: list[_Chosen] = []
+    for objective in dict.fromkeys(row["objective"] for row in rows):
+        own = [row for row in rows if row["objective"] == objective]
+        # ours is what its default says; how the losses start is what the tables differ in
+        wanted = "prior" if objective == OURS and any(row["start"] == "prior" for row in own) else start
+        picked = choose([row for row in own if row["start"] == wanted], rules)
+        if picked:
+            chosen.append(_Chosen(objective, tuple(picked)))
+    standings = [_standing(one, chosen) for one in chosen]
+    order = {"ours": 0, "published": 1, "oracle": 2}
+    standings.sort(key=lambda one: (order[one.kind], -one.figures["mAP"].mean if "mAP" in one.figures else 0.0))
+    ours = next((one for one in chosen if one.objective == OURS), None)
+    paired: list[Paired] = []
+    findings: list[Finding] = []
+    published = [one for one in chosen if one.objective != OURS and not is_oracle(one.objective)]
+    if ours is not None:
+        for one in standings:
+            other = next(each for each in chosen if each.objective == one.objective)
+            paired += [pair for metric in TESTED if other is not ours and (pair := compare(ours, other, metric)) is not None]
+        full = next((one.mean("f1") for one in chosen if one.objective == "full-labels"), None)
+        findings = [found for metric in TESTED if (found := _finding(ours, published, paired, metric, full)) is not None]
+    serves = _serves([*published, *([ours] if ours is not None else [])])
+    return Table(protocol, start, tuple(standings), tuple(paired), tuple(findings), serves)
+
+
+def choose(rows: Sequence[Row], rules: Sequence[str]) -> list[Row]:
+    """The rows of one objective that count: those of the chosen rule and learning rate, one for each seed."""
+    if not rows:
+        return []
+    objective = rows[0]["objective"]
+    if rules == HONEST and (objective == OURS or is_oracle(objective)):
+        rules = HONEST[:1]
+    candidates = [picked for rule in rules if (picked := _rate([row for row in rows if row["rule"] == rule]))]
+    return max(candidates, key=lambda found: _Chosen(objective, tuple(found)).mean("mAP") or 0.0, default=[])
+
+
+def _rate(rows: Sequence[Row]) -> list[Row]:
+    """Those of the learning rate with the best mean held-out score, among those with the most finished seeds."""
+    by_rate: dict[float, list[Row]] = {}
+    for row in rows:
+        by_rate.setdefault(row["learning_rate"], []).append(row)
+    if not by_rate:
+        return []
+    most = max(map(len, by_rate.values()))
+
+    def score(found: list[Row]) -> float:
+        scores = [row["score"] for row in found]
+        return -math.inf if any(value is None for value in scores) else float(np.mean(scores))
+
+    best = max([found for found in by_rate.values() if len(found) == most], key=score)
+    return sorted(best, key=lambda row: int(row["seed"]))
+
+
+def _standing(one: _Chosen, chosen: Sequence[_Chosen]) -> Standing:
+    row = one.rows[0]
+    figures = {key: Spread.of(list(values.values())) for key in METRICS if (values := one.values(key))}
+    means = {each.objective: each.mean("mAP") for each in chosen}
+    floor, own = means.get(FLOOR), means[one.objective]
+    gap: dict[str, float] = {}
+    for ceiling in CEILINGS:
+        top = means.get(ceiling)
+        if floor is not None and top is not None and own is not None and top > floor:
+            gap[ceiling] = (own - floor) / (top - floor)
+    kind = "ours" if one.objective == OURS else "oracle" if is_oracle(one.objective) else "published"
+    seeds = tuple(row["seed"] for row in one.rows)
+    return Standing(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
+
+
+# --- differences ----------------------------------------------------------------------------------------
+
+
+def compare(ours: _Chosen, other: _Chosen, metric: str) -> Paired | None:
+    """The first less the second over the seeds that both have; None where there are none."""
+    a, b = ours.values(metric), other.values(metric)
+    seeds = [seed for seed in a if seed in b]
+    if not seeds:
+        return None
+    higher = METRICS[metric].higher
+    x, y = np.array([a[seed] for seed in seeds]), np.array([b[seed] for seed in seeds])
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        gap = float(np.isinf(x).sum() - np.isinf(y).sum()) * math.inf if np.isinf(x).sum() != np.isinf(y).sum() else 0.0
+        return Paired(other.objective, metric, gap, None, None, len(seeds), _outcome(gap, None, higher))
+    each = x - y
+    error = float(stats.sem(each)) if len(seeds) > 1 else None
+    p = None
+    if error is not None and error > 1e-9 * max(1e-9, float(np.abs(each).max())):
+        p = float(stats.ttest_rel(x, y).pvalue)
+    difference = float(each.mean())
+    return Paired(other.objective, metric, difference, error, p, len(seeds), _outcome(difference, p, higher))
+
+
+def _outcome(difference: float, p: float | None, higher: bool | None) -> str:
+    if difference == 0 or (p is not None and p >= LEVEL):
+        return "level"
+    return "ahead" if (difference > 0) == bool(higher) else "behind"
+
+
+def _best(of: Sequence[_Chosen], metric: str) -> _Chosen | None:
+    """By the mean of a metric."""
+    sign = 1 if METRICS[metric].higher else -1
+    scored = [(sign * mean, one) for one in of if (mean := one.mean(metric)) is not None]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def _finding(
+    ours: _Chosen, published: Sequence[_Chosen], paired: Sequence[Paired], metric: str, full_f1: float | None
+) -> Finding | None:
+    best = _best(published, metric)
+    mine, theirs = ours.mean(metric), None if best is None else best.mean(metric)
+    if best is None or mine is None or theirs is None:
+        return None
+    pair = next((pair for pair in paired if (pair.objective, pair.metric) == (best.objective, metric)), None)
+    if pair is None:
+        return None
+    how, unit = METRICS[metric], " %" if METRICS[metric].percent else ""
+    said = {"ahead": "ahead of", "level": "level within noise with", "behind": "behind"}[pair.outcome]
+    text = f"{how.name}: ours is {said} the best published, {best.objective}: {how.show(mine)}{unit} against "
+    text += f"{how.show(theirs)}{unit}"
+    if metric == "ece" and theirs > 0:
+        text += f", {mine / theirs:.2f} times its"
+    if metric == "f1" and full_f1:
+        text += f"; {100 * mine / full_f1:.0f} % of that of full labels"
+    return Finding(metric, best.objective, pair.outcome, f"{text} ({doubt(pair)})")
+
+
+def doubt(pair: Paired) -> str:
+    """How much a difference is worth, in words."""
+    if pair.p is not None:
+        return f"paired over {pair.size} seeds, {in_words(pair.p)}"
+    if math.isinf(pair.difference):
+        return "infinite for one of the two: no test"
+    if pair.size < 2:
+        return "one seed: no test, may be noise"
+    return f"the same difference in all {pair.size} seeds" if pair.difference else f"equal in all {pair.size} seeds"
+
+
+def in_words(p: float) -> str:
+    """``p = 0.012``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def _serves(candidates: Sequence[_Chosen]) -> tuple[str, ...]:
+    """Which objective would serve, by ranking and by probabilities, and which others are as good within noise."""
+    said = []
+    for metric, what in (("mAP", "For ranking"), ("nll", "For probabilities")):
+        best = _best(candidates, metric)
+        mean = None if best is None else best.mean(metric)
+        if best is None or mean is None or len(candidates) < 2:
+            continue
+        pairs = [pair for other in candidates if other is not best and (pair := compare(best, other, metric)) is not None]
+        untested = any(pair.p is None and pair.size < 2 for pair in pairs)
+        level = [pair.objective for pair in pairs if pair.outcome == "level"]
+        how = METRICS[metric]
+        text = f"{what}, {best.objective} serves these data best: {how.name} {how.show(mean)}{' %' if how.percent else ''}"
+        if untested:
+            text += "; one seed cannot tell whether the others are worse by more than noise"
+        elif level:
+            text += f"; within noise of it: {', '.join(level)}"
+        else:
+            text += "; every other one is worse by more than noise"
+        said.append(f"{text}.")
+    return tuple(said)
