@@ -75,7 +75,7 @@ class LabelModule(lightning.LightningModule):
         if self.objective is not None:
             truth = batch.truth if self.objective.needs_truth else None  # which may be there for a stopping rule
             return self.objective(
-                self._logits(batch.inputs), batch.observed, truth, batch.index, batch.inputs, self._logits
+                self._logits(batch.inputs), batch.observed, truth, batch.index, batch.inputs, self._logits_aside
             )
         if self.model.beta == 0:  # the ELBO is log Z itself: the tests hold the two equal, and a trace costs a millisecond
             return -self.amortizer(batch.inputs).log_marginal(batch.observed, self.annotation).mean()
@@ -84,6 +84,17 @@ class LabelModule(lightning.LightningModule):
     def _logits(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.amortizer.head(self.amortizer.features(inputs))
         return logits
+
+    def _logits_aside(self, inputs: Tensor) -> Tensor:
+        """Logits of inputs that are not data, of which running statistics shall not know."""
+        tracking = [part for part in self.amortizer.modules() if getattr(part, "track_running_stats", False)]
+        for part in tracking:
+            part.track_running_stats = False  # type: ignore[assignment]
+        try:
+            return self._logits(inputs)
+        finally:
+            for part in tracking:
+                part.track_running_stats = True  # type: ignore[assignment]
 
     def on_train_epoch_start(self) -> None:
         """Tell the objective which epoch it is; a resumed fit goes on counting."""
