@@ -159,7 +159,7 @@ def _place(canvas: NDArray[np.float32], picture: NDArray[np.uint8], cell: tuple[
     behind = canvas[rows, columns]
     shown = picture[rows.start - top :, columns.start - left :][: behind.shape[0], : behind.shape[1]].astype(np.float32)
     if shown.ndim == 3:
-        behind[:] = shown * (0.7 + 0.45 * tint)
+        behind[:] = shown * (0.85 + 0.25 * tint)
         return
     # a cut-out's own greys, stretched between the background's level and a colour that is lighter
     level = float(behind.mean()) if behind.size else 0.0
