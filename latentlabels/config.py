@@ -196,7 +196,8 @@ def _explain(error: ValidationError, source: Source) -> str:
             continue
         value = source.get(key, item["input"])
         if section is BenchConfig and len(item["loc"]) > 2 and isinstance(item["loc"][2], int):  # one entry of a list
-            where, value = source.where(f"{key}.{item['loc'][2]}"), item["input"]
+            where = where if key in source.given else source.where(f"{key}.{item['loc'][2]}")
+            value = item["input"]
         shown = json.dumps(value, default=str, ensure_ascii=False)
         description = section.model_fields[field].description if field else "a mapping"
         hint = ""

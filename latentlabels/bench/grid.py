@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..errors import DataError, RunError
-from .fits import OURS, Job, Row, fit, is_oracle, plain, rules_of
+from .fits import Job, Row, fit, is_oracle, plain, rules_of
 from .task import Task
 
 VERSION = 1
@@ -53,7 +53,7 @@ class Grid:
             for task in tasks
             for rate in self.learning_rates
             for objective in self.objectives
-            if task.truth is not None or objective == OURS or not is_oracle(objective)
+            if task.truth is not None or not is_oracle(objective)
         ]
 
 
@@ -92,7 +92,7 @@ def run_grid(
     log(
         f"{len(jobs):,} fits, {len(jobs) - len(todo):,} of them done before" if len(todo) < len(jobs) else f"{len(jobs):,} fits"
     )
-    started, failures = time.perf_counter(), dict[Job, Row]()
+    first, failures = 0.0, dict[Job, Row]()
     for number, (job, found) in enumerate(_done(by_name, todo, workers), 1):
         with (folder / ROWS).open("a", encoding="utf-8") as file:
             # in one piece: a fit is in the file as a whole, or not at all
@@ -102,8 +102,9 @@ def run_grid(
                 failures[job] = row
             else:
                 rows[job, row["rule"]] = row
-        left = (time.perf_counter() - started) / number * (len(todo) - number)
-        log(f"[{len(jobs) - len(todo) + number}/{len(jobs)}] {job}: {_said(found)}{_left(left) if number < len(todo) else ''}")
+        first = first or time.perf_counter()
+        left = "" if number in (1, len(todo)) else _left((time.perf_counter() - first) / (number - 1) * (len(todo) - number))
+        log(f"[{len(jobs) - len(todo) + number}/{len(jobs)}] {job}: {_said(found)}{left}")
     whole = [rows[job, rule] for job in jobs for rule in rules[job.data] if (job, rule) in rows]
     return whole + [failures[job] for job in jobs if job in failures]
 

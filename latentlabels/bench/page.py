@@ -30,11 +30,12 @@ _OURS = "What is unknown is summed over, exactly, as the annotation says that la
 _CSS = """
 main { max-width: 96rem; }
 p, ul { max-width: 72rem; }
+.pair { column-gap: 1.5rem; }
 .pair .scroll { flex: 0 1 auto; max-width: 100%; }
-.bench td, .bench th { min-width: 0; padding-right: 0.7rem; white-space: nowrap; font-size: 0.875rem; }
+.bench td, .bench th { min-width: 0; padding-right: 0.55rem; white-space: nowrap; font-size: 0.875rem; }
 .bench td.wide { white-space: normal; min-width: 20rem; max-width: 52rem; }
 .bench caption { text-align: left; font-weight: 600; padding: 0.5rem 0; }
-.bench small { color: var(--quiet); font-size: 0.85em; }
+.bench small { color: var(--quiet); font-size: 0.8em; }
 tr.ours td { background: var(--card); font-weight: 600; }
 tr.oracle td { color: var(--quiet); }
 td.best { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
