@@ -98,6 +98,15 @@ def test_write_and_read_again(write: Any, tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "elsewhere" / "again.yaml").read_text())["data"]["images"] == str(tmp_path / "pictures")
 
 
+def test_a_bench_section_is_written_where_there_is_one(write: Any, tmp_path: Path) -> None:
+    config = read_config(write("bench: {hide: 0.3, truth: a.csv, test: {images: b, truth: c.csv}, seeds: [4], starts: [both]}"))
+    assert "bench" not in Config().resolved()
+    assert config.bench is not None and config.bench.test is not None
+    assert (config.bench.hide, config.bench.truth, config.bench.test.images) == (0.3, tmp_path / "a.csv", tmp_path / "b")
+    config.write(tmp_path / "again.yaml")
+    assert read_config(tmp_path / "again.yaml").bench == config.bench
+
+
 def test_reading_a_config_imports_nothing_slow(write: Any) -> None:
     code = (
         "import sys; from latentlabels.config import read_config; read_config(sys.argv[1])\n"

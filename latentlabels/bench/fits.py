@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import math
 import resource
@@ -84,6 +85,7 @@ def fit(task: Task, job: Job) -> list[Row]:
 
 def _rows(task: Task, job: Job) -> list[Row]:
     rules = rules_of(task)
+    gc.collect()  # a trainer refers to itself: without this the memory of earlier fits would be counted in
     reset_peak()
     started = time.perf_counter()
     model = LatentLabels(
