@@ -103,6 +103,7 @@ class ModelConfig(Section):
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
     beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
     objective: Objective = Field(default="collapsed", description="one of " + ", ".join(OBJECTIVE_NAMES))
+    at_least_one: Flag | None = Field(default=None, description="true or false, or null to see from the data")
     start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
 
 

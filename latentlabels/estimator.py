@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import losses
 from .anchor import Anchor, derive_prior, frozen_logits, prior_logits
-from .annotation import Annotation, Ignorable, UniformPositive
+from .annotation import Annotation, Ignorable, UniformPositive, WeightedPositive
 from .annotation import from_config as read_annotation
 from .config import FitConfig, ModelConfig
 from .data.batches import Batches, InMemory, split_rows
@@ -26,11 +26,12 @@ from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError
 from .labels import LabelSpace
 from .observed import Observed
 from .posterior import Posterior
-from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector
+from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector, can_be_empty
 from .run import Run, environment, hash_data, read_run, write_run
 from .training import Best, LabelModule, LoopSettings, train
 
 _M, _F = ModelConfig(), FitConfig()
+SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 _DRIFT = 1.5  # ratio of predicted to stated number of labels beyond which a fit says so
 
 
@@ -44,11 +45,12 @@ class LatentLabels(BaseEstimator):
         weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
         frozen: train the head alone, on features that are worked out once.
         image_size: pixels that images are resized to, one number or (height, width).
-        expected_labels: how many labels an image has on average, as the user states it; None to derive it from
-            the known labels where an exhaustive group allows that, else 1.5 per known one.
+        expected_labels: how many labels an image has on average, as the user states it, at which the fit is then held; None
+            to derive it from the known labels where an exhaustive group allows that, else 1.5 per known one: where it starts.
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
         beta: weight in [0, 1] of the generative side: label prior and feature decoder. 0: p(y | x) alone.
         objective: "collapsed", ours, or a published loss by name, for comparison.
+        at_least_one: whether images have at least one label as a rule; None: so it is where every image to fit has a known one.
         start: where the head starts: "prior", at the prevalences that the known labels imply, or "own", at random.
         epochs: at most.
         batch_size: images per step.
@@ -84,6 +86,7 @@ class LatentLabels(BaseEstimator):
         mixture: int = _M.mixture,
         beta: float = _M.beta,
         objective: str = _M.objective,
+        at_least_one: bool | None = _M.at_least_one,
         start: str = _M.start,
         epochs: int = _F.epochs,
         batch_size: int = _F.batch_size,
@@ -108,6 +111,7 @@ class LatentLabels(BaseEstimator):
         self.mixture = mixture
         self.beta = beta
         self.objective = objective
+        self.at_least_one = at_least_one
         self.start = start
         self.epochs = epochs
         self.batch_size = batch_size
@@ -251,8 +255,21 @@ class LatentLabels(BaseEstimator):
             )
         torch.manual_seed(self.seed)
         num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
+        self._nonempty = self._has_at_least_one(table)
         self._build(num_inputs)
         return self._features_once(batches), table
+
+    def _has_at_least_one(self, table: Observed) -> bool:
+        """Whether the empty label set counts little."""
+        simple = self.objective == "collapsed" and self.mixture == 1 and self.beta == 0
+        if self.at_least_one and not simple:
+            raise ConfigError(
+                "at_least_one goes with objective collapsed, mixture 1 and beta 0, not with "
+                f"{self.objective}, {self.mixture} and {self.beta:g}; leave it out"
+            )
+        picked = isinstance(self._how, UniformPositive | WeightedPositive)
+        told = self.at_least_one if self.at_least_one is not None else picked and bool((table.values == 1).any(1).all())
+        return told and simple and can_be_empty(table.space)
 
     @property
     def _how(self) -> Annotation:
@@ -266,7 +283,7 @@ class LatentLabels(BaseEstimator):
         encoder = build_encoder(self.encoder, self.weights if start else None, num_inputs, self.frozen)
         # one objective, one head: the mixture and the generative side belong to ours
         mixture, beta = (self.mixture, self.beta) if self._objective is None else (1, 0.0)
-        amortizer = Amortizer(self._head_space, encoder.module, encoder.num_features, mixture)
+        amortizer = Amortizer(self._head_space, encoder.module, encoder.num_features, mixture, self._nonempty)
         logits = torch.zeros(self._head_space.num_logits)
         if start:
             logits = prior_logits(self._head_space, self.anchor_.prevalence)
@@ -274,7 +291,7 @@ class LatentLabels(BaseEstimator):
                 amortizer.start_at(logits)
         prior = LabelPrior(self._head_space, logits, mixture, learn=mixture > 1) if beta > 0 else None
         decoder = FeatureDecoder(self._head_space, encoder.num_features) if beta > 0 else None
-        self.model = LabelModel(amortizer, self._how, prior, decoder, beta)
+        self.model = LabelModel(amortizer, self._how, prior, decoder, beta, SCALE_PRIOR, self.expected_labels)
         self.guide = LabelGuide(amortizer, self._how)
         self.elbo = CollapsedELBO()
 
@@ -369,11 +386,11 @@ class LatentLabels(BaseEstimator):
         amortizer = self.model.amortizer
         amortizer.eval()
         device = next(amortizer.parameters()).device
-        parts = [amortizer(batches.inputs(part).to(device)) for part in rows.split(max(self.batch_size, 64))]
-        logits = torch.cat([q.logits for q in parts]).cpu()
-        if amortizer.mixture == 1:
-            return LabelVector(self._head_space, logits[:, 0], validate_args=False)
-        return LabelVector(self._head_space, logits, torch.cat([q.mixture_logits for q in parts]).cpu(), validate_args=False)
+        parts = [
+            amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu()
+            for part in rows.split(max(self.batch_size, 64))
+        ]
+        return amortizer.vector(torch.cat(parts))
 
     def _check_fitted(self) -> None:
         if not getattr(self, "_fitted", False):
@@ -390,6 +407,7 @@ class LatentLabels(BaseEstimator):
         """Write a run folder, from which `load` makes this estimator again."""
         self._check_fitted()
         given = self.get_params(deep=False)
+        given["at_least_one"] = self._nonempty  # as it was decided
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
         config = {"annotation": self._how.to_config(), "model": model, "fit": fit}
@@ -418,6 +436,7 @@ class LatentLabels(BaseEstimator):
             how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
             size = run.weights["amortizer.head.weight"].shape[1]
+            out._nonempty = bool(out.at_least_one)
             out._build(size if out.encoder == "embedding" else None, start=False)
             out.model.load_state_dict(run.weights)
         except (KeyError, TypeError, RuntimeError) as error:

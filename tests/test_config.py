@@ -144,6 +144,7 @@ def test_reading_a_config_imports_nothing_slow(write: Any) -> None:
         ("model:\n  image_size: [64]\n", 2, "expected a number of pixels from 8, or [height, width], not [64]"),
         ("model:\n  frozen: 1\n", 2, "model.frozen: expected true or false, not 1"),
         ("model:\n  beta: 2\n", 2, "model.beta: expected a number from 0 to 1, not 2"),
+        ("model:\n  at_least_one: 1\n", 2, "model.at_least_one: expected true or false, or null to see from the data, not 1"),
         ("model:\n  mixture: 0\n", 2, "model.mixture: expected a whole number of at least 1, not 0"),
         ("model:\n  expected_labels: 0\n", 2, "model.expected_labels: expected a number above 0, or null to derive it"),
         ("annotation:\n  kind: scarf\n", 2, 'not "scarf"; did you mean "scar"?'),
@@ -258,6 +259,8 @@ def test_overrides_win_the_later_the_better(write: Any) -> None:
     path = write("fit: {epochs: 1, seed: 4}\n")
     config = read_config(path, ["fit.epochs=2", "fit.epochs=3", "model.image_size=[32, 48]", "model.expected_labels=null"])
     assert (config.fit.epochs, config.fit.seed, config.model.image_size, config.model.expected_labels) == (3, 4, (32, 48), None)
+    read = [read_config(path, [f"model.at_least_one={value}"]).model.at_least_one for value in ("true", "false", "null")]
+    assert read == [True, False, None] and config.model.at_least_one is None
     assert read_config(path, ["fit={epochs: 9}"]).fit.seed == 0  # a section as a whole
     assert read_config(path, ["annotation.rates={a: 0.5}", "annotation.kind=scar"]).annotation.rates == {"a": 0.5}
     assert read_config(path, ["fit.epochs=2"], {"fit.epochs": 7, "fit.seed": None}).fit.epochs == 2

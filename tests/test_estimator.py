@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch.utils.data import Dataset
 
 import latentlabels as ll
 from latentlabels.config import FitConfig, ModelConfig
-from latentlabels.errors import ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError
+from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError
 from latentlabels.losses import OBJECTIVES
+from latentlabels.program.nonempty import EMPTY_ODDS
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +217,92 @@ def test_the_generative_side_fits(mixed):
     m.fit(mixed.inputs, mixed.observed)
     assert m.posterior(mixed.inputs).log_prob(mixed.truth).mean() > -4
     assert any(name.startswith("prior") for name in m.model.state_dict())
+
+
+# --- at least one label -------------------------------------------------------------------------------------
+
+FREE = draw(ll.LabelSpace.free("abcd"), 300)
+WEIGHTS = [1.0, 2.0, 3.0, 4.0]
+
+
+def decided(data=FREE, how=None, observed=None, **settings) -> bool:
+    m = ll.LatentLabels(data.space, how, encoder="embedding", **settings)
+    m.prepare(data.inputs, data.observed if observed is None else observed)
+    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m._nonempty
+    assert m.posterior(data.inputs[:2]).distribution.nonempty == m._nonempty
+    return m._nonempty
+
+
+def test_it_is_seen_from_the_data_whether_images_have_a_label(mixed):
+    kinds = ll.annotation
+    for how in (None, kinds.UniformPositive(), kinds.UniformPositive(noise=0.1), kinds.WeightedPositive(WEIGHTS)):
+        assert decided(how=how)
+        assert not decided(how=how, at_least_one=False)
+    for how in (kinds.Scar(0.5), kinds.Ignorable(), kinds.PerLabelSearch(WEIGHTS)):
+        assert not decided(how=how)
+        assert decided(how=how, at_least_one=True)
+    some = FREE.observed.copy()
+    some[7] = -1
+    assert not decided(observed=some) and decided(observed=some, at_least_one=True)
+    some[7, 0] = 0  # an absence says nothing of it
+    assert not decided(observed=some)
+    assert not decided(mixed) and not decided(mixed, at_least_one=True)  # a colour each: no set is empty
+    assert not decided(mixture=2) and not decided(beta=0.1) and not decided(objective="assume-negative")
+
+
+@pytest.mark.parametrize("setting", [{"mixture": 2}, {"beta": 0.1}, {"objective": "assume-negative"}])
+def test_at_least_one_goes_with_the_plain_model(setting):
+    with pytest.raises(ConfigError, match="goes with objective collapsed, mixture 1 and beta 0.*leave it out"):
+        ll.LatentLabels(FREE.space, encoder="embedding", at_least_one=True, **setting).fit(FREE.inputs, FREE.observed)
+
+
+@pytest.mark.parametrize("one", [None, True, False])
+def test_a_run_keeps_what_was_decided(tmp_path: Path, one):
+    settings = {"encoder": "embedding", "epochs": 2, "at_least_one": one}
+    m = ll.LatentLabels(FREE.space, **settings).fit(FREE.inputs, FREE.observed)
+    again = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    assert m.at_least_one is one and again.at_least_one is again._nonempty is m._nonempty is (one is not False)
+    np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
+    post, other = m.posterior(FREE.inputs), again.posterior(FREE.inputs)
+    np.testing.assert_array_equal(post.count_probs(), other.count_probs())
+    assert clone(m).at_least_one is one
+
+
+def test_a_run_of_before_loads_without_the_weight(tmp_path: Path):
+    m = ll.LatentLabels(FREE.space, encoder="embedding", epochs=1, at_least_one=False).fit(FREE.inputs, FREE.observed)
+    file = m.save(tmp_path / "run") / "config.yaml"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "at_least_one" not in line))
+    again = ll.LatentLabels.load(tmp_path / "run")
+    assert again.at_least_one is None and not again._nonempty
+    np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
+
+
+def test_predictions_hold_at_least_one_label_as_a_rule():
+    m = ll.LatentLabels(FREE.space, encoder="embedding", epochs=2).fit(FREE.inputs, FREE.observed)
+    post = m.posterior(np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32) * 5)
+    none = post.count_probs()[:, 0]
+    empty = post.distribution.log_empty.exp().detach().numpy()
+    np.testing.assert_allclose(none, EMPTY_ODDS * empty / (1 - (1 - EMPTY_ODDS) * empty), rtol=1e-3, atol=1e-6)
+    assert empty.max() > 0.15 and (post.marginals.sum(1) >= 1 - none - 1e-5).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_helps_where_each_image_has_one_of_several_labels(seed: int):
+    """Features that leave open which one: "a or b, not both, not none" is what independent labels cannot say."""
+    rng = np.random.default_rng(seed)
+    truth = np.eye(4, dtype=np.int8)[rng.integers(4, size=1500)]
+    inputs = truth @ np.random.default_rng(7).normal(size=(4, 8)) + 1.5 * rng.normal(size=(1500, 8))
+    observed, inputs = np.where(truth == 1, 1, -1).astype(np.int8), inputs.astype(np.float32)
+    count, log_prob = [], []
+    for one in (None, False):
+        m = ll.LatentLabels(FREE.space, encoder="embedding", epochs=10, learning_rate=0.01, seed=seed, at_least_one=one)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AnchorWarning)
+            m.fit(inputs[:1000], observed[:1000])
+        count.append(m.predict_proba(inputs[1000:]).sum(1).mean())
+        log_prob.append(m.posterior(inputs[1000:]).log_prob(truth[1000:]).mean())
+    assert 1 < count[0] < count[1] - 0.05
+    assert log_prob[0] > log_prob[1] + 0.25
 
 
 # --- posteriors ---------------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         ("labels per image", f"{number(found['expected_labels'], 2)} expected, from {found['expected_labels_source']}"),
     ]
     if found["has_truth"]:
-        rows.append(("complete labels", "there, and read by no fit but full-labels and one-positive-all-negatives"))
+        rows.append(("complete labels", "there, and read by no fit but the ceilings"))
     show_facts(console, rows)
     for remark in found["remarks"]:
         console.print(f"note: {remark}")

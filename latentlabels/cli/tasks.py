@@ -204,13 +204,13 @@ def _training(config: Config) -> Part:
 
 
 def _scenes(config: Config) -> tuple[Part, Part]:
-    """Scenes to train on, and a sixth as many of other objects to measure on."""
+    """Scenes to train on, and a third as many of other objects to measure on."""
     from ..data.mosaics import mosaic_scenes
 
     number = bench_of(config).scenes
     made = [
         mosaic_scenes(config.data.images, size, _SPLIT, split=split)
-        for split, size in (("train", number), ("test", number // 6))
+        for split, size in (("train", number), ("test", number // 3))
     ]
     train, test = (Part(scenes.images, scenes.space, None, scenes.truth, None) for scenes in made)
     return train, test

@@ -4,6 +4,7 @@ from .decoder import FeatureDecoder
 from .distribution import LabelVector
 from .elbo import CollapsedELBO
 from .model import Amortizer, AnnotationGiven, LabelGuide, LabelModel, TiedLabelVector
+from .nonempty import NonEmptyLabelVector, can_be_empty
 from .prior import LabelPrior
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "LabelModel",
     "LabelPrior",
     "LabelVector",
+    "NonEmptyLabelVector",
     "TiedLabelVector",
+    "can_be_empty",
 ]

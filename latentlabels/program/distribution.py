@@ -57,6 +57,8 @@ class LabelVector(TorchDistribution):
     support = constraints.independent(constraints.boolean, 1)
     has_enumerate_support = True
     has_rsample = False
+    nonempty = False  # whether the empty set counts less than the logits say, see `NonEmptyLabelVector`
+    log_odds_of_empty = 0.0
 
     def __init__(
         self,
@@ -157,6 +159,16 @@ class LabelVector(TorchDistribution):
             return exact.sample(self.forest, logits.gather(-2, component)[..., 0, :])
 
     @property
+    def base(self) -> LabelVector:
+        """What the logits say; another one where the empty set is weighted."""
+        return self
+
+    @property
+    def log_mass(self) -> Tensor:
+        """Log of what the logits' probabilities sum to with the empty set weighted: (...), 0 where it is not."""
+        return self.logits.new_zeros(())
+
+    @property
     def marginals(self) -> Tensor:
         """p(y_k = 1): (..., K)."""
         parts = exact.marginals(self.forest, self.logits)
@@ -187,9 +199,15 @@ class LabelVector(TorchDistribution):
 
     def kl(self, other: LabelVector) -> Tensor:
         """KL(p || other) in nats, (...); closed and enumerated where `entropy` is."""
-        if self.num_components == 1 and other.num_components == 1:
-            return exact.kl(self.forest, self.logits[..., 0, :], other.logits[..., 0, :])
-        return -self.entropy() - self._expected_log_prob_of(other)
+        base = other.base
+        if self.num_components == 1 and base.num_components == 1:
+            value = exact.kl(self.forest, self.logits[..., 0, :], base.logits[..., 0, :])
+        else:
+            value = -self.entropy() - self._expected_log_prob_of(base)
+        if not other.nonempty:
+            return value
+        empty = self.log_prob(torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)).exp()
+        return value + other.log_mass - torch.where(empty > 0, empty * other.log_odds_of_empty, 0.0)
 
     def _expected_log_prob_of(self, other: LabelVector) -> Tensor:
         """E_self[log p_other(y)], (...)."""

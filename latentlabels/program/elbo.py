@@ -17,6 +17,7 @@ from typing import Any
 
 import pyro
 import torch
+from pyro.distributions import Unit
 from pyro.infer import ELBO
 from pyro.infer.util import torch_item
 from pyro.poutine.messenger import Messenger
@@ -98,7 +99,9 @@ class CollapsedELBO(ELBO):
         for name, site in model_trace.nodes.items():
             if site["type"] != "sample" or name in (*_LATENT, "observed", "found", "images"):
                 continue
-            if name == "features" and isinstance(model, LabelModel) and model.decoder is not None:
+            if name == "anchor" and isinstance(site["fn"], Unit):
+                value = value + site["fn"].log_factor
+            elif name == "features" and isinstance(model, LabelModel) and model.decoder is not None:
                 value = value + site["scale"] * model.decoder.expected_log_prob(site["value"], posterior)
             elif not site["is_observed"] and type(site["fn"]).__name__ != "_Subsample":
                 value = value + _sampled(name, site, guide_trace) / value.numel()

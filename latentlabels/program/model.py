@@ -43,6 +43,7 @@ from ..annotation import Annotation
 from ..labels import LabelSpace
 from .decoder import FeatureDecoder
 from .distribution import LabelVector
+from .nonempty import EMPTY_ODDS, NonEmptyLabelVector
 from .prior import LabelPrior
 
 
@@ -54,13 +55,16 @@ class Amortizer(nn.Module):
         encoder: images (B, ...) to features (B, num_features).
         num_features: D.
         mixture: M.
+        nonempty: the empty set counts little (`NonEmptyLabelVector`); with M = 1.
 
     The head gives M * L logits, then M mixture logits if M > 1.
     """
 
-    def __init__(self, space: LabelSpace, encoder: nn.Module, num_features: int, mixture: int = 1):
+    def __init__(self, space: LabelSpace, encoder: nn.Module, num_features: int, mixture: int = 1, nonempty: bool = False):
         super().__init__()
-        self.space, self.mixture = space, mixture
+        if nonempty and mixture > 1:
+            raise ValueError(f"label sets that are not empty are written for one forest, not for a mixture of {mixture}")
+        self.space, self.mixture, self.nonempty = space, mixture, nonempty
         self.encoder = encoder
         self.head = nn.Linear(num_features, mixture * space.num_logits + (mixture if mixture > 1 else 0))
         self._memo: dict[int, Tensor] | None = None
@@ -95,8 +99,13 @@ class Amortizer(nn.Module):
 
     def labels(self, features: Tensor) -> LabelVector:
         """q_phi for features (B, D)."""
-        flat = self.head(features)
+        return self.vector(self.head(features))
+
+    def vector(self, flat: Tensor) -> LabelVector:
+        """The distribution of what the head gives, (B, M * L), and M mixture logits if M > 1."""
         if self.mixture == 1:
+            if self.nonempty:
+                return NonEmptyLabelVector(self.space, flat, EMPTY_ODDS, validate_args=False)
             return LabelVector(self.space, flat, validate_args=False)
         logits = flat[..., : -self.mixture].unflatten(-1, (self.mixture, self.space.num_logits))
         return LabelVector(self.space, logits, flat[..., -self.mixture :], validate_args=False)
@@ -195,7 +204,14 @@ class LabelModel(PyroModule):
         prior: p(y); needed for beta > 0.
         decoder: p(h | y), or None for a model without features.
         beta: in [0, 1].
+        scale_prior: weight of log D where q_phi is a `NonEmptyLabelVector`: part of site "anchor". The likelihood of one
+            known label hardly fixes the scale of the odds then (one of the two, or both?); this holds it up. At 1, fitting
+            is as if the empty set were not weighted.
+        expected_labels: how many labels an image has on average, where that is stated: part of site "anchor", which holds
+            the mean over a batch near it. None to let the likelihood move it.
     """
+
+    count_weight = 3.0  # on the squared logarithm of the ratio; measured: benchmarks/README.md, "expected labels"
 
     def __init__(
         self,
@@ -204,14 +220,27 @@ class LabelModel(PyroModule):
         prior: LabelPrior | None = None,
         decoder: FeatureDecoder | None = None,
         beta: float = 0.0,
+        scale_prior: float = 0.0,
+        expected_labels: float | None = None,
     ):
         super().__init__()
         if not 0.0 <= beta <= 1.0:
             raise ValueError(f"beta is in [0, 1], not {beta}")
         if beta > 0 and prior is None:
             raise ValueError("beta > 0 ties the labels to a label prior; give prior=LabelPrior(space, logits)")
+        if beta > 0 and amortizer.nonempty:
+            raise ValueError("label sets that are not empty have no label prior yet; give beta=0")
         self.amortizer, self.annotation, self.beta = amortizer, annotation, beta
+        self.scale_prior = scale_prior if amortizer.nonempty else 0.0
+        self.expected_labels = expected_labels
         self.prior, self.decoder = prior, decoder if beta > 0 else None
+
+    def log_factors(self, own: LabelVector) -> Tensor | float:
+        """What site "anchor" adds to the log-likelihood of each image: (B,), or 0 where there is neither."""
+        value: Tensor | float = self.scale_prior * own.log_mass if self.scale_prior else 0.0
+        if self.expected_labels is not None:
+            value = value - self.count_weight * (own.marginals.sum(-1).mean() / self.expected_labels).log().pow(2)
+        return value
 
     def forward(self, images: Tensor, observed: Tensor) -> Tensor:
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
@@ -223,6 +252,9 @@ class LabelModel(PyroModule):
             found = own._log_found(observed, self.annotation)
             if isinstance(found, Tensor):
                 pyro.factor("found", -found)
+            factors = self.log_factors(own)
+            if isinstance(factors, Tensor):
+                pyro.factor("anchor", factors)
             pyro.sample("observed", AnnotationGiven(self.annotation, y, found), obs=observed)
             if self.decoder is not None:
                 with pyro.poutine.scale(scale=self.beta):

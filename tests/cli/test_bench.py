@@ -232,7 +232,7 @@ def test_mosaics_of_a_folder(tmp_path: Path) -> None:
     image_folder(tmp_path / "objects", cup=6, shoe=6)
     read = read_bench_config(None, ["bench.scenes=30"], {"data.images": tmp_path / "objects", "bench.make": "mosaic"})
     found = load_task(read, "mosaic")
-    assert (len(found.train), len(found.test), found.space.labels) == (30, 5, ("cup", "shoe"))
+    assert (len(found.train), len(found.test), found.space.labels) == (30, 10, ("cup", "shoe"))
     assert (found.observed.clip(0).sum(1) == 1).all()
     assert "mosaic of" in found.source and found.source.endswith("labels hidden: uniform")
 

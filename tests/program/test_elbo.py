@@ -167,6 +167,18 @@ def test_other_latent_sites_are_sampled():
     assert abs(draws.mean() - plain - 0.125) <= 4.5 * draws.std() / 10  # KL(N(.5, 1), N(0, 1)) = 1/8
 
 
+def test_an_observed_site_of_a_user_s_own_may_be_named_scale():
+    """Which is what `LabelModel` calls its factor where the empty set counts little."""
+    model, guide = program(1, 0.0, ann.UniformPositive())
+
+    def other(images, observed):
+        pyro.sample("scale", dist.Normal(torch.tensor(0.0).double(), 1.0), obs=torch.tensor(0.3).double())
+        return model(images, observed)
+
+    data = batch(model)
+    assert CollapsedELBO().loss(other, guide, *data) == CollapsedELBO().loss(model, guide, *data)
+
+
 class TestWrongPrograms:
     """Each wrong program, and the message that says what is wrong with it."""
 
