@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -125,16 +124,9 @@ def machine() -> str:
     )
 
 
-def record(path: str | None, row: dict[str, Any]) -> None:
-    """Append a row to a file of JSON lines, if one is wanted."""
-    if path:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-
 def command() -> str:
     """The command that this is, as typed but for the path of the data."""
     return "python " + " ".join([str(Path(sys.argv[0])), *sys.argv[1:]])
 
 
-__all__ = ["Data", "command", "fit", "load", "machine", "measure", "record", "spread", "table"]
+__all__ = ["Data", "command", "fit", "load", "machine", "measure", "spread", "table"]

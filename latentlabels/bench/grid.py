@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..config_sections import FitConfig, ModelConfig, Section
 from ..errors import DataError, RunError
 from .fits import Job, Row, fit, is_oracle, plain, rules_of
 from .task import Task
@@ -251,14 +252,20 @@ def read_rows(folder: Path) -> dict[tuple[Job, str], Row]:
     return rows
 
 
+def _stated(settings: Mapping[str, Any], default: Section) -> dict[str, Any]:
+    """What differs from the default, so that a key of a later version does not make another task of an old one."""
+    known = default.model_dump()
+    return {key: value for key, value in settings.items() if key not in _FREE and (key not in known or known[key] != value)}
+
+
 def task_hash(task: Task) -> str:
     """Of all that the rows of a task depend on, but for what the grid varies."""
     digest = hashlib.sha256()
     settings: dict[str, Any] = {
         "space": task.space.to_config(),
         "annotation": task.annotation.to_config(),
-        "model": {key: value for key, value in sorted(task.model.items()) if key not in _FREE},
-        "fit": {key: value for key, value in sorted(task.fit.items()) if key not in _FREE},
+        "model": _stated(task.model, ModelConfig()),
+        "fit": _stated(task.fit, FitConfig()),
     }
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     for values in (task.observed, task.truth, task.test_truth, task.train, task.test):

@@ -16,6 +16,7 @@ from latentlabels.annotation import Scar
 from latentlabels.bench import Task, grid
 from latentlabels.bench.fits import Job, Row, rules_of
 from latentlabels.bench.grid import Grid, read_rows, run_grid, task_hash
+from latentlabels.config_sections import ModelConfig
 from latentlabels.errors import DataError, RunError
 
 SMALL = Grid(("assume-negative", "collapsed"), learning_rates=(1e-3,), seeds=(0, 1))
@@ -175,6 +176,9 @@ def test_hashes_of_files_and_of_tensors(task: Task) -> None:
     import torch
 
     assert task_hash(replace(task, train=torch.from_numpy(task.train))) == task_hash(task)
+    settings = ModelConfig().model_dump()
+    assert task_hash(replace(task, model=settings)) == task_hash(replace(task, model={}))  # a new key changes no old task
+    assert task_hash(replace(task, model=settings | {"mixture": 2})) != task_hash(replace(task, model=settings))
     hashes = {task_hash(replace(task, train=names)) for names in ([Path("a")], [Path("b")], [Path("a"), Path("b")], "folder")}
     assert len(hashes) == 4
 
