@@ -72,6 +72,7 @@ class Objective(nn.Module, ABC):
         name: by which a config calls it.
         needs_truth: whether it reads complete labels.
         needs_start: whether it cannot do without `start`.
+        keeps_images: whether it keeps something for each training image, which several processes would not share.
         rate: learning rate of the objective's own parameters, in units of that of the network.
         epoch: the current one, from 0.
         declared: the declared label space.
@@ -82,6 +83,7 @@ class Objective(nn.Module, ABC):
     name: ClassVar[str]
     needs_truth: ClassVar[bool] = False
     needs_start: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
     rate: ClassVar[float] = 1.0
 
     def __init__(self, space: LabelSpace):

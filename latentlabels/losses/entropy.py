@@ -81,6 +81,7 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
     """
 
     name = "em-apl"
+    keeps_images = True
     needs_start = True
     quota: Tensor
     seen: Tensor

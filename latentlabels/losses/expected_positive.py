@@ -79,6 +79,7 @@ class Role(ExpectedPositive):
     """
 
     name = "role"
+    keeps_images = True
     rate = 10.0
     estimate: nn.Parameter
 

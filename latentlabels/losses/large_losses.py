@@ -104,6 +104,7 @@ class LargeLossPermanent(_LargeLoss):
     """
 
     name = "ll-cp"
+    keeps_images = True
     needs_start = True
     corrected: Tensor
 

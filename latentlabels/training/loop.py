@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..data.batches import Batches, Order
+from ..errors import ConfigError
 from .checkpoint import CheckpointWriter, load_checkpoint
 from .module import LabelModule
 from .watch import Best, Held, Watch
@@ -128,6 +129,11 @@ def train(
                 enable_progress_bar=settings.progress,
                 num_sanity_val_steps=0,
             )
+            if trainer.world_size > 1 and module.objective is not None and module.objective.keeps_images:
+                raise ConfigError(
+                    f'objective "{module.objective.name}" keeps something for each training image, which {trainer.world_size} '
+                    "processes would not share; give fit.devices: 1"
+                )
             # several processes take one step at a time, lest one waits for a step that another does not have
             order = Order(settings.seed, done, _STEPS_AT_ONCE if trainer.world_size == 1 else 1)
             loader = batches.loader(train_rows, observed, truth, settings.batch_size, order)

@@ -221,3 +221,9 @@ def test_the_head_starts_at_the_prior_or_at_random(mixed):
     )
     assert np.ptp(prior.predict_proba(mixed.inputs), axis=0).max() < 1e-6
     assert np.ptp(own.predict_proba(mixed.inputs), axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("objective", ["em-apl", "ll-cp", "role"])
+def test_what_keeps_something_for_each_image_is_for_one_process(mixed, objective):
+    with pytest.raises(ConfigError, match=f'"{objective}" keeps something for each training image, which 2 processes'):
+        fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", objective=objective)
