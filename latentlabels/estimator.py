@@ -21,6 +21,7 @@ from .annotation import from_config as read_annotation
 from .config import FitConfig, ModelConfig
 from .data.batches import Batches, InMemory, split_rows
 from .data.sources import resolve_inputs
+from .diagnostics import diagnose
 from .encoders import Frozen, Standardize, build_encoder
 from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
 from .labels import LabelSpace
@@ -28,11 +29,10 @@ from .observed import Observed
 from .posterior import Posterior
 from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector, can_be_empty
 from .run import Run, environment, hash_data, read_run, write_run
-from .training import Best, LabelModule, LoopSettings, train
+from .training import Best, LabelModule, LoopSettings, TrainingResult, train
 
 _M, _F = ModelConfig(), FitConfig()
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
-_DRIFT = 1.5  # ratio of predicted to stated number of labels beyond which a fit says so
 
 
 class LatentLabels(BaseEstimator):
@@ -187,7 +187,11 @@ class LatentLabels(BaseEstimator):
         result = train(module, batches, known, complete, rows, settings, folder, resume)
         self.history_ = result.history
         self.kept_ = result.kept
-        self._report(table, batches, rows[1], result.best_epoch, result.stopped_early, result.seconds)
+        count = self._predicted_count(batches, rows[1], result)
+        self.diagnostics_ = diagnose(table, self.anchor_, result, count, self.objective == "collapsed")
+        for message in self.diagnostics_["warnings"]:
+            warnings.warn(message, AnchorWarning, stacklevel=2)
+        self._data_hash = hash_data(table.values, table.images)
         self._fitted = True
         return self
 
@@ -309,44 +313,13 @@ class LatentLabels(BaseEstimator):
                 part.fit_to(batches.inputs(torch.arange(len(batches))))
         return batches
 
-    def _report(self, table: Observed, batches: Batches, held: Tensor, best: int, early: bool, seconds: float) -> None:
-        anchor = self.anchor_
-        row = next((row for row in self.history_ if row["epoch"] == best), {})
-        count = row.get("predicted_count")
-        if count is None:
-            rows = held if len(held) else torch.arange(min(len(batches), 1000))
-            count = float(self._distribution(batches, rows).marginals.sum(-1).mean())
-        messages: list[str] = []
-        ratio = count / anchor.expected_labels
-        if self.objective == "collapsed" and not 1 / _DRIFT <= ratio <= _DRIFT:
-            why = (
-                "the two contradict each other; look at the annotation and its rates, and at the label space"
-                if anchor.identified
-                else "the known labels fix label probabilities only up to a scale, which has drifted; state expected_labels, "
-                "declare exhaustive groups, train for fewer epochs or set beta above 0"
-            )
-            messages.append(
-                f"the fit predicts {count:.2f} labels per image, {anchor.expected_labels:.2f} were expected "
-                f"({anchor.source}): {why}"
-            )
-        for message in messages:
-            warnings.warn(message, AnchorWarning, stacklevel=3)
-        assert self.space is not None
-        self.diagnostics_ = {
-            "num_images": len(table),
-            "num_labels": self.space.num_labels,
-            "expected_labels": anchor.expected_labels,
-            "expected_labels_source": anchor.source,
-            "predicted_count": count,
-            "best_epoch": best,
-            "stopped_early": early,
-            "held_out_log_likelihood": row.get("held_out_log_likelihood"),
-            "seconds": round(seconds, 2),
-            "never_known": list(anchor.never_known),
-            "known_counts": {label: list(counts) for label, counts in table.counts().items()},
-            "warnings": messages,
-        }
-        self._data_hash = hash_data(table.values, table.images)
+    def _predicted_count(self, batches: Batches, held: Tensor, result: TrainingResult) -> float:
+        """Labels per held-out image after the best epoch."""
+        row = next((row for row in result.history if row["epoch"] == result.best_epoch), {})
+        if row.get("predicted_count") is not None:
+            return float(row["predicted_count"])
+        rows = held if len(held) else torch.arange(min(len(batches), 1000))
+        return float(self._distribution(batches, rows).marginals.sum(-1).mean())
 
     # --- answers ----------------------------------------------------------------------------------------
 
