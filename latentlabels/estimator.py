@@ -348,7 +348,9 @@ class LatentLabels(BaseEstimator):
             how = self._how if self.objective == "collapsed" else Ignorable()
             with torch.no_grad():
                 q = q.condition(table.to_tensor(), how)
-        return Posterior(q, names)
+        files = isinstance(images, str | Path) or (isinstance(images, list | tuple) and isinstance(images[0], str | Path))
+        pictures = names if files else images if batches.on_images else None  # files that could not be read have no row
+        return Posterior(q, names, pictures, None if observed is None else table.values)
 
     def predict_proba(self, images: Any) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""

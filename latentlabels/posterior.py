@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,16 +18,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_NEVER = 1e-12  # a label of this probability is not conditioned on: it may be impossible
+
+
 class Posterior:
     """p(y | x, what is known) of N images over K labels, exact.
 
     Args:
         distribution: batch shape (N,).
         images: the images' names, N of them, or None for their numbers.
+        pictures: what to show of them, N of them: arrays (3, H, W), or paths of image files; None if there is nothing.
+        known: int8 (N, K) of 1, 0, -1: what the distribution was conditioned on, for display.
     """
 
-    def __init__(self, distribution: LabelVector, images: Sequence[str] | None = None):
+    def __init__(
+        self,
+        distribution: LabelVector,
+        images: Sequence[str] | None = None,
+        pictures: Any = None,
+        known: NDArray[np.int8] | None = None,
+    ):
         self.distribution = distribution
+        self.pictures = pictures
+        self.known = known
         count = distribution.batch_shape[0]
         self.images = tuple(images) if images is not None else tuple(str(i) for i in range(count))
         if len(self.images) != count:
@@ -76,7 +89,9 @@ class Posterior:
             except ObservationError as error:
                 stated = ", ".join([*present, *(f"not {label}" for label in absent)])
                 raise ObservationError(f"{stated}: {error}") from None
-            return Posterior(conditioned, self.images)
+        stated = observed.numpy()
+        known = stated[None] if self.known is None else np.where(stated == -1, self.known, stated)
+        return Posterior(conditioned, self.images, self.pictures, np.broadcast_to(known, (len(self), len(stated))))
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
@@ -107,6 +122,29 @@ class Posterior:
     def group_probs(self) -> dict[str, NDArray[np.float32]]:
         """For each group the probability that it applies, that is that any of its labels is present: (N,) each."""
         return {g.name: self.marginals[:, self.space.columns(g)].sum(1).clip(0.0, 1.0) for g in self.space.groups}
+
+    def co_occurrence(self, labels: Sequence[str] | None = None) -> NDArray[np.float32]:
+        """How often two labels are present at once: the mean over the images of P(both), exact.
+
+        Args:
+            labels: L of them, or None for all K, which takes K times the work of one conditional query.
+
+        Returns:
+            (L, L), symmetric; the diagonal is each label's prevalence.
+        """
+        names = self.space.labels if labels is None else tuple(labels)
+        columns = [self.space.index(label) for label in names]
+        together = np.zeros((len(columns), len(columns)), np.float32)
+        if not len(self):
+            return together
+        for row, column in enumerate(columns):
+            share = self.marginals[:, column].astype(np.float64)
+            observed = torch.full((len(self), self.space.num_labels), -1, dtype=torch.int8)
+            observed[:, column] = torch.from_numpy(np.where(share > _NEVER, 1, -1).astype(np.int8))
+            with torch.no_grad():
+                found = self.distribution.condition(observed).marginals.numpy()[:, columns]
+            together[row] = np.where(share > _NEVER, share, 0.0) @ found / len(self)
+        return (together + together.T) / 2  # equal but for rounding
 
     def to_frame(self) -> pd.DataFrame:
         """The marginals as a pandas DataFrame, images as index, labels as columns."""

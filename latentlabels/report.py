@@ -19,10 +19,10 @@ import numpy as np
 from .errors import LabelSpaceError, LatentLabelsError, RunError
 from .evaluation import CalibrationCurve
 from .labels import Free, Group
-from .lettering import count
 from .plots import history, known_counts, posterior_gallery, reliability
-from .report_parts import CSS, PAGE, finite, listed, number, picture, section, table
+from .report_parts import CSS, PAGE, picture, section, table
 from .run import Run, read_run
+from .wording import count, finite, listed, number
 
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),

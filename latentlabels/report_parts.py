@@ -7,34 +7,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
-
-
-def finite(value: Any) -> float | None:
-    """A number as a float; None for anything else, NaN and infinities included."""
-    real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if real else None
-
-
-def number(value: Any, style: str = "number") -> str:
-    """A value in words: a plain "number", a "share" in percent, or a "count"; a dash where there is none."""
-    real = finite(value)
-    if real is None:
-        return "–"
-    if style == "share":
-        return f"{100 * real:.1f} %"
-    return f"{real:,.0f}" if style == "count" else f"{real:,.{2 if abs(real) >= 1 else 3}f}".replace("-", "−")
-
-
-def listed(names: Sequence[str], most: int = 40) -> str:
-    """Names in a sentence, the first ones of very many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def section(title: str, content: str) -> str:

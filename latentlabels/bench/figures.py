@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from ..lettering import lettering
-from ..panels import BLUE, GREY, PALE, TRACK, VERMILION
+from ..plots.canvas import BLUE, GREY, PALE, TRACK, VERMILION
+from ..plots.lettering import lettering
 from .standings import CEILINGS, METRICS, Spread, Standing, Table
 
 _COLOURS = {"ours": VERMILION, "published": BLUE, "oracle": GREY}

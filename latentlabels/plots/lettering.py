@@ -1,8 +1,7 @@
-"""Names and numbers as a picture can show them: short, on one line, in fonts that have their characters."""
+"""Names as a picture can show them: short, on one line, in fonts that have their characters."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,22 +13,6 @@ from matplotlib.textpath import text_to_path
 LONGEST = 32  # characters of a name; the middle of a longer one is left out
 _PLAIN = "DejaVu Sans"  # comes with matplotlib
 _HINTING = 1.05  # pixels are whole: at 100 dpi text comes out up to this much wider than its outlines
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words: "1 label", "1,200 labels"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def percent(probability: float) -> str:
-    """A probability short enough for a bar: never 0 % or 100 % for what is only nearly so; NaN is "no value"."""
-    if math.isnan(probability):
-        return "no value"
-    if 0 < probability < 0.005:
-        return "<1 %"
-    if 0.995 <= probability < 1 - 1e-6:
-        return ">99 %"
-    return f"{100 * probability:.0f} %"
 
 
 def shorten(name: str, longest: int = LONGEST) -> str:
