@@ -126,6 +126,8 @@ def _first(scenes: ToyScenes, count: int) -> ToyScenes:
 
 
 def _write(model: LatentLabels, metrics: Metrics, test: ToyScenes, out: Path) -> None:
+    from matplotlib.figure import Figure
+
     from .plots import posterior_gallery
     from .report import write_report
 
@@ -139,7 +141,8 @@ def _write(model: LatentLabels, metrics: Metrics, test: ToyScenes, out: Path) ->
         marginals=posterior.marginals,
         observed=np.full_like(test.observed[shown], -1),
     )
-    figure = posterior_gallery(posterior.marginals, test.space, images=test.images[shown], truth=test.truth[shown], limit=12)
+    figure = Figure()
+    posterior_gallery(posterior.marginals, test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
     figure.savefig(out / "picture.png", dpi=110)
     write_report(run)
 

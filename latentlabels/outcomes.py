@@ -40,12 +40,12 @@ class Foremost(NamedTuple):
     Attributes:
         shown: at most as many as were asked for.
         num_left_out: labels that are not shown.
-        below: all of those have a smaller probability than this; 1 if that cannot be said.
+        below: all of those have a smaller probability than this; None if that cannot be said.
     """
 
     shown: list[Outcome]
     num_left_out: int
-    below: float
+    below: float | None
 
 
 def foremost(
@@ -76,7 +76,7 @@ def foremost(
     shown = [o for *_, o in sorted(ranked[:limit], key=lambda entry: entry[3])]
     lost = [o.probability for *_, o in ranked[limit:] if o.column is not None]
     top = max((value for value in lost if math.isfinite(value)), default=1.0)
-    return Foremost(shown, len(lost), min((int(100 * top) + 1) / 100, 1.0))
+    return Foremost(shown, len(lost), (int(100 * top) + 1) / 100 if top < 1 else None)
 
 
 def _outcomes(group: Group, p: npt.NDArray[np.floating[Any]], space: LabelSpace, mixed: bool) -> list[Outcome]:

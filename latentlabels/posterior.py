@@ -89,9 +89,9 @@ class Posterior:
             except ObservationError as error:
                 stated = ", ".join([*present, *(f"not {label}" for label in absent)])
                 raise ObservationError(f"{stated}: {error}") from None
-        stated = observed.numpy()
-        known = stated[None] if self.known is None else np.where(stated == -1, self.known, stated)
-        return Posterior(conditioned, self.images, self.pictures, np.broadcast_to(known, (len(self), len(stated))))
+        given = np.broadcast_to(observed.numpy(), (len(self), self.space.num_labels))
+        known = given if self.known is None else np.where(given == -1, self.known, given)
+        return Posterior(conditioned, self.images, self.pictures, known)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
@@ -134,17 +134,15 @@ class Posterior:
         """
         names = self.space.labels if labels is None else tuple(labels)
         columns = [self.space.index(label) for label in names]
-        together = np.zeros((len(columns), len(columns)), np.float32)
-        if not len(self):
-            return together
+        together = np.zeros((len(columns), len(columns)))
         for row, column in enumerate(columns):
             share = self.marginals[:, column].astype(np.float64)
             observed = torch.full((len(self), self.space.num_labels), -1, dtype=torch.int8)
             observed[:, column] = torch.from_numpy(np.where(share > _NEVER, 1, -1).astype(np.int8))
             with torch.no_grad():
                 found = self.distribution.condition(observed).marginals.numpy()[:, columns]
-            together[row] = np.where(share > _NEVER, share, 0.0) @ found / len(self)
-        return (together + together.T) / 2  # equal but for rounding
+            together[row] = np.where(share > _NEVER, share, 0.0) @ found / max(len(self), 1)
+        return ((together + together.T) / 2).astype(np.float32)  # equal but for rounding
 
     def to_frame(self) -> pd.DataFrame:
         """The marginals as a pandas DataFrame, images as index, labels as columns."""

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from .errors import LabelSpaceError, LatentLabelsError, RunError
 from .evaluation import CalibrationCurve
 from .labels import Free, Group
 from .plots import history, known_counts, posterior_gallery, reliability
-from .report_parts import CSS, PAGE, picture, section, table
+from .report_parts import CSS, PAGE, embedded, picture, section, table
 from .run import Run, read_run
 from .wording import count, finite, listed, number
 
@@ -177,8 +178,8 @@ def _training(run: Run) -> str:
         return "<p>No epoch was recorded.</p>"
     name, unit = _value(run)
     expected = finite(run.diagnostics.get("expected_labels"))
-    figure = history(run.history, _best(run), expected, f"{name}\n{unit}")
-    return picture(figure, f"{name} of training and held-out images by epoch, and predicted labels per image")
+    alt = f"{name} of training and held-out images by epoch, and predicted labels per image"
+    return picture(lambda figure: history(run.history, _best(run), expected, f"{name}\n{unit}", ax=figure), alt)
 
 
 def _known(run: Run) -> str:
@@ -187,7 +188,8 @@ def _known(run: Run) -> str:
         return "<p>The run does not say what was known of its labels.</p>"
     never = [label for label, (present, _) in counts.items() if not present]
     text = f"Never known to be present: {listed(never)}." if never else "Every label is known to be present in some image."
-    return f"<p>{escape(text)}</p>\n" + picture(known_counts(counts), "known present and known absent images of each label")
+    alt = "known present and known absent images of each label"
+    return f"<p>{escape(text)}</p>\n" + picture(lambda figure: known_counts(counts, ax=figure), alt)
 
 
 def _space(run: Run) -> str:
@@ -213,7 +215,8 @@ def _evaluation(metrics: Mapping[str, Any], curve: CalibrationCurve | None) -> s
         return ""
     rows = [(name, number(metrics.get(key), style), what) for key, name, what, style in _METRICS if key in metrics]
     lead = f"Measured on {number(metrics.get('num_images'), 'count')} images whose labels are all known."
-    shown = "" if curve is None else picture(reliability(curve), "share of labels truly present by predicted probability")
+    alt = "share of labels truly present by predicted probability"
+    shown = "" if curve is None else picture(lambda figure: reliability(curve, ax=figure), alt)
     return f'<p>{lead}</p>\n<div class="pair">{table(("metric", "value", "meaning"), rows, {1})}{shown}</div>'
 
 
@@ -224,7 +227,9 @@ def _examples(path: Path, run: Run, warnings: list[str]) -> str:
         with np.load(path, allow_pickle=False) as file:
             held = {key: file[key] for key in ("images", "marginals", "observed", "truth") if key in file.files}
         marginals = held["marginals"]
-        figure = posterior_gallery(marginals, run.space, held.get("images"), held.get("observed"), held.get("truth"))
+        given = held.get("images"), held.get("observed"), held.get("truth")
+        figure = Figure()
+        posterior_gallery(marginals, run.space, *given, ax=figure)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, LatentLabelsError) as error:
         warnings.append(f"examples.npz could not be shown: {error}")
         return ""
@@ -232,7 +237,7 @@ def _examples(path: Path, run: Run, warnings: list[str]) -> str:
     said = "; ".join(f"image {number}: {labels}" for number, labels in enumerate(most, 1))
     known = "observed" in held and (held["observed"] != -1).any()
     text = f"The foremost labels of a few images{'; what is known of them is orange or says so' if known else ''}."
-    return f"<p>{text}</p>\n" + picture(figure, f"labels above 50 % – {said}", photos=True)
+    return f"<p>{text}</p>\n" + embedded(figure, f"labels above 50 % – {said}", photos=True)
 
 
 def _details(folder: Path, run: Run, metrics: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -31,8 +31,15 @@ def table(head: Iterable[str], rows: Iterable[Sequence[Any]], numbers: set[int])
     return f'<div class="scroll"><table><thead><tr>{cells(head, "th")}</tr></thead>\n<tbody>{body}</tbody></table></div>'
 
 
-def picture(figure: Figure, alt: str, photos: bool = False) -> str:
-    """A figure as an SVG inside the page; letters are outlines, so that it looks the same without its fonts."""
+def picture(draw: Callable[[Figure], object], alt: str, photos: bool = False) -> str:
+    """What `draw` draws, as an SVG inside the page; letters are outlines, so that it looks the same without its fonts."""
+    figure = Figure()
+    draw(figure)
+    return embedded(figure, alt, photos)
+
+
+def embedded(figure: Figure, alt: str, photos: bool = False) -> str:
+    """A figure as an SVG inside the page."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "latentlabels"}):  # the same run, the same file
         figure.savefig(buffer, format="svg", dpi=200, transparent=not photos, metadata={"Date": None, "Creator": None})

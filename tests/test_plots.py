@@ -19,8 +19,8 @@ from matplotlib.text import Text
 from latentlabels.errors import DataError
 from latentlabels.evaluation import CalibrationCurve, calibration_curve
 from latentlabels.labels import Free, LabelSpace, OneOf
-from latentlabels.lettering import Lettering, lettering, percent, shorten
-from latentlabels.panels import BLUE, GREY, VERMILION
+from latentlabels.plots.lettering import Lettering, lettering, percent, shorten
+from latentlabels.plots.canvas import BLUE, GREY, VERMILION
 from latentlabels.plots import history, known_counts, posterior_bars, posterior_gallery, reliability
 
 SPACE = LabelSpace(
@@ -358,7 +358,7 @@ def test_long_names_keep_both_ends() -> None:
 
 
 def test_what_no_font_has_becomes_a_box_with_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latentlabels.lettering._fallbacks", lambda wanted: Lettering(("DejaVu Sans",), wanted))
+    monkeypatch.setattr("latentlabels.plots.lettering._fallbacks", lambda wanted: Lettering(("DejaVu Sans",), wanted))
     letters = lettering(["plain", "größe", "a日"])
     assert letters.missing == {"日"}
     assert letters.fit("a日", 4) == "a□ (column 5)"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..losses import OBJECTIVES
-from ..report_parts import CSS, PAGE, picture, section
+from ..report_parts import CSS, PAGE, embedded, section
 from .figures import standings, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
@@ -154,10 +154,10 @@ def _data(data: DataSet) -> str:
         if honest is not None:
             parts.append(_verdict(honest))
             alt = f"mAP, negative log-likelihood and calibration error of each objective on {data.name}"
-            parts.append(picture(standings(honest, tables.get("generous")), alt))
+            parts.append(embedded(standings(honest, tables.get("generous")), alt))
         parts.append(f'<div class="pair">{"".join(_main(table) for table in tables.values())}</div>')
         if honest is not None:
-            parts.append(picture(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
+            parts.append(embedded(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
         for table in tables.values():
             parts.append(_paired(table))
             parts.append(f"<details><summary>Everything else, {table.protocol}</summary>{_more(table)}</details>")
