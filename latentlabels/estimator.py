@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
@@ -344,13 +346,15 @@ class LatentLabels(BaseEstimator):
             labelled=observed is not None,
         )
         q = self._distribution(batches, torch.arange(len(batches)))
-        if observed is not None:
-            how = self._how if self.objective == "collapsed" else Ignorable()
-            with torch.no_grad():
-                q = q.condition(table.to_tensor(), how)
         files = isinstance(images, str | Path) or (isinstance(images, list | tuple) and isinstance(images[0], str | Path))
         pictures = names if files else images if batches.on_images else None  # files that could not be read have no row
-        return Posterior(q, names, pictures, None if observed is None else table.values)
+        found = Posterior(q, names, pictures)
+        return found if observed is None else found.observing(table.values, self.conditions_by)
+
+    @property
+    def conditions_by(self) -> Annotation:
+        """The annotation by which known labels of an image enter its posterior; published losses have none."""
+        return self._how if self.objective == "collapsed" else Ignorable()
 
     def predict_proba(self, images: Any) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
@@ -375,6 +379,27 @@ class LatentLabels(BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "_fitted", False))
+
+    # --- what is shown ----------------------------------------------------------------------------------
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        from .display import estimator_line
+
+        return estimator_line(self)
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """What a notebook shows, where scikit-learn's option `display` is "diagram", as it is by default."""
+        if get_config()["display"] != "diagram":
+            raise AttributeError('_repr_html_ is there where scikit-learn\'s option display is "diagram"')
+        from .display import estimator_html
+
+        return partial(estimator_html, self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """What IPython asks for first: of `BaseEstimator` it would be the diagram of a pipeline."""
+        show = getattr(self, "_repr_html_", None)
+        return {"text/plain": repr(self)} | ({} if show is None else {"text/html": show()})
 
     # --- the run folder ---------------------------------------------------------------------------------
 

@@ -319,6 +319,12 @@ class LabelSpace:
     def __repr__(self) -> str:
         return f"LabelSpace(K={self.num_labels}, {len(self.groups)} groups, {self.num_logits} logits)"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the groups as a tree."""
+        from .display import space_html  # upward, as what it shows of other things needs label spaces
+
+        return space_html(self)
+
 
 def _text(value: Any, number: int) -> str:
     # YAML reads `no`, `on` and 4 as a boolean and a number: say so, the label would silently change its name

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .annotation import Ignorable
+from .annotation import Annotation, Ignorable
 from .errors import LabelSpaceError, ObservationError
 from .labels import LabelSpace
 from .program import LabelVector
+from .wording import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +42,10 @@ class Posterior:
         self.distribution = distribution
         self.pictures = pictures
         self.known = known
-        count = distribution.batch_shape[0]
-        self.images = tuple(images) if images is not None else tuple(str(i) for i in range(count))
-        if len(self.images) != count:
-            raise ValueError(f"{len(self.images)} image names for a posterior of {count} images")
+        size = distribution.batch_shape[0]
+        self.images = tuple(images) if images is not None else tuple(str(i) for i in range(size))
+        if len(self.images) != size:
+            raise ValueError(f"{len(self.images)} image names for a posterior of {size} images")
         self._marginals: NDArray[np.float32] | None = None
 
     @property
@@ -56,7 +57,16 @@ class Posterior:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"Posterior({len(self)} images, {self.space.num_labels} labels)"
+        known = 0 if self.known is None else int((np.asarray(self.known) != -1).sum())
+        given = f", {known:,} known" if known else ""
+        return f"Posterior({count(len(self), 'image')}, {count(self.space.num_labels, 'label')}{given})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first images with the probabilities of their foremost labels."""
+        from .display import posterior_html
+
+        with torch.random.fork_rng(devices=[]):  # pictures of a Dataset may be drawn at random: to look is to change nothing
+            return posterior_html(self.marginals, self.space, self.images, self.pictures, self.known)
 
     @property
     def marginals(self) -> NDArray[np.float32]:
@@ -92,6 +102,16 @@ class Posterior:
         given = np.broadcast_to(observed.numpy(), (len(self), self.space.num_labels))
         known = given if self.known is None else np.where(given == -1, self.known, given)
         return Posterior(conditioned, self.images, self.pictures, known)
+
+    def observing(self, observed: NDArray[np.int8], how: Annotation) -> Posterior:
+        """The posterior given the known labels of each image, (N, K) of 1, 0, -1, under an annotation.
+
+        Raises:
+            ObservationError: known labels that are impossible; the rows are named.
+        """
+        with torch.no_grad():
+            conditioned = self.distribution.condition(torch.as_tensor(observed, dtype=torch.int8), how)
+        return Posterior(conditioned, self.images, self.pictures, observed)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""

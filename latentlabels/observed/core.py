@@ -135,6 +135,12 @@ class Observed:
     def __repr__(self) -> str:
         return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how much is known, of which labels, and the first images."""
+        from ..display import observed_html
+
+        return observed_html(self.values, self.space, self.images)
+
     @property
     def num_known(self) -> NDArray[np.int64]:
         """How many labels of each image are known, present or absent: (N,)."""
