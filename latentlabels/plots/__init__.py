@@ -12,7 +12,12 @@ that no installed font has are drawn as boxes, followed by the label's column.
 """
 
 from .fits import history, reliability
+from .numbers import co_occurrence, count_distribution, prevalence
+from .pictures import contact_sheet, surprising_labels
 from .posteriors import posterior_bars, posterior_gallery
 from .summaries import known_counts
 
-__all__ = ["history", "known_counts", "posterior_bars", "posterior_gallery", "reliability"]
+__all__ = [
+    "co_occurrence", "contact_sheet", "count_distribution", "history", "known_counts", "posterior_bars", "posterior_gallery",
+    "prevalence", "reliability", "surprising_labels",
+]  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox, TransformedBbox
 
-from .lettering import Lettering
+from .lettering import Lettering, lettering
 
 # Okabe and Ito's colours, told apart by the colour-blind
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B7278"
@@ -17,6 +21,40 @@ SIZE = 9.0  # points of a letter
 
 Target = Axes | Figure | None
 """Where to draw: axes, a figure of nobody's that is sized to fit, or None for a new figure of pyplot's."""
+
+Key = tuple[str, str, str]
+"""A mark as a letter, its colour, and what it means."""
+
+
+class _Place:
+    """The place of a picture's axes. Letters get their size whenever it is worked out: layouts and windows change it later.
+
+    It is the axes' locator, which matplotlib asks before it measures and before it draws them.
+    """
+
+    def __init__(self, ax: Axes, width: float, height: float):
+        self.ax, self.width, self.height = ax, width, height
+        self.before = ax.get_axes_locator()
+        self.scale = 1.0
+        self.sized: list[tuple[Callable[[float], None], float]] = []
+
+    def __call__(self, ax: Any, renderer: Any) -> Bbox:
+        box: Bbox = ax.get_position(original=True) if self.before is None else self.before(ax, renderer)
+        room, dpi = TransformedBbox(box, ax.figure.transSubfigure), ax.figure.dpi
+        scale = min(1.0, max(room.width / dpi / self.width, 0.01), max(room.height / dpi / self.height, 0.01))
+        if not math.isclose(scale, self.scale, rel_tol=1e-3):
+            self.scale = scale
+            for set_size, size in self.sized:
+                set_size(size * scale)
+        return box
+
+    def get_subplotspec(self) -> Any:
+        """For `Figure.tight_layout`, which asks the locator for it if there is one."""
+        return self.ax.get_subplotspec()
+
+    def add(self, set_size: Callable[[float], None], size: float) -> None:
+        self.sized.append((set_size, size))
+        set_size(size * self.scale)
 
 
 class Canvas:
@@ -29,15 +67,16 @@ class Canvas:
 
     Attributes:
         ax: the axes that hold all others; without frame and ticks.
-        scale: of lengths and letters, at most 1.
-        width, height: of the place, in inches before they are scaled.
+        width, height: of the place, in inches before they are shrunk.
     """
 
     def __init__(self, target: Target, width: float, height: float):
         self.ax = target if isinstance(target, Axes) else new_axes(target, width, height, whole=True)
         room = room_of(self.ax)
-        self.scale = min(1.0, room[0] / width, room[1] / height)
-        self.width, self.height = room[0] / self.scale, room[1] / self.scale
+        scale = min(1.0, room[0] / width, room[1] / height)
+        self.width, self.height = room[0] / scale, room[1] / scale
+        self._place = _Place(self.ax, self.width, self.height)
+        self.ax.set_axes_locator(self._place)
         self.ax.set_axis_off()
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
@@ -54,25 +93,52 @@ class Canvas:
         ax.set_axis_off()
         return ax
 
-    def text(self, left: float, top: float, text: str, size: float = SIZE, **how: Any) -> None:
+    def picture(self, image: npt.NDArray[Any], left: float, top: float, side: float) -> Axes:
+        """An image as large as a square lets it be, at the square's top."""
+        ax = self.axes(left, top, side, side)
+        ax.set_anchor("N")
+        ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        return ax
+
+    def text(
+        self, left: float, top: float, text: str, size: float = SIZE, letters: Lettering | None = None, **how: Any
+    ) -> None:
         """A line of text whose upper left corner is at a place."""
         at = (left / self.width, 1 - top / self.height)
-        size = size * self.scale
-        line = self.ax.text(*at, text, size=size, transform=self.ax.transAxes, va="top", parse_math=False, **how)
+        families = {} if letters is None else {"family": list(letters.families)}
+        line = self.ax.text(*at, text, transform=self.ax.transAxes, parse_math=False, **{"va": "top", **families, **how})
         line.set_in_layout(False)
+        self._place.add(line.set_fontsize, size)
 
     def write(self, ax: Axes, x: float, y: float, text: str, letters: Lettering, size: float = SIZE, **how: Any) -> None:
         """Text in `ax` as it is, "$" included, in fonts that have its characters, its middle at height y."""
         families = list(letters.families)
-        ax.text(x, y, text, size=size * self.scale, family=families, va="center_baseline", parse_math=False, **how)
+        line = ax.text(x, y, text, parse_math=False, **{"family": families, "va": "center_baseline", **how})
+        self._place.add(line.set_fontsize, size)
 
-    def legend(self, handles: Sequence[Any], names: Sequence[str], top: float = 0.0) -> None:
-        """What the colours mean, in one line at the left."""
-        legend = self.ax.legend(
-            handles, names, loc="upper left", bbox_to_anchor=(0.0, 1 - top / self.height), ncols=len(names), frameon=False,
-            fontsize=SIZE * self.scale, borderaxespad=0.0, borderpad=0.2, columnspacing=1.4, handlelength=1.4,
-        )  # fmt: skip
-        legend.set_in_layout(False)
+    def dots(self, ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, size: float, **how: Any) -> None:
+        """Marks of `size` points."""
+        (line,) = ax.plot(np.asarray(x), np.asarray(y), **{"marker": "o", "linestyle": "", "clip_on": False, **how})
+        self._place.add(line.set_markersize, size)
+
+    def key(self, entries: Iterable[Key], left: float, top: float, size: float = SIZE) -> None:
+        """What marks and colours mean, in one line."""
+        plain = lettering(())
+        for mark, colour, text in entries:
+            self.text(left, top, mark, size, color=colour)
+            left += plain.width([mark], size) + 0.06
+            self.text(left, top, text, size)
+            left += plain.width([text], size) + 0.2
+
+    def ruler(self, ax: Axes, left: float, top: float, width: float, ticks: Mapping[float, str], name: str) -> None:
+        """Lines through `ax` at values of x; below it, at a place as wide as it, the values and what they are."""
+        low, high = ax.get_xlim()
+        for tick, text in ticks.items():
+            ax.axvline(tick, color=TRACK, linewidth=0.8, zorder=0)
+            self.text(left + (tick - low) / (high - low) * width, top + 0.04, text, SIZE - 1, ha="center", color=GREY)
+        self.text(left + width / 2, top + 0.2, name, ha="center")
 
 
 def panels(target: Target, width: float, height: float, shares: Sequence[float]) -> tuple[Axes, list[Axes]]:
@@ -121,14 +187,15 @@ def new_axes(target: Figure | None, width: float, height: float, whole: bool = F
 
 def room_of(ax: Axes) -> tuple[float, float]:
     """Width and height of axes in inches."""
-    box, dpi = ax.get_window_extent(), ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
     return max(box.width / dpi, 0.1), max(box.height / dpi, 0.1)
 
 
 def message(target: Target, text: str) -> Axes:
     """Words where there is nothing to draw."""
-    canvas = Canvas(target, 4.6, 1.2)
-    canvas.ax.text(0.5, 0.5, text, ha="center", va="center", color=GREY, size=10 * canvas.scale, transform=canvas.ax.transAxes)
+    width = lettering(()).width([text], 10)
+    canvas = Canvas(target, max(4.6, width + 0.4), 1.2)
+    canvas.text(canvas.width / 2, canvas.height / 2, text, 10, ha="center", va="center", color=GREY)
     return canvas.ax
 
 

@@ -16,12 +16,13 @@ from matplotlib.axes import Axes
 from ..labels import LabelSpace
 from ..outcomes import Outcome, foremost
 from ..wording import count, percent
-from .canvas import BLUE, GREEN, GREY, PALE, TRACK, VERMILION, Canvas, Target, room_of
+from .canvas import BLUE, GREEN, GREY, PALE, TRACK, VERMILION, Canvas, Key, Target, room_of
 from .lettering import Lettering, lettering
 
 _GAP = 0.07  # between a name, a bar and a number
 _DOT = 0.14  # room for the dot of a label that is truly present
 _PAGE = 11.0  # width that several panels may take
+BARS = "probability that the label is present"
 
 Array = npt.NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class Style(NamedTuple):
     picture: float
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """A bar with what stands beside it, or a heading or remark, whose probability is None."""
 
     text: str
@@ -63,31 +64,43 @@ def sheet(
         _lines(p, space, None if observed is None else observed[i], None if truth is None else truth[i], limit, letters)
         for i, p in enumerate(rows)
     ]
+    true = [("●", GREEN, "truly present")] if truth is not None else []
+    return grid(target, panels, pictures, letters, style, [("■", BLUE, BARS), *true], notes)
+
+
+def grid(
+    target: Target,
+    panels: Sequence[Sequence[Line]],
+    pictures: Sequence[npt.NDArray[Any]] | None,
+    letters: Lettering,
+    style: Style,
+    key: Sequence[Key],
+    notes: Sequence[str] = (),
+) -> Axes:
+    """Panels of bars, each beside its picture; what marks mean and notes stand below."""
+    dotted = any(mark == "●" for mark, *_ in key)
     bars = [line for lines in panels for line in lines if line.probability is not None]
-    names = letters.width((line.text for line in bars), style.size) + _GAP + (0 if truth is None else _DOT)
+    names = letters.width((line.text for line in bars), style.size) + _GAP + dotted * _DOT
     numbers = letters.width((line.said for line in bars), style.size) + _GAP
     others = letters.width((line.text for lines in panels for line in lines if line.probability is None), style.size)
-    notes = [*notes, *([] if truth is None else ["●  truly present"])]
     picture = 0.0 if pictures is None else style.picture + 0.15
     cell = picture + max(names + style.bars + numbers, others) + 0.3
+    below = [letters.width(notes, style.size), sum(letters.width([f"●{text}"], style.size) + 0.26 for *_, text in key)]
     across = _across(target, cell, [style.pitch * len(lines) + 0.3 for lines in panels])
     parts = [panels[i : i + across] for i in range(0, len(panels), across)]
     heights = [max(style.pitch * max(map(len, part)), picture) + 0.3 for part in parts]
-    width = max(cell * across, letters.width(notes, style.size) + 0.3)
-    height = sum(heights) + 0.2 * len(notes) + 0.05
+    width = max(cell * across, max(below) + 0.3)
+    height = sum(heights) + 0.2 * (len(notes) + 1) + 0.05
     canvas = Canvas(target, width, height)
     for i, lines in enumerate(panels):
         left, top = 0.15 + cell * (i % across), 0.15 + sum(heights[: i // across])
         if pictures is not None:
-            ax = canvas.axes(left, top, style.picture, style.picture)
-            ax.set_anchor("N")
-            ax.imshow(pictures[i], cmap="gray", vmin=0, vmax=255 if pictures[i].dtype == np.uint8 else 1)
-            ax.set_axis_off()
+            canvas.picture(pictures[i], left, top, style.picture)
         ax = canvas.rows(left + picture + names, top, style.bars, style.pitch * len(lines), len(lines))
-        _draw(canvas, ax, lines, letters, style, names, _GAP if truth is None else _GAP + _DOT)
-    for number, text in enumerate(reversed(notes)):
-        colour = GREEN if text.startswith("●") else GREY
-        canvas.text(0.15, height - 0.05 - 0.2 * (len(notes) - number), text, style.size, color=colour)
+        _draw(canvas, ax, lines, letters, style, names, _GAP + dotted * _DOT)
+    canvas.key(key, 0.15, sum(heights), style.size)
+    for number, text in enumerate(notes, 1):
+        canvas.text(0.15, sum(heights) + 0.2 * number, text, style.size, color=GREY)
     return canvas.ax
 
 
@@ -101,9 +114,7 @@ def _across(target: Target, cell: float, heights: Sequence[float]) -> int:
     return max(pages, key=lambda n: min(1.0, wide / pages[n][0], tall / pages[n][1]))
 
 
-def _draw(
-    canvas: Canvas, ax: Axes, lines: Sequence[_Line], letters: Lettering, style: Style, names: float, edge: float
-) -> None:
+def _draw(canvas: Canvas, ax: Axes, lines: Sequence[Line], letters: Lettering, style: Style, names: float, edge: float) -> None:
     inch = 1 / style.bars  # of the axis of probabilities
     ax.set_xlim(0, 1)
     bars = [(y, line, line.probability) for y, line in enumerate(lines) if line.probability is not None]
@@ -111,8 +122,7 @@ def _draw(
     ax.barh([y for y, *_ in bars], 1.0, height=0.7, color=TRACK, label="track")
     ax.barh([y for y, *_ in known], [p for *_, p in known], height=0.7, color=[c for _, c, _ in known], label="probability")
     true = [y for y, line, _ in bars if line.true]
-    size = 0.55 * style.size * canvas.scale
-    ax.plot([-_DOT * inch] * len(true), true, "o", color=GREEN, markersize=size, clip_on=False, label="truth")
+    canvas.dots(ax, [-_DOT * inch] * len(true), true, 0.55 * style.size, color=GREEN, label="truth")
     for y, line in enumerate(lines):
         if line.probability is None:
             canvas.write(ax, -names * inch, y, line.text, letters, style.size, color=line.colour)
@@ -123,20 +133,20 @@ def _draw(
 
 def _lines(
     p: Array, space: LabelSpace, observed: Array | None, truth: Array | None, limit: int, letters: Lettering
-) -> list[_Line]:
+) -> list[Line]:
     """The lines of one image, under a heading for each group."""
     found = foremost(p, space, observed, truth, limit)
-    lines: list[_Line] = []
+    lines: list[Line] = []
     above = ""
     for o in found.shown:
         heading = _heading(o, letters)
         if heading != above:
             above = heading
-            lines.append(_Line(heading))
+            lines.append(Line(heading))
         lines.append(_bar(o, letters))
     if found.num_left_out:
         bound = f", each below {100 * found.below:.0f} %" if found.below is not None else ""
-        lines.append(_Line(f"{count(found.num_left_out, 'label')} left out{bound}"))
+        lines.append(Line(f"{count(found.num_left_out, 'label')} left out{bound}"))
     return lines
 
 
@@ -145,9 +155,9 @@ def _heading(o: Outcome, letters: Lettering) -> str:
     return f"{letters.fit(o.group)} {needs}".strip()
 
 
-def _bar(o: Outcome, letters: Lettering) -> _Line:
+def _bar(o: Outcome, letters: Lettering) -> Line:
     if o.column is None:
-        return _Line(o.text, o.probability, percent(o.probability), PALE, "italic")
+        return Line(o.text, o.probability, percent(o.probability), PALE, "italic")
     said = percent(o.probability) + {1: "  known", 0: "  known absent"}.get(o.known, "")
     colour = {1: VERMILION, 0: GREY}.get(o.known, BLUE)
-    return _Line(letters.fit(o.text, o.column), o.probability, said, colour, true=o.true)
+    return Line(letters.fit(o.text, o.column), o.probability, said, colour, true=o.true)

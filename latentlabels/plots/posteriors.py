@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from ..errors import DataError
 from ..labels import LabelSpace
 from ..wording import count
 from .canvas import Target, message
-from .checks import picture, table
+from .checks import picture, same_rows, sequence, table
 from .panels import Style, sheet
 
 
@@ -31,7 +29,7 @@ def posterior_bars(
     Args:
         marginals: (K,) posterior probabilities of presence; NaN is shown as "no value".
         space: the label space.
-        image: (3, H, W), uint8 or in [0, 1]; (H, W, 3) and (H, W) are taken as well.
+        image: (3, H, W), uint8 or in [0, 1]; (H, W, 3), (H, W) and the path of an image file are taken as well.
         observed: (K,) of 1, 0 and -1: known labels are coloured and say so.
         truth: (K,) of 0 and 1: labels that are truly present have a dot.
         limit: bars at most: labels known or truly present, the first of each group, then the most probable ones.
@@ -77,10 +75,8 @@ def posterior_gallery(
     known, true = (
         None if given is None else table(given, space, name, 2) for given, name in ((observed, "observed"), (truth, "truth"))
     )
-    shown: Sequence[Any] | None = None if images is None else list(images)  # type: ignore[arg-type]
-    for given, name in ((shown, "images"), (known, "observed"), (true, "truth")):
-        if given is not None and len(given) != len(rows):
-            raise DataError(f"{name}: {len(given)} rows, but marginals have {len(rows)}; give one for each image")
+    shown = sequence(images)
+    same_rows(len(rows), "marginals", images=shown, observed=known, truth=true)
     if not len(rows):
         return message(ax, "no images")
     left_out = len(rows) - max_images

@@ -57,8 +57,8 @@ def known_counts(counts: Mapping[str, Sequence[int]], *, limit: int = 40, ax: Ta
         canvas.write(bars, edge, row, names[row], letters, ha="right")
         canvas.write(bars, present[row] + 0.07 * scale, row, said[row], letters, style=slant)
         canvas.write(bars, -absent[row] - 0.07 * scale, row, denied[row], letters, ha="right")
-    handles, kinds = bars.get_legend_handles_labels()
-    canvas.legend(handles, [f"{kind} (images)" for kind in kinds])
+    kinds = [("■", VERMILION, "known present (images)"), ("■", GREY, "known absent (images)")]
+    canvas.key(kinds if absent.any() else kinds[:1], 0.1, 0.1)
     if note:
         canvas.text(0.1, tall + 0.5, note, color=GREY)
     return canvas.ax
