@@ -1,0 +1,120 @@
+"""How often labels are present at once, and what a posterior keeps for display, against enumeration of all label sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from conftest import MIXED
+from numpy.typing import NDArray
+
+from latentlabels.annotation import UniformPositive
+from latentlabels.errors import LabelSpaceError, ObservationError
+from latentlabels.labels import LabelSpace, OneOf
+from latentlabels.posterior import Posterior
+from latentlabels.program import LabelVector
+from latentlabels.program.nonempty import NonEmptyLabelVector
+
+SEEDS = range(12)
+N = 4
+
+
+def by_hand(tables: list[oracle.Table]) -> NDArray[np.float64]:
+    """The mean over images of P(both), summed over all 2^K vectors."""
+    return np.mean([(t.y.T @ (t.p.unsqueeze(1) * t.y)).numpy() for t in tables], 0)
+
+
+def kept_nonempty(table: oracle.Table, empty_odds: float) -> oracle.Table:
+    weight = torch.where((table.y == 0).all(1), empty_odds, 1.0).to(table.log_p).log()
+    return table.given(weight)[1]
+
+
+def tables_of(space: LabelSpace, kind: str, seed: int) -> tuple[LabelVector, list[oracle.Table]]:
+    """A distribution of N images of some kind, and the same by enumeration."""
+    if kind == "mixture":
+        logits, weights = oracle.random_logits(space, seed, N, 3), torch.randn(N, 3, dtype=oracle.DTYPE)
+        return LabelVector(space, logits, weights), [oracle.table(space, logits[i], weights[i]) for i in range(N)]
+    logits = oracle.random_logits(space, seed, N, impossible=0.2 if kind == "impossible" else 0.0)
+    tables = [oracle.table(space, row) for row in logits]
+    if kind == "nonempty":
+        return NonEmptyLabelVector(space, logits, 0.05), [kept_nonempty(t, 0.05) for t in tables]
+    if kind == "conditioned":
+        observed = torch.stack([oracle.random_observed(t, seed + i, 1, 0.2) for i, t in enumerate(tables)])
+        given = [oracle.condition(t, o, UniformPositive())[1] for t, o in zip(tables, observed, strict=True)]
+        return LabelVector(space, logits).condition(observed, UniformPositive()), given
+    return LabelVector(space, logits), tables
+
+
+@pytest.mark.parametrize("kind", ["forest", "impossible", "mixture", "nonempty", "conditioned"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_co_occurrence_is_what_enumeration_gives(kind: str, seed: int):
+    space = oracle.random_space(seed)
+    q, tables = tables_of(space, kind, seed)
+    posterior = Posterior(q)
+    together = posterior.co_occurrence()
+    expected = by_hand(tables)
+    np.testing.assert_allclose(together, expected, atol=2e-6)
+    np.testing.assert_array_equal(together, together.T)
+    np.testing.assert_allclose(together.diagonal(), posterior.marginals.mean(0), atol=2e-6)
+    assert (together[expected == 0] == 0).all()  # what cannot be at once is zero, not nearly so
+    assert (together <= np.minimum(*np.meshgrid(together.diagonal(), together.diagonal())) + 1e-6).all()
+
+
+def test_labels_are_chosen_by_name_and_keep_their_order():
+    posterior = Posterior(LabelVector(MIXED, oracle.random_logits(MIXED, 3, N)))
+    whole, names = posterior.co_occurrence(), ["striped", "blue", "car"]
+    columns = [MIXED.index(name) for name in names]
+    np.testing.assert_allclose(posterior.co_occurrence(names), whole[np.ix_(columns, columns)], atol=1e-6)
+    assert posterior.co_occurrence([]).shape == (0, 0)
+    with pytest.raises(LabelSpaceError, match='no label "blu"'):
+        posterior.co_occurrence(["blu"])
+
+
+def test_exclusive_labels_and_required_ones():
+    together = Posterior(LabelVector(MIXED, oracle.random_logits(MIXED, 4, N))).co_occurrence()
+    blue, red, car, bike, two = (MIXED.index(label) for label in ("blue", "red", "car", "bike", "2-doors"))
+    assert together[blue, red] == together[car, bike] == together[bike, two] == 0
+    assert together[car, two] == pytest.approx(together[two, two])  # doors are there on cars alone
+
+
+def test_without_images_nothing_is_present_at_once():
+    posterior = Posterior(LabelVector(MIXED, torch.zeros(0, MIXED.num_logits)))
+    assert not posterior.co_occurrence().any() and posterior.co_occurrence().shape == (8, 8)
+    assert posterior.marginals.shape == (0, 8) and posterior.given(present=["car"]).marginals.shape == (0, 8)
+
+
+def test_co_occurrence_of_a_query_is_that_of_the_posterior_asked():
+    posterior = Posterior(LabelVector(MIXED, oracle.random_logits(MIXED, 5, N))).given(present=["car"])
+    together = posterior.co_occurrence()
+    car = MIXED.index("car")
+    np.testing.assert_allclose(together[car], posterior.marginals.mean(0), atol=2e-6)
+    assert together[car, car] == pytest.approx(1.0, abs=1e-6)
+
+
+# --- what it keeps for display ----------------------------------------------------------------------------
+
+
+def test_what_is_given_is_kept_and_goes_on_to_the_next_query():
+    pictures = object()
+    posterior = Posterior(LabelVector(MIXED, oracle.random_logits(MIXED, 6, 2)), ["a", "b"], pictures)
+    asked = posterior.given(present=["car"]).given(absent=["striped"])
+    assert asked.pictures is pictures and asked.images == ("a", "b")
+    known = np.full((2, 8), -1)
+    known[:, MIXED.index("car")], known[:, MIXED.index("striped")] = 1, 0
+    np.testing.assert_array_equal(asked.known, known)
+    before = np.full((2, 8), -1, np.int8)
+    before[1, 0] = 1
+    kept = Posterior(posterior.distribution, None, None, before).given(absent=["striped"]).known
+    assert kept is not None and kept[1, 0] == 1 and kept[0, 0] == -1 and (kept[:, 7] == 0).all()
+
+
+def test_what_cannot_be_is_refused_before_anything_is_kept():
+    posterior = Posterior(LabelVector(MIXED, oracle.random_logits(MIXED, 6, 2)))
+    with pytest.raises(ObservationError, match="bike, 2-doors"):
+        posterior.given(present=["bike", "2-doors"])
+
+
+def test_a_group_of_one_label_is_always_together_with_itself():
+    space = LabelSpace([OneOf("only", ["it"])])
+    assert Posterior(LabelVector(space, torch.zeros(3, 1))).co_occurrence() == pytest.approx(np.ones((1, 1)))
