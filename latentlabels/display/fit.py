@@ -82,7 +82,7 @@ def _labels(space: Any) -> Html | str:
     parts = [joined([named(group.name), f" ({len(group.labels):,})"]) for group in groups[:MAX_NAMES]]
     parts += [Html(count(len(groups) - MAX_NAMES, "more group"))] if len(groups) > MAX_NAMES else []
     parts += [Html(count(free, "free label"))] if free else []
-    return joined([f"{space.num_labels:,}: ", joined(parts, ", ")])
+    return joined([f"{space.num_labels:,}: " if groups else "", joined(parts, ", ")])
 
 
 def _outcome(m: Any, d: Mapping[str, Any]) -> list[tuple[str, Any]]:
