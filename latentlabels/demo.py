@@ -104,7 +104,7 @@ def _fit(objective: str, scenes: ToyScenes, test: ToyScenes, epochs: int, out: P
         predicted_by=posterior.space,
     )
     if out is not None:
-        _write(model, metrics, test, out)
+        _write(model, metrics, scenes, test, out)
     seconds = round(time.perf_counter() - started, 1)
     return {"objective": objective, "what": OBJECTIVES[objective], "seconds": seconds, **_figures(metrics)}
 
@@ -125,9 +125,10 @@ def _first(scenes: ToyScenes, count: int) -> ToyScenes:
     return ToyScenes(scenes.images[:count], scenes.truth[:count], scenes.observed[:count], scenes.space)
 
 
-def _write(model: LatentLabels, metrics: Metrics, test: ToyScenes, out: Path) -> None:
+def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToyScenes, out: Path) -> None:
     from matplotlib.figure import Figure
 
+    from .findings import EVALUATED, FITTED, find
     from .plots import posterior_gallery
     from .report import write_report
 
@@ -135,15 +136,11 @@ def _write(model: LatentLabels, metrics: Metrics, test: ToyScenes, out: Path) ->
     (run / "evaluation.json").write_text(json.dumps(metrics.to_dict()) + "\n")
     shown = _varied(test, 6)
     posterior = model.posterior(test.images[shown])
-    np.savez_compressed(
-        run / "examples.npz",
-        images=test.images[shown],
-        marginals=posterior.marginals,
-        observed=np.full_like(test.observed[shown], -1),
-    )
     figure = Figure()
     posterior_gallery(posterior.marginals, test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
     figure.savefig(out / "picture.png", dpi=110)
+    find(model, scenes.images, scenes.observed).write(run / FITTED)
+    find(model, test.images, truth=test.truth).write(run / EVALUATED)
     write_report(run)
 
 

@@ -59,8 +59,12 @@ def write_run(folder: str | Path, run: Run) -> Path:
     return folder
 
 
-def read_run(folder: str | Path) -> Run:
+def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
     """Read a run folder.
+
+    Args:
+        folder: where it is.
+        unfinished: take what an interrupted fit left as well, without weights and diagnostics.
 
     Raises:
         RunError: no run folder, a file that is missing or damaged, or a format of a later version.
@@ -68,6 +72,8 @@ def read_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
+    if unfinished and not (folder / "weights.safetensors").exists() and (folder / "checkpoints").is_dir():
+        return _unfinished(folder)
     missing = [
         name
         for name in ("config.yaml", "labels.json", "weights.safetensors", "environment.json")
@@ -90,6 +96,17 @@ def read_run(folder: str | Path) -> Run:
         )
     space = LabelSpace.read(folder / "labels.json")
     return Run(config, space, weights, history, environment, diagnostics)
+
+
+def _unfinished(folder: Path) -> Run:
+    """What a fit has written before it was interrupted: its config, and the epochs that it finished."""
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        history = _lines(folder / "checkpoints" / "last.json", whole=True) or []
+        space = LabelSpace.from_config(config["labels"])
+    except (ValueError, KeyError, TypeError, yaml.YAMLError, OSError) as error:
+        raise RunError(f"{folder}: an interrupted fit, and damaged ({error}); fit again") from error
+    return Run(config, space, {}, history, {}, {})
 
 
 def environment(seed: int, data_hash: str) -> dict[str, Any]:

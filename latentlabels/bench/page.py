@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from ..losses import OBJECTIVES
-from ..report_parts import CSS, PAGE, embedded, section
+from ..report.page import embedded, section
+from ..report.page import page as whole_page
 from .figures import standings, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
@@ -111,7 +112,7 @@ def page(summary: Summary, document: Mapping[str, Any]) -> str:
         section("The objectives", _objectives(there)),
         section("How it was compared", _how(document)),
     ]
-    return PAGE.format(title="Comparison of objectives", css=CSS + _CSS, body="\n".join(part for part in parts if part))
+    return whole_page("Comparison of objectives", "\n".join(part for part in parts if part), _CSS)
 
 
 # --- parts ----------------------------------------------------------------------------------------------

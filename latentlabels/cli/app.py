@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
-from . import bench, complete, demo, evaluate, fit, inspect, predict, query
+from . import bench, complete, demo, evaluate, fit, inspect, predict, query, report
 from .output import UsageError
 
 SUCCESS, FAILURE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -72,6 +72,7 @@ app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("bench")(bench.bench)
 app.command("inspect")(inspect.inspect)
 

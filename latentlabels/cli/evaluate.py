@@ -100,11 +100,11 @@ def _measure(model: LatentLabels, inputs: Inputs, known: Observed) -> tuple[Metr
 
 
 def _report(run: Path, model: LatentLabels, inputs: Inputs, known: Observed, rows: list[int]) -> None:
+    from ..findings import EVALUATED, find
     from ..report import write_report
-    from .examples import write_examples
 
-    if isinstance(inputs.values, list):
-        write_examples(run, model, [inputs.values[row] for row in rows], truth=known.values[rows])
+    values = [inputs.values[row] for row in rows] if isinstance(inputs.values, list) else inputs.values
+    find(model, values, truth=known.values[rows]).write(run / EVALUATED)
     write_report(run)
 
 

@@ -166,18 +166,17 @@ def _remove_if_empty(out: Path) -> None:
 
 
 def _finish(model: LatentLabels, training: Training, config: Config, space: LabelSpace, out: Path) -> None:
+    from ..findings import FITTED, find
     from ..report import write_report
-    from .examples import write_examples
 
     model.save(out)
     _write_config(out, config, space)  # with the data section, which the estimator does not know
-    if training.files is not None:
-        write_examples(out, model, training.files, training.observed.values)
+    find(model, training.inputs if training.files is None else training.files, training.observed).write(out / FITTED)
     write_report(out)
 
 
 def _document(model: LatentLabels, training: Training, out: Path) -> dict[str, Any]:
-    found = {key: value for key, value in model.diagnostics_.items() if key != "known_counts"}
+    found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "prior")}
     kept = set(model.names_)
     counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
     return {

@@ -14,12 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import DataError
 from ..labels import LabelSpace, OneOf
 from ..wording import count, percent
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Canvas, Key, Target, message, panels
+from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Canvas, Key, Target, message, panels, shrink
 from .checks import Array, probabilities, table
 from .lettering import Lettering, lettering
 
 _PITCH = 0.23  # inches of a row
 _SPAN = 3.8  # inches of the axis of shares
+_COUNTS = (5.6, 3.4)  # inches of the picture of numbers
 _CELL = 0.34  # inches of a heat map's cell
 _SHADES = "Blues"
 _TAIL = 5e-4  # numbers of labels beyond which there is less than this are not drawn
@@ -34,7 +35,7 @@ def count_distribution(
         count_probs: (N, n + 1) or (n + 1,), the probabilities of 0, 1, ..., n labels, as `Posterior.count_probs`. Of
             several images the mean is drawn: the share of images that is expected. Rows with NaN are left out.
         truth: (N, K) of 0 and 1, whose numbers are drawn as dots; or the shares of images with 0, 1, ... labels, (m,).
-        expected: the number of labels that was stated, drawn as a line.
+        expected: the number of labels that is expected, drawn as a line.
         ax: see `latentlabels.plots`.
 
     Raises:
@@ -54,17 +55,23 @@ def count_distribution(
     last = int(np.flatnonzero(shares >= _TAIL).max())
     if true is not None and true.size:
         last = max(last, int(np.flatnonzero(true >= _TAIL).max(initial=0)))
-    outer, (drawn,) = panels(ax, 5.6, 3.4, [1])
+    outer, (drawn,) = panels(ax, *_COUNTS, [1])
     drawn.bar(np.arange(len(shares))[: last + 1], 100 * shares[: last + 1], 0.8, color=BLUE, label="model")
     mean = float(shares @ np.arange(len(shares)))
     title = f"{mean:.1f} labels per image on average"
     if true is not None and true.size:
         drawn.plot(
-            np.arange(len(true))[: last + 1], 100 * true[: last + 1], "o", color=GREEN, markeredgecolor="white", label="truth"
+            np.arange(len(true))[: last + 1],
+            100 * true[: last + 1],
+            "o",
+            color=GREEN,
+            markersize=8,
+            markeredgecolor="white",
+            label="truth",
         )
         title += f", {true @ np.arange(len(true)):.1f} in truth"
     if expected is not None:
-        drawn.axvline(expected, color=VERMILION, linestyle="--", linewidth=1.2, label=f"stated: {expected:g} on average")
+        drawn.axvline(expected, color=VERMILION, linestyle="--", linewidth=1.2, label=f"{expected:.2f} expected")
     lost = len(rows) - len(kept)
     drawn.set_title(title + (f"\n{count(lost, 'image')} without a value left out" if lost else ""), size=10)
     single = len(rows) == 1
@@ -75,6 +82,7 @@ def count_distribution(
     drawn.grid(axis="y", color=TRACK)
     if len(drawn.get_legend_handles_labels()[1]) > 1:
         drawn.legend(loc="upper right", frameon=False, fontsize=SIZE, ncols=3)
+    shrink([outer], *_COUNTS)
     return outer
 
 
@@ -124,7 +132,11 @@ def prevalence(
     note = ""
     if len(rest):
         note = f"{count(len(rest), 'label')} left out, each moved by {100 * max(rest.max(), 0):.1f} percentage points at most"
-    key: list[Key] = [("○", GREY, "prior"), ("●", BLUE, "posterior"), *([("●", GREEN, "truth")] if true is not None else [])]
+    key: list[Key] = [
+        ("○", GREY, "prior, before the fit"),
+        ("●", BLUE, "posterior, after it"),
+        *([("●", GREEN, "truth")] if true is not None else []),
+    ]
     left, right = letters.width(names, SIZE) + 0.3, letters.width(said, SIZE) + 0.3
     tall = _PITCH * len(chosen)
     width = max(left + _SPAN + right, letters.width([note], SIZE) + 0.3)
@@ -197,7 +209,7 @@ def co_occurrence(
     if len(columns) > number:
         below = percent(float(np.nanmax(np.delete(share, chosen), initial=0)))
         notes.append(f"{count(len(columns) - number, 'label')} left out, each in {below} of the images at most")
-    legend = "share of the row's images that show the column's label"
+    legend = "of the images with the row's label, how many % show the column's"
     side = _CELL * number
     width = max(left + side, letters.width([legend, *notes], SIZE) + 0.15, 3.0) + 0.15
     height = above + side + _CELL + 0.1 + 0.6 + 0.2 * len(notes)

@@ -34,6 +34,7 @@ def contact_sheet(
     truth: npt.ArrayLike | None = None,
     per_label: int = 8,
     max_labels: int = 10,
+    remarks: Sequence[str] | None = None,
     ax: Target = None,
 ) -> Axes:
     """A row per label: the images that most probably show it, by falling probability.
@@ -47,6 +48,7 @@ def contact_sheet(
         truth: (N, K) of 0 and 1: images that truly show the label have a dot.
         per_label: images in a row at most.
         max_labels: rows at most; how many labels are left out is said.
+        remarks: what stands below each of `labels`; in how many of the images it is expected, if not given.
         ax: see `latentlabels.plots`.
 
     Raises:
@@ -67,11 +69,11 @@ def contact_sheet(
     left_out = (space.num_labels if labels is None else len(labels)) - len(chosen)
     letters = lettering(space.labels[k] for k in chosen)
     names = [letters.fit(space.labels[k], k, 24) for k in chosen]
-    expected = [_expected(p[:, k]) for k in chosen]
+    expected = [_expected(p[:, k]) for k in chosen] if remarks is None else list(remarks)[: len(chosen)]
     left = max(letters.width(names, 10), letters.width(expected, 8)) + 0.3
     across = max(1, *(len(rows) for rows in ranked.values()))
     pitch = _SIDE + _CAPTION + _GAP
-    title = "images by falling probability of the label, which stands below"
+    title = "most probable images first; below each, the probability that it shows the label"
     key: list[Key] = [("●", GREEN, "label truly present")] if true is not None else []
     key += _frames(known, chosen)
     wide = max(letters.width([title], 9), sum(letters.width([f"●{text}"], 9) + 0.26 for *_, text in key))
@@ -100,6 +102,7 @@ def surprising_labels(
     images: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
     *,
     max_images: int = 12,
+    names: Sequence[str] | None = None,
     ax: Target = None,
 ) -> Axes:
     """Known labels that a model finds improbable, beside what it would rather say: possible mistakes.
@@ -108,6 +111,7 @@ def surprising_labels(
         found: as `latentlabels.evaluation.surprising_labels` gives them.
         images: all N, of which those are shown whose rows are named; or None.
         max_images: entries at most, the first ones; how many are left out is said.
+        names: what each entry's image is called; its row if not given.
         ax: see `latentlabels.plots`.
 
     Raises:
@@ -118,13 +122,14 @@ def surprising_labels(
         return message(ax, "no known label to doubt")
     if given is not None:
         rows_exist([one.row for one in shown], len(given))
-    letters = lettering(name for one in shown for name in (one.label, one.instead or ""))
+    called = [f"image {one.row:,}" for one in shown] if names is None else [str(name) for name in names]
+    letters = lettering([*(name for one in shown for name in (one.label, one.instead or "")), *called])
     pictures = None if given is None else [picture(given[one.row]) for one in shown]
     panels = []
-    for one in shown:
+    for one, name in zip(shown, called, strict=False):
         stated = letters.fit(one.label) if one.value else f"not {letters.fit(one.label)}"
-        lines = [Line(f"image {one.row:,}")]
-        lines.append(Line(stated, one.probability, percent(one.probability), VERMILION if one.value else GREY))
+        lines = [Line(letters.fit(name))]
+        lines.append(Line(stated, one.probability, f"{percent(one.probability)}  known", VERMILION if one.value else GREY))
         if one.instead is not None:
             lines.append(Line(letters.fit(one.instead), one.instead_probability, percent(one.instead_probability), BLUE))
         panels.append(lines)
@@ -147,7 +152,8 @@ def _most_expected(p: Array, number: int) -> list[int]:
 
 def _expected(p: Array) -> str:
     number = float(np.nansum(p))
-    return f"in {number:,.0f} of {len(p):,} images" if number >= 0.5 or number == 0 else f"in <1 of {len(p):,} images"
+    few = "<1" if 0 < number < 0.5 else f"{number:,.0f}"
+    return f"expected in {few} of {len(p):,}"
 
 
 def _frames(known: Array | None, chosen: Sequence[int]) -> list[Key]:

@@ -1,0 +1,79 @@
+"""`latentlabels report`: the report of a run, made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+from .inputs import labelled_inputs, load_run, read_inputs
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
+
+if TYPE_CHECKING:
+    from ..labels import LabelSpace
+
+
+def report(
+    run: RunFolder,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            "--embeddings",
+            metavar="DIR|FILE",
+            help="Look at these images anew, in folders by label or in any folder; for embeddings, an .npz or .npy.",
+        ),
+    ] = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option("--observed", metavar="TABLE", help="What is known of them, where their folders do not say it."),
+    ] = None,
+    unlisted: options.Unlisted = None,
+    strict: Strict = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write report.html of a run anew; with --images, of what the run makes of these.
+
+    For example: latentlabels report runs/photos
+    """
+    with Output(as_json) as output:
+        from ..report import write_report
+
+        if images is None and observed is not None:
+            raise UsageError("--observed: of which images? Give --images DIR as well")
+        looked = None
+        if images is not None:
+            looked = _look(run, images, observed, unlisted, strict)
+        path = write_report(run)
+        document = {"run": run, "report": path, "num_images": looked, "size": path.stat().st_size}
+        what = "" if looked is None else f", with what the run makes of {count(looked, 'image')}"
+        output.emit(document, lambda console: console.print(f"{path}{what}"))
+
+
+def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, strict: bool) -> int:
+    """Write the findings of these images; returns how many were looked at."""
+    from ..findings import FITTED, find
+    from ..observed import Observed
+
+    model = load_run(run)
+    assert model.space is not None
+    known: Observed | None = None
+    if table is not None:
+        inputs, known = labelled_inputs(model, table, images, unlisted, strict, "observed")
+        values = inputs.values
+    else:
+        values = read_inputs(model, [str(images)], strict).values
+        if isinstance(values, list) and _is_image_folder(images, values, model.space):
+            known = Observed.from_folder(images, model.space)
+            values = [images / name for name in known.images or ()]
+    found = find(model, values, known)
+    found.write(run / FITTED)
+    return int(found.num_images[0])
+
+
+def _is_image_folder(root: Path, files: list[Path], space: LabelSpace) -> bool:
+    """Whether every image lies in a folder that is called like one of the run's labels."""
+    return root.is_dir() and all(file.parent != root and file.parent.name in space.labels for file in files)

@@ -1,0 +1,5 @@
+"""`report.html` of a run folder."""
+
+from .document import write_report
+
+__all__ = ["write_report"]

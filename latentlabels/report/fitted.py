@@ -1,0 +1,176 @@
+"""What a fit makes of the images that it was fitted on."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..evaluation import Surprise
+from ..findings import Findings
+from ..plots import (
+    co_occurrence,
+    contact_sheet,
+    count_distribution,
+    history,
+    known_counts,
+    posterior_gallery,
+    prevalence,
+    surprising_labels,
+)
+from ..wording import count, finite, listed, percent
+from .material import Material
+from .page import picture, table
+
+_NONE = (
+    "<p>Nothing was kept of the images: this run was saved without them. "
+    "<code>latentlabels report RUN --images DIR</code> (or <code>--embeddings FILE</code>) looks at them.</p>"
+)
+
+
+def training(made: Material) -> str:
+    """Values by epoch."""
+    run = made.run
+    if not run.history:
+        return "<p>No epoch was recorded.</p>"
+    name, unit = made.value
+    expected = finite(run.diagnostics.get("expected_labels"))
+    alt = f"{name} of training and held-out images by epoch, and predicted labels per image"
+    text = (
+        "How probable the known labels are, on images that were trained on and on images held out; the epoch that is best on "
+        "the latter is kept."
+        if name == "log-likelihood"
+        else "What was minimised, with its sign changed, by epoch."
+    )
+    value = f"{name}\n{unit}"
+    return f"<p>{text}</p>\n" + picture(lambda figure: history(run.history, made.best_epoch, expected, value, ax=figure), alt)
+
+
+def known(made: Material) -> str:
+    """How often each label is known."""
+    counts = made.counts
+    if not counts:
+        return "<p>The run does not say what was known of its labels.</p>"
+    never = [label for label, (present, _) in counts.items() if not present]
+    text = f"Never known to be present: {listed(never)}." if never else "Every label is known to be present in some image."
+    alt = "known present and known absent images of each label"
+    return f"<p>{escape(text)}</p>\n" + picture(lambda figure: known_counts(counts, ax=figure), alt)
+
+
+def together(made: Material) -> str:
+    """Prevalence before and after, number of labels, what goes together."""
+    found, space = made.fitted, made.run.space
+    if found is None:
+        return "" if not made.run.weights else _NONE
+    prior = made.prior
+    expected = finite(made.run.diagnostics.get("expected_labels"))
+    names = [space.labels[k] for k in found.together_labels]
+    parts = [f"<p>{_looked_at(found)} What is known of an image is taken into account.</p>"]
+    if prior is not None:
+        parts.append("<p>How often each label is present: as it was believed before training, and as the fit believes now.</p>")
+        shown = picture(
+            lambda figure: prevalence(prior, found.prevalence, space, ax=figure), "prior and posterior prevalence of labels"
+        )
+        parts.append(shown)
+    parts.append("<p>How many labels an image has.</p>")
+    alt = "distribution of the number of labels per image"
+    parts.append(picture(lambda figure: count_distribution(found.count_probs, expected=expected, ax=figure), alt))
+    if len(names) > 1:
+        parts.append(
+            "<p>Which labels go together: where the label of a row is present, how probable is that of the column?</p>"
+        )
+        alt = "probability of one label where another is present"
+        parts.append(picture(lambda figure: co_occurrence(found.together, space, labels=names, ax=figure), alt))
+    return "\n".join(parts)
+
+
+def _looked_at(found: Findings) -> str:
+    looked, total = (int(number) for number in found.num_images)
+    some = f"{looked:,} of its {total:,} images, evenly spaced," if looked < total else f"its {count(total, 'image')}"
+    return f"The fit looks at {some} once more."
+
+
+def examples(made: Material) -> str:
+    """A few images as they are."""
+    found, space = made.fitted, made.run.space
+    if found is None or not len(found.examples):
+        return ""
+    rows = found.examples
+    images = found.pictures[rows] if len(found.pictures) else None
+    text = "The foremost labels of a few images, from the image alone; what is known of them is orange or says so."
+    if images is None:
+        text += " Of embeddings there are no pictures."
+    return f"<p>{text}</p>\n" + picture(
+        lambda figure: posterior_gallery(found.marginals[rows], space, images, found.observed[rows], ax=figure),
+        told(found.marginals[rows], space.labels),
+        photos=True,
+    )
+
+
+def told(marginals: NDArray[Any], labels: tuple[str, ...]) -> str:
+    """What a gallery shows, in words."""
+    most = [", ".join(labels[k] for k in np.flatnonzero(row > 0.5)[:8]) or "none" for row in marginals]
+    return "labels above 50 % – " + "; ".join(f"image {number}: {names}" for number, names in enumerate(most, 1))
+
+
+def sheet(made: Material) -> str:
+    """Images by label."""
+    found, space = made.fitted, made.run.space
+    if found is None or not len(found.sheet) or not len(found.pictures):
+        return ""
+    names = [space.labels[k] for k in found.sheet_labels]
+    shares = [f"in {percent(float(share))} of all" for share in found.sheet_shares]
+    rows = found.sheet
+    text = "For the labels that are most often present, the images in which the fit is surest of them, from the image alone."
+    return f"<p>{text}</p>\n" + picture(
+        lambda figure: contact_sheet(
+            found.marginals[rows],
+            space,
+            found.pictures[rows],
+            labels=names,
+            observed=found.observed[rows],
+            per_label=7,
+            remarks=shares,
+            ax=figure,
+        ),
+        f"the most probable images of {listed(names, 8)}",
+        photos=True,
+    )
+
+
+def surprises(made: Material) -> str:
+    """Known labels that the fit finds improbable."""
+    found, space = made.fitted, made.run.space
+    if found is None:
+        return ""
+    if not len(found.surprise_rows):
+        return "<p>No label of these images is known.</p>"
+    columns = zip(
+        found.surprise_rows, found.surprise_labels, found.surprise_values, found.surprise_probabilities,
+        found.surprise_instead, found.surprise_others, strict=True,
+    )  # fmt: skip
+    listing = [
+        Surprise(int(row), space.labels[k], int(value), float(p), space.labels[other] if other >= 0 else None, float(more))
+        for row, k, value, p, other, more in columns
+    ]
+    images = found.pictures if len(found.pictures) else None
+    text = (
+        "The known labels that the fit finds least probable, from the image alone. Some are mistakes, some are what it has not "
+        "learned: look at them."
+    )
+    names = [str(name) for name in found.surprise_images]
+    short = [f"image {name}" if name.isdigit() else "/".join(PurePath(name).parts[-2:]) for name in names]
+    rows = [
+        (name, one.label, "present" if one.value else "absent", percent(one.probability), one.instead or "")
+        for name, one in zip(names, listing, strict=True)
+    ]
+    full = table(("image", "label", "known to be", "probability of that", "more probable"), rows, {3})
+    shown = picture(
+        lambda figure: surprising_labels(listing, images, names=short, ax=figure),
+        "known labels of least probability",
+        photos=True,
+    )
+    return f"<p>{text}</p>\n{shown}\n<details><summary>The same as a table</summary>{full}</details>"
