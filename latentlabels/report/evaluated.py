@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..plots import count_distribution, posterior_gallery, prevalence, reliability
+from ..plots import count_distribution, prevalence, reliability
 from ..wording import number
-from .fitted import told
+from .fitted import gallery
 from .material import Material
 from .page import picture, table
 
@@ -54,11 +54,5 @@ def evaluation(made: Material) -> str:
         images = found.pictures[at] if len(found.pictures) else None
         true = found.truth[at] if len(found.truth) else None
         parts.append("<p>A few of these images, with what is truly there.</p>")
-        parts.append(
-            picture(
-                lambda figure: posterior_gallery(found.marginals[at], space, images, truth=true, ax=figure),
-                told(found.marginals[at], space.labels),
-                photos=True,
-            )
-        )
+        parts.append(gallery(found.marginals[at], space, images, truth=true))
     return "\n".join(parts)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..evaluation import Surprise
 from ..findings import Findings
+from ..labels import LabelSpace
 from ..plots import (
     co_occurrence,
     contact_sheet,
@@ -103,17 +106,28 @@ def examples(made: Material) -> str:
     text = "The foremost labels of a few images, from the image alone; what is known of them is orange or says so."
     if images is None:
         text += " Of embeddings there are no pictures."
-    return f"<p>{text}</p>\n" + picture(
-        lambda figure: posterior_gallery(found.marginals[rows], space, images, found.observed[rows], ax=figure),
-        told(found.marginals[rows], space.labels),
-        photos=True,
-    )
+    return f"<p>{text}</p>\n" + gallery(found.marginals[rows], space, images, observed=found.observed[rows])
 
 
-def told(marginals: NDArray[Any], labels: tuple[str, ...]) -> str:
-    """What a gallery shows, in words."""
-    most = [", ".join(labels[k] for k in np.flatnonzero(row > 0.5)[:8]) or "none" for row in marginals]
-    return "labels above 50 % – " + "; ".join(f"image {number}: {names}" for number, names in enumerate(most, 1))
+def gallery(
+    marginals: NDArray[Any],
+    space: LabelSpace,
+    images: NDArray[Any] | None,
+    observed: NDArray[Any] | None = None,
+    truth: NDArray[Any] | None = None,
+) -> str:
+    """A picture for each image, which a narrow page sets below each other."""
+
+    def draw(figure: Figure, at: slice) -> None:
+        shown, known, true = (None if given is None else given[at] for given in (images, observed, truth))
+        posterior_gallery(marginals[at], space, shown, known, true, ax=figure)
+
+    parts = []
+    for row, p in enumerate(marginals):
+        labels = [space.labels[k] for k in np.flatnonzero(p > 0.5)[:8]]
+        alt = f"above 50 %: {listed(labels) or 'none'}"
+        parts.append(picture(partial(draw, at=slice(row, row + 1)), alt, photos=True))
+    return f'<div class="cards">{"".join(parts)}</div>'
 
 
 def sheet(made: Material) -> str:
@@ -174,3 +188,7 @@ def surprises(made: Material) -> str:
         photos=True,
     )
     return f"<p>{text}</p>\n{shown}\n<details><summary>The same as a table</summary>{full}</details>"
+
+
+def _doubt(one: Surprise, name: str, images: NDArray[Any] | None, figure: Figure) -> None:
+    surprising_labels([one], images, names=[name], ax=figure)

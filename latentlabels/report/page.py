@@ -52,9 +52,14 @@ def embedded(figure: Figure, alt: str, photos: bool = False) -> str:
     svg = _PNG.sub(_as_jpeg, buffer.getvalue()) if photos else buffer.getvalue()
     data = base64.b64encode(svg).decode("ascii")
     kind = "photos" if photos else "plot"
-    return f'<figure class="{kind}"><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}"></figure>'
+    wide = 96 * figure.get_size_inches()[0]
+    least = max(min(wide, _PHONE), _LEGIBLE * wide if photos or wide > 2 * _PHONE else 0)
+    style = f"min-width: {least:.0f}px"  # a narrow page scrolls what would be too small to read
+    return f'<figure class="{kind}"><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" style="{style}"></figure>'
 
 
+_LEGIBLE = 0.75  # of a picture's natural size
+_PHONE = 340  # pixels that the narrowest page has
 _PNG = re.compile(rb"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -182,7 +187,7 @@ p { margin: 0.5rem 0; overflow-wrap: anywhere; }
   padding: 0.75rem 1rem; margin: 1.25rem 0; }
 .warning ul { margin: 0.25rem 0 0; padding-left: 1.25rem; overflow-wrap: anywhere; }
 .fine { color: var(--quiet); }
-figure { margin: 1rem 0; }
+figure { margin: 1rem 0; overflow-x: auto; }
 figure.photos { border-radius: 8px; }
 img { display: block; max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
@@ -191,6 +196,8 @@ th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.9rem 0.35rem 
 th { color: var(--quiet); font-weight: 500; white-space: nowrap; }
 td { overflow-wrap: anywhere; min-width: 6.5rem; }
 .num { min-width: 3rem; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.cards { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
+.cards figure { margin: 0.5rem 0; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; align-items: flex-start; }
 .pair .scroll { flex: 1 1 28rem; }
 .tall { max-height: 32rem; overflow: auto; }
@@ -208,6 +215,13 @@ input[type=search] { font: inherit; color: inherit; background: var(--card); bor
 .advice .look td:first-child { border-left: 4px solid var(--hint); padding-left: 0.6rem; }
 .advice .fine td:first-child { border-left: 4px solid var(--line); padding-left: 0.6rem; }
 .advice .fine td { color: var(--quiet); }
+@media (max-width: 40rem) {
+  .advice thead { display: none; }
+  .advice tr { display: block; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
+  .advice td { display: block; border: 0; padding: 0.1rem 0; }
+  .advice td:first-child { font-weight: 600; }
+  .advice .fine td:last-child { display: none; }
+}
 details { margin: 0.75rem 0; }
 summary { cursor: pointer; font-weight: 500; }
 pre { background: var(--card); border-radius: 8px; padding: 1rem; overflow-x: auto; font-size: 0.8125rem; line-height: 1.45; }
