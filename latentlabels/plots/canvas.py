@@ -93,10 +93,10 @@ class Canvas:
         ax.set_axis_off()
         return ax
 
-    def picture(self, image: npt.NDArray[Any], left: float, top: float, side: float) -> Axes:
-        """An image as large as a square lets it be, at the square's top."""
+    def picture(self, image: npt.NDArray[Any], left: float, top: float, side: float, anchor: str = "N") -> Axes:
+        """An image as large as a square lets it be, at the square's top, or at its bottom, "S"."""
         ax = self.axes(left, top, side, side)
-        ax.set_anchor("N")
+        ax.set_anchor(anchor)
         ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
@@ -170,6 +170,19 @@ def panels(target: Target, width: float, height: float, shares: Sequence[float])
     for ax in found[:-1]:
         ax.tick_params(labelbottom=False)
     return outer, found
+
+
+def shrink(parts: Iterable[Axes], width: float, height: float) -> None:
+    """Smaller letters of ordinary axes, the first of which hold the others, where the place is smaller than this, in inches."""
+    parts = list(parts)
+    room = room_of(parts[0])
+    margin = 0.8  # of a figure's width and height are the axes', the rest is for names
+    scale = max(0.7, min(1.0, room[0] / (margin * width), room[1] / (margin * height)))
+    for ax in parts if scale < 1 else ():
+        legend = ax.get_legend()
+        for text in [ax.title, ax.xaxis.label, ax.yaxis.label, *([] if legend is None else legend.get_texts())]:
+            text.set_fontsize(float(text.get_fontsize()) * scale)
+        ax.tick_params(which="both", labelsize=10 * scale)
 
 
 def new_axes(target: Figure | None, width: float, height: float, whole: bool = False) -> Axes:

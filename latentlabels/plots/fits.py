@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation import CalibrationCurve, calibration_curve
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Target, message, panels
+from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Target, message, panels, shrink
+
+_RELIABILITY = (4.6, 5.4)  # inches
 
 
 def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLike | None = None, *, ax: Target = None) -> Axes:
@@ -39,7 +41,7 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     filled = [(p, f) for p, f in zip(curve.predicted, curve.frequency, strict=True) if p is not None and f is not None]
     if not filled:
         return message(ax, "no entries to measure calibration on")
-    outer, (above, below) = panels(ax, 4.6, 5.4, (3.2, 1))
+    outer, (above, below) = panels(ax, *_RELIABILITY, (3.2, 1))
     above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
     above.plot(*zip(*filled, strict=True), color=BLUE, marker="o", markersize=5, label="found")
     above.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share truly present")
@@ -52,6 +54,7 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     below.set_yscale("log")  # nearly all entries are near 0: the others would not be seen on a linear scale
     below.set_ylim(0.7, 2 * max(curve.count))
     below.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    shrink([outer, above, below], *_RELIABILITY)
     return outer
 
 
@@ -89,7 +92,8 @@ def history(
     if best_epoch is None and held:
         best_epoch = int(max(held, key=lambda point: point[1])[0])
     shares = [1.7, 1.0] if counts else [1.0]
-    outer, found = panels(ax, 6.6, 4.8 if counts else 3.4, shares)
+    size = (6.6, 4.8 if counts else 3.4)
+    outer, found = panels(ax, *size, shares)
     for place, points, name, colour, style in (
         (found[0], train, "training", GREY, "--"),
         (found[0], held, "held out", BLUE, "-"),
@@ -102,10 +106,11 @@ def history(
     if counts:
         found[1].set_ylabel("predicted labels\nper image")
         if expected_labels is not None:
-            found[1].axhline(expected_labels, color=GREY, linestyle="--", linewidth=1)
-            found[1].set_title(f"dashed: {expected_labels:.2f} expected", size=SIZE, color=GREY, loc="right", pad=2)
+            found[1].axhline(expected_labels, color=GREY, linestyle="--", linewidth=1, label=f"{expected_labels:.2f} expected")
         low, high = found[1].get_ylim()
         found[1].set_ylim(min(low, 0), 1.08 * high)
+        if expected_labels is not None:
+            found[1].legend(loc="lower right", frameon=False, fontsize=SIZE)
     for place in found:
         if best_epoch is not None:
             place.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
@@ -115,4 +120,5 @@ def history(
         found[0].legend(handles, names, loc="lower right", frameon=False, fontsize=SIZE)
     found[-1].set_xlabel("epoch")
     found[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    shrink([outer, *found], *size)
     return outer

@@ -87,7 +87,7 @@ def contact_sheet(
         canvas.text(left - 0.15, top + _SIDE / 2 + 0.02, expected[row], 8, color=GREY, ha="right")
         for place, i in enumerate(ranked[k]):
             at = left + place * (_SIDE + _GAP)
-            frame = canvas.picture(picture(given[i]), at, top, _SIDE)
+            frame = canvas.picture(picture(given[i]), at, top, _SIDE, "S")
             state = -1.0 if known is None else known[i, k]
             _caption(canvas, frame, at, top, float(p[i, k]), state, true is not None and true[i, k] == 1)
     bottom = 0.45 + pitch * len(chosen)
