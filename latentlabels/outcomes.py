@@ -12,6 +12,10 @@ import numpy.typing as npt
 from .labels import Free, Group, LabelSpace, OneOf
 
 
+SILENT = 0.9  # probability of "none of these" from which a group is silent
+_FEW_SILENT = 3  # silent groups that are shown as others are; more of them would hide what is there
+
+
 class Outcome(NamedTuple):
     """A label, or that none of its group's is present.
 
@@ -39,13 +43,17 @@ class Foremost(NamedTuple):
 
     Attributes:
         shown: at most as many as were asked for.
-        num_left_out: labels that are not shown.
+        num_left_out: labels that are not shown, those of silent groups not counted.
         below: all of those have a smaller probability than this; None if that cannot be said.
+        silent: groups that are not shown since none of their labels is present, most probably; few such groups are shown.
+        silent_above: the smallest probability of that, rounded down.
     """
 
     shown: list[Outcome]
     num_left_out: int
     below: float | None
+    silent: tuple[str, ...] = ()
+    silent_above: float = 1.0
 
 
 def foremost(
@@ -57,6 +65,8 @@ def foremost(
 ) -> Foremost:
     """The outcomes of one image: what is known or truly present, the first of each group, then the most probable.
 
+    Where more than a few groups most probably do not apply, they are summed up as `silent`.
+
     Args:
         probabilities: (K,) of presence.
         space: the label space.
@@ -65,18 +75,37 @@ def foremost(
         limit: outcomes at most.
     """
     mixed = any(isinstance(group, OneOf) for group in space.groups)
-    ranked: list[tuple[bool, bool, float, int, Outcome]] = []
-    for group in space.groups:
-        found = [_marked(o, observed, truth) for o in _outcomes(group, probabilities, space, mixed)]
+    groups = [[_marked(o, observed, truth) for o in _outcomes(group, probabilities, space, mixed)] for group in space.groups]
+    silent = [number for number, found in enumerate(groups) if _is_silent(found)]
+    silent = silent if len(silent) > _FEW_SILENT else []
+    ranked: list[tuple[bool, bool, bool, float, int, Outcome]] = []
+    for number, found in enumerate(groups):
+        if number in silent:
+            continue
         first = max(found, key=lambda o: _rank(o.probability))
         for o in found:
-            leads = isinstance(group, OneOf) and o is first
-            ranked.append((not (o.known == 1 or o.true), not leads, -_rank(o.probability), len(ranked), o))
-    ranked.sort(key=lambda entry: entry[:4])
-    shown = [o for *_, o in sorted(ranked[:limit], key=lambda entry: entry[3])]
+            leads = isinstance(space.groups[number], OneOf) and o is first
+            wanted = o.known == 1 or o.true
+            ranked.append((not wanted, not leads, o.known != 0, -_rank(o.probability), len(ranked), o))
+    ranked.sort(key=lambda entry: entry[:5])
+    shown = [o for *_, o in sorted(ranked[:limit], key=lambda entry: entry[4])]
     lost = [o.probability for *_, o in ranked[limit:] if o.column is not None]
     top = max((value for value in lost if math.isfinite(value)), default=1.0)
-    return Foremost(shown, len(lost), (int(100 * top) + 1) / 100 if top < 1 else None)
+    least = min((groups[number][-1].probability for number in silent), default=1.0)
+    return Foremost(
+        shown,
+        len(lost),
+        (int(100 * top) + 1) / 100 if top < 1 else None,
+        tuple(groups[number][-1].group for number in silent),
+        math.floor(100 * least) / 100,
+    )
+
+
+def _is_silent(found: Sequence[Outcome]) -> bool:
+    """Whether none of a group's labels is present, most probably, and nothing is known or true of them."""
+    if found[-1].column is not None or any(o.known != -1 or o.true for o in found):
+        return False
+    return found[-1].probability >= SILENT
 
 
 def _outcomes(group: Group, p: npt.NDArray[np.floating[Any]], space: LabelSpace, mixed: bool) -> list[Outcome]:

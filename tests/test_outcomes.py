@@ -105,3 +105,48 @@ def test_nothing_is_lost_and_nothing_that_is_left_out_is_above_the_bound(seed: i
         assert all(value < found.below for value in left_out) and max(left_out) >= found.below - 0.011
     known = int((observed == 1).sum())
     assert sum(o.known == 1 for o in found.shown) == min(known, limit)
+
+
+def _groups(number: int) -> LabelSpace:
+    return LabelSpace(
+        [OneOf("colour", ["blue", "red"])] + [OneOf(f"g{i}", [f"a{i}", f"b{i}"], optional=True) for i in range(number)]
+    )
+
+
+def test_many_groups_that_do_not_apply_are_summed_up() -> None:
+    space = _groups(6)
+    p = np.array([0.7, 0.3, 0.5, 0.4] + [0.01, 0.005] * 4 + [0.04, 0.05])
+    found = foremost(p, space)
+    assert [o.text for o in found.shown] == ["blue", "red", "a0", "b0", "none of these"]
+    assert found.silent == ("g1", "g2", "g3", "g4", "g5")
+    assert found.silent_above == 0.9  # g5: 1 - 0.09
+    assert found.num_left_out == 0
+
+
+def test_a_few_groups_that_do_not_apply_are_shown_as_such() -> None:
+    space = _groups(3)
+    found = foremost(np.array([0.7, 0.3] + [0.01, 0.005] * 3), space)
+    assert found.silent == ()
+    assert [o.text for o in found.shown].count("none of these") == 3
+
+
+def test_a_group_of_which_something_is_known_or_true_is_not_silent() -> None:
+    space = _groups(5)
+    p = np.array([0.7, 0.3] + [0.01, 0.005] * 5)
+    observed, truth = np.full(12, -1), np.zeros(12)
+    observed[2], truth[5] = 0, 1
+    assert foremost(p, space, observed, truth).silent == ()  # three are left: too few to sum up
+    assert foremost(np.append(p, [0.0, 0.0]), _groups(6), np.append(observed, [-1, -1])).silent == (
+        "g1",
+        "g2",
+        "g3",
+        "g4",
+        "g5",
+    )
+
+
+def test_known_absent_labels_come_before_more_probable_ones() -> None:
+    space = LabelSpace.free("abcdef")
+    observed = np.array([0, -1, -1, -1, -1, -1])
+    found = foremost(np.array([0.0, 0.9, 0.8, 0.7, 0.6, 0.5]), space, observed, limit=3)
+    assert [o.text for o in found.shown] == ["a", "b", "c"]

@@ -10,7 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import LabelSpace
-from ..markup import BLUE, GREY, VERMILION, Html, bar, code, escaped, joined, named, paragraph, quiet, table, thumbnail, view
+from ..markup import (
+    BLUE,
+    GREY,
+    VERMILION,
+    Html,
+    bar,
+    code,
+    escaped,
+    joined,
+    named,
+    names,
+    paragraph,
+    quiet,
+    table,
+    thumbnail,
+    view,
+)
 from ..outcomes import Outcome, foremost
 from ..wording import count, number, percent
 from .known import image_name
@@ -77,6 +93,10 @@ def _outcomes(p: Any, space: LabelSpace, known: Any) -> Html:
         cells = (text, share, percent(o.probability), *([mark] if marked else []))
         rows.append((heading, *cells) if grouped else cells)
         before = o
+    if found.silent:
+        # 1 is rounded down to 99 %: what is certain is rarely so
+        above = min(found.silent_above, 0.99)
+        rows.append((quiet(joined(["do not apply, each above ", percent(above), ": ", names(found.silent, 20)])),))
     if found.num_left_out:
         below = "" if found.below is None else f", each below {percent(found.below)}"
         rows.append((quiet(f"{count(found.num_left_out, 'label')} left out{below}"),))

@@ -144,6 +144,8 @@ def _lines(
             above = heading
             lines.append(Line(heading))
         lines.append(_bar(o, letters))
+    if found.silent:
+        lines.append(Line(f"{len(found.silent)} groups do not apply, each above {100 * min(found.silent_above, 0.99):.0f} %"))
     if found.num_left_out:
         bound = f", each below {100 * found.below:.0f} %" if found.below is not None else ""
         lines.append(Line(f"{count(found.num_left_out, 'label')} left out{bound}"))
