@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ..evaluation import CalibrationCurve, calibration_curve
 from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Target, message, panels, shrink
@@ -53,7 +53,7 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     below.set(xlabel="predicted probability", ylabel="entries")
     below.set_yscale("log")  # nearly all entries are near 0: the others would not be seen on a linear scale
     below.set_ylim(0.7, 2 * max(curve.count))
-    below.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     shrink([outer, above, below], *_RELIABILITY)
     return outer
 

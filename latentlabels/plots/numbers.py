@@ -90,7 +90,7 @@ def _true_counts(truth: npt.ArrayLike, rows: Array, dims: int) -> Array:
     """The shares of images that truly have 0, 1, ... labels."""
     given = np.asarray(truth, np.float64)
     if given.ndim == 1:
-        return probabilities(given, "truth")
+        return np.nan_to_num(probabilities(given, "truth"))
     if given.ndim != 2 or (dims == 2 and len(given) != len(rows)):
         raise DataError(f"truth has shape {given.shape}, count_probs have {rows.shape}; give one row for each image")
     if not np.isin(given, (0, 1)).all():
@@ -144,7 +144,7 @@ def prevalence(
     canvas.key(key, left, 0.1)
     drawn = canvas.rows(left, 0.4, _SPAN, tall, len(chosen))
     values = np.concatenate([given[chosen] for given in (before, after, true) if given is not None])
-    top = max(0.01, float(np.nanmax(values, initial=0)))
+    top = max(0.01, float(np.nan_to_num(values).max()))
     drawn.set_xlim(-0.03 * top, 1.03 * top)
     ticks = [tick for tick in MaxNLocator(5).tick_values(0, top) if 0 <= tick <= 1.03 * top]
     canvas.ruler(drawn, left, 0.4 + tall, _SPAN, {t: f"{100 * t:g} %" for t in ticks}, "share of images that show the label")
@@ -207,7 +207,7 @@ def co_occurrence(
     above = letters.width(names, SIZE) + 0.2
     notes = ["grey: the label itself" + (", or a label that no image shows" if np.isnan(given).sum() > number else "")]
     if len(columns) > number:
-        below = percent(float(np.nanmax(np.delete(share, chosen), initial=0)))
+        below = percent(float(np.nan_to_num(np.delete(share, chosen)).max()))
         notes.append(f"{count(len(columns) - number, 'label')} left out, each in {below} of the images at most")
     legend = "of the images with the row's label, how many % show the column's"
     side = _CELL * number

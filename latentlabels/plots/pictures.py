@@ -62,10 +62,15 @@ def contact_sheet(
     if given is None:
         raise DataError("images: None; a contact sheet shows images, give one for each row of the marginals")
     same_rows(len(p), "marginals", images=given, observed=known, truth=true)
-    chosen = _most_expected(p, max_labels) if labels is None else [space.index(label) for label in labels][:max_labels]
+    chosen = _most_expected(p, max_labels) if labels is None else [space.index(label) for label in labels][: max(max_labels, 1)]
+    if remarks is not None and len(remarks) < len(chosen):
+        raise DataError(f"remarks: {len(remarks)}, but {len(chosen)} labels are shown; give one for each")
     if not len(p) or not chosen:
         return message(ax, "no images" if not len(p) else "no labels")
-    ranked = {k: [int(i) for i in np.argsort(-p[:, k], kind="stable") if np.isfinite(p[i, k])][:per_label] for k in chosen}
+    ranked = {
+        k: [int(i) for i in np.argsort(-p[:, k], kind="stable") if np.isfinite(p[i, k])][: max(per_label, 1)] for k in chosen
+    }
+    shown = {i: picture(given[i]) for i in sorted({i for rows in ranked.values() for i in rows})}
     left_out = (space.num_labels if labels is None else len(labels)) - len(chosen)
     letters = lettering(space.labels[k] for k in chosen)
     names = [letters.fit(space.labels[k], k, 24) for k in chosen]
@@ -87,7 +92,7 @@ def contact_sheet(
         canvas.text(left - 0.15, top + _SIDE / 2 + 0.02, expected[row], 8, color=GREY, ha="right")
         for place, i in enumerate(ranked[k]):
             at = left + place * (_SIDE + _GAP)
-            frame = canvas.picture(picture(given[i]), at, top, _SIDE, "S")
+            frame = canvas.picture(shown[i], at, top, _SIDE, "S")
             state = -1.0 if known is None else known[i, k]
             _caption(canvas, frame, at, top, float(p[i, k]), state, true is not None and true[i, k] == 1)
     bottom = 0.45 + pitch * len(chosen)
@@ -115,18 +120,20 @@ def surprising_labels(
         ax: see `latentlabels.plots`.
 
     Raises:
-        DataError: a row that the images do not have, or something that is no image.
+        DataError: a row that the images do not have, fewer names than entries, or something that is no image.
     """
-    shown, given = list(found)[:max_images], sequence(images)
+    shown, given = list(found)[: max(max_images, 1)], sequence(images)
+    if names is not None and len(names) < len(shown):
+        raise DataError(f"names: {len(names)}, but {len(shown)} entries are shown; give one for each")
     if not shown:
         return message(ax, "no known label to doubt")
     if given is not None:
         rows_exist([one.row for one in shown], len(given))
-    called = [f"image {one.row:,}" for one in shown] if names is None else [str(name) for name in names]
+    called = [f"image {one.row:,}" for one in shown] if names is None else [str(name) for name in names[: len(shown)]]
     letters = lettering([*(name for one in shown for name in (one.label, one.instead or "")), *called])
     pictures = None if given is None else [picture(given[one.row]) for one in shown]
     panels = []
-    for one, name in zip(shown, called, strict=False):
+    for one, name in zip(shown, called, strict=True):
         stated = letters.fit(one.label) if one.value else f"not {letters.fit(one.label)}"
         lines = [Line(letters.fit(name))]
         lines.append(Line(stated, one.probability, f"{percent(one.probability)}  known", VERMILION if one.value else GREY))
@@ -147,7 +154,7 @@ def surprising_labels(
 
 def _most_expected(p: Array, number: int) -> list[int]:
     totals = np.nansum(p, 0)
-    return sorted(np.argsort(-totals, kind="stable")[: max(number, 0)].tolist())
+    return sorted(np.argsort(-totals, kind="stable")[: max(number, 1)].tolist())
 
 
 def _expected(p: Array) -> str:

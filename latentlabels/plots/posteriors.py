@@ -79,6 +79,7 @@ def posterior_gallery(
     same_rows(len(rows), "marginals", images=shown, observed=known, truth=true)
     if not len(rows):
         return message(ax, "no images")
+    max_images = max(max_images, 1)
     left_out = len(rows) - max_images
     notes = [f"{count(left_out, 'more image')} not shown"] if left_out > 0 else []
     pictures = None if shown is None else [picture(image) for image in shown[:max_images]]

@@ -27,7 +27,7 @@ def known_counts(counts: Mapping[str, Sequence[int]], *, limit: int = 40, ax: Ta
         return message(ax, "no labels")
     columns = {name: k for k, name in enumerate(counts)}
     order = sorted(counts, key=lambda name: (-counts[name][0], -counts[name][1]))
-    shown, rest = order[:limit], order[limit:]
+    shown, rest = order[: max(limit, 1)], order[max(limit, 1) :]
     present, absent = (np.asarray([counts[name][i] for name in shown], np.int64) for i in (0, 1))
     letters = lettering(shown)
     names = [letters.fit(name, columns[name]) for name in shown]
