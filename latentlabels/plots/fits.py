@@ -110,14 +110,14 @@ def history(
         low, high = found[1].get_ylim()
         found[1].set_ylim(min(low, 0), 1.08 * high)
         if expected_labels is not None:
-            found[1].legend(loc="lower right", frameon=False, fontsize=SIZE)
+            found[1].legend(loc="lower right", fontsize=SIZE, edgecolor="none", framealpha=0.9)
     for place in found:
         if best_epoch is not None:
             place.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
         place.grid(axis="y", color=TRACK)
     handles, names = found[0].get_legend_handles_labels()
     if handles:
-        found[0].legend(handles, names, loc="lower right", frameon=False, fontsize=SIZE)
+        found[0].legend(handles, names, loc="lower right", fontsize=SIZE, edgecolor="none", framealpha=0.9)
     found[-1].set_xlabel("epoch")
     found[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     shrink([outer, *found], *size)

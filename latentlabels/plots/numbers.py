@@ -65,23 +65,26 @@ def count_distribution(
             100 * true[: last + 1],
             "o",
             color=GREEN,
-            markersize=8,
+            markersize=8 if last <= 40 else 4,
             markeredgecolor="white",
+            clip_on=False,
             label="truth",
         )
         title += f", {true @ np.arange(len(true)):.1f} in truth"
     if expected is not None:
-        drawn.axvline(expected, color=VERMILION, linestyle="--", linewidth=1.2, label=f"{expected:.2f} expected")
+        drawn.axvline(expected, color=VERMILION, linestyle="--", linewidth=1.2, ymax=0.84, label=f"{expected:.2f} expected")
     lost = len(rows) - len(kept)
     drawn.set_title(title + (f"\n{count(lost, 'image')} without a value left out" if lost else ""), size=10)
     single = len(rows) == 1
     drawn.set(xlabel="number of labels present", ylabel="probability (%)" if single else "share of images (%)")
     drawn.set_xlim(min(-0.6, (expected or 0) - 0.6), max(last, expected or 0) + 0.6)
-    drawn.set_ylim(0, 1.3 * drawn.get_ylim()[1] if len(drawn.get_legend_handles_labels()[1]) > 1 else None)
     drawn.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     drawn.grid(axis="y", color=TRACK)
-    if len(drawn.get_legend_handles_labels()[1]) > 1:
-        drawn.legend(loc="upper right", frameon=False, fontsize=SIZE, ncols=3)
+    drawn.set_ylim(bottom=0)
+    marks = sorted(zip(*drawn.get_legend_handles_labels(), strict=True), key=lambda mark: mark[1] != "model")
+    if len(marks) > 1:
+        drawn.set_ylim(0, 1.2 * drawn.get_ylim()[1])  # room for the legend above all that is drawn
+        drawn.legend(*zip(*marks, strict=True), loc="upper right", frameon=False, fontsize=SIZE, ncols=3)
     shrink([outer], *_COUNTS)
     return outer
 
@@ -137,11 +140,13 @@ def prevalence(
         ("●", BLUE, "posterior, after it"),
         *([("●", GREEN, "truth")] if true is not None else []),
     ]
-    left, right = letters.width(names, SIZE) + 0.3, letters.width(said, SIZE) + 0.3
+    header = "prior → posterior"
+    left, right = letters.width(names, SIZE) + 0.3, letters.width([*said, header], SIZE) + 0.3
     tall = _PITCH * len(chosen)
     width = max(left + _SPAN + right, letters.width([note], SIZE) + 0.3)
     canvas = Canvas(ax, width, 0.4 + tall + 0.45 + 0.22 * bool(note))
     canvas.key(key, left, 0.1)
+    canvas.text(left + _SPAN * (1.06 + 0.03) / 1.06, 0.1, header, color=GREY)
     drawn = canvas.rows(left, 0.4, _SPAN, tall, len(chosen))
     values = np.concatenate([given[chosen] for given in (before, after, true) if given is not None])
     top = max(0.01, float(np.nan_to_num(values).max()))

@@ -88,7 +88,7 @@ def grid(
     below = [letters.width(notes, style.size), sum(letters.width([f"●{text}"], style.size) + 0.26 for *_, text in key)]
     across = _across(target, cell, [style.pitch * len(lines) + 0.3 for lines in panels])
     parts = [panels[i : i + across] for i in range(0, len(panels), across)]
-    heights = [max(style.pitch * max(map(len, part)), picture) + 0.3 for part in parts]
+    heights = [max(style.pitch * max(map(len, part)) + 0.3, picture + 0.15) for part in parts]
     width = max(cell * across, max(below) + 0.3)
     height = sum(heights) + 0.2 * (len(notes) + 1) + 0.05
     canvas = Canvas(target, width, height)
