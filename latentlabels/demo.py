@@ -19,7 +19,7 @@ import torch
 from .data.toy import TOY_SPACE, ToyScenes, render_scenes, write_scenes
 from .errors import DataError
 from .estimator import LatentLabels
-from .evaluation import Metrics, evaluate
+from .evaluation import Metrics
 
 OBJECTIVES = {
     "assume-negative": "assume-negative BCE: what is not known is absent",
@@ -95,14 +95,7 @@ def _fit(objective: str, scenes: ToyScenes, test: ToyScenes, epochs: int, out: P
         warnings.simplefilter("default" if objective == "collapsed" else "ignore", UserWarning)
         model.fit(scenes.images, scenes.observed, truth=scenes.truth if objective == "full-labels" else None)
     posterior = model.posterior(test.images)
-    metrics = evaluate(
-        test.truth,
-        posterior.marginals,
-        posterior.log_prob(test.truth),
-        posterior.count_probs(),
-        TOY_SPACE,
-        predicted_by=posterior.space,
-    )
+    metrics = posterior.evaluate(test.truth, TOY_SPACE)
     if out is not None:
         _write(model, metrics, scenes, test, out)
     seconds = round(time.perf_counter() - started, 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
 from .errors import LabelSpaceError, ObservationError
+from .evaluation import Metrics, evaluate
 from .labels import LabelSpace
 from .program import LabelVector
 from .wording import count
@@ -120,6 +121,20 @@ class Posterior:
             raise ValueError(f"truth is {tuple(y.shape)}, the posterior {(len(self), self.space.num_labels)}")
         with torch.no_grad():
             return self.distribution.log_prob(y).numpy().astype(np.float64)
+
+    def evaluate(self, truth: NDArray[np.int8], space: LabelSpace | None = None) -> Metrics:
+        """Metrics against complete label sets (N, K) of 0 and 1: ranking, calibration, likelihood, counts.
+
+        Args:
+            truth: (N, K).
+            space: whose groups are judged to apply or not, where that is not the posterior's own (published losses).
+
+        Raises:
+            DataError, ValueError: a table of another size, or with other values.
+        """
+        return evaluate(
+            truth, self.marginals, self.log_prob(truth), self.count_probs(), space or self.space, predicted_by=self.space
+        )
 
     def sample(self, size: int) -> NDArray[np.int8]:
         """Joint draws of all labels: int8 (size, N, K). Seeded by ``torch.manual_seed``."""

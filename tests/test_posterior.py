@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from latentlabels.annotation import UniformPositive
 from latentlabels.errors import LabelSpaceError, ObservationError
+from latentlabels.evaluation import evaluate
 from latentlabels.labels import LabelSpace, OneOf
 from latentlabels.posterior import Posterior
 from latentlabels.program import LabelVector
@@ -118,3 +119,16 @@ def test_what_cannot_be_is_refused_before_anything_is_kept():
 def test_a_group_of_one_label_is_always_together_with_itself():
     space = LabelSpace([OneOf("only", ["it"])])
     assert Posterior(LabelVector(space, torch.zeros(3, 1))).co_occurrence() == pytest.approx(np.ones((1, 1)))
+
+
+def test_evaluate_is_the_evaluation_of_all_that_the_posterior_says() -> None:
+    torch.manual_seed(0)
+    posterior = Posterior(MIXED.distribution(torch.randn(40, MIXED.num_logits)))
+    truth = posterior.sample(1)[0]
+    found = posterior.evaluate(truth)
+    wanted = evaluate(truth, posterior.marginals, posterior.log_prob(truth), posterior.count_probs(), MIXED)
+    assert found == wanted
+    assert found.group_accuracy is not None
+    free = Posterior(LabelSpace.free(MIXED.labels).distribution(torch.randn(40, MIXED.num_labels)))
+    assert free.evaluate(truth).group_accuracy is None
+    assert free.evaluate(truth, MIXED).group_accuracy is not None

@@ -17,7 +17,6 @@ from typing import Any
 
 from ..errors import LatentLabelsError
 from ..estimator import LatentLabels
-from ..evaluation import Metrics, evaluate
 from ..losses import OBJECTIVES
 from ..observed import Observed
 from ..posterior import Posterior
@@ -114,14 +113,7 @@ def _rows(task: Task, job: Job) -> list[Row]:
 
 
 def _figures(task: Task, posterior: Posterior) -> Row:
-    found: Metrics = evaluate(
-        task.test_truth,
-        posterior.marginals,
-        posterior.log_prob(task.test_truth),
-        posterior.count_probs(),
-        task.space,
-        predicted_by=posterior.space,
-    )
+    found = posterior.evaluate(task.test_truth, task.space)
     return {
         "mAP": found.map,
         "nll": found.nll,

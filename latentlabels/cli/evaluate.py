@@ -83,19 +83,9 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
 
 
 def _measure(model: LatentLabels, inputs: Inputs, known: Observed) -> tuple[Metrics, list[int]]:
-    from ..evaluation import evaluate as measure
-
     posterior = model.posterior(inputs.values)
     rows = answered(inputs, posterior)
-    complete = known.values[rows]
-    metrics = measure(
-        complete,
-        posterior.marginals,
-        posterior.log_prob(complete),
-        posterior.count_probs(),
-        model.space,
-        predicted_by=posterior.space,
-    )
+    metrics = posterior.evaluate(known.values[rows], model.space)
     return metrics, rows.tolist()
 
 

@@ -45,7 +45,7 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
     above.plot(*zip(*filled, strict=True), color=BLUE, marker="o", markersize=5, label="found")
     above.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share truly present")
-    above.legend(loc="upper left", frameon=False, fontsize=SIZE)
+    above.legend(loc="best", frameon=False, fontsize=SIZE)
     missing = f", {lost:,} without a value left out" if lost else ""
     outer.set_title(f"calibration error {100 * curve.error:.1f} %\n{sum(curve.count):,} entries{missing}", size=10)
     width = 1 / len(curve.count)
@@ -117,7 +117,7 @@ def history(
         place.grid(axis="y", color=TRACK)
     handles, names = found[0].get_legend_handles_labels()
     if handles:
-        found[0].legend(handles, names, loc="lower right", fontsize=SIZE, edgecolor="none", framealpha=0.9)
+        found[0].legend(handles, names, loc="best", fontsize=SIZE, edgecolor="none", framealpha=0.9)
     found[-1].set_xlabel("epoch")
     found[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     shrink([outer, *found], *size)

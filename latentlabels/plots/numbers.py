@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -238,8 +239,8 @@ def co_occurrence(
 
 def _heat(canvas: Canvas, ax: Axes, values: Array, letters: Lettering) -> None:
     """Shares as shades, with their percents."""
-    ax.set_facecolor("#C9CED4")
-    ax.imshow(values, cmap=_SHADES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    shades = colormaps[_SHADES].with_extremes(bad="#C9CED4")  # not the colour behind: a page may make that transparent
+    ax.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     for (row, column), value in np.ndenumerate(values):
