@@ -139,8 +139,12 @@ def _held_out(d: Mapping[str, Any], config: Mapping[str, Any]) -> Advice | None:
 
 
 def _known(d: Mapping[str, Any]) -> list[Advice]:
-    counts = d.get("known_counts")
-    if not isinstance(counts, Mapping):
+    given = d.get("known_counts")
+    if not isinstance(given, Mapping):
+        return []
+    pairs = {label: pair for label, pair in given.items() if isinstance(pair, list | tuple)}
+    counts = {label: pair for label, pair in pairs.items() if pair and finite(pair[0]) is not None}
+    if not counts:
         return []
     never = [str(label) for label, pair in counts.items() if not pair[0]]
     rare = [str(label) for label, pair in counts.items() if 0 < pair[0] < _FEW]

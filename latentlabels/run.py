@@ -87,6 +87,9 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
         weights = load_file(folder / "weights.safetensors")
         history = _lines(folder / "metrics.jsonl")
         diagnostics = _lines(folder / "diagnostics.json", whole=True)
+        for what in (environment, config, diagnostics, *history):
+            if not isinstance(what, dict):
+                raise ValueError(f"it holds {str(what)[:40]!r} where names and values should be")
     except (ValueError, yaml.YAMLError, SafetensorError, OSError) as error:
         raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
     if environment.get("format", 0) > FORMAT:
@@ -104,6 +107,8 @@ def _unfinished(folder: Path) -> Run:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         history = _lines(folder / "checkpoints" / "last.json", whole=True) or []
         space = LabelSpace.from_config(config["labels"])
+        if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+            raise ValueError("checkpoints/last.json holds no epochs")
     except (ValueError, KeyError, TypeError, yaml.YAMLError, OSError) as error:
         raise RunError(f"{folder}: an interrupted fit, and damaged ({error}); fit again") from error
     return Run(config, space, {}, history, {}, {})

@@ -114,6 +114,11 @@ def _load_vectors(model: LatentLabels, path: Path) -> dict[str, Any]:
     return found
 
 
+def holds(model: LatentLabels, path: Path, name: str) -> bool:
+    """Whether a file of embeddings holds an array of that name as well."""
+    return _load_vectors(model, path)[name] is not None
+
+
 def one_vector(model: LatentLabels, where: str) -> Inputs:
     """The embedding that ``FILE#ROW`` names, ROW being a number from 0 or the name of an image.
 

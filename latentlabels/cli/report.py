@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .inputs import labelled_inputs, load_run, read_inputs
+from .inputs import holds, labelled_inputs, load_run, on_images, read_inputs
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def report(
 
         if images is None and observed is not None:
             raise UsageError("--observed: of which images? Give --images DIR as well")
+        if not run.is_dir():
+            what = "a file, no run folder" if run.exists() else "no such run folder"
+            raise UsageError(f"{run}: {what}; `latentlabels fit ... --out RUN` writes one")
         looked = None
         if images is not None:
             looked = _look(run, images, observed, unlisted, strict)
@@ -61,15 +64,17 @@ def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, str
     model = load_run(run)
     assert model.space is not None
     known: Observed | None = None
-    if table is not None:
+    stored = table is None and images.suffix == ".npz" and images.exists() and not on_images(model)
+    if table is not None or (stored and holds(model, images, "observed")):
         inputs, known = labelled_inputs(model, table, images, unlisted, strict, "observed")
         values = inputs.values
     else:
         values = read_inputs(model, [str(images)], strict).values
         if isinstance(values, list) and _is_image_folder(images, values, model.space):
-            known = Observed.from_folder(images, model.space)
+            merge = model.annotation is None or not model.annotation.one_positive  # as for `fit`
+            known = Observed.from_folder(images, model.space, merge=merge)
             values = [images / name for name in known.images or ()]
-    found = find(model, values, known)
+    found = find(model, values, known, source=str(images))
     found.write(run / FITTED)
     return int(found.num_images[0])
 

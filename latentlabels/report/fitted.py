@@ -55,6 +55,8 @@ def training(made: Material) -> str:
 def known(made: Material) -> str:
     """How often each label is known."""
     counts = made.counts
+    if not made.run.weights:
+        return ""
     if not counts:
         return "<p>The run does not say what was known of its labels.</p>"
     never = [label for label, (present, _) in counts.items() if not present]
@@ -71,19 +73,21 @@ def together(made: Material) -> str:
     prior = made.prior
     expected = finite(made.run.diagnostics.get("expected_labels"))
     names = [space.labels[k] for k in found.together_labels]
-    parts = [f"<p>{_looked_at(found)} What is known of an image is taken into account.</p>"]
+    parts = [f"<p>{escape(_looked_at(found))}</p>"]
     if prior is not None:
         parts.append("<p>How often each label is present: as it was believed before training, and as the fit believes now.</p>")
         shown = picture(
             lambda figure: prevalence(prior, found.prevalence, space, ax=figure), "prior and posterior prevalence of labels"
         )
         parts.append(shown)
-    parts.append("<p>How many labels an image has.</p>")
+    counted, paired = (int(number) for number in found.num_parts)
+    parts.append(f"<p>How many labels an image has{_of(counted, found)}.</p>")
     alt = "distribution of the number of labels per image"
     parts.append(picture(lambda figure: count_distribution(found.count_probs, expected=expected, ax=figure), alt))
     if len(names) > 1:
         parts.append(
-            "<p>Which labels go together: where the label of a row is present, how probable is that of the column?</p>"
+            "<p>Which labels go together: where the label of a row is present, how probable is that of the column"
+            f"{_of(paired, found)}?</p>"
         )
         alt = "probability of one label where another is present"
         parts.append(picture(lambda figure: co_occurrence(found.together, space, labels=names, ax=figure), alt))
@@ -92,8 +96,22 @@ def together(made: Material) -> str:
 
 def _looked_at(found: Findings) -> str:
     looked, total = (int(number) for number in found.num_images)
-    some = f"{looked:,} of its {total:,} images, evenly spaced," if looked < total else f"its {count(total, 'image')}"
-    return f"The fit looks at {some} once more."
+    stated, used = (int(number) for number in found.num_known)
+    source = str(found.source)
+    whose = f"the images of {source}" if source else "the images that it was fitted on"
+    some = f"{looked:,} of {total:,}, evenly spaced" if looked < total else f"all {total:,}" if total > 1 else "there is one"
+    if used:
+        known = "What is known of an image is taken into account."
+    elif stated:
+        known = "What is known of an image is left out: the label space contradicts it."
+    else:
+        known = "Nothing is known of their labels."
+    return f"The fit looks {'at' if source else 'once more at'} {whose} ({some}). {known}"
+
+
+def _of(part: int, found: Findings) -> str:
+    """Labels may be so many that a part of the images has to do."""
+    return "" if part == int(found.num_images[0]) else f" (worked out for {count(part, 'image')} of them)"
 
 
 def examples(made: Material) -> str:
@@ -188,7 +206,3 @@ def surprises(made: Material) -> str:
         photos=True,
     )
     return f"<p>{text}</p>\n{shown}\n<details><summary>The same as a table</summary>{full}</details>"
-
-
-def _doubt(one: Surprise, name: str, images: NDArray[Any] | None, figure: Figure) -> None:
-    surprising_labels([one], images, names=[name], ax=figure)

@@ -41,7 +41,12 @@ class Material(NamedTuple):
     def counts(self) -> dict[str, tuple[int, int]]:
         """Label -> images that it is known to be present in, and absent from; empty if the run does not say."""
         given = self.run.diagnostics.get("known_counts")
-        return {str(label): (int(pair[0]), int(pair[1])) for label, pair in given.items()} if isinstance(given, dict) else {}
+        if not isinstance(given, dict):
+            return {}
+        pairs = {str(label): [finite(n) for n in pair] for label, pair in given.items() if isinstance(pair, list)}
+        return {
+            label: (int(p[0]), int(p[1])) for label, p in pairs.items() if len(p) == 2 and p[0] is not None and p[1] is not None
+        }
 
     @property
     def prior(self) -> NDArray[np.float64] | None:
@@ -104,6 +109,8 @@ def _metrics(path: Path, warnings: list[str]) -> tuple[dict[str, Any], Calibrati
         curve = None if given is None else CalibrationCurve(*(tuple(given[key]) for key in ("predicted", "frequency", "count")))
         if curve is not None and not len(curve.predicted) == len(curve.frequency) == len(curve.count):
             raise ValueError("the columns of its calibration curve differ in length")
+        if curve is not None:
+            float(curve.error), int(sum(curve.count))  # numbers, or an error here
     except (OSError, ValueError, KeyError, TypeError) as error:
         warnings.append(f"evaluation.json could not be read: {error}")
         return {}, None

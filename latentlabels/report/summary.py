@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
+from typing import Any
 
 from ..advice import advise
 from ..wording import count, finite, listed, number
@@ -13,6 +15,8 @@ def answer(made: Material) -> str:
     """A sentence, the settings, and tiles."""
     run, metrics = made.run, made.metrics
     d = run.diagnostics
+    if not run.weights:
+        d = _so_far(made)
     predicted, expected = finite(d.get("predicted_count")), finite(d.get("expected_labels"))
     num_images = finite(d.get("num_images"))
     what, unit = made.value
@@ -20,7 +24,7 @@ def answer(made: Material) -> str:
         ("images", number(num_images, "count"), _per_image(made, num_images)),
         ("labels", f"{run.space.num_labels:,}", f"in {count(len(run.space.groups), 'group')}"),
         ("predicted labels per image", number(predicted), "" if expected is None else f"{expected:.2f} were expected"),
-        ("epoch kept", number(made.best_epoch, "count"), _epochs(made)),
+        ("epoch kept", number(made.best_epoch, "count"), _epochs(made)) if run.weights else _finished(made),
         (f"held-out {what}", number(d.get("held_out_log_likelihood")), unit),
     ]
     if metrics:
@@ -35,6 +39,8 @@ def answer(made: Material) -> str:
         lead += f": {predicted:.2f} labels per image are predicted"
         source = d.get("expected_labels_source", "no source given")
         lead += "" if expected is None else f", {expected:.2f} were expected (source: {source})"
+    if not run.weights:
+        tiles = [tile for tile in tiles if tile[1] != "–"]
     cells = (
         f"<div><dt>{escape(name)}</dt><dd><b>{escape(value)}</b><small>{escape(note)}</small></dd></div>"
         for name, value, note in tiles
@@ -64,13 +70,22 @@ def _per_image(made: Material, num_images: float | None) -> str:
     return f"{present:.2f} labels known present" + (f", {absent:.2f} known absent," if absent else "") + " in each"
 
 
+def _so_far(made: Material) -> dict[str, Any]:
+    """What an interrupted fit has to say, as its diagnostics would: of its last epoch."""
+    last = made.run.history[-1] if made.run.history else {}
+    return {key: last.get(key) for key in ("predicted_count", "held_out_log_likelihood")}
+
+
+def _finished(made: Material) -> tuple[str, str, str]:
+    wanted = finite((made.run.config.get("fit") or {}).get("epochs"))
+    return "epochs finished", f"{len(made.run.history):,}", "" if wanted is None else f"of {wanted:,.0f} at most"
+
+
 def _epochs(made: Material) -> str:
     history = made.run.history
     if not history:
         return "none was recorded"
     last = history[-1].get("epoch", len(history) - 1)
-    if not made.run.weights:
-        return f"of 0 to {last} so far"
     return f"of 0 to {last}{', stopped early' if made.run.diagnostics.get('stopped_early') else ''}"
 
 
@@ -79,9 +94,13 @@ def warned(made: Material) -> str:
     warnings, run = list(made.warnings), made.run
     never = [str(label) for label in run.diagnostics.get("never_known") or []]
     if not run.weights:
-        done = f"after {count(len(run.history), 'epoch')}" if run.history else "before its first epoch was over"
-        again = f"latentlabels fit --resume --out {made.folder}" if run.history else "latentlabels fit"
-        warnings.append(f"this fit was interrupted {done}, so that most of this report is missing; go on by {again}")
+        folder = shlex.quote(str(made.folder))
+        if run.history:
+            done, again = f"after {count(len(run.history), 'epoch')}", f"go on with latentlabels fit --resume --out {folder}"
+        else:
+            done = "before its first epoch was over"
+            again = f"start it anew with latentlabels fit {shlex.quote(str(made.folder / 'config.yaml'))} --out NEW"
+        warnings.append(f"this fit was interrupted {done}, so that most of this report is missing; {again}")
     elif not run.diagnostics:
         warnings.append("diagnostics.json is missing: what the fit found out about itself is not shown")
     if never:

@@ -13,6 +13,7 @@ from command import Done, latentlabels
 
 from latentlabels import LatentLabels
 from latentlabels.evaluation import evaluate
+from latentlabels.findings import Findings
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,11 @@ def test_the_run_folder_and_its_report_have_the_figures(measured: Done, copy: Pa
     report = (copy / "report.html").read_text()
     assert "Evaluation against complete labels" in report
     assert f"{100 * measured.document['map']:.1f} %" in report
-    with np.load(copy / "examples.npz", allow_pickle=False) as examples:
-        assert examples["truth"].shape == examples["marginals"].shape
-        assert examples["images"].shape == (6, 3, 32, 32)
+    assert "A few of these images, with what is truly there." in report
+    found = Findings.read(copy / "evaluation.npz", 21)
+    assert found.truth.shape == found.marginals.shape
+    assert found.pictures.shape[1:] == (3, 96, 96)
+    assert found.num_images.tolist() == [60, 60]
 
 
 def test_text(measured: Done, copy: Path, scenes: Path) -> None:
