@@ -171,7 +171,9 @@ def _measured(metrics: Mapping[str, Any]) -> Advice | None:
             "complete labels", "none have been looked at: how good the probabilities are is not measured", "look",
             "label a hundred images completely, and run latentlabels evaluate",
         )  # fmt: skip
-    said = f"calibration error {100 * error:.1f} % on {int(metrics.get('num_images') or 0):,} completely labelled images"
+    said = (
+        f"calibration error {100 * error:.1f} % on {int(finite(metrics.get('num_images')) or 0):,} completely labelled images"
+    )
     if error <= _MISCALIBRATED:
         return Advice("complete labels", said, "fine")
     return Advice("complete labels", said, "look", "see the annotation and expected_labels: they decide on the scale")

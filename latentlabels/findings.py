@@ -111,8 +111,8 @@ class Findings:
         """
         path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = cls(**{field.name: file[field.name] for field in fields(cls)})
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # closed if it is damaged, too
+                found = cls(**{field.name: arrays[field.name] for field in fields(cls)})
             if found.prevalence.shape != (num_labels,):
                 raise ValueError(f"it is about {found.prevalence.size} labels, but the run has {num_labels}")
             found._check()
