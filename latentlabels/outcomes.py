@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from .labels import Free, Group, LabelSpace, OneOf
 
-
 SILENT = 0.9  # probability of "none of these" from which a group is silent
+_ROUNDING = 1e-6  # of float32 sums: what is left of a group whose labels sum to 1
 _FEW_SILENT = 3  # silent groups that are shown as others are; more of them would hide what is there
 
 
@@ -114,7 +114,8 @@ def _outcomes(group: Group, p: npt.NDArray[np.floating[Any]], space: LabelSpace,
     found = [Outcome(name, group.requires, space.labels[k], float(p[k]), k) for k in columns]
     if isinstance(group, OneOf) and (group.optional or group.requires is not None):
         none = "none of these" if group.optional else "does not apply"
-        found.append(Outcome(name, group.requires, none, float(np.maximum(0.0, 1 - p[columns].sum())), None))
+        left = 1 - float(p[columns].sum())
+        found.append(Outcome(name, group.requires, none, 0.0 if left < _ROUNDING else left, None))
     return found
 
 

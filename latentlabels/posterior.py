@@ -13,6 +13,7 @@ from .annotation import Annotation, Ignorable
 from .errors import LabelSpaceError, ObservationError
 from .evaluation import Metrics, evaluate
 from .labels import LabelSpace
+from .observed.feasibility import contradiction, feasible
 from .program import LabelVector
 from .wording import count
 
@@ -69,6 +70,16 @@ class Posterior:
         with torch.random.fork_rng(devices=[]):  # pictures of a Dataset may be drawn at random: to look is to change nothing
             return posterior_html(self.marginals, self.space, self.images, self.pictures, self.known)
 
+    def __getitem__(self, rows: Any) -> Posterior:
+        """The posterior of some of the images: by number, slice, numbers or a mask (N,); always a `Posterior`."""
+        index = np.arange(len(self))[rows]
+        index = np.atleast_1d(index)
+        with torch.no_grad():
+            chosen = self.distribution.take(torch.from_numpy(index))
+        pictures = None if self.pictures is None else _Chosen(self.pictures, index)
+        known = None if self.known is None else np.asarray(self.known)[index]
+        return Posterior(chosen, [self.images[i] for i in index], pictures, known)
+
     @property
     def marginals(self) -> NDArray[np.float32]:
         """p(label present), float32 (N, K)."""
@@ -94,14 +105,22 @@ class Posterior:
             observed[self.space.index(label)] = 1
         for label in absent:
             observed[self.space.index(label)] = 0
+        row = observed.numpy()
+        given = np.broadcast_to(row, (len(self), self.space.num_labels))
+        known = given if self.known is None else np.where(given == -1, self.known, given)
+        stated = ", ".join([*present, *(f"not {label}" for label in absent)])
+        if not feasible(row[None], self.space)[0]:
+            raise ObservationError(f"{stated}: no image can be so: {contradiction(row, self.space)}")
         with torch.no_grad():
             try:
                 conditioned = self.distribution.condition(observed.expand(len(self), -1), Ignorable())
             except ObservationError as error:
-                stated = ", ".join([*present, *(f"not {label}" for label in absent)])
-                raise ObservationError(f"{stated}: {error}") from None
-        given = np.broadcast_to(observed.numpy(), (len(self), self.space.num_labels))
-        known = given if self.known is None else np.where(given == -1, self.known, given)
+                wrong = np.flatnonzero(~feasible(np.ascontiguousarray(known), self.space))
+                why = f"{error}"
+                if len(wrong):
+                    before = contradiction(known[int(wrong[0])], self.space)
+                    why = f"image {self.images[int(wrong[0])]} cannot be so, with what is known of it: {before}"
+                raise ObservationError(f"{stated}: {why}") from None
         return Posterior(conditioned, self.images, self.pictures, known)
 
     def observing(self, observed: NDArray[np.int8], how: Annotation) -> Posterior:
@@ -184,3 +203,16 @@ class Posterior:
         import pandas as pd
 
         return pd.DataFrame(self.marginals, index=pd.Index(self.images, name="image"), columns=list(self.space.labels))
+
+
+class _Chosen:
+    """Some of the pictures of a posterior, which may be an array, a list of files or a Dataset."""
+
+    def __init__(self, pictures: Any, index: NDArray[np.int64]):
+        self.pictures, self.index = pictures, index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.pictures[int(self.index[row])]

@@ -349,7 +349,7 @@ def test_the_posterior_under_the_annotation_counts_the_pick(fitted, mixed):
     [
         (["cat"], [], LabelSpaceError, 'no label "cat"; did you mean "car"'),
         (["car"], ["car"], ObservationError, "present and as absent"),
-        (["blue", "red"], [], ObservationError, "blue, red: .*impossible"),
+        (["blue", "red"], [], ObservationError, "blue, red: no image can be so: known to show .*allows one"),
         (["2-doors"], ["car"], ObservationError, "not car"),
         ("car", [], LabelSpaceError, "lists of labels"),
     ],

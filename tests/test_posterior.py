@@ -132,3 +132,55 @@ def test_evaluate_is_the_evaluation_of_all_that_the_posterior_says() -> None:
     free = Posterior(LabelSpace.free(MIXED.labels).distribution(torch.randn(40, MIXED.num_labels)))
     assert free.evaluate(truth).group_accuracy is None
     assert free.evaluate(truth, MIXED).group_accuracy is not None
+
+
+def _conditioned(q: LabelVector) -> LabelVector:
+    observed = torch.full((q.batch_shape[0], q.space.num_labels), -1, dtype=torch.int8)
+    observed[::2, 0] = 1
+    return q.condition(observed, UniformPositive())
+
+
+@pytest.mark.parametrize("kind", ["forest", "mixture", "nonempty", "conditioned", "conditioned nonempty"])
+def test_some_rows_are_the_posteriors_of_these_images(kind: str) -> None:
+    torch.manual_seed(3)
+    if "nonempty" in kind:
+        q: LabelVector = NonEmptyLabelVector(LabelSpace.free("abcd"), torch.randn(7, 4), 0.05)
+    elif kind == "mixture":
+        q = MIXED.distribution(torch.randn(7, 2, MIXED.num_logits), torch.randn(7, 2))
+    else:
+        q = MIXED.distribution(torch.randn(7, MIXED.num_logits))
+    q = _conditioned(q) if "conditioned" in kind else q
+    whole = Posterior(q, [f"{i}.png" for i in range(7)], pictures=list("ABCDEFG"), known=np.full((7, q.space.num_labels), -1))
+    sets = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * q.space.num_labels).numpy()
+    for rows in ([4, 1], slice(2, 5), np.array([True, False] * 3 + [True]), 3, -1):
+        part, index = whole[rows], np.atleast_1d(np.arange(7)[rows])
+        assert part.images == tuple(f"{i}.png" for i in index)
+        assert [part.pictures[i] for i in range(len(part))] == ["ABCDEFG"[i] for i in index]
+        np.testing.assert_allclose(part.marginals, whole.marginals[index], atol=1e-6)
+        np.testing.assert_allclose(part.count_probs(), whole.count_probs()[index], atol=1e-6)
+        for y in sets[:: max(1, len(sets) // 16)]:
+            every, some = (p.log_prob(np.tile(y, (len(p), 1))) for p in (whole, part))
+            np.testing.assert_allclose(some, every[index], atol=1e-5)
+        label = q.space.labels[-1]
+        np.testing.assert_allclose(part.given([label]).marginals, whole.given([label]).marginals[index], atol=1e-5)
+    assert len(whole[[]]) == 0
+    with pytest.raises(IndexError):
+        whole[7]
+
+
+def test_a_contradiction_says_why() -> None:
+    posterior = Posterior(MIXED.distribution(torch.zeros(3, MIXED.num_logits)))
+    with pytest.raises(ObservationError, match='car, bike: no image can be so: known to show "car" and "bike"'):
+        posterior.given(["car", "bike"])
+    with pytest.raises(
+        ObservationError, match='bike: image 0 cannot be so, with what is known of it: known to show "car" and "bike"'
+    ):
+        posterior.given(["car"]).given(["bike"])
+
+
+def test_what_was_reported_by_mistake_may_be_contradicted() -> None:
+    noisy = UniformPositive(noise=0.2)
+    observed = np.full((2, MIXED.num_labels), -1, np.int8)
+    observed[:, MIXED.index("car")] = 1
+    posterior = Posterior(MIXED.distribution(torch.zeros(2, MIXED.num_logits))).observing(observed, noisy)
+    assert posterior.given(["bike"]).marginals[0, MIXED.index("bike")] == pytest.approx(1.0)

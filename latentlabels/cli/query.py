@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
-    from ..labels import LabelSpace
     from ..posterior import Posterior
 
 
@@ -77,24 +76,10 @@ def _conditioned(posterior: Posterior, present: Sequence[str], absent: Sequence[
     both = [name for name in present if name in absent]
     if both:
         raise UsageError(f'"{both[0]}" is asked for as present (--given) and as absent (--not); remove one')
-    _check_possible(space, present, absent)
     try:
         return posterior.given(present, absent)
     except ObservationError as error:
         raise UsageError(f"{error}") from None
-
-
-def _check_possible(space: LabelSpace, present: Sequence[str], absent: Sequence[str]) -> None:
-    import numpy as np
-
-    from ..observed.feasibility import contradiction, feasible
-
-    row = np.full(space.num_labels, -1, dtype=np.int8)
-    row[[space.index(name) for name in present]] = 1
-    row[[space.index(name) for name in absent]] = 0
-    if not feasible(row[None], space)[0]:
-        stated = [*(f"--given {name}" for name in present), *(f"--not {name}" for name in absent)]
-        raise UsageError(f"{' '.join(stated)}: no image can be so: {contradiction(row, space)}")
 
 
 def _document(

@@ -133,6 +133,18 @@ class LabelVector(TorchDistribution):
             _cardinality=cardinality,
         )
 
+    def take(self, rows: Tensor) -> LabelVector:
+        """The distributions at some places of the first batch dimension, by number (R,): batch shape (R, ...)."""
+        batch = self.batch_shape
+        cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1])[rows] for t in self._cardinality))
+        return LabelVector(
+            self.space,
+            self.logits.expand(*batch, *self.logits.shape[-2:])[rows],
+            self.mixture_logits.expand(*batch, self.num_components)[rows],
+            validate_args=False,
+            _cardinality=cardinality,
+        )
+
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
         if self._validate_args:

@@ -89,6 +89,10 @@ class NonEmptyLabelVector(LabelVector):
             return self
         return _weighted(super().expand(batch), self.empty_odds, None)
 
+    def take(self, rows: Tensor) -> LabelVector:
+        """The distributions at some places of the first batch dimension."""
+        return _weighted(super().take(rows), self.empty_odds, None)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """log p_r(y): (...) for y (..., K) of 0 and 1."""
         log_prob = super().log_prob(value) - self.log_mass

@@ -68,7 +68,7 @@ def test_text_lists_the_likeliest_labels(run: Path, image: Path) -> None:
         (["--given", "car", "--not", "car"], '"car" is asked for as present (--given) and as absent (--not); remove one'),
         (
             ["--given", "car", "--given", "bike"],
-            '--given car --given bike: no image can be so: known to show "car" and "bike", of which group "vehicle" allows one',
+            'car, bike: no image can be so: known to show "car" and "bike", of which group "vehicle" allows one',
         ),
         (
             ["--given", "2-doors", "--not", "car"],
