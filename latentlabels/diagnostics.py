@@ -1,21 +1,54 @@
-"""What a fit says of itself: what it saw, where it stopped, and whether its scale has drifted from the prior."""
+"""What a fit says of itself: what it saw, where it stopped, and whether its scale has drifted from the prior.
+
+And what known labels say of the label space and the annotation before anything is fitted.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .anchor import Anchor
+from .annotation import Annotation
+from .evaluation import alarms, linked_label_check
 from .observed import Observed
 from .training import TrainingResult
 
+_FALSE_ALARM = 0.001
+_CLAIMS = 3  # that are spelt out
 _DRIFT = 1.5  # ratio of predicted to expected number of labels beyond which a fit says so
 
 
-def diagnose(table: Observed, anchor: Anchor, result: TrainingResult, count: float, ours: bool) -> dict[str, Any]:
+def contradiction(table: Observed, how: Annotation) -> str | None:
+    """What known labels contradict of the label space and the annotation together, in a sentence; None if nothing.
+
+    Seldom by chance: where both are right, something is said with probability 0.001 at most.
+    """
+    wrong = alarms(linked_label_check(table.values, table.space, how), _FALSE_ALARM)
+    if not wrong:
+        return None
+    said = []
+    for one in wrong[:_CLAIMS]:
+        equal = " = " in one.claim
+        left, right = one.claim.split(" = " if equal else " <= ", 1)
+        said.append(
+            f'"{left}" {"" if equal else "at most "}as often as "{right}" (it is {one.left:,.0f} against {one.right:,.0f})'
+        )
+    more = f" and {len(wrong) - _CLAIMS} more" if len(wrong) > _CLAIMS else ""
+    return (
+        f"known labels contradict the label space and the annotation, by which one should be known {', '.join(said)}{more}; "
+        "either some labels are named more readily than others (annotation weighted-positive or per-label-search, with "
+        "weights), or a group that is declared to apply always does not"
+    )
+
+
+def diagnose(
+    table: Observed, how: Annotation, anchor: Anchor, result: TrainingResult, count: float, ours: bool
+) -> dict[str, Any]:
     """The diagnostics of a fit.
 
     Args:
         table: what was known.
+        how: the annotation.
         anchor: prevalences before training.
         result: of training.
         count: predicted labels per held-out image.
@@ -25,6 +58,7 @@ def diagnose(table: Observed, anchor: Anchor, result: TrainingResult, count: flo
         Numbers and names as JSON has them; `warnings` holds what a user should be told.
     """
     row = next((row for row in result.history if row["epoch"] == result.best_epoch), {})
+    contradicted = contradiction(table, how)
     drifted = ours and not 1 / _DRIFT <= count / anchor.expected_labels <= _DRIFT
     return {
         "num_images": len(table),
@@ -40,7 +74,8 @@ def diagnose(table: Observed, anchor: Anchor, result: TrainingResult, count: flo
         "never_known": list(anchor.never_known),
         "prior": {label: round(float(p), 6) for label, p in zip(table.space.labels, anchor.prevalence, strict=True)},
         "known_counts": {label: list(counts) for label, counts in table.counts().items()},
-        "warnings": [_drift(count, anchor)] if drifted else [],
+        "contradiction": contradicted,
+        "warnings": [*([contradicted] if contradicted else []), *([_drift(count, anchor)] if drifted else [])],
     }
 
 

@@ -190,7 +190,7 @@ class LatentLabels(BaseEstimator):
         self.history_ = result.history
         self.kept_ = result.kept
         count = self._predicted_count(batches, rows[1], result)
-        self.diagnostics_ = diagnose(table, self.anchor_, result, count, self.objective == "collapsed")
+        self.diagnostics_ = diagnose(table, self._how, self.anchor_, result, count, self.objective == "collapsed")
         for message in self.diagnostics_["warnings"]:
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self._data_hash = hash_data(table.values, table.images)
