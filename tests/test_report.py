@@ -305,8 +305,8 @@ def test_what_is_said_of_the_images_is_true_of_them(make: Callable[..., Path]) -
         ({"num_known": [3, 0]}, "What is known of an image is left out: the label space contradicts it."),
         ({"num_known": [0, 0]}, "Nothing is known of their labels."),
         ({"num_images": [1, 1]}, "(there is one)"),
-        ({"num_parts": [3, 6]}, "How many labels an image has (worked out for 3 images of them)."),
-        ({"num_parts": [6, 1]}, "how probable is that of the column (worked out for 1 image of them)?"),
+        ({"num_parts": [3, 6]}, "How many labels an image has (worked out for 3 of the images)."),
+        ({"num_parts": [6, 1]}, "how probable is that of the column (worked out for 1 of the images)?"),
     ):
         _found(**{key: np.array(value) for key, value in changes.items()}).write(run / FITTED)
         assert said in _Page(write_report(run)).said("What the fit makes of its images")

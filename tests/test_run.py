@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -112,3 +113,29 @@ def test_state_dict_and_not_the_param_store(run):
     model, _ = run
     assert not list(pyro.get_param_store().keys())
     assert all(isinstance(value, torch.Tensor) for value in model.model.state_dict().values())
+
+
+def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    (copy / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="lacks weights"):  # no checkpoints: this is no interrupted fit
+        read_run(copy, unfinished=True)
+    (copy / "checkpoints").mkdir()
+    with pytest.raises(RunError, match="lacks weights"):
+        read_run(copy)
+    found = read_run(copy, unfinished=True)
+    assert found.space == run[0].space
+    assert (found.weights, found.history, found.diagnostics) == ({}, [], {})
+    (copy / "checkpoints" / "last.json").write_text(json.dumps(run[0].history_))
+    assert read_run(copy, unfinished=True).history == run[0].history_
+    (copy / "config.yaml").write_text("- 3")
+    with pytest.raises(RunError, match="an interrupted fit, and damaged"):
+        read_run(copy, unfinished=True)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "diagnostics.json", "environment.json", "metrics.jsonl"])
+def test_lists_where_names_and_values_should_be_are_damage(run, tmp_path: Path, name: str):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    (copy / name).write_text("[3]\n")
+    with pytest.raises(RunError, match="damaged"):
+        read_run(copy)

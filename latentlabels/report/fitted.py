@@ -24,7 +24,7 @@ from ..plots import (
     prevalence,
     surprising_labels,
 )
-from ..wording import count, finite, listed, percent
+from ..wording import finite, listed, percent
 from .material import Material
 from .page import picture, table
 
@@ -111,7 +111,7 @@ def _looked_at(found: Findings) -> str:
 
 def _of(part: int, found: Findings) -> str:
     """Labels may be so many that a part of the images has to do."""
-    return "" if part == int(found.num_images[0]) else f" (worked out for {count(part, 'image')} of them)"
+    return "" if part == int(found.num_images[0]) else f" (worked out for {part:,} of the images)"
 
 
 def examples(made: Material) -> str:
