@@ -11,6 +11,7 @@ _FEW = 5  # images with a known label, below which nothing much can be learned o
 _CLOSE = 1.25  # ratio of predicted to expected number of labels that is no reason to worry
 _DRIFT = 1.5  # ratio at which a fit warns of it, see `diagnostics`
 _GAP = 0.5  # nats per image between training and held-out images that point to overfitting
+_EVERYWHERE = 0.98  # share of images from which a label tells nothing
 _MISCALIBRATED = 0.05
 _FEW_HELD_OUT = 50
 
@@ -36,6 +37,7 @@ def advise(
     history: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
+    prevalence: Mapping[str, float] | None = None,
 ) -> list[Advice]:
     """What to do after a fit.
 
@@ -44,6 +46,7 @@ def advise(
         history: a mapping for each epoch.
         config: sections `model` and `fit`.
         metrics: against complete labels, `Metrics.to_dict()`.
+        prevalence: label -> share of images that show it, as the fit says.
 
     Returns:
         One for each thing that could be looked at, the most pressing first.
@@ -56,6 +59,8 @@ def advise(
         _overfitting(diagnostics, history, ours),
         _held_out(diagnostics, config),
         *_known(diagnostics),
+        _claims(diagnostics),
+        _everywhere(diagnostics, prevalence or {}),
         _measured(metrics or {}),
     ]
     order = {"act": 0, "look": 1, "fine": 2}
@@ -162,6 +167,33 @@ def _known(d: Mapping[str, Any]) -> list[Advice]:
         fewest = min((pair[0] for pair in counts.values()), default=0)
         found.append(Advice("labels known", f"each label is known present in at least {count(fewest, 'image')}", "fine"))
     return found
+
+
+def _claims(d: Mapping[str, Any]) -> Advice | None:
+    if "contradiction" not in d:
+        return None
+    check = "label space and annotation"
+    said = d["contradiction"]
+    if not said:
+        return Advice(check, "known labels do not contradict them, as far as that can be seen without complete labels", "fine")
+    found, _, todo = str(said).partition("; ")
+    return Advice(check, found, "act", todo)
+
+
+def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Advice | None:
+    prior = d.get("prior")
+    if not isinstance(prior, Mapping):
+        return None
+    found = [
+        str(label)
+        for label, share in prevalence.items()
+        if share > _EVERYWHERE and (finite(prior.get(label)) or 1.0) < _EVERYWHERE - 0.05
+    ]
+    if not found:
+        return None
+    said = f"nearly every image is said to show {listed(found, 5)}, which was not expected"
+    todo = "if that is not so, the scale has run away: state expected_labels, or say which labels exclude each other"
+    return Advice("labels said to be everywhere", said, "look", todo)
 
 
 def _measured(metrics: Mapping[str, Any]) -> Advice | None:

@@ -121,7 +121,7 @@ def _first(scenes: ToyScenes, count: int) -> ToyScenes:
 def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToyScenes, out: Path) -> None:
     from matplotlib.figure import Figure
 
-    from .findings import EVALUATED, FITTED, find
+    from .findings import EVALUATED, find
     from .plots import posterior_gallery
     from .report import write_report
 
@@ -132,9 +132,8 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
     figure = Figure()
     posterior_gallery(posterior.marginals, test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
     figure.savefig(out / "picture.png", dpi=110)
-    find(model, scenes.images, scenes.observed).write(run / FITTED)
     find(model, test.images, truth=test.truth).write(run / EVALUATED)
-    write_report(run)
+    write_report(run, model, scenes.images, scenes.observed)
 
 
 def _varied(test: ToyScenes, count: int) -> list[int]:

@@ -154,3 +154,25 @@ def test_nothing_missing_or_strange_raises() -> None:
         advise(good, epochs, config, {"calibration_error": value, "num_images": value})
         advise(good, epochs, config, {"calibration_error": 0.01, "num_images": value})
         advise({**good, "known_counts": {"a": value, "b": [value, value]}}, epochs, config)
+
+
+def test_a_contradiction_is_to_be_acted_upon() -> None:
+    said = "known labels contradict the label space; either this, or that"
+    one = next(one for one in advise({"contradiction": said}, [], {}) if one.check == "label space and annotation")
+    assert (one.found, one.verdict, one.todo) == ("known labels contradict the label space", "act", "either this, or that")
+    fine = next(one for one in advise({"contradiction": None}, [], {}) if one.check == "label space and annotation")
+    assert fine.verdict == "fine"
+    assert not [one for one in advise({}, [], {}) if one.check == "label space and annotation"]
+
+
+def test_labels_that_were_not_expected_everywhere_are_named() -> None:
+    prior = {"person": 0.9, "sky": 0.99, "cat": 0.1}
+    everywhere = {"person": 0.995, "sky": 0.995, "cat": 0.5}
+    found = [
+        one for one in advise({"prior": prior}, [], {}, prevalence=everywhere) if one.check == "labels said to be everywhere"
+    ]
+    assert [one.found for one in found] == ["nearly every image is said to show person, which was not expected"]
+    assert not [
+        one for one in advise({"prior": prior}, [], {}, prevalence=prior) if one.check == "labels said to be everywhere"
+    ]
+    assert not [one for one in advise({}, [], {}, prevalence=everywhere) if one.check == "labels said to be everywhere"]

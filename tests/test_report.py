@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlabels.errors import RunError
+from latentlabels.errors import DataError, RunError
 from latentlabels.estimator import LatentLabels
 from latentlabels.evaluation import evaluate
 from latentlabels.findings import EVALUATED, FITTED, Findings, find
@@ -555,3 +555,19 @@ def test_a_folder_that_is_no_run_is_an_error(make: Callable[..., Path], tmp_path
         (run / name).write_text(content)
         with pytest.raises(RunError, match="damaged"):
             write_report(run)
+
+
+def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 5)).astype(np.float32)
+    observed = np.full((60, 3), -1, np.int8)
+    observed[np.arange(60), rng.integers(3, size=60)] = 1
+    m = LatentLabels(LabelSpace.free("abc"), encoder="embedding", epochs=1).fit(values, observed)
+    run = m.save(tmp_path / "run")
+    write_report(run)
+    assert not (run / FITTED).exists()
+    page = _Page(write_report(run, m, values, observed))
+    assert Findings.read(run / FITTED, 3).num_images.tolist() == [60, 60]
+    assert "Known labels that may be mistakes" in page.text
+    with pytest.raises(DataError, match="no model to look at them with"):
+        write_report(run, images=values)

@@ -166,13 +166,11 @@ def _remove_if_empty(out: Path) -> None:
 
 
 def _finish(model: LatentLabels, training: Training, config: Config, space: LabelSpace, out: Path) -> None:
-    from ..findings import FITTED, find
     from ..report import write_report
 
     model.save(out)
     _write_config(out, config, space)  # with the data section, which the estimator does not know
-    find(model, training.inputs if training.files is None else training.files, training.observed).write(out / FITTED)
-    write_report(out)
+    write_report(out, model, training.inputs, training.observed)
 
 
 def _document(model: LatentLabels, training: Training, out: Path) -> dict[str, Any]:

@@ -10,26 +10,40 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from ..errors import DataError
+from ..estimator import LatentLabels
+from ..findings import FITTED, find
 from . import evaluated, fitted, labels, summary
 from .material import gather
 from .page import page, section
 
 
-def write_report(run_dir: str | Path) -> Path:
+def write_report(run_dir: str | Path, model: LatentLabels | None = None, images: Any = None, observed: Any = None) -> Path:
     """Write ``report.html`` into a run folder, replacing an earlier one.
+
+    From Python: ``m.save(run)``, then ``write_report(run, m, images, observed)``, so that the report shows images as well.
 
     Args:
         run_dir: what `LatentLabels.save` wrote, or what an interrupted fit left. `findings.npz` and `evaluation.npz` (see
             `findings.find`) and `evaluation.json` (`Metrics.to_dict()`) are shown if the folder has them. One that cannot be
             read is a warning in the report.
+        model: the estimator that the folder is of, to look at images first; what is found is kept in the folder.
+        images: to look at, as for `findings.find`; needs `model`.
+        observed: what is known of them.
 
     Returns:
         The path of the report.
 
     Raises:
         RunError: no run folder, or a damaged one.
+        DataError: images without a model, or as `findings.find`.
     """
+    if images is not None:
+        if model is None:
+            raise DataError("images, but no model to look at them with; give write_report(run, model, images, observed)")
+        find(model, images, observed).write(Path(run_dir) / FITTED)
     made = gather(Path(run_dir))
     name = made.folder.resolve().name
     parts = [

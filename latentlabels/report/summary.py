@@ -118,10 +118,12 @@ def todo(made: Material) -> str:
     """What was looked at, what was found, and what to do."""
     if not made.run.weights:
         return ""
+    found = made.fitted
+    prevalence = {} if found is None else dict(zip(made.run.space.labels, found.prevalence.tolist(), strict=True))
     rows = "".join(
         f'<tr class="{one.verdict}"><td>{escape(one.check)}</td><td>{escape(one.found)}</td>'
         f"<td>{escape(one.todo or 'nothing to do')}</td></tr>\n"
-        for one in advise(made.run.diagnostics, made.run.history, made.run.config, made.metrics)
+        for one in advise(made.run.diagnostics, made.run.history, made.run.config, made.metrics, prevalence)
     )
     head = "<tr><th>looked at</th><th>found</th><th>what to do</th></tr>"
     return f'<div class="scroll"><table class="advice"><thead>{head}</thead>\n<tbody>{rows}</tbody></table></div>'
