@@ -17,24 +17,22 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from . import losses
-from .anchor import Anchor, derive_prior, frozen_logits, prior_logits
-from .annotation import Annotation, Ignorable, UniformPositive, WeightedPositive
+from .anchor import Anchor, derive_prior, frozen_logits
+from .annotation import Annotation, Ignorable, UniformPositive
 from .annotation import from_config as read_annotation
 from .config import FitConfig, ModelConfig
-from .data.batches import Batches, InMemory, split_rows
+from .construction import construct, features_once, has_at_least_one, label_vector, warn_of_start
+from .data.batches import Batches, split_rows
 from .data.sources import resolve_inputs
 from .diagnostics import diagnose
-from .encoders import Frozen, Standardize, build_encoder
-from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
+from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .labels import LabelSpace
 from .observed import Observed
 from .posterior import Posterior
-from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector, can_be_empty
 from .run import Run, environment, hash_data, read_run, write_run
 from .training import Best, LabelModule, LoopSettings, TrainingResult, train
 
 _M, _F = ModelConfig(), FitConfig()
-SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
 class LatentLabels(BaseEstimator):
@@ -219,7 +217,8 @@ class LatentLabels(BaseEstimator):
         """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
 
         For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in a loop of one's own, with
-        ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`.
+        ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
+        whole process: call ``pyro.clear_param_store()`` before training another one.
         """
         self._prepare(images, observed)
         self.history_ = []
@@ -243,77 +242,28 @@ class LatentLabels(BaseEstimator):
             raise DataError(f"{len(batches)} image is too few to fit; give at least two")
         self.names_ = names
         self.anchor_: Anchor = derive_prior(self.space, table.values, self._how, self.expected_labels)
-        if self.anchor_.never_known:
-            listed = ", ".join(f'"{label}"' for label in self.anchor_.never_known[:5])
-            warnings.warn(
-                f"{len(self.anchor_.never_known)} of {self.space.num_labels} labels are never known to be present "
-                f"({listed}{', ...' if len(self.anchor_.never_known) > 5 else ''}): nothing can be learned of them, "
-                "they keep their prior probability",
-                DataWarning,
-                stacklevel=3,
-            )
-        if self.frozen and self.weights is None and self.encoder != "embedding":
-            warnings.warn(
-                f'the encoder "{self.encoder}" is frozen at random weights; give weights ("DEFAULT", or a file), or set frozen '
-                "to false",
-                DataWarning,
-                stacklevel=3,
-            )
+        warn_of_start(self._settings, self.anchor_, self.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
         num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
-        self._nonempty = self._has_at_least_one(table)
-        self._build(num_inputs)
-        return self._features_once(batches), table
-
-    def _has_at_least_one(self, table: Observed) -> bool:
-        """Whether the empty label set counts little."""
-        simple = self.objective == "collapsed" and self.mixture == 1 and self.beta == 0
-        if self.at_least_one and not simple:
-            raise ConfigError(
-                "at_least_one goes with objective collapsed, mixture 1 and beta 0, not with "
-                f"{self.objective}, {self.mixture} and {self.beta:g}; leave it out"
-            )
-        picked = isinstance(self._how, UniformPositive | WeightedPositive)
-        told = self.at_least_one if self.at_least_one is not None else picked and bool((table.values == 1).any(1).all())
-        return told and simple and can_be_empty(table.space)
+        self._nonempty = has_at_least_one(self._settings, self._how, table)
+        self._build(num_inputs, self.anchor_)
+        encoder = self.model.amortizer.encoder
+        return features_once(encoder, batches, self.frozen, self.batch_size), table
 
     @property
     def _how(self) -> Annotation:
         return UniformPositive() if self.annotation is None else self.annotation
 
-    def _build(self, num_inputs: int | None, start: bool = True) -> None:
-        """Make the Pyro program; `start` puts the head at the anchor and loads published weights."""
-        assert self.space is not None
-        self._objective: Any = None if self.objective == "collapsed" else losses.make(self.objective, self.space)
-        self._head_space: LabelSpace = self.space if self._objective is None else self._objective.space
-        encoder = build_encoder(self.encoder, self.weights if start else None, num_inputs, self.frozen)
-        # one objective, one head: the mixture and the generative side belong to ours
-        mixture, beta = (self.mixture, self.beta) if self._objective is None else (1, 0.0)
-        amortizer = Amortizer(self._head_space, encoder.module, encoder.num_features, mixture, self._nonempty)
-        logits = torch.zeros(self._head_space.num_logits)
-        if start:
-            logits = prior_logits(self._head_space, self.anchor_.prevalence)
-            if self.start == "prior":
-                amortizer.start_at(logits)
-        prior = LabelPrior(self._head_space, logits, mixture, learn=mixture > 1) if beta > 0 else None
-        decoder = FeatureDecoder(self._head_space, encoder.num_features) if beta > 0 else None
-        self.model = LabelModel(amortizer, self._how, prior, decoder, beta, SCALE_PRIOR, self.expected_labels)
-        self.guide = LabelGuide(amortizer, self._how)
-        self.elbo = CollapsedELBO()
+    @property
+    def _settings(self) -> ModelConfig:
+        """The settings of the model, as they are now; checked where they are used."""
+        return ModelConfig.model_construct(**{key: getattr(self, key) for key in ModelConfig.model_fields})
 
-    def _features_once(self, batches: Batches) -> Batches:
-        """Set the scale of embeddings; turn images into features where the encoder is frozen."""
-        encoder = self.model.amortizer.encoder
-        if self.frozen and batches.on_images:
-            assert isinstance(encoder, Frozen)
-            rows = torch.arange(len(batches))
-            with torch.no_grad():
-                features = [encoder.extract(batches.inputs(part)) for part in rows.split(self.batch_size)]
-            batches = InMemory(torch.cat(features))
-        for part in encoder.modules():
-            if isinstance(part, Standardize):
-                part.fit_to(batches.inputs(torch.arange(len(batches))))
-        return batches
+    def _build(self, num_inputs: int | None, anchor: Anchor | None) -> None:
+        """Make the Pyro program; `anchor` is None where weights are loaded next."""
+        assert self.space is not None
+        made = construct(self.space, self._how, self._settings, self._nonempty, num_inputs, anchor)
+        self.model, self.guide, self.elbo, self._objective, self._head_space = made
 
     def _predicted_count(self, batches: Batches, held: Tensor, result: TrainingResult) -> float:
         """Labels per held-out image after the best epoch."""
@@ -321,7 +271,7 @@ class LatentLabels(BaseEstimator):
         if row.get("predicted_count") is not None:
             return float(row["predicted_count"])
         rows = held if len(held) else torch.arange(min(len(batches), 1000))
-        return float(self._distribution(batches, rows).marginals.sum(-1).mean())
+        return float(label_vector(self.model.amortizer, batches, rows, self.batch_size).marginals.sum(-1).mean())
 
     # --- answers ----------------------------------------------------------------------------------------
 
@@ -345,7 +295,7 @@ class LatentLabels(BaseEstimator):
             workers=self.workers,
             labelled=observed is not None,
         )
-        q = self._distribution(batches, torch.arange(len(batches)))
+        q = label_vector(self.model.amortizer, batches, torch.arange(len(batches)), self.batch_size)
         files = isinstance(images, str | Path) or (isinstance(images, list | tuple) and isinstance(images[0], str | Path))
         pictures = names if files else images if batches.on_images else None  # files that could not be read have no row
         found = Posterior(q, names, pictures)
@@ -359,17 +309,6 @@ class LatentLabels(BaseEstimator):
     def predict_proba(self, images: Any) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
         return self.posterior(images).marginals
-
-    @torch.no_grad()
-    def _distribution(self, batches: Batches, rows: Tensor) -> LabelVector:
-        amortizer = self.model.amortizer
-        amortizer.eval()
-        device = next(amortizer.parameters()).device
-        parts = [
-            amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu()
-            for part in rows.split(max(self.batch_size, 64))
-        ]
-        return amortizer.vector(torch.cat(parts))
 
     def _check_fitted(self) -> None:
         if not getattr(self, "_fitted", False):
@@ -437,7 +376,7 @@ class LatentLabels(BaseEstimator):
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
             size = run.weights["amortizer.head.weight"].shape[1]
             out._nonempty = bool(out.at_least_one)
-            out._build(size if out.encoder == "embedding" else None, start=False)
+            out._build(size if out.encoder == "embedding" else None, None)
             out.model.load_state_dict(run.weights)
         except (KeyError, TypeError, RuntimeError) as error:
             raise RunError(f"{folder}: config.yaml and weights.safetensors do not fit together ({error})") from error

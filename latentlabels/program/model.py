@@ -201,7 +201,7 @@ class LabelModel(PyroModule):
     Args:
         amortizer: q_phi, shared with the guide.
         annotation: p(o | y).
-        prior: p(y); needed for beta > 0.
+        prior: p(y); needed for beta > 0. Any module that returns a `LabelVector` of empty batch shape serves.
         decoder: p(h | y), or None for a model without features.
         beta: in [0, 1].
         scale_prior: weight of log D where q_phi is a `NonEmptyLabelVector`: part of site "anchor". The likelihood of one

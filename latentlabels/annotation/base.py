@@ -1,0 +1,183 @@
+"""What every annotation is: p(o | y), with mistakes, its exact sums and its draws."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..exact.evidence import Evidence, mix, pinned
+
+
+class CountBound(NamedTuple):
+    """How many labels can be present at once, for annotations whose sums depend on it.
+
+    Attributes:
+        expected: an upper bound of the expected number of unknown labels that are present.
+        block: the largest number of one tree of the label space.
+        longest: the largest number altogether.
+    """
+
+    expected: float
+    block: int
+    longest: int
+
+
+class Annotation(ABC):
+    """p(o | y); subclasses say how the known positives are picked. Stateless: safe to share."""
+
+    kind: str
+    one_positive: ClassVar[bool] = False
+    """Whether it describes a single known positive per row: an image that was found twice is then two rows."""
+
+    def __init__(self, *, noise: float = 0.0):
+        if not 0.0 <= noise < 1.0:
+            raise ConfigError(f"noise is a probability in [0, 1), not {noise}")
+        self.noise = float(noise)
+
+    # --- what a subclass states -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
+        """log p(known positives | y), given that all of them are present in y: (...)."""
+
+    @abstractmethod
+    def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
+        """`_log_pick` with the pins, as a mixture of products."""
+
+    def _check(self, observed: Tensor) -> None:  # noqa: B027
+        """Refuse observations that the annotation does not describe; most describe all."""
+
+    def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
+        """log p(o | y) as a function of N = 0..`most` present labels where it depends on nothing else, or None."""
+        return None
+
+    def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Weights v by which an image got into the data, with probability sum_k v_k y_k; None if all did."""
+        return None
+
+    # --- what the package calls -------------------------------------------------------------------------
+
+    def log_prob(self, observed: Tensor, y: Tensor, log_found: Tensor | float = 0.0) -> Tensor:
+        """log p(o | y).
+
+        Args:
+            observed: (..., K) of 1, 0 and -1.
+            y: (..., K) of 0 and 1, broadcast against `observed`.
+            log_found: as of `evidence`; only `PerLabelSearch` with noise depends on it.
+
+        Returns:
+            (...), -inf where y contradicts what is known.
+
+        Raises:
+            ObservationError: more known positives than the annotation describes.
+        """
+        self._check(observed)
+        present = y > 0.5
+        dtype = y.dtype if y.is_floating_point() else torch.get_default_dtype()
+        observed, present = torch.broadcast_tensors(observed, present)
+        fits = ~((observed == 1) & ~present).any(-1)
+        absent = ((observed == 0) & present).any(-1)
+        value = self._log_pick(observed, present.to(dtype))
+        value = torch.where(fits, value, -torch.inf)
+        if self.noise:
+            mistaken = self._log_pick(observed, (observed != 0).to(dtype))
+            value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
+        return torch.where(absent, -torch.inf, value)
+
+    def evidence(
+        self,
+        observed: Tensor,
+        bound: Callable[[], CountBound],
+        dtype: torch.dtype,
+        log_found: Tensor | float = 0.0,
+    ) -> Evidence:
+        """p(o | .) as a mixture of products over labels, for the exact sums.
+
+        Args:
+            observed: (..., K) int8.
+            bound: gives the `CountBound` of the images, worked out only where it is needed.
+            dtype: of the result.
+            log_found: (...) log-probability that the image was found at all (`selection_weights`). Mistakes
+                are a share of what was found, so that their weight is taken relative to it.
+        """
+        self._check(observed)
+        base = self._evidence(observed, bound, dtype)
+        if not self.noise:
+            return base
+        everything = (observed != 0).to(dtype)
+        mistaken = self._log_pick(observed, everything).unsqueeze(-1)
+        free = pinned(torch.where(observed == 1, -1, observed).to(observed.dtype), dtype)
+        if isinstance(log_found, Tensor):
+            log_found = log_found.unsqueeze(-1)
+        return mix(base, free, math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
+
+    @abstractmethod
+    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw what becomes known of label sets, without noise: the simulation of p(o | y).
+
+        Args:
+            y: (..., K) of 0 and 1.
+            generator: of the random numbers.
+
+        Returns:
+            (..., K) int8 of 1 and -1: one known positive, if there is any, or one draw per label for `Scar`.
+        """
+
+    def to_config(self) -> dict[str, Any]:
+        """The `annotation` section of a config that gives this annotation."""
+        return {"kind": self.kind} | ({"noise": self.noise} if self.noise else {})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Annotation) and self.to_config() == other.to_config()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        given = {key: value for key, value in self.to_config().items() if key != "kind"}
+        return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in given.items())})"
+
+
+def pick_one(y: Tensor, weights: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    """One of the present labels of each row of y (..., K), in proportion to weights: int8 of 1 and -1; none where none is."""
+    score = torch.where(y > 0.5, y.new_ones(()) if weights is None else weights.to(y), 0.0)
+    some = score.sum(-1, keepdim=True) > 0
+    flat = torch.where(some, score, 1.0).reshape(-1, y.shape[-1])
+    drawn = torch.multinomial(flat, 1, generator=generator).reshape(*y.shape[:-1], 1)
+    out = torch.full(y.shape, -1, dtype=torch.int8, device=y.device)
+    return torch.where(some, out.scatter(-1, drawn, 1), out)
+
+
+def numbers_of(
+    values: float | Sequence[float] | Tensor, name: str, low: float, low_open: bool, high: float = math.inf
+) -> Tensor:
+    """Numbers of a user's, in [low, high] or ]low, high], as float64 (n,).
+
+    Raises:
+        ConfigError: other numbers, or none.
+    """
+    numbers = torch.as_tensor(values, dtype=torch.float64).detach().cpu().reshape(-1)
+    wrong = (numbers < low) | (numbers > high) | ~numbers.isfinite() | ((numbers == low) & low_open)
+    if not len(numbers) or bool(wrong.any()):
+        shown = numbers[wrong][0].item() if len(numbers) else "an empty list"
+        raise ConfigError(
+            f"{name} are numbers above {low:g}" + (f" up to {high:g}" if high < math.inf else "") + f", not {shown}"
+        )
+    return numbers
+
+
+def sized(numbers: Any, num_labels: int, name: str) -> Any:
+    """`numbers`, one for each label; a single one is that of all.
+
+    Raises:
+        ConfigError: another number of them.
+    """
+    if numbers is not None and len(numbers) not in (1, num_labels):
+        raise ConfigError(f"{len(numbers)} {name} for {num_labels} labels; give one for each label")
+    return numbers if numbers is None or len(numbers) == num_labels else numbers.expand(num_labels)
