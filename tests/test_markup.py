@@ -194,7 +194,7 @@ class Failing:
         object(),
         Failing(),
     ],
-    ids=repr,
+    ids=lambda picture: type(picture).__name__,
 )
 def test_what_is_no_picture_shows_nothing(picture: Any):
     assert thumbnail(picture) == ""
