@@ -1,0 +1,57 @@
+"""What a report costs: looking at images through a fit, writing the page, and how large it is, by the number of labels.
+
+python benchmarks/report.py [--labels 20 200 1000] [--images 2000] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import command, machine, table
+
+from latentlabels import LabelSpace, LatentLabels
+from latentlabels.findings import FITTED, find
+from latentlabels.report import write_report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labels", nargs="+", type=int, default=[20, 200, 1000])
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for labels in args.labels:
+        rng = np.random.default_rng(args.seed)
+        images = rng.integers(0, 256, (args.images, 3, 64, 64), np.uint8)
+        observed = np.full((args.images, labels), -1, np.int8)
+        observed[np.arange(args.images), rng.integers(labels, size=args.images)] = 1
+        m = LatentLabels(LabelSpace.free(f"label {k}" for k in range(labels)), encoder="tiny", epochs=1, seed=args.seed)
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            m.fit(images, observed)
+        fitted = time.perf_counter() - started
+        with tempfile.TemporaryDirectory() as folder:
+            run = m.save(folder)
+            started = time.perf_counter()
+            find(m, images, observed).write(run / FITTED)
+            looked = time.perf_counter() - started
+            started = time.perf_counter()
+            page = write_report(run)
+            written = time.perf_counter() - started
+            sizes = [f"{Path(path).stat().st_size / 1e6:.1f}" for path in (run / FITTED, page)]
+        rows.append([f"{labels:,}", f"{fitted:.1f}", f"{looked:.1f}", f"{written:.1f}", *sizes])
+    print(f"`{command()}`  \n{machine()}\n")
+    print(table(rows, ["labels", "one epoch of the fit, s", "looking, s", "writing, s", "findings.npz, MB", "report.html, MB"]))
+
+
+if __name__ == "__main__":
+    main()
