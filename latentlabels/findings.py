@@ -34,7 +34,8 @@ _EXAMPLES, _SURPRISES = 6, 12
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
-_PAIRS_WORK, _COUNTS_WORK = 200_000, 50_000_000  # images x labels, images x labels squared: seconds of work
+_PAIRS_WORK, _COUNTS_WORK = 200_000, 50_000_000  # images x labels, images x labels x points: seconds of work
+_COUNT_POINTS = 256  # numbers of labels that are worked out, at most, as a rule
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,9 @@ def find(
     together = np.sort(common[:_TOGETHER])
     sheet_labels = np.sort(common[:_SHEET_LABELS])
     space, size = posterior.space, p.shape[1]
-    counted, paired = (_spread(len(p), max(work, 1)) for work in (_COUNTS_WORK // size**2, _PAIRS_WORK // size))
+    counted, paired = (
+        _spread(len(p), max(work, 1)) for work in (_COUNTS_WORK // (size * min(size, _COUNT_POINTS)), _PAIRS_WORK // size)
+    )
     of_counted, of_paired = (_of_part(model, chosen, known, part, given) for part in (counted, paired))
     surprises = surprising_labels(known, p, space, limit=_SURPRISES)
     examples = _spread(len(p), _EXAMPLES)

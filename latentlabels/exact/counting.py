@@ -10,13 +10,18 @@ from torch import Tensor
 from .forest import Forest
 
 _ELEMENTS = 1 << 22  # complex numbers held at once
+_POINTS = 16  # roots of unity that rows are sized for
+_NEVER = 42.0  # minus the log of a probability that counts as none
+_FEW = 40  # labels at once, up to which looking for a bound costs more than it saves
+_RATIOS = (1.5, 2.0, 3.0, 5.0, 9.0, 20.0, 60.0)  # the best of them is near the best of all
 
 
 def count_probs(forest: Forest, logits: Tensor) -> Tensor:
     """P(N = n) for n = 0..n_max, N the number of present labels, a generalised Poisson-binomial.
 
-    E[z^N] at the n_max + 1 roots of unity, then an inverse Fourier transform, in double precision: the
-    absolute error is near 1e-15, whatever the precision of `logits`.
+    E[z^N] at roots of unity, then an inverse Fourier transform, in double precision: the absolute error is near 1e-15,
+    whatever the precision of `logits`. As many roots as there may be labels present: numbers whose probability is below
+    1e-18 are given 0, so that thousands of rare labels cost little more than a few.
 
     Args:
         forest: of the label space.
@@ -25,23 +30,39 @@ def count_probs(forest: Forest, logits: Tensor) -> Tensor:
     Returns:
         (..., n_max + 1) of the precision of `logits`.
     """
-    size = forest.max_count + 1
     lead, flat = logits.shape[:-1], logits.detach().double().reshape(-1, logits.shape[-1])
+    probs = torch.zeros(len(flat), forest.max_count + 1, dtype=torch.float64, device=flat.device)
+    rows = max(1, _ELEMENTS // ((forest.num_labels + 2) * _POINTS))
+    for part in torch.arange(len(flat), device=flat.device).split(rows):
+        size = _most(forest, flat[part]) + 1
+        probs[part, :size] = _by_fourier(forest, flat[part], size)
+    return probs.to(logits.dtype).reshape(*lead, forest.max_count + 1)
+
+
+def _most(forest: Forest, logits: Tensor) -> int:
+    """A number of labels that every row exceeds with a probability below e^-42, about 6e-19: nothing, at double precision.
+
+    Chernoff's bound, P(N >= n) <= E[z^N] / z^n for every z > 1, with the expectation exact.
+    """
+    if forest.max_count <= _FEW or not len(logits):
+        return forest.max_count
+    z = torch.tensor(_RATIOS, dtype=torch.float64, device=logits.device)
+    bound = ((_generating(forest, logits, z).log() + _NEVER) / z.log()).nan_to_num(nan=torch.inf)
+    most = float(bound.amin(-1).max())
+    return math.ceil(most) if most < forest.max_count else forest.max_count
+
+
+def _by_fourier(forest: Forest, logits: Tensor, size: int) -> Tensor:
+    """P(N = n) of n = 0..size - 1, which hold all probability: (N, size)."""
     half = size // 2 + 1  # the others are conjugates
     z = torch.polar(
-        torch.ones(half, dtype=torch.float64, device=flat.device),
-        -2 * math.pi * torch.arange(half, dtype=torch.float64, device=flat.device) / size,
+        torch.ones(half, dtype=torch.float64, device=logits.device),
+        -2 * math.pi * torch.arange(half, dtype=torch.float64, device=logits.device) / size,
     )
-    points = max(1, _ELEMENTS // (forest.num_labels + 2))
-    rows = max(1, points // half)
-    values = torch.zeros(len(flat), half, dtype=torch.complex128, device=flat.device)
-    for row in range(0, len(flat), rows):
-        for point in range(0, half, points):
-            part = _generating(forest, flat[row : row + rows], z[point : point + points])
-            values[row : row + rows, point : point + points] = part
+    points = max(1, _ELEMENTS // ((forest.num_labels + 2) * max(len(logits), 1)))
+    values = torch.cat([_generating(forest, logits, part) for part in z.split(points)], -1)
     probs = torch.fft.irfft(values, n=size, dim=-1).clamp(min=0.0)
-    probs = probs / probs.sum(-1, keepdim=True)
-    return probs.to(logits.dtype).reshape(*lead, size)
+    return probs / probs.sum(-1, keepdim=True)
 
 
 def _generating(forest: Forest, logits: Tensor, z: Tensor) -> Tensor:
