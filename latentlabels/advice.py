@@ -60,6 +60,7 @@ def advise(
         _held_out(diagnostics, config),
         *_known(diagnostics),
         _claims(diagnostics),
+        _evenness(diagnostics),
         _everywhere(diagnostics, prevalence or {}),
         _measured(metrics or {}),
     ]
@@ -178,6 +179,13 @@ def _claims(d: Mapping[str, Any]) -> Advice | None:
         return Advice(check, "known labels do not contradict them, as far as that can be seen without complete labels", "fine")
     found, _, todo = str(said).partition("; ")
     return Advice(check, found, "act", todo)
+
+
+def _evenness(d: Mapping[str, Any]) -> Advice | None:
+    if not d.get("evenness"):
+        return None
+    found, _, todo = str(d["evenness"]).partition("; ")
+    return Advice("numbers of images", found, "look", todo)
 
 
 def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Advice | None:

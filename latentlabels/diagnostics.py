@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from .anchor import Anchor
-from .annotation import Annotation
-from .evaluation import alarms, linked_label_check
+from .annotation import Annotation, Ignorable, PerLabelSearch
+from .evaluation import alarms, even_count_check, linked_label_check
 from .observed import Observed
 from .training import TrainingResult
 
@@ -38,6 +38,22 @@ def contradiction(table: Observed, how: Annotation) -> str | None:
         f"known labels contradict the label space and the annotation, by which one should be known {', '.join(said)}{more}; "
         "either some labels are named more readily than others (annotation weighted-positive or per-label-search, with "
         "weights), or a group that is declared to apply always does not"
+    )
+
+
+def evenness(table: Observed, how: Annotation) -> str | None:
+    """Whether labels are known as if images had been collected label by label, in a sentence; None if not, or if assumed.
+
+    Seldom by chance: with probability 0.001 at most.
+    """
+    p = None if isinstance(how, PerLabelSearch | Ignorable) else even_count_check(table.values)
+    if p is None or p > _FALSE_ALARM:
+        return None
+    counts = [present for present, _ in table.counts().values()]
+    span = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+    return (
+        f"labels are known in {span} images each, more evenly than chance would have it; if images were collected label by "
+        "label, annotation per-label-search says so: how many images a label has then tells nothing of how frequent it is"
     )
 
 
@@ -75,6 +91,7 @@ def diagnose(
         "prior": {label: round(float(p), 6) for label, p in zip(table.space.labels, anchor.prevalence, strict=True)},
         "known_counts": {label: list(counts) for label, counts in table.counts().items()},
         "contradiction": contradicted,
+        "evenness": evenness(table, how),
         "warnings": [*([contradicted] if contradicted else []), *([_drift(count, anchor)] if drifted else [])],
     }
 

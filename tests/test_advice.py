@@ -176,3 +176,10 @@ def test_labels_that_were_not_expected_everywhere_are_named() -> None:
         one for one in advise({"prior": prior}, [], {}, prevalence=prior) if one.check == "labels said to be everywhere"
     ]
     assert not [one for one in advise({}, [], {}, prevalence=everywhere) if one.check == "labels said to be everywhere"]
+
+
+def test_evenness_is_worth_a_look() -> None:
+    (one,) = [one for one in advise({"evenness": "40 images each; annotation per-label-search says so: really"}, [], {})
+              if one.check == "numbers of images"]  # fmt: skip
+    assert (one.found, one.verdict, one.todo) == ("40 images each", "look", "annotation per-label-search says so: really")
+    assert not [one for one in advise({"evenness": None}, [], {}) if one.check == "numbers of images"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from latentlabels.annotation import Annotation, Ignorable, Scar, UniformPositive, WeightedPositive
+from latentlabels.annotation import Annotation, Ignorable, PerLabelSearch, Scar, UniformPositive, WeightedPositive
 from latentlabels.data.toy import TOY_SPACE, draw_labels
-from latentlabels.diagnostics import contradiction
+from latentlabels.diagnostics import contradiction, evenness
 from latentlabels.errors import AnchorWarning
 from latentlabels.estimator import LatentLabels
 from latentlabels.labels import LabelSpace, OneOf
@@ -54,3 +54,17 @@ def test_a_fit_warns_of_it() -> None:
     with pytest.warns(AnchorWarning, match="known labels contradict the label space"):
         m.fit(embeddings, known)
     assert m.diagnostics_["contradiction"] in m.diagnostics_["warnings"]
+
+
+def test_folders_of_one_size_are_noticed_unless_that_is_assumed() -> None:
+    space = LabelSpace.free("abcdef")
+    values = np.full((240, 6), -1, np.int8)
+    values[np.arange(240), np.arange(240) % 6] = 1
+    known = Observed(values, space)
+    found = evenness(known, UniformPositive())
+    assert found is not None
+    assert found.startswith("labels are known in 40 images each, more evenly than chance")
+    assert "per-label-search" in found
+    assert evenness(known, PerLabelSearch()) is None
+    assert evenness(known, Ignorable()) is None
+    assert evenness(_known(UniformPositive(), 0), UniformPositive()) is None

@@ -87,7 +87,7 @@ def _config(
 def _document(config: Config, training: Training) -> dict[str, Any]:
     from ..anchor import derive_prior
     from ..annotation import from_config
-    from ..diagnostics import contradiction
+    from ..diagnostics import contradiction, evenness
 
     table_, space = training.observed, training.observed.space
     with explained(config):
@@ -128,6 +128,7 @@ def _document(config: Config, training: Training) -> dict[str, Any]:
         "expected_labels_identified": anchor.identified,
         "has_truth": training.truth is not None,
         "contradiction": contradiction(table_, how),
+        "evenness": evenness(table_, how),
     }
 
 
@@ -195,7 +196,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     if found["has_truth"]:
         rows.append(("complete labels", "there, and read by no fit but the ceilings"))
     show_facts(console, rows)
-    for remark in [*found["remarks"], *filter(None, [found["contradiction"]])]:
+    for remark in [*found["remarks"], *filter(None, [found["contradiction"], found["evenness"]])]:
         console.print(f"note: {remark}")
     declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
     if declared:

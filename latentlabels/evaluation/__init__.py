@@ -4,10 +4,11 @@ And what known labels alone say: which of them a model doubts, and whether they 
 """
 
 from .metrics import CalibrationCurve, Metrics, calibration_curve, evaluate, map_known
-from .predictive import KnownCount, LinkedCount, alarms, known_label_check, known_probs, linked_label_check
+from .predictive import KnownCount, LinkedCount, alarms, even_count_check, known_label_check, known_probs, linked_label_check
 from .surprises import Surprise, surprising_labels
 
 __all__ = [
-    "CalibrationCurve", "KnownCount", "LinkedCount", "Metrics", "Surprise", "alarms", "calibration_curve", "evaluate",
+    "CalibrationCurve", "KnownCount", "LinkedCount", "Metrics", "Surprise", "alarms", "calibration_curve",
+    "evaluate", "even_count_check",
     "known_label_check", "known_probs", "linked_label_check", "map_known", "surprising_labels",
 ]  # fmt: skip

@@ -8,7 +8,9 @@ All that known labels show is which label is known on which image. Two checks of
   label that it requires), or at most as often. Divided by how readily the annotation reports them, their known counts have to
   say so too. Needs no fit.
 
-Neither can tell annotations apart that explain the same known labels by other prevalences: where all labels are free, a label
+- `even_count_check`: are labels known more evenly than chance would have it, as in folders that were filled label by label?
+
+None can tell annotations apart that explain the same known labels by other prevalences: where all labels are free, a label
 that is rarely named and a label that is rarely there look alike. Complete labels of a few images tell; these checks do not.
 """
 
@@ -67,6 +69,7 @@ class LinkedCount(NamedTuple):
 
 
 _TINY = 1e-300
+_DRAWN = 5_000_000  # counts at most that are drawn by chance
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
 
 Count = TypeVar("Count", KnownCount, LinkedCount)
@@ -200,6 +203,32 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
             name = everywhere[0].name if len(everywhere) == 1 else "exhaustive groups"
             claims.append((group.name, f"<= {name}", sums[group.name], np.mean([sums[o.name] for o in everywhere], axis=0)))
     return [_linked(*claim) for claim in claims]
+
+
+def even_count_check(observed: npt.ArrayLike, draws: int = 4999) -> float | None:
+    """Are labels known more evenly than chance would have it? Then somebody chose how many images each label got.
+
+    Known labels of images that were come across are draws, and their counts scatter, least where all labels are equally
+    frequent (the distance from even counts is Schur-convex: Rinott, 1973). Folders that were filled label by label do not.
+
+    Args:
+        observed: (N, K) of 1, 0 and -1.
+        draws: of counts by chance, with a fixed seed.
+
+    Returns:
+        The probability of counts at least as even as these, at most, whatever the prevalences are; None where that cannot be
+        said: one image in ten or more has no or several known positives, fewer than three labels, or fewer than ten images for
+        each.
+    """
+    positive = np.asarray(observed) == 1
+    one = positive[positive.sum(1) == 1] if positive.ndim == 2 else positive[:0]
+    if positive.ndim != 2 or positive.shape[1] < 3 or len(one) < max(10 * positive.shape[1], 0.9 * len(positive)):
+        return None
+    counts, even = one.sum(0), np.full(positive.shape[1], 1 / positive.shape[1])
+    draws = min(draws, max(_DRAWN // len(counts), 999))
+    by_chance = np.random.default_rng(0).multinomial(len(one), even, size=draws)
+    as_even = ((by_chance - counts.mean()) ** 2).sum(1) <= ((counts - counts.mean()) ** 2).sum()
+    return float((1 + as_even.sum()) / (1 + draws))
 
 
 def alarms(checks: Sequence[Count], level: float = 0.01) -> list[Count]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import oracle
@@ -12,7 +13,7 @@ from scipy import stats
 
 from latentlabels.annotation import Annotation, Ignorable, PerLabelSearch, Scar, UniformPositive, WeightedPositive
 from latentlabels.errors import ConfigError, DataError
-from latentlabels.evaluation import KnownCount, alarms, known_label_check, known_probs, linked_label_check
+from latentlabels.evaluation import KnownCount, alarms, even_count_check, known_label_check, known_probs, linked_label_check
 from latentlabels.evaluation.predictive import LinkedCount
 from latentlabels.labels import Free, LabelSpace, OneOf
 from latentlabels.program import LabelVector
@@ -267,3 +268,45 @@ def test_alarms_share_their_level() -> None:
     assert [check.label for check in alarms(checks, 0.02)] == ["b", "a"]
     linked = [LinkedCount("x = y", 1.0, 2.0, -1.0, 0.3)]
     assert alarms(linked) == []
+
+
+def _one_hot(labels: np.ndarray, number: int) -> np.ndarray:
+    observed = np.full((len(labels), number), -1, np.int8)
+    observed[np.arange(len(labels)), labels] = 1
+    return observed
+
+
+def test_even_counts_have_the_probability_of_the_multinomial():
+    exact = stats.multinomial.pmf([20, 20, 20], 60, [1 / 3] * 3)
+    found = even_count_check(_one_hot(np.repeat(np.arange(3), 20), 3))
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 4999))
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.0])
+def test_counts_that_came_about_by_chance_raise_no_alarm(skew: float):
+    rng = np.random.default_rng(1)
+    p = np.exp(skew * rng.normal(size=8))
+    found = [even_count_check(_one_hot(rng.choice(8, 400, p=p / p.sum()), 8), draws=999) for _ in range(300)]
+    below = sum(value is not None and value <= 0.05 for value in found)
+    assert below <= stats.binom.ppf(0.9999, 300, 0.05)
+    assert skew or below >= stats.binom.ppf(0.0001, 300, 0.05)  # and at the stated rate where labels are equally frequent
+
+
+def test_folders_that_were_filled_label_by_label_are_noticed():
+    labels = np.repeat(np.arange(12), 50)
+    assert even_count_check(_one_hot(labels, 12)) == pytest.approx(1 / 5000)
+    labels[:3] = 11  # some lost, some found
+    assert even_count_check(_one_hot(labels, 12)) == pytest.approx(1 / 5000)
+
+
+def test_where_evenness_cannot_be_judged():
+    labels = np.repeat(np.arange(4), 30)
+    several = _one_hot(labels, 4)
+    several[:20] = 1
+    assert even_count_check(several) is None
+    assert even_count_check(_one_hot(np.repeat(np.arange(2), 60), 2)) is None
+    assert even_count_check(_one_hot(np.repeat(np.arange(4), 9), 4)) is None
+    assert even_count_check(np.empty((0, 4))) is None
+    few = _one_hot(labels, 4)
+    few[:5] = -1
+    assert even_count_check(few) is not None
