@@ -44,7 +44,8 @@ class LatentLabels(BaseEstimator):
         encoder: "embedding" for arrays (N, D), "tiny", or a torchvision ResNet, ConvNeXt or EfficientNet.
         weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
         frozen: train the head alone, on features that are worked out once.
-        image_size: pixels that images are resized to, one number or (height, width).
+        image_size: pixels that image files are resized to, one number or (height, width); arrays keep their own size, to
+            which files are resized later.
         expected_labels: how many labels an image has on average, as the user states it, at which the fit is then held; None
             to derive it from the known labels where an exhaustive group allows that, else 1.5 per known one: where it starts.
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
@@ -241,6 +242,12 @@ class LatentLabels(BaseEstimator):
         if len(batches) < 2:
             raise DataError(f"{len(batches)} image is too few to fit; give at least two")
         self.names_ = names
+        self._size = self.image_size
+        if batches.on_images:  # arrays and Datasets bring a size of their own, at which files are to be read later
+            height, width = batches.inputs(torch.arange(1)).shape[-2:]
+            given = self.image_size if not isinstance(self.image_size, int) else (self.image_size, self.image_size)
+            if tuple(given) != (height, width):
+                self._size = height if height == width else [height, width]
         self.anchor_: Anchor = derive_prior(self.space, table.values, self._how, self.expected_labels)
         warn_of_start(self._settings, self.anchor_, self.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
@@ -291,7 +298,7 @@ class LatentLabels(BaseEstimator):
             observed,
             self.space,
             on_images=self.encoder != "embedding",
-            image_size=self.image_size,
+            image_size=getattr(self, "_size", self.image_size),
             workers=self.workers,
             labelled=observed is not None,
         )
@@ -347,6 +354,7 @@ class LatentLabels(BaseEstimator):
         self._check_fitted()
         given = self.get_params(deep=False)
         given["at_least_one"] = self._nonempty  # as it was decided
+        given["image_size"] = getattr(self, "_size", self.image_size)
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
         config = {"annotation": self._how.to_config(), "model": model, "fit": fit}

@@ -376,3 +376,21 @@ def test_calibration_on_data_from_the_model_itself():
         # 0.04 for what a linear head and 6,000 single labels leave, beside chance
         error = abs(found[inside].mean() - test.truth[inside].mean())
         assert error < 0.04 + 4 * 0.5 / np.sqrt(inside.sum())
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 40)])
+def test_files_are_read_at_the_size_of_the_arrays_that_were_fitted(tmp_path: Path, height: int, width: int):
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (40, 3, height // 8, width // 8), np.uint8)
+    images = coarse.repeat(8, axis=2).repeat(8, axis=3)
+    observed = np.full((40, 2), -1, np.int8)
+    observed[np.arange(40), rng.integers(2, size=40)] = 1
+    m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="tiny", epochs=1).fit(images, observed)
+    file = tmp_path / "image.png"
+    Image.fromarray(images[3].transpose(1, 2, 0)).save(file)
+    wanted = m.predict_proba(images[3:4])
+    np.testing.assert_allclose(m.predict_proba([file]), wanted, atol=1e-5)
+    assert m.get_params()["image_size"] == 224  # what the user gave stays
+    again = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    np.testing.assert_allclose(again.predict_proba([file]), wanted, atol=1e-5)
+    assert again.image_size == (height if height == width else [height, width])
