@@ -199,7 +199,7 @@ def find(
     counted, paired = (
         _spread(len(p), max(work, 1)) for work in (_COUNTS_WORK // (size * min(size, _COUNT_POINTS)), _PAIRS_WORK // size)
     )
-    of_counted, of_paired = (_of_part(model, chosen, known, part, given) for part in (counted, paired))
+    of_counted, of_paired = given[counted], given[paired]
     surprises = surprising_labels(known, p, space, limit=_SURPRISES)
     examples = _spread(len(p), _EXAMPLES)
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
@@ -255,14 +255,6 @@ def _posterior(model: LatentLabels, images: Any) -> Posterior:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
         return model.posterior(images)
-
-
-def _of_part(model: LatentLabels, images: Any, known: NDArray[np.int8], part: NDArray[np.int64], given: Posterior) -> Posterior:
-    """What is given of all images, of some of them."""
-    if len(part) == len(given):
-        return given
-    posterior = _posterior(model, _take(images, part))
-    return posterior if given.known is None else _given(model, posterior, known[part])
 
 
 def _names(images: Any, observed: Any, posterior: Posterior, rows: NDArray[np.int64]) -> Sequence[str]:

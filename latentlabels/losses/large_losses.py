@@ -20,6 +20,7 @@ without end: beyond the share of false negatives, ll-ct and ll-cp teach presence
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 import torch.nn.functional as F
@@ -48,8 +49,9 @@ class _LargeLoss(Objective):
             return batch_mean(self._each(step, positive, unknown).sum(-1))
         return batch_mean(_cross_entropy(step.logits, positive).sum(-1))
 
+    @abstractmethod
     def _each(self, step: Step, positive: Tensor, unknown: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Of the unknown labels; what the variants differ in."""
 
     def _largest(self, logits: Tensor, unknown: Tensor) -> Tensor:
         """Where the largest losses of assumed negatives are, which are those of the largest logits: (B, K)."""

@@ -19,6 +19,8 @@ label that crosses tau by mistake is taught as present from then on, and a netwo
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,8 +46,9 @@ class _Margin(Objective):
         positive = _focal(step.logits - self.margin, self.gamma)
         return batch_mean(torch.where(step.observed == 1, positive, self._others(step)).sum(-1))
 
+    @abstractmethod
     def _others(self, step: Step) -> Tensor:
-        raise NotImplementedError
+        """Of the unknown labels; what the variants differ in."""
 
 
 @register
