@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..labels import LabelSpace
-from .distribution import LabelVector
-from .nonempty import EMPTY_ODDS, NonEmptyLabelVector
+from ..distributions.label_vector import LabelVector
+from ..distributions.nonempty import EMPTY_ODDS, NonEmptyLabelVector
+from ..space import LabelSpace
 from .sharing import once, shared_passes
 
 

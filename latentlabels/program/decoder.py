@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from .. import exact
-from ..labels import LabelSpace
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
+from ..space import LabelSpace
 
 
 class LinearGaussian(NamedTuple):

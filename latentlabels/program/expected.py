@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import exact
 from ..annotation import Annotation
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
 
 
 class NoClosedForm(Exception):  # noqa: N818

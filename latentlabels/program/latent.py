@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..annotation import Annotation
+from ..distributions.label_vector import Given, LabelVector
 from .decoder import FeaturesGiven
-from .distribution import Given, LabelVector
 from .expected import (
     NoClosedForm,
     expected_annotation,

@@ -32,9 +32,9 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from ..annotation import Annotation
+from ..distributions.label_vector import LabelVector
 from .amortizer import Amortizer
 from .decoder import FeatureDecoder
-from .distribution import LabelVector
 from .prior import LabelPrior
 from .sites import AnnotationGiven, Component, ComponentOf, LabelsOfComponent, TiedLabelVector
 

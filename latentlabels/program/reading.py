@@ -16,7 +16,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from .distribution import Given, LabelVector
+from ..distributions.label_vector import Given, LabelVector
 from .held import Held, Use, Uses, hold
 from .sites import Component, LabelsOfComponent, TiedLabelVector
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ..annotation import Annotation
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
 
 
 class AnnotationGiven(TorchDistribution):

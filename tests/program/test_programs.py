@@ -15,8 +15,8 @@ from pyro.infer.autoguide import AutoDelta, AutoNormal
 from pyro.nn import PyroSample
 from torch import Tensor, nn
 
+from latentlabels import LabelVector
 from latentlabels import annotation as ann
-from latentlabels.labels import Free, LabelSpace, OneOf
 from latentlabels.program import (
     Amortizer,
     AnnotationGiven,
@@ -27,9 +27,9 @@ from latentlabels.program import (
     LabelModel,
     LabelPrior,
     LabelsOfComponent,
-    LabelVector,
     TiedLabelVector,
 )
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
     [
@@ -1126,7 +1126,9 @@ def test_equals_trace_enum(name: str, local: bool) -> None:
     assert ours == pytest.approx(theirs, rel=1e-7, abs=1e-7)
     assert our_gradients.keys() == their_gradients.keys()
     for key, gradient in our_gradients.items():
-        torch.testing.assert_close(gradient, their_gradients[key], rtol=1e-6, atol=1e-7, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            gradient, their_gradients[key], rtol=1e-6, atol=1e-7, msg=lambda text, key=key: f"{key}: {text}"
+        )
     if name != "masked_altogether":
         assert max(float(gradient.abs().max()) for gradient in our_gradients.values()) > 1e-3
 
