@@ -29,8 +29,11 @@ def expected_log_prob(q: LabelVector, target: LabelVector) -> Tensor:
     value = _weighted(q.log_weights, parts)
     if not target.nonempty:
         return value
+    value = value - target.log_mass
     empty = q.log_prob(q.logits.new_zeros(q.event_shape)).exp()
-    return value - target.log_mass + torch.where(empty > 0, empty * target.log_odds_of_empty, 0.0)
+    if target.log_odds_of_empty == -torch.inf:  # a product with it would have the gradient NaN where there is no empty set
+        return value.masked_fill(empty > 0, -torch.inf)
+    return value + empty * target.log_odds_of_empty
 
 
 def expected_log_prob_of_component(q: LabelVector, target: LabelVector, mixture: int) -> Tensor:
