@@ -29,6 +29,8 @@ class Amortizer(nn.Module):
 
     def __init__(self, space: LabelSpace, encoder: nn.Module, num_features: int, mixture: int = 1, nonempty: bool = False):
         super().__init__()
+        if mixture < 1:
+            raise ValueError(f"mixture is the number of components, at least 1, not {mixture}")
         if nonempty and mixture > 1:
             raise ValueError(f"label sets that are not empty are written for one forest, not for a mixture of {mixture}")
         self.space, self.mixture, self.nonempty = space, mixture, nonempty
@@ -38,6 +40,8 @@ class Amortizer(nn.Module):
     @torch.no_grad()
     def start_at(self, logits: Tensor) -> None:
         """Make q_phi(y | x) the same for every image: that of logits (L,), for example those of `anchor.derive_prior`."""
+        if logits.shape != (self.space.num_logits,):
+            raise ValueError(f"logits have shape {tuple(logits.shape)}, but the space has {self.space.num_logits} logits")
         size = self.mixture * len(logits)
         self.head.weight.zero_()
         self.head.bias.zero_()
@@ -61,6 +65,12 @@ class Amortizer(nn.Module):
 
     def labels(self, features: Tensor) -> LabelVector:
         """q_phi for features (B, D)."""
+        width = getattr(self.head, "in_features", features.shape[-1])
+        if features.shape[-1] != width:
+            raise ValueError(
+                f"the encoder gives features of shape {tuple(features.shape)}, and the head takes (B, {width}); "
+                f"give Amortizer(..., num_features={features.shape[-1]}), or an encoder that ends in (B, {width})"
+            )
         return self.vector(self.head(features))
 
     def vector(self, flat: Tensor) -> LabelVector:

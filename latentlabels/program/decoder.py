@@ -43,6 +43,7 @@ class FeatureDecoder(PyroModule):
 
     def __init__(self, space: LabelSpace, num_features: int):
         super().__init__()
+        self.space = space
         self.weight = nn.Parameter(torch.zeros(num_features, space.num_labels))
         self.bias = nn.Parameter(torch.zeros(num_features))
         self.log_scale = nn.Parameter(torch.zeros(num_features))

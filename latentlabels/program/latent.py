@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..annotation import Annotation
 from ..distributions.label_vector import Given, LabelVector
+from ..space import LabelSpace
 from .decoder import FeaturesGiven
 from .expected import (
     NoClosedForm,
@@ -94,6 +95,7 @@ class Latent:
             return True
         if isinstance(fn, FeaturesGiven) and origin(fn.y) == self.name:
             self._same_place(name, site, fn)
+            self._same_space(name, fn.decoder.space)
             self._add_features(name, fn, value, weight)
             return True
         return False
@@ -108,6 +110,13 @@ class Latent:
             raise ValueError(
                 f"site '{name}' of the model has batch shape {tuple(fn.batch_shape)}, and the labels of site '{self.name}', "
                 f"on which it depends, have {tuple(self.posterior.batch_shape)} in the guide; both should be the same"
+            )
+
+    def _same_space(self, name: str, space: LabelSpace) -> None:
+        if space != self.posterior.space:
+            raise ValueError(
+                f"site '{name}' of the model is of a label space with {space.num_labels} labels, another one than that of "
+                f"'{self.name}' in the guide, with {self.posterior.space.num_labels}; make both with the same LabelSpace"
             )
 
     def _matching(self, name: str, fn: AnnotationGiven, observed: Tensor) -> Given:
@@ -142,6 +151,7 @@ class Latent:
             self._add_labels(name, fn.own, weight, factor * (1 - fn.beta))
         elif isinstance(fn, LabelsOfComponent) and self.component is not None and origin(fn.component) == self.component:
             joint, mixture = fn.joint, fn.mixture
+            self._same_space(name, joint.space)
             self._add(
                 "of component",
                 joint,
@@ -152,6 +162,7 @@ class Latent:
             )
         else:
             vector: LabelVector = fn.vector if isinstance(fn, LabelsOfComponent) else fn
+            self._same_space(name, vector.space)
             self._add("labels", vector, weight, factor, lambda: expected_log_prob(self.posterior, vector), name)
 
     def _add_annotation(self, name: str, given: Given, weight: Weight, factor: float) -> None:
@@ -321,9 +332,13 @@ def _told(names: frozenset[str]) -> str:
 
 
 def _told_of_term(latent: str, term: _Term, q: LabelVector) -> str:
+    if term.key[0] == "of component":
+        return (
+            f"site '{term.site}' has labels of a mixture with {term.key[1].num_components} forests, and '{latent}' in the "
+            "guide is of another number of components; make both with the same mixture=M"
+        )
     what = {
         "labels": "the labels' density there",
-        "of component": "the labels' density there",
         "annotation": "log p(o | y)",
         "features": "log p(h | y)",
     }[term.key[0]]

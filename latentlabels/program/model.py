@@ -26,6 +26,8 @@ p(h | y) into the encoder, which could make h trivially predictable).
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyro
 from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
@@ -68,12 +70,14 @@ class LabelModel(PyroModule):
         expected_labels: float | None = None,
     ):
         super().__init__()
+        _check_parts("LabelModel", amortizer, annotation)
         if not 0.0 <= beta <= 1.0:
             raise ValueError(f"beta is in [0, 1], not {beta}")
         if beta > 0 and prior is None:
             raise ValueError("beta > 0 ties the labels to a label prior; give prior=LabelPrior(space, logits)")
         if beta > 0 and amortizer.nonempty:
             raise ValueError("label sets that are not empty have no label prior yet; give beta=0")
+        _check_spaces(amortizer, prior, decoder)
         self.amortizer, self.annotation, self.beta = amortizer, annotation, beta
         self.scale_prior = scale_prior if amortizer.nonempty else 0.0
         self.expected_labels = expected_labels
@@ -90,6 +94,7 @@ class LabelModel(PyroModule):
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
         amortizer = self.amortizer  # looked up once: each time, Pyro registers its parameters
         own = amortizer(images)
+        _check_rows(own, observed)
         with pyro.plate("images", len(observed), dim=-1):
             y = pyro.sample("labels", self._labels(own), infer={"enumerate": "parallel"})
             found = own._log_found(observed, self.annotation)
@@ -136,11 +141,13 @@ class LabelGuide(PyroModule):
 
     def __init__(self, amortizer: Amortizer, annotation: Annotation):
         super().__init__()
+        _check_parts("LabelGuide", amortizer, annotation)
         self.amortizer, self.annotation = amortizer, annotation
 
     def forward(self, images: Tensor, observed: Tensor) -> Tensor:
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
         own = self.amortizer(images)
+        _check_rows(own, observed)
         posterior, mixture = own.condition(observed, self.annotation), own.num_components
         with pyro.plate("images", len(observed), dim=-1):
             labels: LabelVector | LabelsOfComponent = posterior
@@ -148,3 +155,44 @@ class LabelGuide(PyroModule):
                 z = pyro.sample("component", ComponentOf(posterior, mixture), infer={"enumerate": "parallel"})
                 labels = LabelsOfComponent(posterior, z, mixture)
             return pyro.sample("labels", labels, infer={"enumerate": "parallel"})
+
+
+def _check_parts(kind: str, amortizer: Any, annotation: Any) -> None:
+    if not isinstance(amortizer, Amortizer):
+        raise TypeError(
+            f"{kind} takes an Amortizer first, not a {type(amortizer).__name__}: "
+            f"{kind}(Amortizer(space, encoder, num_features), annotation)"
+        )
+    if not isinstance(annotation, Annotation):
+        given = annotation.__name__ if isinstance(annotation, type) else repr(annotation)
+        raise TypeError(f"{kind} takes an annotation second, such as latentlabels.annotation.UniformPositive(), not {given}")
+
+
+def _check_spaces(amortizer: Amortizer, prior: Any, decoder: Any) -> None:
+    for what, part in (("prior", prior), ("decoder", decoder)):
+        space = getattr(part, "space", amortizer.space)
+        if space != amortizer.space:
+            raise ValueError(
+                f"the {what} is of a label space with {space.num_labels} labels ({', '.join(space.labels[:3])}, ...), "
+                f"another one than the amortizer's {amortizer.space.num_labels}; make both with the same LabelSpace"
+            )
+    mixture = prior.mixture_logits.shape[-1] if isinstance(prior, LabelPrior) else 1
+    if amortizer.mixture > 1 and isinstance(prior, LabelPrior) and mixture != amortizer.mixture:
+        raise ValueError(
+            f"the prior has {mixture} component{'s'[: mixture - 1]} and the amortizer {amortizer.mixture}; "
+            f"give LabelPrior(space, logits, mixture={amortizer.mixture})"
+        )
+
+
+def _check_rows(own: LabelVector, observed: Tensor) -> None:
+    if not isinstance(observed, Tensor):
+        raise TypeError(
+            f"observed is a {type(observed).__name__}, not a tensor (B, K) of 1, 0 and -1; use Observed.to_tensor()"
+        )
+    if own.batch_shape != observed.shape[:-1]:
+        raise ValueError(
+            f"images give {tuple(own.batch_shape)} label vectors and observed has shape {tuple(observed.shape)}; "
+            f"give observed of shape {(*own.batch_shape, own.space.num_labels)}, one row for each image"
+        )
+    if bool(((observed < -1) | (observed > 1)).any()):
+        raise ValueError("observed holds something else than 1 (known present), 0 (known absent) and -1 (unknown)")
