@@ -1,6 +1,6 @@
 """Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
 
-from .counting import count_probs, log_binomials
+from .counting import count_probs, count_probs_of_some, log_binomials, log_some, root_blocks
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
 from .kernels import batch_shape, log_sum_exp
@@ -17,6 +17,7 @@ __all__ = [
     "best_with_cardinality",
     "compile_forest",
     "count_probs",
+    "count_probs_of_some",
     "entropy",
     "expected_log_prob",
     "kl",
@@ -24,10 +25,12 @@ __all__ = [
     "log_binomials",
     "log_normalizers",
     "log_prob",
+    "log_some",
     "log_sum_exp",
     "marginals",
     "most_probable_in_mixture",
     "pinned",
     "posterior_logits",
+    "root_blocks",
     "sample",
 ]
