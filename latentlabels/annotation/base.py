@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ObservationError
 from ..exact.evidence import Evidence, mix, pinned
 
 
@@ -26,6 +26,25 @@ class CountBound(NamedTuple):
     expected: float
     block: int
     longest: int
+
+
+def as_observed(observed: Tensor) -> Tensor:
+    """What is known as int8 of 1, 0 and -1; NaN in a table of floats means unknown, as in a table that pandas has read.
+
+    Raises:
+        ObservationError: a float that is none of 1, 0, -1 and NaN.
+    """
+    if not observed.is_floating_point():
+        return observed.to(torch.int8) if observed.dtype == torch.bool else observed
+    unknown = torch.isnan(observed)
+    wrong = ~unknown & (observed != 1) & (observed != 0) & (observed != -1)
+    if bool(wrong.any()):
+        place, value = tuple(wrong.nonzero()[0].tolist()), float(observed[wrong][0])
+        raise ObservationError(
+            f"observed holds {value:g} at {place}; expected 1 (present), 0 (absent), and -1 or NaN (unknown). "
+            "Probabilities of labels are no observations: round them, or leave the unsure ones unknown"
+        )
+    return observed.masked_fill(unknown, -1).to(torch.int8)
 
 
 class Annotation(ABC):

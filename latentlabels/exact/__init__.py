@@ -4,7 +4,18 @@ from .counting import count_probs, count_probs_of_some, log_binomials, log_some,
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
 from .kernels import batch_shape, log_sum_exp
-from .moments import entropy, expected_log_prob, kl, largest_expected_count, log_prob, marginals, sample
+from .moments import (
+    entropy,
+    expected_log_odds,
+    expected_log_prob,
+    kl,
+    largest_expected_count,
+    log_marginals,
+    log_prob,
+    marginals,
+    sample,
+    undefined,
+)
 from .search import best_label_set, best_with_cardinality, most_probable_in_mixture
 from .sums import log_normalizers, posterior_logits
 
@@ -19,10 +30,12 @@ __all__ = [
     "count_probs",
     "count_probs_of_some",
     "entropy",
+    "expected_log_odds",
     "expected_log_prob",
     "kl",
     "largest_expected_count",
     "log_binomials",
+    "log_marginals",
     "log_normalizers",
     "log_prob",
     "log_some",
@@ -33,4 +46,5 @@ __all__ = [
     "posterior_logits",
     "root_blocks",
     "sample",
+    "undefined",
 ]
