@@ -10,7 +10,7 @@ import argparse
 import torch
 from common import command, fit, load, machine, spread, table
 
-from latentlabels import construction
+from latentlabels.fitting import build
 from latentlabels.program import model
 
 
@@ -25,11 +25,11 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load(args.data, args.free)
     print(f"`{command()}`  \n{machine()}\n")
-    weight, odds = construction.SCALE_PRIOR, model.EMPTY_ODDS
+    weight, odds = build.SCALE_PRIOR, model.EMPTY_ODDS
     settings = [(None, odds)] + [(value, odds) for value in args.weights] + [(weight, value) for value in args.odds]
     rows = []
     for scale, empty in dict.fromkeys(settings):
-        construction.SCALE_PRIOR, model.EMPTY_ODDS = scale or 0.0, empty
+        build.SCALE_PRIOR, model.EMPTY_ODDS = scale or 0.0, empty
         found = [fit(data, seed=seed, at_least_one=None if scale is not None else False)[1] for seed in args.seeds]
         name = ["no", "-", "-"] if scale is None else ["yes", f"{scale:g}", f"{empty:g}"]
         rows.append([*name, *(spread(found, key) for key in ("mAP", "nll", "F1", "ECE", "count"))])

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlabels import LabelSpace, LatentLabels, Observed
-from latentlabels.evaluation import evaluate
+from latentlabels.metrics import evaluate
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import argparse
 import torch
 from common import command, fit, load, machine, spread, table
 
-from latentlabels.training import LabelModule
+from latentlabels.fitting import LabelModule
 
 
 def main() -> None:

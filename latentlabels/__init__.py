@@ -1,6 +1,7 @@
 """Many labels per image, learned from data in which most labels are missing.
 
-The public names. They are loaded when first used, so that the command line answers ``--help`` without torch.
+Every public name is here and nowhere deeper. Names are loaded when first used, so that the command line answers ``--help``
+without importing torch.
 """
 
 from __future__ import annotations
@@ -8,47 +9,142 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from . import _moved
+from .providers import provide
+
+__version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from . import annotation
-    from .errors import LatentLabelsError
+    from . import annotation, exact, metrics, objectives
+    from .checks import even_count_check, known_label_check, linked_label_check, surprising_labels
+    from .datasets.class_and_colour import class_and_colour
+    from .datasets.hiding import hide
+    from .datasets.mosaics import mosaic_scenes
+    from .datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
+    from .distributions import LabelVector, NonEmptyLabelVector
+    from .encoders import TinyCNN, build_encoder
+    from .errors import (
+        AnchorWarning,
+        ConfigError,
+        DataError,
+        DataWarning,
+        LabelSpaceError,
+        LatentLabelsError,
+        ObservationError,
+        RunError,
+        WeightsError,
+    )
     from .estimator import LatentLabels
-    from .labels import Free, LabelSpace, OneOf
     from .observed import Observed
     from .posterior import Posterior
-    from .program import LabelVector
+    from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+    from .program.starting_point import derive_prior
+    from .report import write_report
+    from .show import plots
+    from .space import Free, LabelSpace, OneOf
+
+_HOMES = {
+    "Free": "space",
+    "LabelSpace": "space",
+    "OneOf": "space",
+    "Observed": "observed",
+    "LabelVector": "distributions",
+    "NonEmptyLabelVector": "distributions",
+    "Amortizer": "program",
+    "CollapsedELBO": "program",
+    "FeatureDecoder": "program",
+    "LabelGuide": "program",
+    "LabelModel": "program",
+    "LabelPrior": "program",
+    "derive_prior": "program.starting_point",
+    "TinyCNN": "encoders",
+    "build_encoder": "encoders",
+    "LatentLabels": "estimator",
+    "Posterior": "posterior",
+    "even_count_check": "checks",
+    "known_label_check": "checks",
+    "linked_label_check": "checks",
+    "surprising_labels": "checks",
+    "write_report": "report",
+    "TOY_SPACE": "datasets.street_scenes",
+    "ToyScenes": "datasets.street_scenes",
+    "render_scenes": "datasets.street_scenes",
+    "write_scenes": "datasets.street_scenes",
+    "mosaic_scenes": "datasets.mosaics",
+    "class_and_colour": "datasets.class_and_colour",
+    "hide": "datasets.hiding",
+    "AnchorWarning": "errors",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "DataWarning": "errors",
+    "LabelSpaceError": "errors",
+    "LatentLabelsError": "errors",
+    "ObservationError": "errors",
+    "RunError": "errors",
+    "WeightsError": "errors",
+}
+_ROOMS = {"annotation": "annotation", "exact": "exact", "metrics": "metrics", "objectives": "objectives", "plots": "show.plots"}
 
 __all__ = [
+    "TOY_SPACE",
+    "Amortizer",
+    "AnchorWarning",
+    "CollapsedELBO",
+    "ConfigError",
+    "DataError",
+    "DataWarning",
+    "FeatureDecoder",
     "Free",
+    "LabelGuide",
+    "LabelModel",
+    "LabelPrior",
     "LabelSpace",
+    "LabelSpaceError",
     "LabelVector",
     "LatentLabels",
     "LatentLabelsError",
+    "NonEmptyLabelVector",
+    "ObservationError",
     "Observed",
     "OneOf",
     "Posterior",
+    "RunError",
+    "TinyCNN",
+    "ToyScenes",
+    "WeightsError",
     "__version__",
     "annotation",
+    "build_encoder",
+    "class_and_colour",
+    "derive_prior",
+    "even_count_check",
+    "exact",
+    "hide",
+    "known_label_check",
+    "linked_label_check",
+    "metrics",
+    "mosaic_scenes",
+    "objectives",
+    "plots",
+    "render_scenes",
+    "surprising_labels",
+    "write_report",
+    "write_scenes",
 ]
 
-_HOMES = {
-    "Free": "labels",
-    "LabelSpace": "labels",
-    "OneOf": "labels",
-    "LabelVector": "program",
-    "LatentLabels": "estimator",
-    "LatentLabelsError": "errors",
-    "Observed": "observed",
-    "Posterior": "posterior",
-}
+# services that classes of lower rooms offer, and that rooms above them do
+provide("distribution", "distributions:LabelVector")
+provide("notebook view", "show.notebook:notebook_view")
+provide("one line", "show.notebook:one_line")
+
+_moved.install(__name__)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    if name in __all__ or name in ("demo", "evaluation", "exact", "losses", "plots", "program"):
-        return importlib.import_module(f".{name}", __name__)
+    if name in _ROOMS:
+        return importlib.import_module(f".{_ROOMS[name]}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

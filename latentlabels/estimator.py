@@ -16,21 +16,22 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from . import losses
-from .anchor import Anchor, derive_prior, frozen_logits
+from . import objectives
 from .annotation import Annotation, Ignorable, UniformPositive
 from .annotation import from_config as read_annotation
+from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
-from .construction import construct, features_once, has_at_least_one, label_vector, warn_of_start
-from .data.batches import Batches, split_rows
-from .data.sources import resolve_inputs
-from .diagnostics import diagnose
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
-from .labels import LabelSpace
+from .fitting import Best, LabelModule, LoopSettings, TrainingResult, train
+from .fitting.build import construct, features_once, has_at_least_one, label_vector, warn_of_start
+from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .inputs.batches import Batches, split_rows
+from .inputs.door import resolve_inputs
 from .observed import Observed
 from .posterior import Posterior
-from .run import Run, environment, hash_data, read_run, write_run
-from .training import Best, LabelModule, LoopSettings, TrainingResult, train
+from .program.starting_point import Anchor, derive_prior, frozen_logits
+from .providers import provided
+from .space import LabelSpace
 
 _M, _F = ModelConfig(), FitConfig()
 
@@ -167,7 +168,7 @@ class LatentLabels(BaseEstimator):
         if objective is not None:
             anchor = self.anchor_
             prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
-            objective.start(losses.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
+            objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         module = LabelModule(self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen)
         # with labels missing, the losses' own values go on falling while they overfit; with complete ones they do not
         own_value = objective is None or objective.needs_truth
@@ -329,18 +330,14 @@ class LatentLabels(BaseEstimator):
     # --- what is shown ----------------------------------------------------------------------------------
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        from .display import estimator_line
-
-        return estimator_line(self)
+        return str(provided("one line")(self))
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
         """What a notebook shows, where scikit-learn's option `display` is "diagram", as it is by default."""
         if get_config()["display"] != "diagram":
             raise AttributeError('_repr_html_ is there where scikit-learn\'s option display is "diagram"')
-        from .display import estimator_html
-
-        return partial(estimator_html, self)
+        return partial(provided("notebook view"), self)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         """What IPython asks for first: of `BaseEstimator` it would be the diagram of a pipeline."""

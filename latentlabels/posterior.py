@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
+from .distributions import LabelVector
 from .errors import LabelSpaceError, ObservationError
-from .evaluation import Metrics, evaluate
-from .labels import LabelSpace
-from .observed.feasibility import contradiction, feasible
-from .program import LabelVector
-from .wording import count
+from .metrics import Metrics, evaluate
+from .providers import provided
+from .space import LabelSpace
+from .space.feasibility import contradiction, feasible
+from .words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +66,8 @@ class Posterior:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first images with the probabilities of their foremost labels."""
-        from .display import posterior_html
-
         with torch.random.fork_rng(devices=[]):  # pictures of a Dataset may be drawn at random: to look is to change nothing
-            return posterior_html(self.marginals, self.space, self.images, self.pictures, self.known)
+            return str(provided("notebook view")(self))
 
     def __getitem__(self, rows: Any) -> Posterior:
         """The posterior of some of the images: by number, slice, numbers or a mask (N,); always a `Posterior`."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 torch.set_num_threads(1)
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
     [

@@ -19,7 +19,7 @@ from scipy import stats
 from torch import Tensor
 
 from latentlabels import annotation as ann
-from latentlabels.labels import Free, Group, LabelSpace, OneOf
+from latentlabels.space import Free, Group, LabelSpace, OneOf
 
 DTYPE = torch.float64
 ALPHA = 1e-4  # false-alarm rate of each statistical test, whose seed is fixed besides

@@ -17,9 +17,9 @@ from torch.utils.data import Dataset
 
 import latentlabels as ll
 from latentlabels.config import FitConfig, ModelConfig
+from latentlabels.distributions.nonempty import EMPTY_ODDS
 from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError
-from latentlabels.losses import OBJECTIVES
-from latentlabels.program.nonempty import EMPTY_ODDS
+from latentlabels.objectives import OBJECTIVES
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from conftest import MIXED
 from numpy.typing import NDArray
 
 from latentlabels.annotation import UniformPositive
+from latentlabels.distributions import LabelVector
+from latentlabels.distributions.nonempty import NonEmptyLabelVector
 from latentlabels.errors import LabelSpaceError, ObservationError
-from latentlabels.evaluation import evaluate
-from latentlabels.labels import LabelSpace, OneOf
+from latentlabels.metrics import evaluate
 from latentlabels.posterior import Posterior
-from latentlabels.program import LabelVector
-from latentlabels.program.nonempty import NonEmptyLabelVector
+from latentlabels.space import LabelSpace, OneOf
 
 SEEDS = range(12)
 N = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from latentlabels.labels import LabelSpace
+from latentlabels.space import LabelSpace
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

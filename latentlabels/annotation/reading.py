@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigError, nearest
-from ..labels import LabelSpace
+from ..space import LabelSpace
 from .base import Annotation, sized
 from .found import PerLabelSearch, Scar
 from .picks import Ignorable, UniformPositive, WeightedPositive

@@ -1,5 +1,5 @@
 """Comparison of objectives: data sets, fits side by side, a table of figures."""
 
-from .task import Task
+from .tasks import Task
 
 __all__ = ["Task"]

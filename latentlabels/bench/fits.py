@@ -17,10 +17,10 @@ from typing import Any
 
 from ..errors import LatentLabelsError
 from ..estimator import LatentLabels
-from ..losses import OBJECTIVES
+from ..objectives import OBJECTIVES
 from ..observed import Observed
 from ..posterior import Posterior
-from .task import Task
+from .tasks import Task
 
 OURS = "collapsed"
 HONEST = ("likelihood", "known-map")

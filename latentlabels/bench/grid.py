@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..config_sections import FitConfig, ModelConfig, Section
+from ..config.sections import FitConfig, ModelConfig, Section
 from ..errors import DataError, RunError
 from .fits import Job, Row, fit, is_oracle, plain, rules_of
-from .task import Task
+from .tasks import Task
 
 VERSION = 1
 ROWS, FOLDER = "rows.jsonl", "bench.json"

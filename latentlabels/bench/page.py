@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from ..losses import OBJECTIVES
-from ..report.page import embedded, section
-from ..report.page import page as whole_page
-from .figures import standings, tradeoff
+from ..objectives import OBJECTIVES
+from ..report.layout import embedded, section
+from ..report.layout import page as whole_page
+from .charts import standings, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
-from .standings import CEILINGS, METRICS, TESTED, DataSet, Paired, Spread, Standing, Summary, Table
+from .results import CEILINGS, METRICS, TESTED, DataSet, Paired, Spread, Standing, Summary, Table
 from .summary import LEVEL, in_words
-from .task import Task
+from .tasks import Task
 
 _MAIN = ("mAP", "nll", "brier", "ece", "f1")
 _MORE = ("count_error", "count", "group_accuracy", "epoch", "seconds", "peak_mb")

@@ -17,8 +17,8 @@ import numpy as np
 from scipy import stats
 
 from .fits import GENEROUS, HONEST, OURS, Row, is_oracle
-from .standings import CEILINGS, METRICS, TESTED, DataSet, Failure, Finding, Paired, Spread, Standing, Summary, Table
-from .task import Task
+from .results import CEILINGS, METRICS, TESTED, DataSet, Failure, Finding, Paired, Spread, Standing, Summary, Table
+from .tasks import Task
 
 FLOOR = "assume-negative"
 LEVEL = 0.05

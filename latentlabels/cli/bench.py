@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..bench.grid import Grid
-    from ..bench.standings import Metric, Spread, Summary
+    from ..bench.results import Metric, Spread, Summary
     from ..config import Config
 
 _SHOWN = ("mAP", "nll", "brier", "ece", "f1", "count_error", "seconds", "peak_mb")
@@ -90,7 +90,7 @@ def bench(
 
 
 def _show(console: Console, summary: Summary, out: Path) -> None:
-    from ..bench.standings import METRICS
+    from ..bench.results import METRICS
 
     columns = ("objective", *(METRICS[metric].title for metric in _SHOWN), "rate", "stopped by")
     for data in summary.data:
@@ -132,7 +132,7 @@ def _grid(configs: list[Config]) -> Grid:
     Raises:
         ConfigError: another one says something else, or an objective is named that is not there.
     """
-    from .. import losses
+    from .. import objectives
     from ..bench.grid import Grid
     from ..config import OBJECTIVE_NAMES
 
@@ -144,7 +144,7 @@ def _grid(configs: list[Config]) -> Grid:
                     f"{config.where(f'bench.{key}')}: bench.{key}: all data sets of one table are compared alike, and "
                     f"{configs[0].where('bench')} says {getattr(first, key)}; say the same, or leave it out"
                 )
-    there = ["collapsed", *losses.OBJECTIVES]
+    there = ["collapsed", *objectives.OBJECTIVES]
     asked = [name for name in OBJECTIVE_NAMES if name in there] if first.objectives is None else first.objectives
     for name in asked:
         if name not in there:

@@ -76,7 +76,7 @@ def complete(
 
 def _images_of(run: Path) -> Path | None:
     """The folder of images, or the embeddings, that a run was fitted on, if they are still there."""
-    from ..run import read_run
+    from ..fitting.run_folder import read_run
 
     data = read_run(run).config.get("data") or {}
     found = data.get("embeddings") or data.get("images")

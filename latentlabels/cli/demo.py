@@ -25,7 +25,7 @@ def demo(
     Takes a few minutes on a CPU, and needs no network. Writes a run folder, a report and a picture.
     """
     with Output(as_json) as output:
-        from ..demo import run_demo
+        from ..bench.demo import run_demo
 
         result = run_demo(out, log=output.note)
         document = {**result, "report": str(Path(result["run"]) / "report.html")}

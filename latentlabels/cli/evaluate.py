@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
-    from ..evaluation import Metrics
+    from ..metrics import Metrics
     from ..observed import Observed
 
 _SHOWN = 8
@@ -90,8 +90,8 @@ def _measure(model: LatentLabels, inputs: Inputs, known: Observed) -> tuple[Metr
 
 
 def _report(run: Path, model: LatentLabels, inputs: Inputs, known: Observed, rows: list[int]) -> None:
-    from ..findings import EVALUATED, find
     from ..report import write_report
+    from ..report.findings import EVALUATED, find
 
     values = [inputs.values[row] for row in rows] if isinstance(inputs.values, list) else inputs.values
     find(model, values, truth=known.values[rows]).write(run / EVALUATED)

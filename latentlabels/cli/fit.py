@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..estimator import LatentLabels
-    from ..labels import LabelSpace
+    from ..space import LabelSpace
 
 # what may differ when a fit is resumed: all else would make it another fit
 _FREE_TO_CHANGE = {"fit.epochs", "fit.patience", "fit.accelerator", "fit.devices", "fit.strategy", "fit.workers", "data.strict"}
@@ -128,7 +128,7 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelSpace]:
-    from .. import losses
+    from .. import objectives
     from ..annotation import from_config
     from ..estimator import LatentLabels
 
@@ -140,7 +140,7 @@ def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelS
     objective, where = config.model.objective, f"{config.where('model.objective')}: model.objective: "
     if objective != "collapsed":
         try:
-            needs_truth = losses.make(objective, space).needs_truth
+            needs_truth = objectives.make(objective, space).needs_truth
         except ConfigError as error:
             raise ConfigError(f"{where}{error}") from None
         if needs_truth and training.truth is None:

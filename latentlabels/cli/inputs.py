@@ -102,7 +102,7 @@ def read_vectors(model: LatentLabels, path: Path) -> Inputs:
 
 
 def _load_vectors(model: LatentLabels, path: Path) -> dict[str, Any]:
-    from ..data.images import load_embeddings
+    from ..inputs.images import load_embeddings
 
     found = load_embeddings(path)
     size = model.model.amortizer.head.weight.shape[1]
@@ -152,7 +152,7 @@ def check_readable(files: Sequence[Path], strict: bool) -> None:
     """
     if not strict:
         return
-    from ..data.images import unreadable
+    from ..inputs.images import unreadable
 
     bad = unreadable(files)
     if bad:

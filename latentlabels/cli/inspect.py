@@ -17,8 +17,8 @@ from .sources import Training, explained, load_training, make_config
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..anchor import Anchor
     from ..config import Config
+    from ..program.starting_point import Anchor
 
 _LISTED = 30
 _FEW = 10
@@ -85,9 +85,9 @@ def _config(
 
 
 def _document(config: Config, training: Training) -> dict[str, Any]:
-    from ..anchor import derive_prior
     from ..annotation import from_config
-    from ..diagnostics import contradiction, evenness
+    from ..checks.diagnostics import contradiction, evenness
+    from ..program.starting_point import derive_prior
 
     table_, space = training.observed, training.observed.space
     with explained(config):
@@ -95,7 +95,7 @@ def _document(config: Config, training: Training) -> dict[str, Any]:
         anchor = derive_prior(space, table_.values, how, config.model.expected_labels)
     bad: list[tuple[Path, str]] = []
     if training.files is not None:
-        from ..data.images import unreadable
+        from ..inputs.images import unreadable
 
         bad = unreadable(training.files)
     present, absent = (table_.values == 1).sum(0), (table_.values == 0).sum(0)
@@ -133,7 +133,7 @@ def _document(config: Config, training: Training) -> dict[str, Any]:
 
 
 def _groups(training: Training, anchor: Anchor) -> list[dict[str, Any]]:
-    from ..labels import Free
+    from ..space import Free
 
     space, values = training.observed.space, training.observed.values
     out = []

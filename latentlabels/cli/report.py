@@ -12,7 +12,7 @@ from .inputs import holds, labelled_inputs, load_run, on_images, read_inputs
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
 
 if TYPE_CHECKING:
-    from ..labels import LabelSpace
+    from ..space import LabelSpace
 
 
 def report(
@@ -58,8 +58,8 @@ def report(
 
 def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
-    from ..findings import FITTED, find
     from ..observed import Observed
+    from ..report.findings import FITTED, find
 
     model = load_run(run)
     assert model.space is not None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..config import Config
-    from ..labels import LabelSpace
     from ..observed import Observed
+    from ..space import LabelSpace
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def report_unnamed(root: Path, observed: Observed, table: Path) -> None:
 
 
 def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
-    from ..data.images import load_embeddings
+    from ..inputs.images import load_embeddings
 
     data = config.data
     assert data.embeddings is not None
@@ -175,7 +175,7 @@ def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
 
 
 def _stored_space(found: dict[str, Any], path: Path) -> LabelSpace:
-    from ..labels import LabelSpace
+    from ..space import LabelSpace
 
     if found["labels"] is None:
         raise UsageError(f"{path}: no array `labels`, so that its labels have no names; give them by --labels labels.yaml")
@@ -190,8 +190,8 @@ def stored_observed(found: dict[str, Any], space: LabelSpace, path: Path, name: 
     """
     import numpy as np
 
-    from ..labels import LabelSpace
     from ..observed import Observed
+    from ..space import LabelSpace
 
     values = found[name]
     own = space.labels if found["labels"] is None else tuple(str(label) for label in found["labels"])

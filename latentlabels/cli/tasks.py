@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..annotation import Annotation
     from ..bench import Task
     from ..config import BenchConfig, Config
-    from ..labels import LabelSpace
     from ..observed import Observed
+    from ..space import LabelSpace
 
 _SPLIT = 0  # the seed of what is hidden and of the test part: the same data for every seed of a fit
 
@@ -187,7 +187,7 @@ def _model(config: Config) -> dict[str, Any]:
 def _training(config: Config) -> Part:
     bench = bench_of(config)
     if bench.make is not None:
-        from ..data.colours import class_and_colour
+        from ..datasets.class_and_colour import class_and_colour
 
         assert config.data.images is not None  # _check_made has seen to it
         made = class_and_colour(config.data.images)
@@ -205,7 +205,7 @@ def _training(config: Config) -> Part:
 
 def _scenes(config: Config) -> tuple[Part, Part]:
     """Scenes to train on, and a third as many of other objects to measure on."""
-    from ..data.mosaics import mosaic_scenes
+    from ..datasets.mosaics import mosaic_scenes
 
     number = bench_of(config).scenes
     made = [
@@ -218,8 +218,8 @@ def _scenes(config: Config) -> tuple[Part, Part]:
 
 def _complete(config: Config) -> Part:
     """Inputs of which all labels are known, to be hidden."""
-    from ..data.images import load_embeddings
-    from ..labels import LabelSpace
+    from ..inputs.images import load_embeddings
+    from ..space import LabelSpace
 
     data, bench, space = config.data, bench_of(config), config.space()
     table = bench.truth or data.observed
@@ -316,7 +316,7 @@ def _split(config: Config, part: Part) -> tuple[Part, Part]:
 
 
 def _test(config: Config, space: LabelSpace) -> Part:
-    from ..data.images import load_embeddings
+    from ..inputs.images import load_embeddings
 
     test = bench_of(config).test
     assert test is not None
@@ -346,7 +346,7 @@ def _test(config: Config, space: LabelSpace) -> Part:
 
 def _hidden(config: Config, part: Part) -> tuple[Part, Annotation]:
     """The training part with most of its labels hidden, and the annotation that says how."""
-    from ..data.hiding import hide
+    from ..datasets.hiding import hide
 
     assert part.truth is not None
     found = hide(part.truth, _how(config), part.space, _SPLIT)
@@ -362,10 +362,10 @@ def _decoded(part: Part, test: Part, model: dict[str, Any]) -> tuple[Part, Part,
         return part, test, model
     import torch
 
-    from ..data.batches import InMemory
-    from ..data.images import cache_images, check_images
-    from ..data.sources import MEMORY_BUDGET
     from ..encoders import Frozen, build_encoder
+    from ..inputs.batches import InMemory
+    from ..inputs.door import MEMORY_BUDGET
+    from ..inputs.images import cache_images, check_images
 
     given = model["image_size"]
     size = (given, given) if isinstance(given, int) else (int(given[0]), int(given[1]))

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..labels import Free, Group, LabelSpace
+from ..space import Free, Group, LabelSpace
 from .kernels import OutcomeIndex
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, ObservationError, nearest
-from ..labels import LabelSpace
-from .core import Observed
-from .feasibility import feasible
+from ..space import LabelSpace
+from ..space.feasibility import check_consistent, feasible
 from .files import find_images, is_image, listed, report, walk
+from .record import KnownLabels
 
 Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)
 
 
-def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool) -> Observed:
+def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool) -> KnownLabels:
     """See `Observed.from_folder`."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder with one folder of images for each label")
@@ -47,13 +47,14 @@ def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool)
         for _, label in labelled:
             values[row, space.index(label)] = 1
     try:
-        observed = Observed(values, space, tuple(labelled[0][0].relative_to(root).as_posix() for labelled in rows))
+        names = tuple(labelled[0][0].relative_to(root).as_posix() for labelled in rows)
+        check_consistent(values, space, names)
     except ObservationError as error:
         same = rows[int(np.flatnonzero(~feasible(values, space))[0])]
         where = listed([path.relative_to(root).as_posix() for path, _ in same])
         raise ObservationError(f"{root}: {error}; the same image lies at {where}") from None
     _report_left_out(root, files, empty, copies, sorted(mixed), strict)
-    return observed
+    return KnownLabels(values, space, names)
 
 
 def _label_folders(root: Path, space: LabelSpace | None) -> tuple[dict[str, Path], list[str]]:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, LabelSpaceError, ObservationError, nearest
-from ..labels import LabelSpace
-from .core import Observed
-from .feasibility import feasible
+from ..space import LabelSpace
+from ..space.feasibility import check_consistent, feasible
 from .files import find_images, listed, report
+from .record import KnownLabels
 
 _OPEN = -2  # a cell that the table leaves open: what it means is for `unlisted` to say
 _VALUES = {
@@ -61,7 +61,9 @@ class _Sheet:
         return f"{self.path}:{line}" if self.unit == "line" else f"{self.path}, row {line}"
 
 
-def read_table(path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None, strict: bool) -> Observed:
+def read_table(
+    path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None, strict: bool
+) -> KnownLabels:
     """See `Observed.from_table`."""
     if unlisted not in (None, "unknown", "absent"):
         raise ObservationError(f'unlisted is "unknown" or "absent", not {unlisted!r}')
@@ -85,14 +87,15 @@ def read_table(path: Path, space: LabelSpace | None, unlisted: str | None, image
         )
     values[open_cells] = 0 if unlisted == "absent" else -1
     try:
-        observed = Observed(values, table.space, tuple(table.lines))
+        check_consistent(values, table.space, tuple(table.lines))
     except ObservationError as error:
         first = int(np.flatnonzero(~feasible(values, table.space))[0])
         raise ObservationError(f"{sheet.at(list(table.lines.values())[first][0])}: {error}") from None
     if table.repeated:
         shown = listed([f"{name} ({sheet.unit}s {listed(table.lines[name])})" for name in table.repeated], 3)
         report(f"{path}: {table.message}, merged: {shown}", strict)
-    return observed if images_root is None else _with_files(observed, path, images_root, strict)
+    known = KnownLabels(values, table.space, tuple(table.lines))
+    return known if images_root is None else _with_files(known, path, images_root, strict)
 
 
 def _read_sheet(path: Path) -> _Sheet:
@@ -300,15 +303,14 @@ def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iter
     return _Table(values, space, dict(lines))
 
 
-def _with_files(observed: Observed, path: Path, root: Path, strict: bool) -> Observed:
+def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool) -> KnownLabels:
     """Only rows whose image is there; a name without a folder or an ending finds its file if only one fits."""
-    assert observed.images is not None
     if not root.is_dir():
         raise DataError(f"{root}: no such folder of images")
     short: dict[str, list[str]] | None = None
     row_of: dict[str, int] = {}  # the file of each row
     lost: list[str] = []
-    for row, name in enumerate(observed.images):
+    for row, name in enumerate(known.images):
         if (root / name).is_file():
             fits = [name]
         else:
@@ -318,7 +320,7 @@ def _with_files(observed: Observed, path: Path, root: Path, strict: bool) -> Obs
             lost.append(f"{name} ({len(fits)} files fit: {listed(fits, 2)})" if fits else name)
         elif fits[0] in row_of:
             raise ObservationError(
-                f"{path}: {observed.images[row_of[fits[0]]]} and {name} are both the image {root / fits[0]}; name it in one way"
+                f"{path}: {known.images[row_of[fits[0]]]} and {name} are both the image {root / fits[0]}; name it in one way"
             )
         else:
             row_of[fits[0]] = row
@@ -327,8 +329,8 @@ def _with_files(observed: Observed, path: Path, root: Path, strict: bool) -> Obs
             f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); names are relative to it"
         )
     if lost:
-        report(f"{path}: {len(lost)} of its {len(observed)} images are not in {root}, left out: {listed(lost)}", strict)
-    return Observed(observed.values[list(row_of.values())], observed.space, tuple(row_of))
+        report(f"{path}: {len(lost)} of its {len(known.images)} images are not in {root}, left out: {listed(lost)}", strict)
+    return KnownLabels(known.values[list(row_of.values())], known.space, tuple(row_of))
 
 
 def _short_names(root: Path) -> dict[str, list[str]]:

@@ -1,10 +1,8 @@
-"""The Pyro side: the distribution over label sets, the model, the guide and the closed-form ELBO."""
+"""The Pyro program: the model, the guide and the closed-form ELBO."""
 
 from .decoder import FeatureDecoder
-from .distribution import LabelVector
 from .elbo import CollapsedELBO
 from .model import Amortizer, AnnotationGiven, LabelGuide, LabelModel, TiedLabelVector
-from .nonempty import NonEmptyLabelVector, can_be_empty
 from .prior import LabelPrior
 
 __all__ = [
@@ -15,8 +13,5 @@ __all__ = [
     "LabelGuide",
     "LabelModel",
     "LabelPrior",
-    "LabelVector",
-    "NonEmptyLabelVector",
     "TiedLabelVector",
-    "can_be_empty",
 ]

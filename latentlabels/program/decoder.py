@@ -10,8 +10,8 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from .. import exact
-from ..labels import LabelSpace
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
+from ..space import LabelSpace
 
 
 class FeatureDecoder(PyroModule):

@@ -24,7 +24,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from .. import exact
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
 from .model import AnnotationGiven, ComponentOf, LabelModel, TiedLabelVector
 
 _LATENT = ("component", "labels")

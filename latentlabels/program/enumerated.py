@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..annotation import UniformPositive
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
 
 
 def enumerated_model(q: LabelVector, observed: Tensor) -> None:

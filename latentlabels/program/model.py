@@ -40,10 +40,10 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from ..annotation import Annotation
-from ..labels import LabelSpace
+from ..distributions.label_vector import LabelVector
+from ..distributions.nonempty import EMPTY_ODDS, NonEmptyLabelVector
+from ..space import LabelSpace
 from .decoder import FeatureDecoder
-from .distribution import LabelVector
-from .nonempty import EMPTY_ODDS, NonEmptyLabelVector
 from .prior import LabelPrior
 
 

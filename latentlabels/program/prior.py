@@ -6,8 +6,8 @@ import torch
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-from ..labels import LabelSpace
-from .distribution import LabelVector
+from ..distributions.label_vector import LabelVector
+from ..space import LabelSpace
 
 
 class LabelPrior(PyroModule):

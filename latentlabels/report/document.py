@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import DataError
 from ..estimator import LatentLabels
-from ..findings import FITTED, find
 from . import evaluated, fitted, labels, summary
-from .material import gather
-from .page import page, section
+from .contents import gather
+from .findings import FITTED, find
+from .layout import page, section
 
 
 def write_report(run_dir: str | Path, model: LatentLabels | None = None, images: Any = None, observed: Any = None) -> Path:

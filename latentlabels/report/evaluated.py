@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..plots import count_distribution, prevalence, reliability
-from ..wording import number
+from ..show.plots import count_distribution, prevalence, reliability
+from ..words import number
+from .contents import Material
 from .fitted import gallery
-from .material import Material
-from .page import picture, table
+from .layout import picture, table
 
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),

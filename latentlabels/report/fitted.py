@@ -11,10 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..evaluation import Surprise
-from ..findings import Findings
-from ..labels import LabelSpace
-from ..plots import (
+from ..checks import Surprise
+from ..show.plots import (
     co_occurrence,
     contact_sheet,
     count_distribution,
@@ -24,9 +22,11 @@ from ..plots import (
     prevalence,
     surprising_labels,
 )
-from ..wording import finite, listed, percent
-from .material import Material
-from .page import picture, table
+from ..space import LabelSpace
+from ..words import finite, listed, percent
+from .contents import Material
+from .findings import Findings
+from .layout import picture, table
 
 _NONE = (
     "<p>Nothing was kept of the images: this run was saved without them. "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from html import escape
 
-from ..labels import Free, Group
-from ..wording import count, listed
-from .material import Material
-from .page import Number, sortable, table
+from ..space import Free, Group
+from ..words import count, listed
+from .contents import Material
+from .layout import Number, sortable, table
 
 _SEARCHABLE = 12  # labels above which one searches rather than looks
 

@@ -6,9 +6,9 @@ import shlex
 from html import escape
 from typing import Any
 
-from ..advice import advise
-from ..wording import count, finite, listed, number
-from .material import Material
+from ..checks.advice import advise
+from ..words import count, finite, listed, number
+from .contents import Material
 
 
 def answer(made: Material) -> str:

@@ -14,9 +14,9 @@ import torch
 from latentlabels import LatentLabels
 from latentlabels.bench import Task
 from latentlabels.bench.fits import Job, fit, is_oracle, peak_mb, plain, reset_peak, rules_of
-from latentlabels.evaluation import evaluate
-from latentlabels.labels import LabelSpace
-from latentlabels.losses import OBJECTIVES, Objective, Step
+from latentlabels.metrics import evaluate
+from latentlabels.objectives import OBJECTIVES, Objective, Step
+from latentlabels.space import LabelSpace
 
 JOB = Job("d", "collapsed", "prior", 3e-3, 1)
 

@@ -16,7 +16,7 @@ from latentlabels.annotation import Scar
 from latentlabels.bench import Task, grid
 from latentlabels.bench.fits import Job, Row, rules_of
 from latentlabels.bench.grid import Grid, read_rows, run_grid, task_hash
-from latentlabels.config_sections import ModelConfig
+from latentlabels.config.sections import ModelConfig
 from latentlabels.errors import DataError, RunError
 
 SMALL = Grid(("assume-negative", "collapsed"), learning_rates=(1e-3,), seeds=(0, 1))

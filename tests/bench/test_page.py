@@ -17,11 +17,11 @@ from bench.handmade import row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from latentlabels.bench import Task
-from latentlabels.bench.figures import standings, tradeoff
+from latentlabels.bench.charts import standings, tradeoff
 from latentlabels.bench.fits import Row
 from latentlabels.bench.grid import Grid
 from latentlabels.bench.page import write_results
-from latentlabels.bench.standings import Table
+from latentlabels.bench.results import Table
 from latentlabels.bench.summary import summarize
 
 RULES = ("likelihood", "known-map", "truth-map")

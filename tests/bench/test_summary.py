@@ -13,7 +13,7 @@ from bench.handmade import row, rows
 from scipy import stats
 
 from latentlabels.bench import Task
-from latentlabels.bench.standings import METRICS, Spread
+from latentlabels.bench.results import METRICS, Spread
 from latentlabels.bench.summary import choose, summarize
 
 HONEST, GENEROUS = ("likelihood", "known-map"), ("truth-map",)

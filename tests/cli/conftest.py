@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command import TINY, Done, latentlabels
 
-from latentlabels.data.toy import render_scenes, write_scenes
+from latentlabels.datasets.street_scenes import render_scenes, write_scenes
 
 
 @pytest.fixture(scope="session")

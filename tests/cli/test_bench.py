@@ -238,7 +238,7 @@ def test_mosaics_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_both_starts_and_all_objectives(config: Path) -> None:
-    from latentlabels.losses import OBJECTIVES
+    from latentlabels.objectives import OBJECTIVES
 
     read = read_bench_config(config, ["bench.objectives=null", "bench.starts=[both]", "bench.seeds=[3, 3]"], {})
     grid = _grid([read])

@@ -10,7 +10,7 @@ import pytest
 from command import latentlabels, picture
 
 from latentlabels import LatentLabels, Observed
-from latentlabels.data.toy import TOY_SPACE
+from latentlabels.datasets.street_scenes import TOY_SPACE
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from command import latentlabels
 
-from latentlabels import demo
-from latentlabels.demo import OBJECTIVES, run_demo
+from latentlabels.bench import demo
+from latentlabels.bench.demo import OBJECTIVES, run_demo
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 from command import Done, latentlabels
 
 from latentlabels import LatentLabels
-from latentlabels.evaluation import evaluate
-from latentlabels.findings import Findings
+from latentlabels.metrics import evaluate
+from latentlabels.report.findings import Findings
 
 
 @pytest.fixture(scope="module")

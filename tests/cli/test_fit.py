@@ -127,7 +127,7 @@ def fit_vectors(vectors: Path, run: Path, *args: object) -> Done:
 
 
 def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentlabels.training.checkpoint import CheckpointWriter
+    from latentlabels.fitting.checkpoint import CheckpointWriter
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert fit_vectors(vectors, whole, "--set", "fit.epochs=4").code == 0

@@ -10,8 +10,8 @@ import pytest
 from command import Done, image_folder, latentlabels
 
 from latentlabels import Observed, annotation
-from latentlabels.anchor import derive_prior
-from latentlabels.data.toy import TOY_SPACE
+from latentlabels.datasets.street_scenes import TOY_SPACE
+from latentlabels.program.starting_point import derive_prior
 
 
 def inspect(scenes: Path, *args: object) -> Done:

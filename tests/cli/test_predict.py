@@ -12,7 +12,7 @@ import pytest
 from command import latentlabels, picture
 
 from latentlabels import LatentLabels
-from latentlabels.data.toy import TOY_SPACE
+from latentlabels.datasets.street_scenes import TOY_SPACE
 
 
 def test_csv_on_stdout_is_the_posterior(run: Path, image: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from command import Done, latentlabels, picture
 
 from latentlabels import LatentLabels
-from latentlabels.data.toy import TOY_SPACE
+from latentlabels.datasets.street_scenes import TOY_SPACE
 
 
 def probabilities(done: Done) -> dict[str, float]:

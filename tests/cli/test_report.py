@@ -12,8 +12,8 @@ import yaml
 from command import TINY, Done, image_folder, latentlabels, picture
 
 from latentlabels import LatentLabels
-from latentlabels.findings import Findings, find
 from latentlabels.observed import Observed
+from latentlabels.report.findings import Findings, find
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from scipy import stats
 
 from latentlabels import exact
 from latentlabels.exact import counting
-from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SEEDS = range(20)
 

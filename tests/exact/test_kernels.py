@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from latentlabels.annotation import UniformPositive
+from latentlabels.distributions import LabelVector
 from latentlabels.exact.evidence import Evidence, only_label
 from latentlabels.exact.kernels import LogPickProduct
 from latentlabels.exact.sums import log_normalizers
-from latentlabels.labels import Free, Group, LabelSpace, OneOf
-from latentlabels.program import LabelVector
+from latentlabels.space import Free, Group, LabelSpace, OneOf
 
 
 def flat_space(seed: int) -> LabelSpace:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentlabels import exact
-from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SEEDS = range(20)
 

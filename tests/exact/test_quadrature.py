@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from latentlabels import annotation as ann
+from latentlabels.distributions import LabelVector
 from latentlabels.exact import quadrature
-from latentlabels.labels import Free, LabelSpace, OneOf
-from latentlabels.program import LabelVector
+from latentlabels.space import Free, LabelSpace, OneOf
 
 TOLERANCES = [1e-6, 1e-10]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentlabels import exact
-from latentlabels.labels import LabelSpace
+from latentlabels.space import LabelSpace
 
 SEEDS = range(20)
 

@@ -13,7 +13,7 @@ from latentlabels import exact
 from latentlabels.exact import kernels
 from latentlabels.exact.evidence import Evidence, mix
 from latentlabels.exact.sums import log_tilted_product
-from latentlabels.labels import Free, LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SEEDS = range(20)
 INF = math.inf

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
-from latentlabels.labels import Free, LabelSpace, OneOf
 from latentlabels.observed import Observed, find_images
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
     [

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
-from latentlabels.labels import Free, LabelSpace, OneOf
 from latentlabels.observed import Observed
-from latentlabels.observed.feasibility import feasible
+from latentlabels.space import Free, LabelSpace, OneOf
+from latentlabels.space.feasibility import feasible
 
 SPACE = LabelSpace(
     [

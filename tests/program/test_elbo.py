@@ -10,9 +10,10 @@ from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO
 from torch import nn
 
 from latentlabels import annotation as ann
-from latentlabels.labels import Free, LabelSpace, OneOf
-from latentlabels.program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior, LabelVector
+from latentlabels.distributions import LabelVector
+from latentlabels.program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
 from latentlabels.program.enumerated import enumerated_guide, enumerated_model
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
     [

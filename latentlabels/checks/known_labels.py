@@ -1,0 +1,280 @@
+"""What can be checked of an annotation from known labels alone, with a stated false-alarm rate.
+
+All that known labels show is which label is known on which image. Two checks of it:
+
+- `known_label_check`: is each label the known one as often as a fit says it should be (`known_probs`)? On images that were not
+  fitted. Detects bad fits, mistakes, and label spaces or annotations that no probabilities of labels can reconcile.
+- `linked_label_check`: the label space says that some labels are present equally often (two exhaustive groups; a group and the
+  label that it requires), or at most as often. Divided by how readily the annotation reports them, their known counts have to
+  say so too. Needs no fit.
+
+- `even_count_check`: are labels known more evenly than chance would have it, as in folders that were filled label by label?
+
+None can tell annotations apart that explain the same known labels by other prevalences: where all labels are free, a label
+that is rarely named and a label that is rarely there look alike. Complete labels of a few images tell; these checks do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import stats
+
+from ..annotation import Annotation, Ignorable, Scar
+from ..distributions import LabelVector
+from ..errors import ConfigError, DataError
+from ..space import LabelSpace, OneOf
+
+_EXACT = 300  # counts up to which the tails of the sum of unequal coins are summed; beyond they are normal ones
+
+
+class KnownCount(NamedTuple):
+    """One label of `known_label_check`.
+
+    Attributes:
+        label: its name.
+        expected: number of images on which it should be the known one.
+        seen: number of images on which it is.
+        z: their difference in standard deviations; positive: seen more often than expected.
+        p: two-sided probability of a difference like this if the probabilities are right.
+    """
+
+    label: str
+    expected: float
+    seen: int
+    z: float
+    p: float
+
+
+class LinkedCount(NamedTuple):
+    """One claim of the label space, as `linked_label_check` finds it.
+
+    Attributes:
+        claim: ``"doors = car"``: present equally often; ``"vehicle <= colour"``: at most as often.
+        left: labels known on the left side, each divided by how readily it is reported.
+        right: as `left`, of the right side.
+        z: `left` less `right` in standard deviations.
+        p: probability of a difference like this if annotation and label space are right; at most that for ``<=``.
+    """
+
+    claim: str
+    left: float
+    right: float
+    z: float
+    p: float
+
+
+_TINY = 1e-300
+_DRAWN = 5_000_000  # counts at most that are drawn by chance
+_ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
+
+Count = TypeVar("Count", KnownCount, LinkedCount)
+
+
+def known_probs(q: LabelVector, how: Annotation) -> npt.NDArray[np.float64]:
+    """p(label k is the known one | x): what a fit says of known labels that it has not seen.
+
+    Args:
+        q: p(y | x), batch shape (N,), for example ``LatentLabels.posterior(images).distribution``.
+        how: the annotation.
+
+    Returns:
+        (N, K). For annotations that pick one known positive, given that the image has one: rows sum to 1. For `Scar`: that
+        the label is reported, each by itself.
+
+    Raises:
+        ConfigError: `Ignorable`, which does not say which labels become known.
+    """
+    if isinstance(how, Ignorable):
+        raise ConfigError(
+            'the annotation "ignorable" does not say which labels become known, so that nothing can be checked of it'
+        )
+    with torch.no_grad():
+        if isinstance(how, Scar):
+            present = (1 - how.noise) * q.marginals.double().cpu() + how.noise
+            return (present * how.rates.expand(q.event_shape)).numpy()
+        columns = []
+        for label in range(q.space.num_labels):
+            one = torch.full(q.event_shape, -1, dtype=torch.int8, device=q.logits.device)
+            one[label] = 1
+            columns.append(q.log_marginal(one.expand(*q.batch_shape, -1), how).double())
+        return torch.stack(columns, -1).softmax(-1).cpu().numpy()
+
+
+def known_label_check(
+    observed: npt.ArrayLike, probs: npt.ArrayLike, space: LabelSpace, *, fitted_on: int | None = None
+) -> list[KnownCount]:
+    """Is each label known as often as a fit expects, on images that it has not seen?
+
+    Args:
+        observed: (N, K) of 1, 0 and -1. Where each row of `probs` sums to 1, images without exactly one known positive, or
+            with known absences, are left out: `probs` does not describe them.
+        probs: (N, K) of `known_probs`.
+        space: the K labels.
+        fitted_on: number of images that the fit has seen. Its own counts were a draw as well, so that the variance of the
+            difference is larger by about N / `fitted_on`; None takes `probs` as certain.
+
+    Returns:
+        One for each label, in the order of the space. The p of K labels together is K times the smallest one at most; see
+        `alarms`. Small counts are compared exactly, so that alarms are false at most as often as is said.
+
+    Raises:
+        DataError: shapes that do not agree, other values than those, no image that can be compared.
+    """
+    known, p = np.asarray(observed), np.asarray(probs, np.float64)
+    if known.shape != p.shape or p.ndim != 2 or p.shape[1] != space.num_labels:
+        raise DataError(f"observed has shape {known.shape}, probs {p.shape}; both should be (images, {space.num_labels})")
+    if not np.isin(known, (-1, 0, 1)).all():
+        raise DataError("observed holds other numbers than 1 (present), 0 (absent) and -1 (unknown)")
+    if not ((p > -_ROUNDING) & (p < 1 + _ROUNDING)).all():
+        raise DataError("probs holds NaN or values outside of [0, 1]; give what known_probs returns")
+    if np.allclose(p.sum(1), 1, atol=_ROUNDING):
+        compared = ((known == 1).sum(1) == 1) & (known != 0).all(1)
+        known, p = known[compared], p[compared]
+    if not len(p):
+        raise DataError("no image has exactly one known label, so that there is nothing to compare")
+    p = p.clip(0.0, 1.0)
+    seen, expected, variance = (known == 1).sum(0), p.sum(0), (p * (1 - p)).sum(0)
+    wider = variance * (1.0 if fitted_on is None else 1 + len(p) / max(fitted_on, 1))
+    z = _over(seen - expected, np.sqrt(wider))
+    chance = _two_sided(seen, p)
+    # where the fit is uncertain too, the normal tails of the wider variance; counts are whole, so that half a one is in either
+    gap = np.maximum(np.abs(seen - expected) - 0.5, 0.0)
+    normal = 2 * stats.norm.sf(_over(gap, np.sqrt(wider)))
+    exact = (seen <= _EXACT) & (fitted_on is None)
+    chance = np.where(exact, chance, np.maximum(normal, np.where(seen <= _EXACT, chance, 0.0)))
+    return [
+        KnownCount(label, float(expected[k]), int(seen[k]), float(z[k]), float(min(chance[k], 1.0)))
+        for k, label in enumerate(space.labels)
+    ]
+
+
+def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotation) -> list[LinkedCount]:
+    """Do the known labels agree with what the label space says of how often labels are present, under the annotation?
+
+    For every annotation that picks known positives, the expected count of a label known, divided by its weight or rate, is in
+    proportion to how often it is present. So two groups of which every image shows one label have equal sums of such counts; so
+    have a group and the label that it requires, if it then always applies; and nothing else has more than an exhaustive group,
+    or than the label that it requires. Nothing is fitted, and images are not looked at.
+
+    Args:
+        observed: (N, K) of 1, 0 and -1.
+        space: the K labels.
+        how: the annotation. Of `Ignorable` nothing is claimed.
+
+    Returns:
+        One for each claim; none where the space makes none, as where all labels are free. A claim ``<=`` is one-sided.
+
+    Raises:
+        DataError: an array that does not fit the space.
+    """
+    known = np.asarray(observed)
+    if known.ndim != 2 or known.shape[1] != space.num_labels:
+        raise DataError(f"observed has shape {known.shape}; it should be (images, {space.num_labels})")
+    if isinstance(how, Ignorable) or not len(known):
+        return []
+    positive, weights = known == 1, _readiness(how, space.num_labels)
+    share = positive / weights
+    if how.noise:  # a mistaken pick takes any label that is not known absent, and says nothing of what is present
+        open_ = known != 0
+        picks = (
+            1.0
+            if isinstance(how, Scar)
+            else positive.sum(1, keepdims=True) / np.maximum((open_ * weights).sum(1, keepdims=True), _TINY)
+        )
+        share = share - how.noise * open_ * picks
+    everywhere = space.exhaustive_roots
+    sums = {group.name: share[:, space.columns(group)].sum(1) for group in space.groups}
+    claims: list[tuple[str, str, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
+    for number, one in enumerate(everywhere):
+        others = [other for other in everywhere if other is not one]
+        if others and (number or len(others) > 1):
+            name = others[0].name if len(others) == 1 else "other exhaustive groups"
+            claims.append((one.name, f"= {name}", sums[one.name], np.mean([sums[o.name] for o in others], axis=0)))
+    for group in space.groups:
+        if group.requires is not None:
+            sign = "=" if isinstance(group, OneOf) and not group.optional else "<="
+            claims.append((group.name, f"{sign} {group.requires}", sums[group.name], share[:, space.index(group.requires)]))
+        elif everywhere and group not in everywhere:
+            name = everywhere[0].name if len(everywhere) == 1 else "exhaustive groups"
+            claims.append((group.name, f"<= {name}", sums[group.name], np.mean([sums[o.name] for o in everywhere], axis=0)))
+    return [_linked(*claim) for claim in claims]
+
+
+def even_count_check(observed: npt.ArrayLike, draws: int = 4999) -> float | None:
+    """Are labels known more evenly than chance would have it? Then somebody chose how many images each label got.
+
+    Known labels of images that were come across are draws, and their counts scatter, least where all labels are equally
+    frequent (the distance from even counts is Schur-convex: Rinott, 1973). Folders that were filled label by label do not.
+
+    Args:
+        observed: (N, K) of 1, 0 and -1.
+        draws: of counts by chance, with a fixed seed.
+
+    Returns:
+        The probability of counts at least as even as these, at most, whatever the prevalences are; None where that cannot be
+        said: one image in ten or more has no or several known positives, fewer than three labels, or fewer than ten images for
+        each.
+    """
+    positive = np.asarray(observed) == 1
+    one = positive[positive.sum(1) == 1] if positive.ndim == 2 else positive[:0]
+    if positive.ndim != 2 or positive.shape[1] < 3 or len(one) < max(10 * positive.shape[1], 0.9 * len(positive)):
+        return None
+    counts, even = one.sum(0), np.full(positive.shape[1], 1 / positive.shape[1])
+    draws = min(draws, max(_DRAWN // len(counts), 999))
+    by_chance = np.random.default_rng(0).multinomial(len(one), even, size=draws)
+    as_even = ((by_chance - counts.mean()) ** 2).sum(1) <= ((counts - counts.mean()) ** 2).sum()
+    return float((1 + as_even.sum()) / (1 + draws))
+
+
+def alarms(checks: Sequence[Count], level: float = 0.01) -> list[Count]:
+    """The checks that fail, the least probable first; if all is right, one or more do with probability `level` at most."""
+    return sorted((check for check in checks if check.p < level / len(checks)), key=lambda check: check.p)  # Bonferroni
+
+
+def _readiness(how: Annotation, num_labels: int) -> npt.NDArray[np.float64]:
+    """(K,) in proportion to the probability that a present label becomes known, all else equal."""
+    given = getattr(how, "rates", None)
+    given = getattr(how, "weights", None) if given is None else given
+    return np.ones(num_labels) if given is None else np.broadcast_to(given.numpy().astype(np.float64), num_labels)
+
+
+def _linked(group: str, claim: str, left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> LinkedCount:
+    gap = left - right
+    told = gap[gap != 0]
+    scale = float(np.sqrt((told**2).sum()))
+    z = float(gap.sum()) / scale if scale else 0.0
+    if not len(told):
+        p = 1.0
+    elif np.ptp(np.abs(told)) < 1e-9:  # a coin for each image
+        tail = stats.binom.sf(int((told > 0).sum()) - 1, len(told), 0.5)
+        p = tail if claim.startswith("<=") else 2 * min(tail, stats.binom.cdf(int((told > 0).sum()), len(told), 0.5))
+    else:
+        p = float(stats.norm.sf(z) if claim.startswith("<=") else 2 * stats.norm.sf(abs(z)))
+    return LinkedCount(f"{group} {claim}", float(left.sum()), float(right.sum()), z, float(min(p, 1.0)))
+
+
+def _over(gap: npt.NDArray[np.float64], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """gap / deviation, 0 where both are 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.abs(gap) < 1e-9, 0.0, gap / deviation)
+
+
+def _two_sided(seen: npt.NDArray[np.int64], p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Twice the smaller tail of a sum of N unequal coins, for counts up to `_EXACT`: (K,)."""
+    small = np.minimum(seen, _EXACT)
+    pmf = np.zeros((len(seen), int(small.max()) + 1))  # of the count so far, up to the largest one that was seen
+    pmf[:, 0] = 1.0
+    for row in p:
+        moved = pmf[:, :-1] * row[:, None]
+        pmf *= 1 - row[:, None]
+        pmf[:, 1:] += moved
+    at_most = pmf.cumsum(1)
+    columns = np.arange(len(seen))
+    below = np.where(small > 0, at_most[columns, np.maximum(small - 1, 0)], 0.0)
+    result: npt.NDArray[np.float64] = 2 * np.minimum(at_most[columns, small], 1 - below)
+    return result

@@ -1,0 +1,6 @@
+"""Configs: their sections and keys, read from YAML with the file and line of every key."""
+
+from .schema import Config, read_config
+from .sections import OBJECTIVE_NAMES, BenchConfig, FitConfig, ModelConfig
+
+__all__ = ["OBJECTIVE_NAMES", "BenchConfig", "Config", "FitConfig", "ModelConfig", "read_config"]

@@ -1,1 +1,0 @@
-"""Sources of images and embeddings, batches of them, and the toy scenes."""

@@ -1,0 +1,401 @@
+"""`LabelVector`: the distribution of all labels of an image, as a Pyro distribution.
+
+A mixture of C forests over y in {0,1}^K (`..exact`). The CNN gives one forest an image (or M with mixture
+weights); conditioning on what is known gives a mixture of forests again, one component for each product of the
+annotation's evidence, so that prior and posterior are objects of one kind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from .. import exact
+from ..annotation import Annotation, CountBound, Ignorable
+from ..errors import ObservationError
+from ..space import LabelSpace
+
+_ENUMERABLE = 1 << 16  # label sets up to which mixtures without a closed form are enumerated
+
+
+class _Cardinality(NamedTuple):
+    """p(y) = p_base(y) h(N(y)) / Z: what a posterior under `UniformPositive` is, beside its mixture form."""
+
+    base: Tensor  # (..., L) logits of one forest
+    log_potential: Tensor  # (..., n_max + 1) log h(n) - log Z
+
+
+class Given(NamedTuple):
+    """What a posterior was made of: p(y | x, o) = prior(y) p(o | y) / exp(log_marginal)."""
+
+    prior: LabelVector
+    observed: Tensor
+    how: Annotation
+    log_marginal: Tensor
+
+
+class LabelVector(TorchDistribution):
+    """p(y) of K labels, event shape (K,), exact: nothing but `sample` draws random numbers.
+
+    Args:
+        space: the label space; its `num_logits` is L.
+        logits: (..., L), or (..., C, L) for a mixture. Per group in order of declaration: a free label's
+            log-odds; one softmax logit for each label of a `OneOf`, and a last one for "none" if it is
+            optional. A child group's are those given that its required label is present. -inf: impossible.
+        mixture_logits: (..., C) unnormalised log mixture weights, if it is a mixture.
+
+    Raises:
+        ValueError: logits of the wrong size; both sizes are named.
+    """
+
+    arg_constraints: dict[str, Any] = {}
+    support = constraints.independent(constraints.boolean, 1)
+    has_enumerate_support = True
+    has_rsample = False
+    nonempty = False  # whether the empty set counts less than the logits say, see `NonEmptyLabelVector`
+    log_odds_of_empty = 0.0
+
+    def __init__(
+        self,
+        space: LabelSpace,
+        logits: Tensor,
+        mixture_logits: Tensor | None = None,
+        *,
+        validate_args: bool | None = None,
+        _cardinality: _Cardinality | None = None,
+        _given: Given | None = None,
+    ):
+        if logits.shape[-1:] != (space.num_logits,):
+            raise ValueError(f"logits have {tuple(logits.shape)} entries, but the space has {space.num_logits} logits")
+        if mixture_logits is None:
+            logits, mixture_logits = logits.unsqueeze(-2), logits.new_zeros(1)
+        elif logits.dim() < 2 or logits.shape[-2] != mixture_logits.shape[-1]:
+            raise ValueError(
+                f"mixture_logits are {tuple(mixture_logits.shape)}, so that logits should be "
+                f"(..., {mixture_logits.shape[-1]}, {space.num_logits}), not {tuple(logits.shape)}"
+            )
+        self.space = space
+        self.forest = exact.compile_forest(space, logits.device)
+        self._parts: tuple[Tensor, Tensor] | None = (logits, mixture_logits)
+        self._tilted = _cardinality
+        self.given = _given
+        batch = torch.Size(exact.batch_shape(logits.shape[:-2], mixture_logits.shape[:-1]))
+        super().__init__(batch, torch.Size([space.num_labels]), validate_args=validate_args)
+
+    @property
+    def logits(self) -> Tensor:
+        """(..., C, L) logits of the components."""
+        return self._components[0]
+
+    @property
+    def mixture_logits(self) -> Tensor:
+        """(..., C) unnormalised log mixture weights."""
+        return self._components[1]
+
+    @property
+    def _components(self) -> tuple[Tensor, Tensor]:
+        if self._parts is None:  # a posterior is worked out when it is first looked at; training needs its constant only
+            assert self.given is not None
+            logits, mixture, self._tilted = _posterior_components(*self.given)
+            self._parts = logits, mixture
+        return self._parts
+
+    @property
+    def _cardinality(self) -> _Cardinality | None:
+        return self._tilted if self._components else None
+
+    @property
+    def log_weights(self) -> Tensor:
+        """(..., C) normalised log mixture weights."""
+        return torch.log_softmax(self.mixture_logits, -1)
+
+    @property
+    def num_components(self) -> int:
+        """C."""
+        return int(self.logits.shape[-2])
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> LabelVector:
+        """The same distribution with a larger batch shape."""
+        batch = torch.Size(batch_shape)
+        if batch == self.batch_shape:
+            return self  # a posterior keeps what it was made of
+        cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1]) for t in self._cardinality))
+        return LabelVector(
+            self.space,
+            self.logits.expand(*batch, *self.logits.shape[-2:]),
+            self.mixture_logits.expand(*batch, self.num_components),
+            validate_args=False,
+            _cardinality=cardinality,
+        )
+
+    def take(self, rows: Tensor) -> LabelVector:
+        """The distributions at some places of the first batch dimension, by number (R,): batch shape (R, ...)."""
+        batch = self.batch_shape
+        cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1])[rows] for t in self._cardinality))
+        return LabelVector(
+            self.space,
+            self.logits.expand(*batch, *self.logits.shape[-2:])[rows],
+            self.mixture_logits.expand(*batch, self.num_components)[rows],
+            validate_args=False,
+            _cardinality=cardinality,
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
+        if self._validate_args:
+            self._check_value(value)
+        parts = exact.log_prob(self.forest, self.logits, value.unsqueeze(-2))
+        return exact.log_sum_exp(self.log_weights + parts)
+
+    def _check_value(self, value: Tensor) -> None:
+        if value.shape[-1:] != self.event_shape:
+            raise ValueError(f"y has shape {tuple(value.shape)}, but the space has {self.space.num_labels} labels")
+        if not bool(((value == 0) | (value == 1)).all()):
+            raise ValueError("y holds something else than 0 and 1; unknown labels belong in `observed`, as -1")
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
+        """Exact draws: sample_shape + (..., K) of 0 and 1. A component first, then its groups."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        with torch.no_grad():
+            weights = self.log_weights.expand(*shape, self.num_components)
+            logits = self.logits.expand(*shape, *self.logits.shape[-2:])
+            if self.num_components == 1:
+                return exact.sample(self.forest, logits[..., 0, :])
+            noise = torch.empty_like(weights).exponential_().clamp_(min=torch.finfo(weights.dtype).tiny).log_().neg_()
+            component = (weights + noise).argmax(-1)[..., None, None].expand(*shape, 1, logits.shape[-1])
+            return exact.sample(self.forest, logits.gather(-2, component)[..., 0, :])
+
+    @property
+    def base(self) -> LabelVector:
+        """What the logits say; another one where the empty set is weighted."""
+        return self
+
+    @property
+    def log_mass(self) -> Tensor:
+        """Log of what the logits' probabilities sum to with the empty set weighted: (...), 0 where it is not."""
+        return self.logits.new_zeros(())
+
+    @property
+    def marginals(self) -> Tensor:
+        """p(y_k = 1): (..., K)."""
+        parts = exact.marginals(self.forest, self.logits)
+        return (self.log_weights.exp().unsqueeze(-1) * parts).sum(-2)
+
+    @property
+    def mean(self) -> Tensor:
+        """The marginals."""
+        return self.marginals
+
+    def count_probs(self) -> Tensor:
+        """P(N = n) for n = 0..n_max, N the number of present labels: (..., n_max + 1), differentiable.
+
+        Its absolute error is near 1e-15 before it is rounded to the precision of the logits.
+        """
+        counts = self._counts(exact.count_probs)
+        return counts.expand(*self.batch_shape, counts.shape[-1]).to(self.logits.dtype)
+
+    def _counts(self, of_forest: Callable[[exact.Forest, Tensor], Tensor]) -> Tensor:
+        """Probabilities of 0..n_max labels in double precision, from those of each forest."""
+        tilted = self._cardinality
+        if tilted is not None and _mild(tilted.log_potential):  # one forest instead of one for each component
+            counts = of_forest(self.forest, tilted.base.double())
+            return counts * tilted.log_potential.double().exp()
+        parts = of_forest(self.forest, self.logits.double())
+        return (self.log_weights.double().exp().unsqueeze(-1) * parts).sum(-2)
+
+    def entropy(self) -> Tensor:
+        """H(y) in nats, (...).
+
+        A closed form for one forest and for posteriors under `Ignorable` and `UniformPositive`; by enumeration
+        for other mixtures of spaces with at most 65,536 label sets.
+
+        Raises:
+            NotImplementedError: a mixture that is neither.
+        """
+        if self.num_components == 1:
+            return exact.entropy(self.forest, self.logits[..., 0, :])
+        return -self._expected_log_prob_of(self)
+
+    def kl(self, other: LabelVector) -> Tensor:
+        """KL(p || other) in nats, (...); closed and enumerated where `entropy` is."""
+        base = other.base
+        if self.num_components == 1 and base.num_components == 1:
+            value = exact.kl(self.forest, self.logits[..., 0, :], base.logits[..., 0, :])
+        else:
+            value = -self.entropy() - self._expected_log_prob_of(base)
+        if not other.nonempty:
+            return value
+        empty = self.log_prob(torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)).exp()
+        return value + other.log_mass - torch.where(empty > 0, empty * other.log_odds_of_empty, 0.0)
+
+    def _expected_log_prob_of(self, other: LabelVector) -> Tensor:
+        """E_self[log p_other(y)], (...)."""
+        weights = self.log_weights.exp()
+        one = other.logits[..., 0, :] if other.num_components == 1 else None
+        tilted = other._cardinality
+        if one is not None or tilted is not None:
+            base = one if tilted is None else tilted.base
+            assert base is not None
+            parts = exact.expected_log_prob(self.forest, self.logits, base.unsqueeze(-2))
+            value = torch.where(weights > 0, weights * parts, 0.0).sum(-1)
+            if tilted is not None:
+                counts = self.count_probs()
+                value = value + torch.where(counts > 0, counts * tilted.log_potential, 0.0).sum(-1)
+            return value
+        if self.space.num_label_sets > _ENUMERABLE:
+            raise NotImplementedError(
+                f"the entropy of this mixture of {other.num_components} forests has no closed form, and its "
+                f"{self.space.num_label_sets} label sets are too many to enumerate; "
+                "estimate it by -log_prob(sample((1000,))).mean(0)"
+            )
+        y = self.enumerate_support()  # (S, ..., K)
+        mine = self.log_prob(y)
+        theirs = mine if other is self else other.log_prob(y)
+        return torch.where(torch.isneginf(mine), 0.0, mine.exp() * theirs.masked_fill(torch.isneginf(mine), 0.0)).sum(0)
+
+    def mode(self) -> Tensor:  # type: ignore[override]
+        """The most probable valid y, (..., K) of 0 and 1.
+
+        Max-product for one forest; for posteriors under `UniformPositive` the best set of every size is
+        compared; other mixtures by branch and bound, which warns where it gave up before a proof.
+        """
+        with torch.no_grad():
+            if self.num_components == 1:
+                out = exact.best_label_set(self.forest, self.logits[..., 0, :])
+            elif self._cardinality is not None:
+                out = exact.best_with_cardinality(self.forest, *self._cardinality)
+            else:
+                logits = self.logits.expand(*self.batch_shape, *self.logits.shape[-2:])
+                out = exact.most_probable_in_mixture(self.forest, logits, self.log_weights)
+            return out.expand(*self.batch_shape, self.space.num_labels)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All valid label sets: (S, ..., K), or (S, 1, ..., K) without `expand`."""
+        if self.space.num_label_sets > _ENUMERABLE:
+            raise NotImplementedError(
+                f"{self.space.num_label_sets} label sets are too many to enumerate; use the collapsed ELBO, "
+                "or the plate of enumerated labels in latentlabels.program.enumerated"
+            )
+        sets = torch.tensor(list(self.space.label_sets()), dtype=self.logits.dtype, device=self.logits.device)
+        sets = sets.reshape(len(sets), *(1 for _ in self.batch_shape), self.space.num_labels)
+        return sets.expand(len(sets), *self.batch_shape, self.space.num_labels) if expand else sets
+
+    # --- what is known ----------------------------------------------------------------------------------
+
+    def log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
+        """log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
+
+        Args:
+            observed: (..., K) of 1, 0, -1; an int8 tensor.
+            how: the annotation; for `PerLabelSearch`, given that the image was found at all.
+
+        Returns:
+            -inf where no valid label set agrees with what is known.
+        """
+        observed = self._checked(observed)
+        found = self._log_found(observed, how)
+        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
+        log_z = exact.log_normalizers(self.forest, self.logits, evidence)
+        if self.num_components == 1:  # the usual case, with one reduction less
+            value = exact.log_sum_exp(log_z.squeeze(-2), evidence.log_weight)
+        else:
+            joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
+            value = exact.log_sum_exp(joint.flatten(-2))
+        return value - found
+
+    def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
+        """log-probability that the image was found at all, 0 for images without a known positive: (...)."""
+        weights = how.selection_weights(self.space.num_labels, self.logits.dtype, self.logits.device)
+        if weights is None:
+            return 0.0
+        share = (self.marginals * weights).sum(-1).clamp(min=torch.finfo(self.logits.dtype).tiny)
+        return torch.where((observed == 1).any(-1), share.log(), 0.0)
+
+    def condition(self, observed: Tensor, how: Annotation | None = None) -> LabelVector:
+        """The posterior p(y | x, o): a `LabelVector` of C * Q components.
+
+        Args:
+            observed: (..., K) of 1, 0, -1.
+            how: the annotation; `Ignorable` if not given: conditioning on what the user knows.
+
+        Raises:
+            ObservationError: what is known of some rows is impossible; the rows are named.
+        """
+        how = Ignorable() if how is None else how
+        value = self.log_marginal(observed, how)
+        self._refuse_impossible(value)
+        out = LabelVector.__new__(LabelVector)
+        out.space, out.forest = self.space, self.forest
+        out._parts, out._tilted = None, None
+        out.given = Given(self, observed, how, value)
+        TorchDistribution.__init__(out, value.shape, self.event_shape, validate_args=self._validate_args)
+        return out
+
+    def _one_forest(self) -> tuple[Tensor | None, Tensor | None]:
+        """The logits of the one forest that this is, up to a cardinality potential, and that potential."""
+        if self._cardinality is not None:
+            return self._cardinality.base, self._cardinality.log_potential
+        return (self.logits[..., 0, :], None) if self.num_components == 1 else (None, None)
+
+    def _checked(self, observed: Tensor) -> Tensor:
+        if observed.shape[-1:] != self.event_shape:
+            raise ObservationError(
+                f"observed has shape {tuple(observed.shape)}, but the space has {self.space.num_labels} labels"
+            )
+        if self._validate_args and bool(((observed < -1) | (observed > 1)).any()):
+            raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
+        return observed
+
+    def _refuse_impossible(self, log_z: Tensor) -> None:
+        wrong = torch.isneginf(log_z) | torch.isnan(log_z)
+        if bool(wrong.any()):
+            rows = wrong.reshape(-1).nonzero().flatten().tolist()
+            raise ObservationError(
+                f"what is known of {len(rows)} of {wrong.numel()} images is impossible (rows "
+                f"{', '.join(map(str, rows[:5]))}): no valid label set of positive probability agrees with it; "
+                "look for two labels of one group known as present, or a label without the one it requires"
+            )
+
+    def _count_bound(self, observed: Tensor) -> CountBound:
+        forest = self.forest
+        longest, block = forest.max_count, forest.max_tree_count
+        if longest <= 16 or not observed.numel():  # nine nodes at most are exact, and cost less than a bound
+            return CountBound(float(longest), block, longest)
+        with torch.no_grad():
+            value = exact.largest_expected_count(forest, self.logits)
+            if forest.any_bound:  # what is known of a group may make its other labels likelier, up to its whole tree
+                value += float(((observed != -1) & forest.bound_columns).sum(-1).max()) * block
+        return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
+
+
+def _mild(log_potential: Tensor) -> bool:
+    """Whether probabilities times the potential keep 12 digits: it multiplies their absolute error of 1e-16."""
+    return not log_potential.numel() or float(log_potential.detach().max()) < math.log(1e4)
+
+
+def _posterior_components(
+    prior: LabelVector, observed: Tensor, how: Annotation, log_marginal: Tensor
+) -> tuple[Tensor, Tensor, _Cardinality | None]:
+    """Logits (..., C * Q, L) and mixture logits (..., C * Q) of a posterior, and its cardinality form if it has one."""
+    dtype, forest = prior.logits.dtype, prior.forest
+    found = prior._log_found(observed, how)
+    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype, found)
+    log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
+    joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
+    joint = joint.expand(*log_z.shape).flatten(-2)
+    total = exact.log_sum_exp(joint).unsqueeze(-1)
+    cardinality = None
+    potential = how.log_cardinality(observed, forest.max_count, dtype) if not how.noise else None
+    base, before = prior._one_forest()
+    if potential is not None and base is not None:
+        pins = exact.pinned(observed, dtype)
+        own_z, own = exact.posterior_logits(forest, base.unsqueeze(-2), pins)
+        potential = potential + own_z[..., 0] - total
+        cardinality = _Cardinality(own[..., 0, 0, :], potential if before is None else potential + before)
+    return logits.flatten(-3, -2), joint - total, cardinality

@@ -1,0 +1,313 @@
+"""`NonEmptyLabelVector`: the distribution of the labels of an image that has at least one, or most likely so.
+
+An image gets into a collection of one known label per image because it has a label. Independent labels cannot say so: where an
+image shows a cat or a dog, nobody knows which, they must give "neither" a quarter of the probability, or say both. Here the
+empty set counts r times as much as they would have it:
+
+    p_r(y) = p(y) r^[y = 0] / D,    D = 1 - (1 - r) P0,    P0 = p(y = 0) = prod over root groups of p(none).
+
+At r = 0 that is p(y | N >= 1), zero-truncated as statistics calls it; at r = 1 it is p(y). Labels can then say "one of the
+two", and everything that sums over label sets stays exact: one event is weighted anew. Given a known positive it is the
+posterior of p(y), for any r.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import exact
+from ..annotation import Annotation, Ignorable, UniformPositive
+from ..space import LabelSpace, OneOf
+from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality
+
+EMPTY_ODDS = 0.05  # r of fits: a new image may show none of the labels after all
+_TRIES = 16  # draws of which an empty one is drawn again, before the slower exact way
+
+
+def can_be_empty(space: LabelSpace) -> bool:
+    """Whether the empty label set is valid: there is no group that is exhaustive."""
+    return not any(isinstance(group, OneOf) and not group.optional and group.requires is None for group in space.groups)
+
+
+class NonEmptyLabelVector(LabelVector):
+    """p_r(y) of one forest, event shape (K,), exact.
+
+    Args:
+        space: the label space.
+        logits: (..., L), as of `LabelVector`.
+        empty_odds: r, in [0, 1]: how much the empty set counts.
+
+    Raises:
+        ValueError: logits of the wrong size, or an r outside of [0, 1].
+    """
+
+    nonempty = True
+
+    def __init__(self, space: LabelSpace, logits: Tensor, empty_odds: float = 0.0, *, validate_args: bool | None = None):
+        if not 0.0 <= empty_odds <= 1.0:
+            raise ValueError(f"empty_odds is in [0, 1], not {empty_odds}")
+        self.empty_odds, self.log_odds_of_empty = float(empty_odds), _log(empty_odds)
+        super().__init__(space, logits, validate_args=validate_args)
+
+    @property
+    def base(self) -> LabelVector:
+        """p(y)."""
+        components = self.logits, self.mixture_logits
+        return LabelVector(self.space, *components, validate_args=False, _cardinality=self._cardinality)
+
+    @property
+    def log_empty(self) -> Tensor:
+        """log P0, (...)."""
+        return self._mixed(_log_empty(self.forest, self.logits))
+
+    @property
+    def log_mass(self) -> Tensor:
+        """log D, (...)."""
+        if self.empty_odds:
+            return torch.log1p((self.empty_odds - 1) * self.log_empty.exp())
+        return self._mixed(_log_some(self.forest, self.logits))
+
+    def _mixed(self, parts: Tensor) -> Tensor:
+        return parts.squeeze(-1) if self.num_components == 1 else exact.log_sum_exp(self.log_weights + parts)
+
+    @property
+    def _per_mass(self) -> Tensor:
+        """1 / D, (...), or a large number where that overflows."""
+        log_mass = self.log_mass
+        return (-log_mass).clamp(max=-0.9 * math.log(torch.finfo(log_mass.dtype).tiny)).exp()
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> LabelVector:
+        """The same distribution with a larger batch shape."""
+        batch = torch.Size(batch_shape)
+        if batch == self.batch_shape:
+            return self
+        return _weighted(super().expand(batch), self.empty_odds, None)
+
+    def take(self, rows: Tensor) -> LabelVector:
+        """The distributions at some places of the first batch dimension."""
+        return _weighted(super().take(rows), self.empty_odds, None)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p_r(y): (...) for y (..., K) of 0 and 1."""
+        log_prob = super().log_prob(value) - self.log_mass
+        return torch.where((value != 0).any(-1), log_prob, log_prob + self.log_odds_of_empty)
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
+        """Exact draws: sample_shape + (..., K) of 0 and 1. An empty one stands with probability r, or is drawn again."""
+        with torch.no_grad():
+            y = super().sample(sample_shape)
+            again = self._refused(y, self.empty_odds)
+            for _ in range(_TRIES):
+                if not bool(again.any()):
+                    return y
+                new = super().sample(sample_shape)
+                y = torch.where(again.unsqueeze(-1), new, y)
+                again = again & self._refused(new, self.empty_odds)
+            stays = (self.log_odds_of_empty + self.log_empty - self.log_mass).exp()
+            return self._fill(y, again & self._refused(y, stays))
+
+    @staticmethod
+    def _refused(y: Tensor, stays: Tensor | float) -> Tensor:
+        """Which draws are empty and do not stand."""
+        return ~(y != 0).any(-1) & (torch.rand(y.shape[:-1], device=y.device) >= stays)
+
+    def _fill(self, y: Tensor, empty: Tensor) -> Tensor:
+        """Draws of sets that are not empty in some places: a label as if by a uniform pick, the rest given that.
+
+        The sum over the labels k of p(y) [y_k = 1] / N is p(y) [N >= 1].
+        """
+        if not bool(empty.any()):
+            return y
+        logits = self.logits.expand(*y.shape[:-1], *self.logits.shape[-2:])[empty]
+        mixture = self.mixture_logits.expand(*y.shape[:-1], self.num_components)[empty]
+        q = LabelVector(self.space, logits, mixture, validate_args=False)
+        picks = torch.full((self.space.num_labels,) * 2, -1, dtype=torch.int8, device=y.device)
+        picks.fill_diagonal_(1)
+        values = torch.stack([q.log_marginal(pick.expand(len(logits), -1), UniformPositive()) for pick in picks], -1)
+        picked = picks[torch.distributions.Categorical(logits=values).sample()]
+        y = y.clone()
+        y[empty] = q.condition(picked, UniformPositive()).sample()
+        return y
+
+    @property
+    def marginals(self) -> Tensor:
+        """p_r(y_k = 1): (..., K)."""
+        values = super().marginals
+        values = F.threshold(values, torch.finfo(values.dtype).tiny, 0.0)  # the slope of a logarithm of less would overflow
+        return (values * self._per_mass.unsqueeze(-1)).clamp(max=1.0)
+
+    def count_probs(self) -> Tensor:
+        """P(N = n) for n = 0..n_max: (..., n_max + 1)."""
+        probs = super().count_probs() * self._per_mass.unsqueeze(-1)
+        return torch.cat([self.empty_odds * probs[..., :1], probs[..., 1:]], -1)
+
+    def entropy(self) -> Tensor:
+        """H(y) in nats, (...): (H_p + P0 log P0 - r P0 log(r P0)) / D + log D."""
+        wide = _double(self)
+        assert isinstance(wide, NonEmptyLabelVector)  # in double precision: for small D nearly equal numbers are divided by it
+        empty, log_empty = wide.log_empty.exp(), wide.log_empty.clamp(min=-1e300)
+        value = wide.base.entropy() + empty * log_empty
+        if self.empty_odds:
+            value = value - self.empty_odds * empty * (log_empty + self.log_odds_of_empty)
+        return (value * wide._per_mass + wide.log_mass).clamp(min=0.0).to(self.logits.dtype)
+
+    def kl(self, other: LabelVector) -> Tensor:
+        """KL(p || other) in nats, (...), of another one of its kind or of a `LabelVector`."""
+        wide, theirs = _double(self), _double(other)
+        assert isinstance(wide, NonEmptyLabelVector)
+        mine = wide.log_empty
+        base, odds, mass = theirs, 1.0, torch.zeros_like(mine)
+        if isinstance(theirs, NonEmptyLabelVector):
+            base, odds, mass = theirs.base, theirs.empty_odds, theirs.log_mass
+        empty = torch.zeros(self.space.num_labels, dtype=torch.double, device=self.logits.device)
+        ratio = torch.where(torch.isneginf(mine), 0.0, mine - base.log_prob(empty))  # log P0 / P0'
+        kept = self.empty_odds * mine.exp()
+        value = wide.base.kl(base) - mine.exp() * ratio
+        if self.empty_odds:  # what the empty set adds; infinite where the other excludes it
+            log_odds = math.log(self.empty_odds / odds) if odds else math.inf
+            value = value + torch.where(kept > 0, kept * (ratio + log_odds), 0.0)
+        value = value * wide._per_mass - wide.log_mass + mass
+        lost = torch.isnan(value)  # infinity less infinity: the logits of the other one exclude the empty set
+        if bool(lost.any()):
+            value = torch.where(lost, torch.inf if self.empty_odds else wide._kl_by_sets(base, theirs), value)
+        return value.to(self.logits.dtype)
+
+    def _kl_by_sets(self, base: LabelVector, other: LabelVector) -> Tensor:
+        """KL(p || other) at r = 0 of an `other`, without its weight `base`, under which the set is never empty."""
+        certain = torch.zeros(self.batch_shape, dtype=torch.bool, device=self.logits.device)
+        if self._one_forest()[0] is not None and base._one_forest()[0] is not None:
+            # a root group is sure to be present there, and need not be here where there is another one
+            roots = [list(self.space.columns(group)) for group in self.space.groups if group.requires is None]
+            possible = torch.stack([self.marginals[..., columns].sum(-1) > 0 for columns in roots])
+            certain = possible.sum(0) > 1
+            if self.space.num_label_sets > _ENUMERABLE and bool(certain.all()):
+                return torch.where(certain, torch.inf, self.log_mass)
+        y = self.enumerate_support()
+        mine = self.log_prob(y)
+        some = ~torch.isneginf(mine)
+        ratio = torch.where(some, mine - other.log_prob(y), 0.0)
+        return torch.where(certain, torch.inf, torch.where(some, mine.exp() * ratio, 0.0).sum(0))
+
+    def mode(self) -> Tensor:  # type: ignore[override]
+        """The most probable valid y, (..., K) of 0 and 1."""
+        with torch.no_grad():
+            best = super().mode()
+            empty = ~(best != 0).any(-1)
+            if not bool(empty.any()):
+                return best
+            logits = self.logits.expand(*best.shape[:-1], *self.logits.shape[-2:])[empty]
+            mixture = self.mixture_logits.expand(*best.shape[:-1], self.num_components)[empty]
+            q = LabelVector(self.space, logits, mixture, validate_args=False)
+            found, value = best[empty], torch.full(logits.shape[:1], -torch.inf, dtype=logits.dtype, device=logits.device)
+            for k in range(self.space.num_labels):  # the best set that holds label k
+                known = torch.full(found.shape, -1, dtype=torch.int8, device=found.device)
+                known[:, k] = 1
+                possible = ~torch.isneginf(q.log_marginal(known, Ignorable()))
+                rows = possible.nonzero().flatten()
+                if not len(rows):
+                    continue
+                some = LabelVector(self.space, logits[rows], mixture[rows], validate_args=False)
+                sets = some.condition(known[rows], Ignorable()).mode().to(found.dtype)
+                log_prob = some.log_prob(sets)
+                better = log_prob > value[rows]
+                found[rows[better]], value[rows[better]] = sets[better], log_prob[better]
+            better = value > (self.log_empty + self.log_odds_of_empty).expand(best.shape[:-1])[empty]
+            best = best.clone()
+            best[empty] = torch.where(better.unsqueeze(-1), found, best[empty])
+            return best
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All valid label sets, without the empty one if r is 0: (S, ..., K), or (S, 1, ..., K) without `expand`."""
+        sets = super().enumerate_support(expand)
+        return sets if self.empty_odds else sets[(sets != 0).flatten(1).any(-1)]
+
+    def log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
+        """log p(o | x), exact and differentiable: (...); see `LabelVector.log_marginal`."""
+        excluded = self._excludes_empty(observed, how)
+        if not excluded and not self.empty_odds:
+            return self._log_marginal_of_some(observed, how) - self.log_mass
+        value = super().log_marginal(observed, how)
+        if not excluded:
+            empty = torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)
+            found = self._log_found(observed, how)
+            share = self.log_empty + how.log_prob(observed, empty.expand(observed.shape), found) - found - value
+            share = torch.where(torch.isneginf(value), -torch.inf, share)  # of the empty set in the sum
+            some = torch.isfinite(share) & (share < 0)
+            less = torch.log1p((self.empty_odds - 1) * torch.where(some, share, -1.0).exp())
+            value = value + torch.where(some, less, 0.0)
+            value = torch.where(share >= 0, value + self.log_odds_of_empty, value)  # it is all there is
+        return value - self.log_mass
+
+    def _log_marginal_of_some(self, observed: Tensor, how: Annotation) -> Tensor:
+        """log sum p(y) p(o | y) over the sets that are not empty; nothing is taken out of a sum that it may dominate.
+
+        Each product of the evidence leaves a forest, of which the empty set is left out.
+        """
+        observed = self._checked(observed)
+        found = self._log_found(observed, how)
+        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
+        log_z, logits = exact.posterior_logits(self.forest, self.logits, evidence)
+        joint = log_z + _log_some(self.forest, logits) + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
+        return exact.log_sum_exp(joint.flatten(-2)) - found
+
+    def condition(self, observed: Tensor, how: Annotation | None = None) -> LabelVector:
+        """The posterior p(y | x, o): with a known positive that of `LabelVector`."""
+        how = Ignorable() if how is None else how
+        out = super().condition(observed, how)
+        return out if self._excludes_empty(observed, how) else _weighted(out, self.empty_odds, out.given)
+
+    @staticmethod
+    def _excludes_empty(observed: Tensor, how: Annotation) -> bool:
+        """Whether what is known of every image rules out the empty set by itself."""
+        return not how.noise and bool((observed == 1).any(-1).all())
+
+
+def _weighted(q: LabelVector, empty_odds: float, given: Given | None) -> NonEmptyLabelVector:
+    """`q` with the empty set weighted by r."""
+    out = NonEmptyLabelVector.__new__(NonEmptyLabelVector)
+    out.__dict__.update(q.__dict__)
+    out.given, out.empty_odds = given, empty_odds
+    out.log_odds_of_empty = _log(empty_odds)
+    return out
+
+
+def _log(empty_odds: float) -> float:
+    return math.log(empty_odds) if empty_odds else -math.inf
+
+
+def _double(q: LabelVector) -> LabelVector:
+    tilted = q._cardinality and _Cardinality(*(part.double() for part in q._cardinality))
+    wide = LabelVector(q.space, q.logits.double(), q.mixture_logits.double(), validate_args=False, _cardinality=tilted)
+    return _weighted(wide, q.empty_odds, None) if isinstance(q, NonEmptyLabelVector) else wide
+
+
+@lru_cache(maxsize=256)
+def _root_blocks(forest: exact.Forest) -> tuple[exact.Block, ...]:
+    return tuple(block for block in forest.blocks if int(block.parents[0]) == forest.num_labels)
+
+
+def _log_empty(forest: exact.Forest, logits: Tensor) -> Tensor:
+    """log P0 of forests (..., L): (...)."""
+    none = [block.outcomes(logits)[1].sum(-1) for block in _root_blocks(forest)]
+    return none[0] if len(none) == 1 else torch.stack(none).sum(0)
+
+
+def _log_some(forest: exact.Forest, logits: Tensor) -> Tensor:
+    """log(1 - P0) of forests (..., L), (...): the sum over the root groups of "this one is the first that is not none".
+
+    A sum of what is small: 1 less P0 has no correct digit where P0 is near 1.
+    """
+    parts, before = [], logits.new_zeros(*logits.shape[:-1], 1)
+    for block in _root_blocks(forest):
+        present, none = block.outcomes(logits)
+        some = present.squeeze(-1) if block.free else exact.log_sum_exp(present)
+        reached = torch.cat([before, none], -1).cumsum(-1)
+        parts.append(some + reached[..., :-1])
+        before = reached[..., -1:]
+    return exact.log_sum_exp(torch.cat(parts, -1))

@@ -1,0 +1,260 @@
+"""What all objectives share: one interface on logits and known labels, the registry, and sums over groups.
+
+An objective is the mean over the images of a batch of the sum over labels (or groups), so that its scale is that of a
+negative log-likelihood per image, and the same learning rate means the same for all of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import exact
+from ..errors import ConfigError, ObservationError, nearest
+from ..space import Free, LabelSpace, OneOf
+
+
+class Known(NamedTuple):
+    """What is known of the training data before the first step; no complete label.
+
+    Attributes:
+        observed: (N, K) int8 of all images, held-out ones included.
+        rows: (n,) of those that are trained on.
+        prevalence: (K,) p(y_k = 1), as the known labels and the expected number of labels say (see `anchor`).
+        expected_labels: the expected number of present labels per image.
+        inputs: gives the encoder's inputs of some rows, (B, ...).
+    """
+
+    observed: Tensor
+    rows: Tensor
+    prevalence: Tensor
+    expected_labels: float
+    inputs: Callable[[Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """A batch as an objective sees it.
+
+    Attributes:
+        logits: (B, num_logits), float32 or float64.
+        observed: (B, K) int8 of 1 known present, 0 known absent, -1 unknown.
+        truth: (B, K) of 1 and 0, or None.
+        index: (B,) which training images these are, or None.
+        inputs: (B, ...) of the encoder, or None.
+        predict: maps inputs to logits, with the weights of this step, and leaves running statistics alone; or None.
+    """
+
+    logits: Tensor
+    observed: Tensor
+    truth: Tensor | None
+    index: Tensor | None  # type: ignore[assignment]  # a field hides tuple.index, which nobody misses
+    inputs: Tensor | None
+    predict: Callable[[Tensor], Tensor] | None
+
+
+class Objective(nn.Module, ABC):
+    """A loss on the logits of a batch, for comparison with the collapsed ELBO.
+
+    `start` is called once, before the first step, and `on_epoch` at the start of each epoch. Parameters of its own are
+    trained along, at `rate` times the learning rate; in evaluation mode it gives the value for images that it has not
+    trained on.
+
+    Args:
+        space: the declared label space.
+
+    Attributes:
+        name: by which a config calls it.
+        needs_truth: whether it reads complete labels.
+        needs_start: whether it cannot do without `start`.
+        keeps_images: whether it keeps something for each training image, which several processes would not share.
+        rate: learning rate of the objective's own parameters, in units of that of the network.
+        epoch: the current one, from 0.
+        declared: the declared label space.
+        space: the space whose logits it takes and whose distribution they parametrise at prediction. Its labels are
+            those of `declared`, in the same order; its groups may differ.
+    """
+
+    name: ClassVar[str]
+    needs_truth: ClassVar[bool] = False
+    needs_start: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
+    rate: ClassVar[float] = 1.0
+
+    def __init__(self, space: LabelSpace):
+        super().__init__()
+        self.declared = space
+        self.space = self.prediction_space(space)
+        self.epoch = 0
+        self.started = False
+
+    def prediction_space(self, space: LabelSpace) -> LabelSpace:
+        """The space of the logits, here all labels free."""
+        return LabelSpace.free(space.labels)
+
+    def start(self, known: Known) -> None:
+        """Look at the training data before the first step; most objectives need nothing of it."""
+        self.started = True
+
+    def on_epoch(self, epoch: int) -> None:
+        """An epoch begins, numbered from 0."""
+        self.epoch = epoch
+
+    def forward(
+        self,
+        logits: Tensor,
+        observed: Tensor,
+        truth: Tensor | None = None,
+        index: Tensor | None = None,
+        inputs: Tensor | None = None,
+        predict: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """The loss: a scalar, the mean over images of the sum over labels; 0 for a batch of none.
+
+        Args:
+            logits: (B, num_logits of `space`); half precision is widened first.
+            observed: (B, K) int8 of 1 known present, 0 known absent, -1 unknown.
+            truth: (B, K) of 1 and 0, for objectives that need it.
+            index: (B,) which training images these are, for objectives that keep something for each.
+            inputs: (B, ...) of the encoder, for objectives that look at them.
+            predict: maps inputs to logits, for objectives that ask for those of other inputs.
+
+        Raises:
+            ValueError: logits of the wrong shape.
+            ObservationError: observed or truth of the wrong shape.
+            ConfigError: truth is needed and missing, or `start` is needed and was not called.
+        """
+        if logits.dim() != 2 or logits.shape[1] != self.space.num_logits:
+            raise ValueError(
+                f'logits have shape {tuple(logits.shape)}, but objective "{self.name}" on this space takes '
+                f"(B, {self.space.num_logits})"
+            )
+        shape = (len(logits), self.space.num_labels)
+        for what, values in (("observed", observed), ("truth", truth)):
+            if values is not None and tuple(values.shape) != shape:
+                raise ObservationError(
+                    f"{what} has shape {tuple(values.shape)}, but logits of shape {tuple(logits.shape)} ask for {shape}"
+                )
+        if self.needs_truth and truth is None:
+            raise ConfigError(
+                f'objective "{self.name}" learns from complete labels; give them as fit(images, observed, truth=...), '
+                "or choose an objective that needs known labels only"
+            )
+        if self.needs_start and not self.started:
+            raise ConfigError(
+                f'objective "{self.name}" looks at the training data before its first step; call its start(Known(...)) once, '
+                "or let LatentLabels.fit do so"
+            )
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        return self._loss(Step(logits, observed, truth, index, inputs, predict))
+
+    @abstractmethod
+    def _loss(self, step: Step) -> Tensor:
+        """The loss of a batch whose shapes are right: a scalar."""
+
+
+OBJECTIVES: dict[str, type[Objective]] = {}
+"""The objectives by name, in alphabetical order of their modules. The collapsed ELBO is none of them."""
+
+T = TypeVar("T", bound=type[Objective])
+
+
+def register(objective: T) -> T:
+    """Class decorator: enters an objective in `OBJECTIVES` under its name."""
+    OBJECTIVES[objective.name] = objective
+    return objective
+
+
+def make(name: str, space: LabelSpace, **options: Any) -> Objective:
+    """Build an objective by name.
+
+    Args:
+        name: a key of `OBJECTIVES`.
+        space: the declared label space.
+        options: further arguments of the objective.
+
+    Raises:
+        ConfigError: an unknown name or option; the nearest known one is suggested.
+    """
+    if name not in OBJECTIVES:
+        known = ["collapsed", *OBJECTIVES]
+        if name == "collapsed":
+            raise ConfigError('objective "collapsed" is the ELBO of the Pyro program, not a loss on logits alone')
+        raise ConfigError(f'there is no objective "{name}"{nearest(name, known)} (known: {", ".join(known)})')
+    objective = OBJECTIVES[name]
+    accepted = [key for key in inspect.signature(objective).parameters if key != "space"]
+    for key in options:
+        if key not in accepted:
+            takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
+            raise ConfigError(f'objective "{name}" has no option "{key}"{nearest(key, accepted)} ({takes})')
+    return objective(space, **options)
+
+
+def batch_mean(values: Tensor) -> Tensor:
+    """Mean over (B,), 0 with a gradient if B is 0."""
+    return values.sum() / max(len(values), 1)
+
+
+def known_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
+    """Binary cross-entropy of each label that is known, 0 for the others: (B, K)."""
+    each = F.binary_cross_entropy_with_logits(logits, (observed == 1).to(logits.dtype), reduction="none")
+    return each.masked_fill(observed == -1, 0.0)
+
+
+def flat_groups(space: LabelSpace, optional: bool) -> LabelSpace:
+    """The same groups and columns with nothing required, and "none of them" an outcome of each `OneOf` or of none."""
+    return LabelSpace(
+        Free(group.label) if isinstance(group, Free) else OneOf(group.name, group.labels, optional) for group in space.groups
+    )
+
+
+class Outcomes(NamedTuple):
+    """Groups of one kind, and what is known of them.
+
+    Attributes:
+        log_probs: (B, G, S + 1) of each label and, last, of none of them; -inf where there is no such outcome.
+        known_present: (B, G, S + 1).
+        not_absent: (B, G, S + 1) True for labels that are not known absent, and for "none" where it is an outcome.
+        any_known: (B, G).
+    """
+
+    log_probs: Tensor
+    known_present: Tensor
+    not_absent: Tensor
+    any_known: Tensor
+
+
+def group_outcomes(space: LabelSpace, logits: Tensor, observed: Tensor) -> Iterator[Outcomes]:
+    """All groups of a space, those of one kind together: cost follows the labels, not the groups.
+
+    Args:
+        space: a space of `flat_groups`.
+        logits: (B, L).
+        observed: (B, K) of 1, 0, -1.
+    """
+    padded = F.pad(observed, (0, 2), value=0)  # the columns that a compiled forest adds
+    for block in exact.compile_forest(space, logits.device).blocks:
+        labels, none = block.outcomes(logits)
+        known = padded[:, block.columns]
+        none_possible = block.logits[:, -1] < space.num_logits  # padded with num_logits where there is no such logit
+        end = none_possible.expand(len(logits), -1).unsqueeze(-1)
+        yield Outcomes(
+            torch.cat([labels, none.unsqueeze(-1)], -1),
+            torch.cat([(known == 1) & block.valid, torch.zeros_like(end)], -1),
+            torch.cat([(known != 0) & block.valid, end], -1),
+            ((known != -1) & block.valid).any(-1),
+        )
+
+
+def log_total(log_probs: Tensor, wanted: Tensor) -> Tensor:
+    """Log of the summed probability of the wanted outcomes, (B, G); 0 without a gradient where none is wanted."""
+    some = wanted.any(-1)
+    # where nothing is wanted, logsumexp would be -inf and its gradient NaN, even if masked afterwards
+    safe = torch.where(some.unsqueeze(-1), log_probs.masked_fill(~wanted, -torch.inf), 0.0)
+    return torch.where(some, safe.logsumexp(-1), 0.0)

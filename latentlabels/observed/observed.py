@@ -1,0 +1,215 @@
+"""`Observed`: what is known of N images, as int8 of 1 (present), 0 (absent) and -1 (unknown)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ObservationError
+from ..providers import provided
+from ..space import LabelSpace
+from ..space.feasibility import check_consistent
+from .folder import read_folder
+from .table import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A table of known labels: a row for each image, a column for each label of the space.
+
+    Args:
+        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        space: the label space of the columns.
+        images: N names, relative to a folder of images or absolute; None where they have none.
+
+    Raises:
+        ObservationError: sizes that differ, other values, or known labels that no valid label set agrees with.
+    """
+
+    values: NDArray[np.int8]
+    space: LabelSpace
+    images: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
+            kind = getattr(self.values, "dtype", type(self.values).__name__)
+            raise ObservationError(f"observed is of {kind}, not an array of int8; use Observed.from_array")
+        if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
+            raise ObservationError(
+                f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
+                f"give (N, {self.space.num_labels}), one column for each label"
+            )
+        if self.images is not None and len(self.images) != len(self.values):
+            raise ObservationError(f"{len(self.images)} image names for {len(self.values)} rows of observed")
+        _check_values(self.values, self.space)
+        self.check_consistent()
+
+    # --- readers ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
+        """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        Raises:
+            ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
+        """
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise ObservationError("observed has rows of different lengths; give an array (N, K)") from None
+        if array.dtype.kind == "f":
+            array = np.where(np.isnan(array), -1, array)
+        elif array.dtype.kind not in "biu":  # of a DataFrame with missing values
+            import pandas as pd
+
+            array = array.astype(object)
+            array = np.where(pd.isna(array), -1, array)
+        _check_values(array, space)
+        return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
+
+    @classmethod
+    def from_folder(
+        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+    ) -> Observed:
+        """From an ImageFolder: an image in ``label/`` or ``group/label/`` is known to show that label.
+
+        The same image (byte by byte) in several folders is one row with several known labels.
+
+        Args:
+            root: the folder.
+            space: the label space; None: every folder is a free label.
+            merge: False leaves every file a row of its own, for annotations by which each was found by itself
+                (`Annotation.one_positive`).
+            strict: what is otherwise a `DataWarning` is an error.
+
+        Raises:
+            DataError: no such folder, or no images in it.
+            ObservationError: a folder that is no label of the space, or an image known to show what cannot be at once.
+        """
+        return cls(*read_folder(Path(root), space, merge, strict))
+
+    @classmethod
+    def from_table(
+        cls,
+        path: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        unlisted: str | None = None,
+        images_root: str | Path | None = None,
+        strict: bool = False,
+    ) -> Observed:
+        """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
+
+        Wide: a column ``image`` and one for each label, of 1, 0 or empty (-1 is "unknown" as well). Long: the columns
+        ``image, label`` and, if there are absent ones, ``value``.
+
+        Args:
+            path: the table.
+            space: the label space; None: the table's labels, all free.
+            unlisted: what a label that the table leaves open means, "unknown" or "absent". May be left out
+                where the table says "absent" of any label: the rest is then unknown.
+            images_root: where the images are; rows whose image is not there are left out, with a warning.
+            strict: what is otherwise a `DataWarning` is an error.
+
+        Raises:
+            DataError: no such file, or no table.
+            ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
+        """
+        return cls(*read_table(Path(path), space, unlisted, None if images_root is None else Path(images_root), strict))
+
+    # --- what it holds ----------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how much is known, of which labels, and the first images."""
+        return str(provided("notebook view")(self))
+
+    @property
+    def num_known(self) -> NDArray[np.int64]:
+        """How many labels of each image are known, present or absent: (N,)."""
+        known: NDArray[np.int64] = (self.values != -1).sum(1)
+        return known
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """For each label on how many images it is known to be present, and absent."""
+        present, absent = (self.values == 1).sum(0), (self.values == 0).sum(0)
+        return {label: (int(present[k]), int(absent[k])) for k, label in enumerate(self.space.labels)}
+
+    @property
+    def never_present(self) -> tuple[str, ...]:
+        """The labels that are known to be present on no image."""
+        return tuple(label for label, (present, _) in self.counts().items() if not present)
+
+    def check_consistent(self) -> None:
+        """Check that some valid label set agrees with each row.
+
+        Raises:
+            ObservationError: the first row that none agrees with, and why; how many more there are.
+        """
+        check_consistent(self.values, self.space, self.images)
+
+    def take(self, rows: ArrayLike) -> Observed:
+        """Some rows, by number or by a mask (N,).
+
+        Raises:
+            ObservationError: a mask of another length.
+        """
+        index = np.asarray(rows)
+        if index.dtype == bool and index.shape != (len(self),):
+            raise ObservationError(f"a mask of shape {index.shape} for {len(self)} rows of observed")
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
+        names = None if self.images is None else tuple(self.images[int(i)] for i in index)
+        return Observed(self.values[index], self.space, names)
+
+    def to_tensor(self) -> torch.Tensor:
+        """The values as an int8 tensor (N, K)."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(self.values))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of 1, 0 and missing, images as index, labels as columns."""
+        import pandas as pd
+
+        names = self.images if self.images is not None else tuple(str(i) for i in range(len(self)))
+        frame = pd.DataFrame(self.values, index=pd.Index(names, name="image"), columns=list(self.space.labels)).astype("Int8")
+        return frame.mask(frame == -1)
+
+    def write(self, path: str | Path) -> Path:
+        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``.
+
+        Parquet or JSON lines where the file's ending says so, CSV otherwise.
+        """
+        path = Path(path)
+        frame = self.to_frame()
+        if path.suffix.lower() == ".parquet":
+            frame.to_parquet(path)
+        elif path.suffix.lower() in (".jsonl", ".ndjson"):
+            frame.reset_index().to_json(path, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(path)
+        return path
+
+
+def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
+    wrong = ~np.isin(array, (-1, 0, 1))
+    if wrong.any():
+        row, *column = (int(at[0]) for at in np.nonzero(wrong))
+        label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
+        value = array[wrong][0]
+        shown = repr(value) if isinstance(value, str) else value
+        raise ObservationError(f"observed, row {row}{label}: {shown} is none of 1 (present), 0 (absent) and -1 (unknown)")

@@ -1,0 +1,144 @@
+"""What the known labels alone say about prevalences: where the head starts, and what fixes its scale.
+
+The likelihood of known positives fixes label probabilities only up to a scale per image: (half cat, half dog)
+and (both) explain one label per image equally well. The scale is anchored by what is stated: a root group that
+is exhaustive has one label present on every image, so that under a uniform pick of one label the share of
+images whose known label lies in it is E[1/N], N the number of present labels; otherwise by `expected_labels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..annotation import Annotation, Ignorable, Scar
+from ..errors import DataError
+from ..space import Free, Group, LabelSpace, OneOf
+
+DEFAULT_EXPECTED = 1.5
+_LEAST, _MOST = 1e-4, 0.98  # prevalences at which a head may start: further out its gradients vanish
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Prevalences before training.
+
+    Attributes:
+        expected_labels: the expected number of present labels per image.
+        identified: whether the data fix it (an exhaustive group, reporting rates, known absences).
+        source: where it comes from, a sentence.
+        prevalence: (K,) p(y_k = 1) over images.
+        logits: (L,) of the label space, at which a head and a label prior start.
+        never_known: labels that are never known to be present.
+    """
+
+    expected_labels: float
+    identified: bool
+    source: str
+    prevalence: NDArray[np.float64]
+    logits: Tensor
+    never_known: tuple[str, ...]
+
+
+def derive_prior(
+    space: LabelSpace, values: NDArray[np.int8], annotation: Annotation, expected_labels: float | None = None
+) -> Anchor:
+    """Work out prevalences from known labels.
+
+    Args:
+        space: the label space.
+        values: (N, K) of 1, 0, -1.
+        annotation: how the known labels came about.
+        expected_labels: what the user states about the number of present labels per image.
+
+    Raises:
+        DataError: `expected_labels` is not a positive number up to the largest possible count.
+    """
+    if expected_labels is not None and not 0 < expected_labels <= space.num_labels:
+        raise DataError(f"expected_labels is {expected_labels}, but an image has between 0 and {space.num_labels} labels")
+    present, absent = (values == 1).sum(0).astype(float), (values == 0).sum(0).astype(float)
+    told = max(int((values == 1).any(1).sum()), 1)
+    known = max(present.sum() / told, 1.0)  # known positives per image that has any
+    rate = (present + 0.5) / (told + 1.0)
+    never = tuple(label for label, count in zip(space.labels, present, strict=True) if count == 0)
+    weights = getattr(annotation, "weights", None)
+    if weights is not None:
+        rate = rate / (weights.numpy() / weights.mean().item())
+
+    identified = True
+    if isinstance(annotation, Scar):
+        prevalence = np.minimum(
+            (present + 0.5) / (len(values) + 1.0) / np.broadcast_to(annotation.rates.numpy(), rate.shape), 1
+        )
+        expected, source = float(prevalence.sum()), "the reporting rates of the annotation"
+    elif isinstance(annotation, Ignorable) and absent.sum() > 0:
+        prevalence = (present + 0.5) / (present + absent + 1.0)
+        expected, source = float(prevalence.sum()), "known presences and absences"
+    else:
+        expected, source, identified = _scale(space, rate, known)
+        if expected_labels is not None:
+            expected, source = float(expected_labels), "expected_labels, as stated"
+        prevalence = rate * (expected / known if weights is None else expected / rate.sum())
+    prevalence = np.clip(prevalence, _LEAST, 1.0)
+    logits, prevalence = _forest(space, prevalence)
+    return Anchor(float(expected), identified, source, prevalence, logits, never)
+
+
+def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:
+    exhaustive = space.exhaustive_roots
+    if exhaustive:
+        share = float(np.mean([rate[space.columns(group)].sum() for group in exhaustive])) / rate.sum()
+        names = ", ".join(f'"{group.name}"' for group in exhaustive[:3]) + (", ..." if len(exhaustive) > 3 else "")
+        expected = min(max(1.0 / share, float(len(exhaustive))), float(space.num_labels))
+        return expected, f"the share of known labels that lie in the exhaustive group{'s'[: len(exhaustive) - 1]} {names}", True
+    expected = min(DEFAULT_EXPECTED * known, float(space.num_labels))
+    return expected, "the default, as no group is exhaustive; state expected_labels if you know better", False
+
+
+def prior_logits(space: LabelSpace, prevalence: NDArray[np.float64]) -> Tensor:
+    """(L,) logits of a forest whose marginals are `prevalence` (K,), as nearly as its groups allow."""
+    return _forest(space, prevalence)[0]
+
+
+def _forest(space: LabelSpace, prevalence: NDArray[np.float64]) -> tuple[Tensor, NDArray[np.float64]]:
+    """Logits of the forest with these prevalences, as nearly as its groups allow, and what they then are."""
+    found = np.zeros(space.num_labels)
+    pieces: dict[str, list[float]] = {}
+    pending: list[Group] = list(space.groups)
+    done: set[str] = set()
+    while pending:
+        group = pending.pop(0)
+        if group.requires is not None and group.requires not in done:
+            pending.append(group)  # its parent comes first
+            continue
+        columns = space.columns(group)
+        above = 1.0 if group.requires is None else found[space.index(group.requires)]
+        share = np.clip(prevalence[columns] / max(above, _LEAST), _LEAST, _MOST)
+        if isinstance(group, OneOf) and not group.optional:
+            share = share / share.sum()
+            pieces[group.name] = np.log(share).tolist()
+        else:
+            share = share * min(1.0, _MOST / share.sum())
+            none = 1.0 - share.sum()
+            pieces[group.name] = [*np.log(share), np.log(none)] if isinstance(group, OneOf) else [np.log(share[0] / none)]
+        found[columns] = above * share
+        done.update(group.labels)
+    logits = [number for group in space.groups for number in pieces[group.name]]
+    return torch.tensor(logits, dtype=torch.float32), found
+
+
+def frozen_logits(space: LabelSpace, never_known: tuple[str, ...]) -> Tensor:
+    """(L,) True for logits of labels that are never known present: nothing teaches them, so they stay where they start."""
+    frozen: list[bool] = []
+    for group in space.groups:
+        inside = [label in never_known for label in group.labels]
+        frozen += inside
+        if isinstance(group, OneOf) and group.optional:
+            frozen.append(all(inside))
+        elif isinstance(group, Free):
+            continue
+    return torch.tensor(frozen)

@@ -1,0 +1,117 @@
+"""What a report is made of: a run folder and what was found with it, read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, LabelSpaceError, RunError
+from ..fitting.run_folder import Run, read_run
+from ..metrics import CalibrationCurve
+from ..words import finite
+from .findings import EVALUATED, FITTED, Findings
+
+
+class Material(NamedTuple):
+    """What a report is made of.
+
+    Attributes:
+        folder: the run folder.
+        run: what is in it.
+        fitted: what the fit makes of the images that it was fitted on, if that was kept.
+        evaluated: of completely labelled images.
+        metrics: against their labels; empty if there are none.
+        curve: calibration on them.
+        warnings: what the reader should be told first.
+    """
+
+    folder: Path
+    run: Run
+    fitted: Findings | None
+    evaluated: Findings | None
+    metrics: dict[str, Any]
+    curve: CalibrationCurve | None
+    warnings: list[str]
+
+    @property
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Label -> images that it is known to be present in, and absent from; empty if the run does not say."""
+        given = self.run.diagnostics.get("known_counts")
+        if not isinstance(given, dict):
+            return {}
+        pairs = {str(label): [finite(n) for n in pair] for label, pair in given.items() if isinstance(pair, list)}
+        return {
+            label: (int(p[0]), int(p[1])) for label, p in pairs.items() if len(p) == 2 and p[0] is not None and p[1] is not None
+        }
+
+    @property
+    def prior(self) -> NDArray[np.float64] | None:
+        """(K,) prevalence before training; None if the run does not say."""
+        given = self.run.diagnostics.get("prior")
+        values = [finite(given.get(label)) for label in self.run.space.labels] if isinstance(given, dict) else [None]
+        return None if None in values else np.array(values, np.float64)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch that was kept."""
+        best = finite(self.run.diagnostics.get("best_epoch"))
+        return int(best) if best is not None and best >= 0 else None
+
+    @property
+    def value(self) -> tuple[str, str]:
+        """What the values of an epoch are, and in which unit."""
+        objective = (self.run.config.get("model") or {}).get("objective", "collapsed")
+        if objective == "collapsed":
+            return "log-likelihood", "of the known labels, nats per image"
+        return f"negative {objective} loss", "the higher, the better"
+
+
+def gather(folder: Path) -> Material:
+    """Read a run folder.
+
+    Raises:
+        RunError: no run folder, or a damaged one.
+    """
+    try:
+        run = read_run(folder, unfinished=True)
+    except LabelSpaceError as error:
+        raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
+    if not isinstance(run.config, dict):
+        raise RunError(f"{folder}: damaged (config.yaml holds no settings); fit again, or restore the folder")
+    warnings = [str(message) for message in run.diagnostics.get("warnings") or []]
+    metrics, curve = _metrics(folder / "evaluation.json", warnings)
+    fitted, evaluated = (_findings(folder / name, run, warnings) for name in (FITTED, EVALUATED))
+    return Material(folder, run, fitted, evaluated, metrics, curve, warnings)
+
+
+def _findings(path: Path, run: Run, warnings: list[str]) -> Findings | None:
+    if not path.exists():
+        return None
+    try:
+        return Findings.read(path, run.space.num_labels)
+    except DataError as error:
+        warnings.append(str(error))
+        return None
+
+
+def _metrics(path: Path, warnings: list[str]) -> tuple[dict[str, Any], CalibrationCurve | None]:
+    if not path.exists():
+        return {}, None
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise ValueError("it holds no table of metrics")
+        given = metrics.get("calibration")
+        curve = None if given is None else CalibrationCurve(*(tuple(given[key]) for key in ("predicted", "frequency", "count")))
+        if curve is not None and not len(curve.predicted) == len(curve.frequency) == len(curve.count):
+            raise ValueError("the columns of its calibration curve differ in length")
+        if curve is not None:
+            float(curve.error), int(sum(curve.count))  # numbers, or an error here
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.append(f"evaluation.json could not be read: {error}")
+        return {}, None
+    return metrics, curve

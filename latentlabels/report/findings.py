@@ -1,0 +1,330 @@
+"""What a fit makes of images, small enough to be kept in a run folder: `findings.npz` and `evaluation.npz`, for the report.
+
+A run folder holds no images. So what a report shows of them is worked out while they are at hand: prevalences, how many
+labels are present, which go together, a few images with their probabilities, and known labels that may be mistakes.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import Subset
+
+from ..checks import surprising_labels
+from ..errors import DataError, DataWarning, ObservationError
+from ..observed import Observed
+from ..posterior import Posterior
+from ..words import count
+
+if TYPE_CHECKING:
+    from ..estimator import LatentLabels
+
+FITTED, EVALUATED = "findings.npz", "evaluation.npz"
+_LIMIT = 2000  # images that are looked at
+_THUMBNAIL = 96  # pixels
+_EXAMPLES, _SURPRISES = 6, 12
+_SHEET_LABELS, _SHEET_IMAGES = 8, 7
+_TOGETHER = 24  # labels in the table of what goes together
+_ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
+_PAIRS_WORK, _COUNTS_WORK = 200_000, 50_000_000  # images x labels, images x labels x points: seconds of work
+_COUNT_POINTS = 256  # numbers of labels that are worked out, at most, as a rule
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found in N of the images; K labels.
+
+    Attributes:
+        num_images: N, and of how many: (2,).
+        source: where the images come from; "" if the model was fitted on them.
+        num_known: how many labels of these images are known, and how many of those are taken into account: (2,). None are
+            where the label space contradicts them.
+        prevalence: (K,) mean posterior probability of presence, given what is known of each image.
+        count_probs: (n + 1,) posterior distribution of the number of labels, the mean over the images.
+        together_labels: (L,) columns of the labels that are most often present.
+        together: (L, L) how often two of them are present at once.
+        num_parts: of how many of the images count_probs is, and together: (2,). Fewer than N where labels are very many.
+        pictures: (P, 3, 96, 96) uint8 thumbnails; of none for embeddings.
+        marginals: (P, K) of these images, from the image alone.
+        observed: (P, K) what was known of them, 1, 0, -1.
+        truth: (P, K) their complete labels; empty where they are not known.
+        examples: rows of the P images to show as they are.
+        sheet_labels: columns of labels to show by their most probable images.
+        sheet_shares: (S,) mean probability of these labels in the N images, from the images alone.
+        sheet: rows of the P images that these are chosen from.
+        surprise_rows: rows of the P images with the known labels that are least probable, which are given by
+        surprise_labels: their columns,
+        surprise_values: what is known, 1 or 0,
+        surprise_probabilities: the probability of that, and
+        surprise_instead: columns of the labels that are more probable there, -1 where there is none.
+        surprise_others: the probabilities of these, NaN where there is none.
+        surprise_images: the images' names.
+        truth_prevalence: (K,) share of the N images; empty where complete labels are not known.
+        truth_counts: (m + 1,) share of the images that count_probs is of with as many labels; as well.
+    """
+
+    num_images: NDArray[Any]
+    source: NDArray[Any]
+    num_known: NDArray[Any]
+    prevalence: NDArray[Any]
+    count_probs: NDArray[Any]
+    together_labels: NDArray[Any]
+    together: NDArray[Any]
+    num_parts: NDArray[Any]
+    pictures: NDArray[Any]
+    marginals: NDArray[Any]
+    observed: NDArray[Any]
+    truth: NDArray[Any]
+    examples: NDArray[Any]
+    sheet_labels: NDArray[Any]
+    sheet_shares: NDArray[Any]
+    sheet: NDArray[Any]
+    surprise_rows: NDArray[Any]
+    surprise_labels: NDArray[Any]
+    surprise_values: NDArray[Any]
+    surprise_probabilities: NDArray[Any]
+    surprise_instead: NDArray[Any]
+    surprise_others: NDArray[Any]
+    surprise_images: NDArray[Any]
+    truth_prevalence: NDArray[Any]
+    truth_counts: NDArray[Any]
+
+    def write(self, path: str | Path) -> Path:
+        """Write them as an .npz, which holds no pickle."""
+        path = Path(path)
+        np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path, num_labels: int) -> Findings:
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: a file that is damaged, or of another label space.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # closed if it is damaged, too
+                found = cls(**{field.name: arrays[field.name] for field in fields(cls)})
+            if found.prevalence.shape != (num_labels,):
+                raise ValueError(f"it is about {found.prevalence.size} labels, but the run has {num_labels}")
+            found._check()
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            NotImplementedError,
+            zlib.error,
+            zipfile.BadZipFile,
+        ) as error:
+            raise DataError(f"{path.name} could not be read: {error}") from error
+        return found
+
+    def _check(self) -> None:
+        """Refuse arrays that do not fit each other, which a damaged or a foreign file holds."""
+        num_labels, num_pictures, num_together = len(self.prevalence), len(self.marginals), len(self.together_labels)
+        num_sheet, num_surprises = len(self.sheet_labels), len(self.surprise_rows)
+        table = (num_pictures, num_labels)
+        shapes: dict[str, set[tuple[int, ...]]] = {
+            "num_images": {(2,)}, "source": {()}, "num_known": {(2,)}, "num_parts": {(2,)},
+            "count_probs": {(max(self.count_probs.size, 1),)}, "together": {(num_together, num_together)},
+            "pictures": {(num, 3, _THUMBNAIL, _THUMBNAIL) for num in (0, num_pictures)},
+            "marginals": {table}, "observed": {table}, "truth": {table, (0, num_labels)}, "sheet_shares": {(num_sheet,)},
+            "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
+        }  # fmt: skip
+        columns = ("labels", "values", "probabilities", "instead", "others", "images")
+        shapes |= {f"surprise_{name}": {(num_surprises,)} for name in columns}
+        for name, allowed in shapes.items():
+            if getattr(self, name).shape not in allowed:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}")
+        sizes = dict.fromkeys(("examples", "sheet", "surprise_rows"), num_pictures)
+        sizes |= dict.fromkeys(("together_labels", "sheet_labels", "surprise_labels", "surprise_instead"), num_labels)
+        for name, size in sizes.items():
+            numbers = getattr(self, name)
+            least = -1 if name == "surprise_instead" else 0
+            if numbers.ndim != 1 or numbers.dtype.kind != "i" or not ((numbers >= least) & (numbers < size)).all():
+                raise ValueError(f"{name} names what is not there")
+        for name in ("prevalence", "count_probs", "together", "marginals", "sheet_shares", "surprise_probabilities"):
+            values = getattr(self, name)
+            if values.dtype.kind != "f" or ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any():
+                raise ValueError(f"{name} holds what are no probabilities")
+
+
+def find(
+    model: LatentLabels, images: Any, observed: Any = None, truth: Any = None, *, limit: int = _LIMIT, source: str = ""
+) -> Findings:
+    """Look at images through a fitted model.
+
+    Args:
+        model: the fitted estimator.
+        images: N of them as for `LatentLabels.fit`, but for a folder: files, an array, a Dataset, embeddings.
+        observed: (N, K) what is known of them, `Observed` or an array; None for nothing.
+        truth: (N, K) their complete labels, if they are known.
+        limit: images to look at, evenly spaced among all.
+        source: where they come from, if they are not those that the model was fitted on.
+
+    Raises:
+        NotFittedError, DataError: as `LatentLabels.posterior`; no images, or tables of another number of rows.
+    """
+    if isinstance(images, str | Path):
+        raise DataError(f"{images}: give the images themselves, for example a list of files")
+    total = len(images)
+    if not total:
+        raise DataError("no images to look at")
+    tables = [_values(table, total, name) for table, name in ((observed, "observed"), (truth, "truth"))]
+    rows = _spread(total, limit)
+    chosen = _take(images, rows)
+    posterior = _posterior(model, chosen)
+    answered = _answered(chosen, posterior)
+    chosen, rows = _take(chosen, answered), rows[answered]
+    known, complete = (None if table is None else table[rows] for table in tables)
+    p = posterior.marginals
+    known = np.full(p.shape, -1, np.int8) if known is None else known
+    given = _given(model, posterior, known)
+    prevalence = given.marginals.mean(0)
+    common = np.argsort(-prevalence, kind="stable")
+    together = np.sort(common[:_TOGETHER])
+    sheet_labels = np.sort(common[:_SHEET_LABELS])
+    space, size = posterior.space, p.shape[1]
+    counted, paired = (
+        _spread(len(p), max(work, 1)) for work in (_COUNTS_WORK // (size * min(size, _COUNT_POINTS)), _PAIRS_WORK // size)
+    )
+    of_counted, of_paired = given[counted], given[paired]
+    surprises = surprising_labels(known, p, space, limit=_SURPRISES)
+    examples = _spread(len(p), _EXAMPLES)
+    sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
+    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in surprises)})
+    place = {row: number for number, row in enumerate(shown)}
+    names = _names(images, observed, posterior, rows)
+    stated = int((known != -1).sum())
+    return Findings(
+        num_images=np.array([len(p), total]),
+        source=np.array(source, dtype=str),
+        num_known=np.array([stated, 0 if given is posterior else stated]),
+        prevalence=prevalence,
+        count_probs=of_counted.count_probs().mean(0),
+        together_labels=together,
+        together=of_paired.co_occurrence([space.labels[k] for k in together]),
+        num_parts=np.array([len(counted), len(paired)]),
+        pictures=_thumbnails(chosen, shown, model.encoder != "embedding"),
+        marginals=p[shown],
+        observed=known[shown],
+        truth=np.empty((0, size)) if complete is None else complete[shown],
+        examples=np.array([place[int(row)] for row in examples], int),
+        sheet_labels=sheet_labels,
+        sheet_shares=p[:, sheet_labels].mean(0),
+        sheet=np.array(sorted(place[row] for row in sheet), int),
+        surprise_rows=np.array([place[found.row] for found in surprises], int),
+        surprise_labels=np.array([space.index(found.label) for found in surprises], int),
+        surprise_values=np.array([found.value for found in surprises], int),
+        surprise_probabilities=np.array([found.probability for found in surprises], float),
+        surprise_instead=np.array([-1 if f.instead is None else space.index(f.instead) for f in surprises], int),
+        surprise_others=np.array([found.instead_probability for found in surprises], float),
+        surprise_images=np.array([names[found.row] for found in surprises], dtype=str),
+        truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
+        truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
+    )
+
+
+def _values(table: Any, total: int, name: str) -> NDArray[Any] | None:
+    """The array of a table, which may be an `Observed`."""
+    if table is None:
+        return None
+    values = np.asarray(table.values if isinstance(table, Observed) else table)
+    if len(values) != total:
+        raise DataError(f"{name} has {len(values):,} rows, but there are {count(total, 'image')}; give one row for each image")
+    return values
+
+
+def _spread(total: int, most: int) -> NDArray[np.int64]:
+    """At most so many rows, evenly spaced."""
+    return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+
+
+def _posterior(model: LatentLabels, images: Any) -> Posterior:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
+        return model.posterior(images)
+
+
+def _names(images: Any, observed: Any, posterior: Posterior, rows: NDArray[np.int64]) -> Sequence[str]:
+    """The names of the images that were looked at: files, else what the table calls them, else their rows among all."""
+    if isinstance(images, list | tuple) and isinstance(images[0], str | Path):
+        return posterior.images
+    named = observed.images if isinstance(observed, Observed) else None
+    return [str(row) if named is None else named[row] for row in rows]
+
+
+def _take(images: Any, rows: NDArray[Any]) -> Any:
+    if isinstance(images, list | tuple):
+        return [images[int(row)] for row in rows]
+    if hasattr(images, "shape"):
+        return images[rows]
+    return Subset(images, rows.tolist())
+
+
+def _answered(images: Any, posterior: Posterior) -> NDArray[np.int64]:
+    """The rows of which there is a posterior: all but the files that could not be read; their order is kept."""
+    if not isinstance(images, list) or not images or not isinstance(images[0], str | Path):
+        return np.arange(len(posterior))
+    names = iter(posterior.images)
+    wanted = next(names, None)
+    rows = []
+    for row, file in enumerate(images):
+        if wanted == str(file):
+            rows.append(row)
+            wanted = next(names, None)
+    return np.asarray(rows, np.int64)
+
+
+def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -> Posterior:
+    if (known == -1).all():
+        return posterior
+    try:
+        return posterior.observing(known, model.conditions_by)
+    except ObservationError:  # another objective's label space may contradict what is known
+        return posterior
+
+
+def _thumbnails(images: Any, rows: Sequence[int], on_images: bool) -> NDArray[np.uint8]:
+    """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
+    if not on_images:
+        return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
+    return np.stack([_thumbnail(images[row]) for row in rows]) if rows else np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
+
+
+def _thumbnail(image: Any) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    from ..inputs.images import read_image
+
+    if isinstance(image, str | Path):
+        picture = read_image(image, (_THUMBNAIL, _THUMBNAIL))
+    else:
+        pixels = _pixels(image[0] if isinstance(image, tuple | list) else image)
+        picture = Image.fromarray(pixels)
+    padded = ImageOps.pad(picture.convert("RGB"), (_THUMBNAIL, _THUMBNAIL), color="white")
+    return np.ascontiguousarray(np.asarray(padded, np.uint8).transpose(2, 0, 1))
+
+
+def _pixels(image: ArrayLike) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3)."""
+    pixels = np.asarray(image)
+    if pixels.shape[0] == 3 and pixels.shape[-1] != 3:
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.dtype != np.uint8:
+        pixels = np.nan_to_num(pixels.astype(np.float64))
+        if pixels.min() < 0 or pixels.max() > 1:  # a Dataset may standardize them
+            pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-12)
+        pixels = (255 * pixels).round().astype(np.uint8)
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,1 @@
+"""What people see: words, pages, notebook views and plots."""

@@ -1,0 +1,129 @@
+"""Whether any valid label set agrees with what is known of an image: one pass over the forest of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ObservationError
+from .groups import Group
+from .label_space import LabelSpace
+
+Mask = NDArray[np.bool_]
+
+
+def feasible(values: NDArray[np.int8], space: LabelSpace) -> Mask:
+    """For each row of int8 (N, K) of 1, 0, -1 whether a valid label set agrees with it: (N,)."""
+    children = _children(space)
+    present, absent = values == 1, values == 0
+
+    def off(group: Group) -> Mask:
+        """Nothing at or below the group is known to be present."""
+        out: Mask = ~present[:, space.columns(group)].any(1)
+        for label in group.labels:
+            for child in children.get(label, ()):
+                out &= off(child)
+        return out
+
+    def on(group: Group) -> Mask:
+        """Some outcome of the group, which applies, agrees."""
+        columns = space.columns(group)
+        others_off = [np.ones(len(values), bool) for _ in columns]
+        own_on = [~absent[:, column] for column in columns]
+        positives = present[:, columns].sum(1)
+        below_off = [np.ones(len(values), bool) for _ in columns]
+        for position, label in enumerate(group.labels):
+            for child in children.get(label, ()):
+                own_on[position] = own_on[position] & on(child)
+                below_off[position] = below_off[position] & off(child)
+        not_off = sum((~one).astype(int) for one in below_off)
+        for position, column in enumerate(columns):
+            # the outcome "this label": no other one is known to be present, nor anything below another one
+            others_off[position] = (positives - present[:, column] == 0) & (not_off - ~below_off[position] == 0)
+        out: Mask = np.any([a & b for a, b in zip(own_on, others_off, strict=True)], axis=0)
+        if group.optional:
+            out = out | ((positives == 0) & (not_off == 0))
+        return out
+
+    agrees = np.ones(len(values), bool)
+    for group in children.get(None, ()):
+        agrees &= on(group)
+    return agrees
+
+
+def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
+    """Why no valid label set agrees with a row that `feasible` refuses, in words."""
+    children = _children(space)
+    groups = {label: group for group in space.groups for label in group.labels}
+    known = {label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}
+    implied: dict[str, str] = {}  # labels that must be present, and the known one that says so
+    for label, value in known.items():
+        above: str | None = label if value == 1 else None
+        while above is not None:
+            implied.setdefault(above, label)
+            above = groups[above].requires
+    for label, because in implied.items():
+        if known.get(label) == 0:
+            return f'known to show "{because}", which requires "{label}", known to be absent'
+    for group in space.groups:
+        shown = [label for label in group.labels if label in implied]
+        if len(shown) > 1:
+            first, second = (
+                f'"{label}"' + (f' (required by "{implied[label]}")' if implied[label] != label else "") for label in shown[:2]
+            )
+            return f'known to show {first} and {second}, of which group "{group.name}" allows one'
+
+    def blocked(group: Group) -> dict[str, Group | None] | None:
+        """For each label why it cannot be present, None if one can: known to be absent (None), or a blocked group below."""
+        if group.optional:
+            return None
+        why: dict[str, Group | None] = {}
+        for label in group.labels:
+            below = next((child for child in children.get(label, ()) if blocked(child)), None)
+            if known.get(label) != 0 and below is None:
+                return None
+            why[label] = None if known.get(label) == 0 else below
+        return why
+
+    # no label of the groups that are left is implied, and nothing below them: only exhaustive ones can fail
+    for group in space.groups:
+        applies = group.requires is None or group.requires in implied
+        why = blocked(group) if applies and not any(label in implied for label in group.labels) else None
+        if why:
+            where = f' where "{group.requires}" is present' if group.requires else ""
+            if not any(why.values()):
+                return f'all labels of group "{group.name}" are known to be absent, but one of them always applies{where}'
+            reasons = "; ".join(
+                f'"{label}" is known to be absent'
+                if below is None
+                else f'"{label}" needs a label of group "{below.name}", all of which are excluded'
+                for label, below in why.items()
+            )
+            return f'no label of group "{group.name}" is left, but one of them always applies{where}: {reasons}'
+    return "no valid label set agrees with its known labels"
+
+
+def _children(space: LabelSpace) -> dict[str | None, list[Group]]:
+    children: dict[str | None, list[Group]] = {}
+    for group in space.groups:
+        children.setdefault(group.requires, []).append(group)
+    return children
+
+
+def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> None:
+    """Check that some valid label set agrees with each row of values (N, K).
+
+    Raises:
+        ObservationError: the first row that none agrees with, and why; how many more there are.
+    """
+    wrong = np.flatnonzero(~feasible(values, space))
+    if len(wrong):
+        row = int(wrong[0])
+        where = f"row {row}" if images is None else images[row]
+        others = len(wrong) - 1
+        more = f" (and so in {others:,} more row{'s' if others > 1 else ''})" if others else ""
+        raise ObservationError(
+            f"{where}: {contradiction(values[row], space)}; correct the known labels or the label space{more}"
+        )

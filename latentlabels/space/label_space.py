@@ -1,0 +1,281 @@
+"""The label space: K binary labels arranged as a forest of groups.
+
+A *group* is a free label (present or absent) or a set of labels that exclude each other (`OneOf`),
+exhaustive or optional. A group may require a label of another group, and is then a child of it: where
+that label is absent, all labels of the group are. Groups that require nothing are roots, independent
+of each other given the image. A label set y in {0,1}^K that breaks a group has probability zero.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..errors import LabelSpaceError, nearest
+from ..providers import provided
+from .groups import Free, Group, OneOf
+from .label_distribution import LabelDistribution
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The K labels of a task and the groups they form, in the order of declaration.
+
+    Args:
+        groups: `Free` and `OneOf` groups. Label names are unique across all of them.
+
+    Raises:
+        LabelSpaceError: a name that occurs twice, a `requires` that names no label or goes in a circle.
+    """
+
+    groups: tuple[Group, ...]
+
+    def __init__(self, groups: Iterable[Group]):
+        object.__setattr__(self, "groups", tuple(groups))
+        self._check()
+
+    def __hash__(self) -> int:
+        return self._hash  # every training step looks the space up
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.groups)
+
+    def _check(self) -> None:
+        if not self.groups:
+            raise LabelSpaceError("the label space is empty; give at least one Free or OneOf group")
+        owner: dict[str, str] = {}
+        names: set[str] = set()
+        for group in self.groups:
+            if not isinstance(group, Free | OneOf):
+                raise LabelSpaceError(f"{group!r} is no group; use Free(label) or OneOf(name, labels)")
+            if group.name in names:
+                raise LabelSpaceError(f'two groups are called "{group.name}"; rename one')
+            names.add(group.name)
+            for label in group.labels:
+                if not isinstance(label, str) or not label.strip():
+                    raise LabelSpaceError(f'group "{group.name}": {label!r} is no label name; names are text')
+                if label in owner:
+                    raise LabelSpaceError(
+                        f'label "{label}" is in group "{owner[label]}" and in group "{group.name}"; '
+                        "label names are unique across the space, so rename one of them"
+                    )
+                owner[label] = group.name
+        by_name = {group.name: group for group in self.groups}
+        for group in self.groups:
+            if group.requires is not None and group.requires not in owner:
+                raise LabelSpaceError(
+                    f'group "{group.name}" requires "{group.requires}", which is no label of the space'
+                    + nearest(group.requires, owner)
+                )
+        for group in self.groups:
+            seen, above = [group.name], group
+            while above.requires is not None:
+                above = by_name[owner[above.requires]]
+                circle = above.name in seen
+                seen.append(above.name)
+                if circle:  # it need not hold the group that the walk began at
+                    path = " -> ".join(seen[seen.index(above.name) :])
+                    raise LabelSpaceError(f"requires goes in a circle: {path}; remove one of them")
+
+    @classmethod
+    def free(cls, labels: Iterable[str]) -> LabelSpace:
+        """A space in which every label is `Free`: what is assumed where nothing is declared."""
+        return cls(Free(label) for label in labels)
+
+    @classmethod
+    def from_config(cls, entries: Sequence[Mapping[str, Any] | str]) -> LabelSpace:
+        """Read the `labels` section of a config: ``{name, one_of?, optional?, requires?}`` per group.
+
+        Raises:
+            LabelSpaceError: an entry without a name or with an unknown key; the entry is named.
+        """
+        known = ("name", "one_of", "optional", "requires")
+        groups: list[Group] = []
+        for number, raw in enumerate(entries, 1):
+            entry: Any = {"name": raw} if isinstance(raw, str) else raw
+            if not isinstance(entry, Mapping):
+                raise LabelSpaceError(f"labels, entry {number}: {entry!r} is neither a name nor {{name: ..., ...}}")
+            for key in entry:
+                if key not in known:
+                    raise LabelSpaceError(
+                        f'labels, entry {number}: unknown key "{key}"{nearest(str(key), known)} (known: {", ".join(known)})'
+                    )
+            if "name" not in entry:
+                raise LabelSpaceError(f"labels, entry {number}: no name in {dict(entry)!r}")
+            name, requires = _text(entry["name"], number), entry.get("requires")
+            requires = None if requires is None else _text(requires, number)
+            if "one_of" in entry:
+                members: Any = entry["one_of"]
+                if not isinstance(members, list | tuple):
+                    raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of is a list of labels')
+                labels = [_text(member, number) for member in members]
+                groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires))
+            elif entry.get("optional"):
+                raise LabelSpaceError(
+                    f'labels, entry {number} ("{name}"): a free label can always be absent; remove optional, '
+                    "or list the labels that exclude each other under one_of"
+                )
+            else:
+                groups.append(Free(name, requires))
+        return cls(groups)
+
+    def to_config(self) -> list[dict[str, Any]]:
+        """The inverse of `from_config`."""
+        out: list[dict[str, Any]] = []
+        for group in self.groups:
+            entry: dict[str, Any] = {"name": group.name}
+            if isinstance(group, OneOf):
+                entry["one_of"] = list(group.labels)
+                if group.optional:
+                    entry["optional"] = True
+            if group.requires is not None:
+                entry["requires"] = group.requires
+            out.append(entry)
+        return out
+
+    @classmethod
+    def read(cls, path: str | Path) -> LabelSpace:
+        """Read a ``labels.yaml`` or ``labels.json``: a list of groups, or that list under the key ``labels``.
+
+        Raises:
+            LabelSpaceError: the file is missing, is no YAML, or describes no valid space; the file is named.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            raw = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        except OSError as error:
+            raise LabelSpaceError(f"{path}: cannot be read ({error.strerror}); give the path of a labels.yaml") from error
+        except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            kind = "JSON" if path.suffix == ".json" else "YAML"
+            raise LabelSpaceError(f"{path}: not valid {kind}: {error}") from error
+        if isinstance(raw, Mapping):
+            raw = raw.get("labels")
+        if not isinstance(raw, list):
+            raise LabelSpaceError(f"{path}: expected a list of groups, or one under the key labels")
+        try:
+            return cls.from_config(raw)
+        except LabelSpaceError as error:
+            raise LabelSpaceError(f"{path}: {error}") from None
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the K labels: the columns of every table and tensor."""
+        return tuple(label for group in self.groups for label in group.labels)
+
+    @property
+    def num_labels(self) -> int:
+        """K."""
+        return len(self.labels)
+
+    @cached_property
+    def num_logits(self) -> int:
+        """How many logits the head of an encoder gives: the sum over the groups."""
+        return sum(group.num_logits for group in self.groups)
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {label: k for k, label in enumerate(self.labels)}
+
+    @cached_property
+    def children(self) -> Mapping[str | None, tuple[Group, ...]]:
+        """The groups that require each label; under `None` those that require nothing."""
+        below: dict[str | None, list[Group]] = {}
+        for group in self.groups:
+            below.setdefault(group.requires, []).append(group)
+        return {label: tuple(groups) for label, groups in below.items()}
+
+    @property
+    def roots(self) -> tuple[Group, ...]:
+        """The groups that require nothing."""
+        return self.children.get(None, ())
+
+    @property
+    def exhaustive_roots(self) -> tuple[OneOf, ...]:
+        """The root groups of which every image shows exactly one label."""
+        return tuple(group for group in self.roots if isinstance(group, OneOf) and not group.optional)
+
+    def index(self, label: str) -> int:
+        """The column of a label.
+
+        Raises:
+            LabelSpaceError: the space has no such label; the nearest name is suggested.
+        """
+        try:
+            return self._columns[label]
+        except KeyError:
+            raise LabelSpaceError(f'the label space has no label "{label}"{nearest(label, self.labels)}') from None
+
+    def group_of(self, label: str) -> Group:
+        """The group that a label belongs to."""
+        self.index(label)
+        return next(group for group in self.groups if label in group.labels)
+
+    def columns(self, group: Group) -> list[int]:
+        """The columns of a group's labels."""
+        return [self._columns[label] for label in group.labels]
+
+    def label_sets(self) -> Iterator[tuple[int, ...]]:
+        """All valid label sets y, as 0/1 tuples of length K: the oracle of the tests, for small spaces."""
+        children: dict[str | None, list[Group]] = {}
+        for group in self.groups:
+            children.setdefault(group.requires, []).append(group)
+
+        def below(groups: list[Group]) -> Iterator[frozenset[int]]:
+            if not groups:
+                yield frozenset()
+                return
+            first, *others = groups
+            for rest in below(others):
+                if first.optional:
+                    yield rest
+                for label in first.labels:
+                    for deeper in below(children.get(label, [])):
+                        yield rest | deeper | {self._columns[label]}
+
+        for present in below(children.get(None, [])):
+            yield tuple(int(k in present) for k in range(self.num_labels))
+
+    @cached_property
+    def num_label_sets(self) -> int:
+        """How many label sets are valid."""
+        children: dict[str | None, list[Group]] = {}
+        for group in self.groups:
+            children.setdefault(group.requires, []).append(group)
+
+        def count(groups: Iterable[Group]) -> int:
+            total = 1
+            for group in groups:
+                total *= int(group.optional) + sum(count(children.get(label, ())) for label in group.labels)
+            return total
+
+        return count(children.get(None, ()))
+
+    def distribution(self, logits: torch.Tensor, mixture_logits: torch.Tensor | None = None) -> LabelDistribution:
+        """The distribution of y given logits of shape (..., num_logits); see `LabelVector`."""
+        made: LabelDistribution = provided("distribution")(self, logits, mixture_logits)
+        return made
+
+    def __repr__(self) -> str:
+        return f"LabelSpace(K={self.num_labels}, {len(self.groups)} groups, {self.num_logits} logits)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the groups as a tree."""
+        return str(provided("notebook view")(self))
+
+
+def _text(value: Any, number: int) -> str:
+    # YAML reads `no`, `on` and 4 as a boolean and a number: say so, the label would silently change its name
+    if not isinstance(value, str):
+        raise LabelSpaceError(f"labels, entry {number}: {value!r} is no text; put quotes around it")
+    return value

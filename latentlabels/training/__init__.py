@@ -1,7 +1,0 @@
-"""Training on Lightning: the module, the loop, checkpoints."""
-
-from .loop import LoopSettings, TrainingResult, train
-from .module import LabelModule
-from .watch import Best
-
-__all__ = ["Best", "LabelModule", "LoopSettings", "TrainingResult", "train"]

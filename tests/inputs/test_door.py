@@ -1,0 +1,435 @@
+"""From what a user hands over to batches and known labels: which rows go together, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from latentlabels.errors import DataError, DataWarning, ObservationError
+from latentlabels.inputs import door
+from latentlabels.inputs.batches import Batches, InMemory, Streamed
+from latentlabels.inputs.door import resolve_inputs
+from latentlabels.observed import Observed
+from latentlabels.space import Free, LabelSpace, OneOf
+
+SPACE = LabelSpace([OneOf("colour", ["red", "blue"]), Free("striped")])
+FREE = LabelSpace.free(SPACE.labels)
+KNOWN = [[1, -1, -1], [-1, 1, 0], [-1, -1, 1]]
+NAMES = ("a.png", "b.png", "sub/c.png")
+PIXELS = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1) * np.ones((1, 3, 4, 4), dtype=np.uint8)
+VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+def resolve(
+    images: Any, observed: Any = None, space: LabelSpace | None = SPACE, **how: Any
+) -> tuple[Batches, Observed, tuple[str, ...]]:
+    return resolve_inputs(images, observed, space, **{"on_images": True, "image_size": 4, **how})
+
+
+def refused(error: type[Exception], images: Any, observed: Any = None, space: LabelSpace | None = SPACE, **how: Any) -> str:
+    with pytest.raises(error) as caught:
+        resolve(images, observed, space, **how)
+    return str(caught.value)
+
+
+def levels(batches: Batches) -> list[int]:
+    """The grey level of each image, by which it is known again."""
+    return (batches.inputs(torch.arange(len(batches)))[:, 0, 0, 0] * 255).round().int().tolist()
+
+
+def grey(path: Path, level: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 5), (level, level, level)).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures of the grey levels 1, 2 and 3."""
+    for level, name in enumerate(NAMES, 1):
+        grey(tmp_path / "images" / name, level)
+    return tmp_path / "images"
+
+
+def observed(images: tuple[str, ...] | None = NAMES, space: LabelSpace = SPACE) -> Observed:
+    return Observed.from_array(KNOWN, space, images=images)
+
+
+# --- folders ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space", [None, SPACE])
+def test_a_folder_without_observed_is_an_image_folder(tmp_path: Path, space: LabelSpace | None) -> None:
+    grey(tmp_path / "red/1.png", 10)
+    grey(tmp_path / "blue/1.png", 20)
+    batches, table, names = resolve(str(tmp_path), space=space)
+    assert isinstance(batches, InMemory)
+    assert levels(batches) == [20, 10]
+    assert [table.space.labels[row.argmax()] for row in table.values] == ["blue", "red"]
+    assert names == (str(tmp_path / "blue/1.png"), str(tmp_path / "red/1.png"))
+
+
+def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
+    batches, table, names = resolve(folder, labelled=False)
+    assert levels(batches) == [1, 2, 3]
+    assert table.values.tolist() == [[-1] * 3] * 3
+    assert names == tuple(str(folder / name) for name in NAMES)
+
+
+def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
+    table = observed().take([2, 0])
+    batches, found, names = resolve(folder, table)
+    assert levels(batches) == [3, 1]
+    assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
+    assert names == (str(folder / NAMES[2]), str(folder / NAMES[0]))
+
+
+def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
+    elsewhere = grey(tmp_path / "elsewhere.png", 9)
+    table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
+    batches, _, names = resolve(folder, table)
+    assert levels(batches) == [9, 1]
+    assert names == (str(elsewhere), str(folder / "a.png"))
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "tensor", "frame", "observed-without-names"])
+def test_a_folder_with_rows_in_order_of_name(folder: Path, kind: str) -> None:
+    given: Any = {
+        "array": np.array(KNOWN),
+        "list": KNOWN,
+        "tensor": torch.tensor(KNOWN),
+        "frame": pd.DataFrame(KNOWN, columns=list(SPACE.labels)).replace(-1, None),
+        "observed-without-names": observed(None),
+    }[kind]
+    batches, table, names = resolve(folder, given)
+    assert levels(batches) == [1, 2, 3]
+    assert table.values.tolist() == KNOWN
+    assert names == tuple(str(folder / name) for name in NAMES)
+
+
+@pytest.mark.parametrize("given", [KNOWN[:2], np.array(KNOWN[:2]), Observed.from_array(KNOWN[:2], SPACE)])
+def test_rows_of_another_number_than_files(folder: Path, given: Any) -> None:
+    assert refused(DataError, folder, given) == "3 images, but known labels of 2; give one row for each image"
+    assert refused(DataError, [folder / "a.png"], given) == "1 images, but known labels of 2; give one row for each image"
+
+
+def test_a_contradiction_names_the_file(folder: Path) -> None:
+    message = refused(ObservationError, folder, [[1, -1, -1], [1, 1, -1], [-1, -1, -1]])
+    assert message.startswith(f'{folder}/b.png: known to show "red" and "blue"')
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_files_keep_their_order(folder: Path, kind: type) -> None:
+    files = kind([folder / NAMES[2], str(folder / NAMES[0])])
+    batches, table, names = resolve(files, [KNOWN[2], KNOWN[0]])
+    assert levels(batches) == [3, 1]
+    assert table.values.tolist() == [KNOWN[2], KNOWN[0]]
+    assert names == tuple(map(str, files))
+
+
+def test_one_file_and_a_glob(folder: Path) -> None:
+    batches, table, names = resolve(str(folder / "b.png"), labelled=False)
+    assert levels(batches) == [2]
+    assert len(table) == 1
+    assert names == (str(folder / "b.png"),)
+    batches, _, _ = resolve(str(folder / "*.png"), KNOWN[:2])
+    assert levels(batches) == [1, 2]
+    batches, table, _ = resolve(folder / "b.png", observed().take([1]))
+    assert levels(batches) == [2]
+    assert table.values.tolist() == [KNOWN[1]]
+
+
+def test_files_in_another_order_than_the_table_are_refused(folder: Path) -> None:
+    files = [folder / name for name in NAMES]
+    assert levels(resolve(files, observed())[0]) == [1, 2, 3]
+    message = refused(DataError, [files[0], files[2], files[1]], observed())
+    assert message.startswith(
+        f"observed is in another order than the images: row 1 of observed is b.png, image 1 is {files[2]};"
+    )
+    table = Observed.from_array(KNOWN[:2], SPACE, images=["b", "a"])
+    assert "row 0 of observed is b, image 0" in refused(DataError, str(folder / "*.png"), table)
+
+
+def test_names_that_have_nothing_to_do_with_the_files_are_no_order(folder: Path) -> None:
+    assert levels(resolve([folder / name for name in NAMES], observed(("z", "y", "x")))[0]) == [1, 2, 3]
+
+
+def test_an_order_is_seen_by_folders_where_files_are_called_alike(tmp_path: Path) -> None:
+    files = [grey(tmp_path / name / "1.png", level) for level, name in enumerate(("x", "y"))]
+    table = Observed.from_array(KNOWN[:2], SPACE, images=["x/1.png", "y/1.png"])
+    assert levels(resolve(files, table)[0]) == [0, 1]
+    assert "row 0 of observed is x/1.png" in refused(DataError, files[::-1], table)
+
+
+def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
+    for labelled in (True, False):
+        assert "gone: no such" in refused(DataError, tmp_path / "gone", labelled=labelled)
+    assert "gone: no such file or folder" in refused(DataError, tmp_path / "gone", observed())
+    assert "gone.png: no such file or folder" in refused(DataError, [folder / "a.png", folder / "gone.png"])
+    (tmp_path / "empty").mkdir()
+    for given in (None, KNOWN):
+        message = refused(DataError, tmp_path / "empty", given, labelled=False)
+        assert message == f"{tmp_path}/empty: no images found; give a folder, image files or a glob"
+
+
+# --- files that cannot be read ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kind", ["array", "observed", "observed-without-names", "nothing"])
+def test_an_unreadable_image_takes_its_row_along(
+    folder: Path, kind: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if streamed:
+        monkeypatch.setattr(door, "MEMORY_BUDGET", 100)
+    (folder / "b.png").write_text("broken")
+    given = {"array": np.array(KNOWN), "observed": observed(), "observed-without-names": observed(None), "nothing": None}[kind]
+    with pytest.warns(DataWarning, match=r"1 of 3 images cannot be read and are left out: .*b\.png") as caught:
+        batches, table, names = resolve(folder, given, labelled=False)
+    assert [one.filename for one in caught] == [__file__]
+    assert isinstance(batches, Streamed if streamed else InMemory)
+    assert levels(batches) == [1, 3]
+    assert names == (str(folder / "a.png"), str(folder / "sub/c.png"))
+    assert table.values.tolist() == ([[-1] * 3] * 2 if kind == "nothing" else [KNOWN[0], KNOWN[2]])
+    assert table.images is None or [Path(name).name for name in table.images] == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_nothing_that_can_be_read(folder: Path, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if streamed:
+        monkeypatch.setattr(door, "MEMORY_BUDGET", 100)
+    for name in NAMES:
+        (folder / name).write_bytes(b"")
+    assert refused(DataError, folder, observed()).startswith("none of 3 images can be read: ")
+
+
+def test_images_of_a_table_that_are_not_there(folder: Path) -> None:
+    table = Observed.from_array(KNOWN[:2], SPACE, images=["gone.png", "b.png"])
+    with pytest.warns(DataWarning, match=r"1 of 2 images cannot be read .*gone\.png: .*\(No such file or directory\)"):
+        batches, found, _ = resolve(folder, table)
+    assert levels(batches) == [2]
+    assert found.values.tolist() == [KNOWN[1]]
+
+
+# --- sizes of files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size, expected", [(7, (7, 7)), ((3, 5), (3, 5)), ([3, 5], (3, 5))])
+@pytest.mark.parametrize("budget", [4 << 30, 10])
+def test_files_are_resized(
+    folder: Path, size: Any, expected: tuple[int, int], budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MEMORY_BUDGET", budget)
+    batches, _, _ = resolve(folder, KNOWN, image_size=size, workers=0)
+    assert batches.on_images
+    assert batches.inputs(torch.arange(3)).shape == (3, 3, *expected)
+
+
+def test_what_is_read_as_it_goes_is_augmented_for_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "MEMORY_BUDGET", 10)
+    noise = np.random.default_rng(0).integers(0, 256, size=(20, 20, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "p.png")
+    batches, _, _ = resolve([tmp_path / "p.png"], image_size=20)
+    assert isinstance(batches, Streamed)
+    torch.manual_seed(0)
+    assert not np.array_equal(batches.augmented[0], batches.plain[0])
+    np.testing.assert_array_equal(batches.plain[0], noise.transpose(2, 0, 1))
+
+
+# --- arrays of images -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        PIXELS,
+        torch.from_numpy(PIXELS),
+        PIXELS.transpose(0, 2, 3, 1),
+        PIXELS.astype(np.float64) / 255,
+        torch.from_numpy(PIXELS).float() / 255,
+        PIXELS[::-1][::-1],
+        np.broadcast_to(PIXELS, PIXELS.shape),
+        (PIXELS.astype(np.float32) / 255).astype(">f4"),
+    ],
+    ids=["uint8", "tensor", "channels-last", "float", "float-tensor", "negative-strides", "read-only", "big-endian"],
+)
+def test_arrays_of_images(images: Any) -> None:
+    batches, table, names = resolve(images, KNOWN)
+    assert levels(batches) == [0, 1, 2]
+    assert batches.inputs(torch.arange(3)).shape == (3, 3, 4, 4)
+    assert batches.inputs(torch.arange(3)).max() == pytest.approx(2 / 255)
+    assert table.values.tolist() == KNOWN
+    assert names == table.images == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf"), 255])
+def test_float_images_beyond_0_to_1(value: float) -> None:
+    images = np.zeros((3, 3, 4, 4))
+    images[1, 2, 3, 0] = value
+    assert refused(DataError, images, KNOWN) == "images of floating point are in [0, 1]; divide by 255, or give uint8"
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 1, 4, 4), (3, 4, 4, 1), (3,), (1, 3, 3, 4, 4)])
+def test_arrays_that_are_no_images(shape: tuple[int, ...]) -> None:
+    message = refused(DataError, np.zeros(shape), KNOWN)
+    assert message == f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}"
+
+
+@pytest.mark.parametrize("images", [np.zeros((0, 3, 4, 4)), np.zeros((0, 3, 4, 4), np.uint8), torch.zeros(0, 3, 4, 4)])
+def test_no_images(images: Any) -> None:
+    assert refused(DataError, images) == "no images: the array has shape (0, 3, 4, 4)"
+
+
+@pytest.mark.parametrize(
+    "images, kind", [(None, "NoneType"), ({"a": 1}, "dict"), (np.array(["a"]), "ndarray of <U1"), ([object()], "list")]
+)
+@pytest.mark.parametrize("on_images", [True, False])
+def test_what_is_no_input_at_all(images: Any, kind: str, on_images: bool) -> None:
+    message = refused(DataError, images, KNOWN, on_images=on_images)
+    assert message == f"inputs are a folder, image files, a Dataset or an array of numbers, not {kind}"
+
+
+def test_rows_of_different_lengths() -> None:
+    assert "rows of different lengths" in refused(DataError, [[1.0, 2.0], [1.0]], on_images=False)
+
+
+# --- Datasets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_dataset() -> None:
+    batches, table, names = resolve(TensorDataset(torch.from_numpy(PIXELS)), observed(), workers=2)
+    assert isinstance(batches, Streamed)
+    assert batches.workers == 2
+    assert levels(batches) == [0, 1, 2]
+    assert table.values.tolist() == KNOWN
+    assert names == NAMES
+    message = refused(DataError, TensorDataset(torch.zeros(5, 3, 4, 4)), observed())
+    assert message == "5 images, but known labels of 3; give one row for each image"
+
+
+def test_datasets_without_length_or_numbers() -> None:
+    class Stream(IterableDataset[Any]):
+        def __len__(self) -> int:
+            return 3
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(PIXELS)
+
+    class Endless(Dataset[Any]):
+        def __getitem__(self, row: int) -> Any:
+            return PIXELS[0]
+
+    for dataset in (Stream(), Endless()):
+        assert "a Dataset of images has a length and items by number" in refused(DataError, dataset, KNOWN)
+
+
+# --- embeddings -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        VECTORS,
+        VECTORS.tolist(),
+        torch.from_numpy(VECTORS),
+        VECTORS.astype(np.float16),
+        VECTORS.astype(int),
+        pd.DataFrame(VECTORS),
+    ],
+    ids=["array", "list", "tensor", "float16", "int", "frame"],
+)
+def test_embeddings(vectors: Any) -> None:
+    batches, table, names = resolve(vectors, KNOWN, on_images=False)
+    assert not batches.on_images
+    assert batches.inputs(torch.arange(3)).tolist() == VECTORS.tolist()
+    assert batches.inputs(torch.arange(3)).dtype == torch.float32
+    assert table.values.tolist() == KNOWN
+    assert names == ("0", "1", "2")
+
+
+def test_a_memory_mapped_file_is_read_without_a_warning(tmp_path: Path) -> None:
+    np.save(tmp_path / "e.npy", VECTORS)
+    batches, _, _ = resolve(np.load(tmp_path / "e.npy", mmap_mode="r"), KNOWN, on_images=False)
+    assert batches.inputs(torch.arange(3)).tolist() == VECTORS.tolist()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_embeddings_that_are_not_finite(value: float, kind: Any) -> None:
+    vectors = np.zeros((20, 2))
+    vectors[3:10, 1] = value
+    message = refused(DataError, kind(vectors), on_images=False)
+    assert message.startswith("7 of 20 embeddings hold NaN or infinity (rows 3, 4, 5, 6, 7 and 2 more); leave those images out")
+
+
+def test_inputs_of_the_wrong_kind_for_the_encoder(folder: Path) -> None:
+    assert "takes embeddings (N, D), not an array of shape (3, 3, 4, 4)" in refused(DataError, PIXELS, KNOWN, on_images=False)
+    for images in (folder, str(folder), [folder / "a.png"]):
+        assert "(N, D), not image files" in refused(DataError, images, KNOWN, on_images=False)
+    dataset = TensorDataset(torch.from_numpy(VECTORS))
+    assert "(N, D), not a Dataset of images" in refused(DataError, dataset, KNOWN, on_images=False)
+
+
+@pytest.mark.parametrize("given", [KNOWN[:2], Observed.from_array(KNOWN[:2], SPACE), torch.tensor(KNOWN[:2])])
+def test_rows_of_another_number_than_embeddings(given: Any) -> None:
+    message = refused(DataError, np.zeros((3, 2)), given, on_images=False)
+    assert message == "3 images, but known labels of 2; give one row for each image"
+
+
+# --- known labels and the space ---------------------------------------------------------------------------------
+
+
+def test_names_are_those_of_the_table() -> None:
+    _, table, names = resolve(VECTORS, observed(), on_images=False)
+    assert names == NAMES
+    assert table.images == NAMES
+
+
+def test_nothing_known(folder: Path) -> None:
+    for images, how in ((VECTORS, {"on_images": False}), (PIXELS, {}), ([folder / name for name in NAMES], {})):
+        _, table, _ = resolve(images, None, **how)
+        assert table.values.tolist() == [[-1] * 3] * 3
+
+
+def test_labels_without_names() -> None:
+    assert "observed is an array, so that the labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
+    assert "observed is missing, so that the labels have no names" in refused(DataError, VECTORS, None, None, on_images=False)
+
+
+def test_a_table_without_a_space_brings_its_own() -> None:
+    _, table, _ = resolve(VECTORS, observed(), None, on_images=False)
+    assert table.space is SPACE
+
+
+def test_a_table_of_other_labels() -> None:
+    other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "red", "striped"]))
+    message = refused(ObservationError, VECTORS, other, on_images=False)
+    assert message == (
+        "the observed table has the labels blue, red, striped, and the label space red, blue, striped; read the table with "
+        "this space"
+    )
+
+
+def test_a_table_of_the_same_labels_in_other_groups_is_checked_again() -> None:
+    _, table, _ = resolve(VECTORS, observed(space=FREE), on_images=False)
+    assert table.space == SPACE
+    assert table.values.tolist() == KNOWN
+    both = Observed.from_array([[1, 1, -1], *KNOWN[1:]], FREE, images=NAMES)
+    message = refused(ObservationError, VECTORS, both, on_images=False)
+    assert message.startswith('a.png: known to show "red" and "blue", of which group "colour" allows one')
+
+
+@pytest.mark.parametrize("given", [np.zeros((3, 2), int), np.zeros(3, int), np.array(0), [[1, 0]] * 3])
+def test_known_labels_of_another_shape(given: Any) -> None:
+    assert "3 labels; give (N, 3), one column for each label" in refused(ObservationError, VECTORS, given, on_images=False)

@@ -1,0 +1,573 @@
+"""The report is read as a browser would: its text, its tables, its pictures; whatever a run folder holds or lacks."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from latentlabels.errors import DataError, RunError
+from latentlabels.estimator import LatentLabels
+from latentlabels.fitting.run_folder import Run, environment, write_run
+from latentlabels.metrics import evaluate
+from latentlabels.report import write_report
+from latentlabels.report.findings import EVALUATED, FITTED, Findings, find
+from latentlabels.space import Free, LabelSpace, OneOf
+
+SPACE = LabelSpace(
+    [
+        OneOf("colour", ["blue", "red"]),
+        OneOf("vehicle", ["car", "bike"], optional=True),
+        OneOf("doors", ["2-doors", "4-doors"], requires="car"),
+        Free("striped"),
+        Free("süß"),
+    ]
+)
+HISTORY = [
+    {"epoch": i, "train_log_likelihood": -3 + 0.1 * i, "held_out_log_likelihood": -3.1 + 0.1 * i, "predicted_count": 3.0}
+    for i in range(3)
+]
+DIAGNOSTICS = {
+    "num_images": 1200,
+    "num_labels": 8,
+    "expected_labels": 2.345,
+    "expected_labels_source": "expected_labels, as stated",
+    "predicted_count": 2.987,
+    "best_epoch": 1,
+    "stopped_early": True,
+    "held_out_log_likelihood": -3.0,
+    "seconds": 12.3,
+    "never_known": ["4-doors"],
+    "expected_labels_identified": True,
+    "prior": {label: round(0.1 + 0.05 * k, 6) for k, label in enumerate(SPACE.labels)},
+    "known_counts": {label: [0 if label == "4-doors" else 100 + k, 30] for k, label in enumerate(SPACE.labels)},
+    "warnings": ["the fit predicts 2.99 labels per image: state expected_labels"],
+}
+CONFIG = {
+    "annotation": {"kind": "uniform-positive"},
+    "model": {"encoder": "tiny", "objective": "collapsed"},
+    "fit": {"seed": 7},
+}
+
+
+class _Page(HTMLParser):
+    """The text, the tables' rows, the pictures and the tags of a page; every tag must be closed in order."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.words: list[str] = []
+        self.rows: list[list[str]] = []
+        self.cells: list[list[dict[str, str | None]]] = []
+        self.sections: dict[str, str] = {}
+        self.scripts: list[str] = []
+        self.policy = ""
+        self.buttons = 0
+        self.pictures: list[tuple[ElementTree.Element, str]] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self._open: list[str] = []
+        self.feed(self.source)
+        assert not self._open, f"not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.links += [value or "" for key, value in attrs if key in ("src", "href", "srcset", "action", "data")]
+        assert not [key for key in given if key.startswith("on")]
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+        if tag == "img":
+            kind, data = (given["src"] or "").split(",")
+            assert kind == "data:image/svg+xml;base64"
+            self.pictures.append((ElementTree.fromstring(base64.b64decode(data)), given["alt"] or ""))
+        if tag == "tr":
+            self.rows.append([])
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.cells[-1].append({**given, "tag": tag, "buttons": "0"})
+        if tag == "button":
+            self.cells[-1][-1]["buttons"] = "1"
+        if tag == "h2":
+            self.sections[""] = ""
+        if tag not in ("meta", "img", "input"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open:
+            return
+        if "script" in self._open:
+            self.scripts.append(data)
+            return
+        if self._open and self._open[-1] == "h2":
+            self.sections.pop("")
+            self.sections[data] = ""
+        elif self.sections and "section" in self._open:
+            self.sections[list(self.sections)[-1]] += data
+        self.words.append(data)
+        if {"td", "th"} & set(self._open[-2:]):
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        return _flat(" ".join(self.words))
+
+    def said(self, section: str) -> str:
+        """The text of a section."""
+        return _flat(self.sections[section])
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False, **changes: Any) -> Findings:
+    """Findings of six images, made up."""
+    rng = np.random.default_rng(1)
+    size = space.num_labels
+    p = rng.random((6, size))
+    known = np.full((6, size), -1)
+    known[np.arange(6), np.arange(6) % size] = 1
+    together = np.minimum.outer(p.mean(0), p.mean(0))
+    true = (rng.random((6, size)) < p).astype(np.int8)
+    top = min(size, 3)
+    found = Findings(
+        num_images=np.array([6, 60]), source=np.array(""), num_known=np.array([6, 6]), prevalence=p.mean(0),
+        count_probs=np.full(size + 1, 1 / (size + 1)), together_labels=np.arange(size), together=together,
+        num_parts=np.array([6, 6]),
+        pictures=rng.integers(0, 255, (6 if pictures else 0, 3, 96, 96), dtype=np.uint8), marginals=p, observed=known,
+        truth=true if truth else np.empty((0, size)), examples=np.arange(2), sheet_labels=np.arange(top),
+        sheet_shares=p[:, :top].mean(0), sheet=np.arange(6), surprise_rows=np.array([1]), surprise_labels=np.array([1 % size]),
+        surprise_values=np.array([1]), surprise_probabilities=p[1, [1 % size]], surprise_instead=np.array([-1]),
+        surprise_others=np.array([np.nan]), surprise_images=np.array(["photos/red/1.jpg"]),
+        truth_prevalence=true.mean(0) if truth else np.empty(0),
+        truth_counts=np.bincount(true.sum(1)) / 6 if truth else np.empty(0),
+    )  # fmt: skip
+    return dataclasses.replace(found, **changes)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    def write(
+        space: LabelSpace = SPACE, name: str = "run", config: Any = CONFIG, history: Any = HISTORY, **changes: Any
+    ) -> Path:
+        weights = {"head.weight": torch.zeros(9, 5), "head.bias": torch.zeros(9)}
+        versions = environment(7, "0123456789abcdef")
+        return write_run(tmp_path / name, Run(config, space, weights, history, versions, {**DIAGNOSTICS, **changes}))
+
+    return write
+
+
+def _evaluate(run: Path, space: LabelSpace = SPACE) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    p = rng.random((50, space.num_labels))
+    truth = rng.random(p.shape) < p
+    truth[:, 0] = False
+    metrics = evaluate(truth, p, rng.normal(-4, 0.1, 50), space=space).to_dict()
+    (run / "evaluation.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return metrics
+
+
+def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
+    run = make()
+    path = write_report(run)
+    assert path == run / "report.html"
+    page = _Page(path)
+    text = page.text
+    parts = [
+        "run – latentlabels run 1,200 images, 8 labels: 2.99 labels per image are predicted, 2.35 were expected "
+        "(source: expected_labels, as stated).",
+        "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
+        "images 1,200 0.60 labels known present, 0.20 known absent, in each",
+        "predicted labels per image 2.99 2.35 were expected",
+        "epoch kept 1 of 0 to 2, stopped early",
+        "held-out log-likelihood −3.00 of the known labels, nats per image",
+        "2 warnings the fit predicts 2.99 labels per image: state expected_labels",
+        "1 of 8 labels are never known to be present: nothing can be learned of them, they keep their prior probability "
+        "(4-doors)",
+        "What to do looked at found what to do",
+        "Training",
+        "What was known Never known to be present: 4-doors.",
+        "What the fit makes of its images Nothing was kept of the images",
+        "Evaluation against complete labels Not measured yet",
+        "All labels",
+        "Label space 8 labels in 5 groups.",
+        "Details",
+        "Configuration",
+        "Environment",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+    assert "Examples" not in text
+    assert [len(list(svg)) > 0 for svg, _ in page.pictures] == [True, True]
+    assert "log-likelihood of training and held-out images by epoch" in page.pictures[0][1]
+
+
+def test_label_space_and_labels_are_tables(make: Callable[..., Path]) -> None:
+    rows = _Page(write_report(make())).rows
+    for row in (
+        ["colour", "exactly one", "", "2", "blue, red"],
+        ["vehicle", "one of them or none", "", "2", "car, bike"],
+        ["doors", "exactly one", "car", "2", "2-doors, 4-doors"],
+        ["free", "each label or not", "", "2", "striped, süß"],
+        ["3", "car", "vehicle", "102", "30", "20.0 %"],
+        ["6", "4-doors", "doors", "0", "30", "35.0 %"],
+        ["8", "süß", "", "107", "30", "45.0 %"],
+    ):
+        assert row in rows
+
+
+def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
+    run = make()
+    metrics = _evaluate(run)
+    page = _Page(write_report(run))
+    values = {row[0]: row[1] for row in page.rows if len(row) == 3}
+    assert values["mean average precision"] == f"{100 * metrics['map']:.1f} %"
+    assert values["calibration error"] == f"{100 * metrics['calibration_error']:.1f} %"
+    assert values["Brier score"] == f"{metrics['brier']:.3f}"
+    assert values["negative log-likelihood"] == f"{metrics['nll']:.2f}"
+    assert values["labels that no image shows"] == "1"
+    assert values["count negative log-likelihood"] == "–"
+    assert ["2", "red", "colour", "101", "30", "15.0 %", f"{100 * metrics['per_label_ap']['red']:.1f} %"] in page.rows
+    assert ["1", "blue", "colour", "100", "30", "10.0 %", "–"] in page.rows
+    assert len(page.pictures) == 3
+    assert "Measured on 50 images whose labels are all known." in page.text
+    assert f"mean average precision {values['mean average precision']} 50 images" in page.text
+
+
+def _photographs(svg: ElementTree.Element) -> int:
+    return sum(part.tag.endswith("}image") for part in svg.iter())
+
+
+def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path]) -> None:
+    run = make()
+    _evaluate(run)
+    found = _found()
+    found.write(run / FITTED)
+    _found(truth=True).write(run / EVALUATED)
+    page = _Page(write_report(run))
+    assert list(page.sections) == [
+        "What to do", "Training", "What was known", "What the fit makes of its images", "Examples", "Images by label",
+        "Known labels that may be mistakes", "Evaluation against complete labels", "All labels", "Label space", "Details",
+    ]  # fmt: skip
+    assert page.said("What the fit makes of its images").startswith(
+        "The fit looks once more at the images that it was fitted on (6 of 60, evenly spaced). What is known of an image is "
+        "taken into account."
+    )
+    assert "A few of these images, with what is truly there." in page.said("Evaluation against complete labels")
+    values = [f"{100 * value:.1f} %" for value in found.prevalence]
+    truth = [f"{100 * value:.1f} %" for value in _found(truth=True).truth_prevalence]
+    for k, label in enumerate(SPACE.labels):
+        (row,) = [row for row in page.rows if row[:2] == [str(k + 1), label]]
+        assert row[6:8] == [values[k], truth[k]]
+    assert ["red/1.jpg" in "/".join(row) for row in page.rows].count(True) == 1
+
+
+def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
+    run = make()
+    found = _found()
+    found.write(run / FITTED)
+    page = _Page(write_report(run))
+    assert all(alt for _, alt in page.pictures)
+    examples = [(svg, alt) for svg, alt in page.pictures if alt.startswith("above 50 %")]
+    for (svg, alt), p in zip(examples, found.marginals[found.examples], strict=True):
+        assert alt == f"above 50 %: {', '.join(label for label, x in zip(SPACE.labels, p, strict=True) if x > 0.5) or 'none'}"
+        assert _photographs(svg) == 1
+    (sheet,) = [svg for svg, alt in page.pictures if alt == "the most probable images of blue, red, car"]
+    assert _photographs(sheet) == 18
+    _found(pictures=False).write(run / FITTED)
+    page = _Page(write_report(run))
+    assert "Of embeddings there are no pictures." in page.text
+    assert "Images by label" not in page.sections
+    assert not [svg for svg, alt in page.pictures if alt.startswith("above") and _photographs(svg)]
+
+
+def test_what_is_said_of_the_images_is_true_of_them(make: Callable[..., Path]) -> None:
+    run = make()
+    for changes, said in (
+        ({"num_images": [60, 60]}, "(all 60). What is known of an image is taken into account."),
+        ({"num_known": [3, 0]}, "What is known of an image is left out: the label space contradicts it."),
+        ({"num_known": [0, 0]}, "Nothing is known of their labels."),
+        ({"num_images": [1, 1]}, "(there is one)"),
+        ({"num_parts": [3, 6]}, "How many labels an image has (worked out for 3 of the images)."),
+        ({"num_parts": [6, 1]}, "how probable is that of the column (worked out for 1 of the images)?"),
+    ):
+        _found(**{key: np.array(value) for key, value in changes.items()}).write(run / FITTED)
+        assert said in _Page(write_report(run)).said("What the fit makes of its images")
+    _found(source=np.array("new <photos>")).write(run / FITTED)
+    said = _Page(write_report(run)).said("What the fit makes of its images")
+    assert said.startswith("The fit looks at the images of new <photos> (6 of 60, evenly spaced).")
+
+
+def test_tables_sort_by_the_one_script_that_is_allowed(make: Callable[..., Path]) -> None:
+    run = make()
+    _evaluate(run)
+    _found().write(run / FITTED)
+    page = _Page(write_report(run))
+    (script,) = page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert page.policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    at = next(number for number, row in enumerate(page.rows) if row[:3] == ["column", "label", "group"])
+    head = page.cells[at]
+    assert all(cell["buttons"] == "1" for cell in head)
+    numeric = [cell.get("class") == "num" for cell in head]
+    assert numeric == [True, False, False, *[True] * 5]
+    for row, cells in zip(page.rows[at + 1 : at + 9], page.cells[at + 1 : at + 9], strict=True):
+        assert [cell.get("class") == "num" for cell in cells] == numeric
+        for said, cell in zip(row, cells, strict=True):
+            if cell.get("class") != "num":
+                assert "data-value" not in cell
+                continue
+            value = cell["data-value"]
+            assert (value == "") == (said == "–")
+            if value:
+                assert said in (f"{float(value):,.0f}", f"{100 * float(value):.1f} %")
+
+
+def test_the_statements_of_a_real_fit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.zeros((90, 3), np.int8)
+    truth[np.arange(90), rng.integers(0, 2, 90)] = 1
+    truth[:, 2] = rng.random(90) < 0.3
+    observed = np.full((90, 3), -1, np.int8)
+    for row in range(90):
+        observed[row, rng.choice(np.flatnonzero(truth[row]))] = 1
+    vectors = truth + 0.2 * rng.normal(size=truth.shape)
+    space = LabelSpace([OneOf("colour", ["red", "blue"]), Free("striped")])
+    model = LatentLabels(space, encoder="embedding", epochs=3).fit(vectors, observed)
+    run = model.save(tmp_path / "run")
+    find(model, vectors, observed).write(run / FITTED)
+    page = _Page(write_report(run))
+    d = model.diagnostics_
+    assert f"90 images, 3 labels: {d['predicted_count']:.2f} labels per image are predicted" in page.text
+    assert f"{d['expected_labels']:.2f} were expected (source: {d['expected_labels_source']})" in page.text
+    prevalence = model.posterior(vectors, observed).marginals.mean(0)
+    for k, label in enumerate(space.labels):
+        (row,) = [row for row in page.rows if row[:2] == [str(k + 1), label]]
+        shares = [f"{100 * value:.1f} %" for value in (d["prior"][label], prevalence[k])]
+        assert row[3:] == [str((observed[:, k] == 1).sum()), *shares]
+
+
+def test_an_interrupted_fit_says_how_to_go_on(make: Callable[..., Path]) -> None:
+    run = make(name="a run", config={**CONFIG, "fit": {"epochs": 9}})
+    for name in ("weights.safetensors", "diagnostics.json", "environment.json", "metrics.jsonl"):
+        (run / name).unlink()
+    with pytest.raises(RunError, match="lacks"):
+        write_report(run)
+    (run / "checkpoints").mkdir()
+    text = _Page(write_report(run)).text
+    assert "interrupted before its first epoch was over, so that most of this report is missing" in text
+    assert f"start it anew with latentlabels fit '{run}/config.yaml' --out NEW" in text
+    assert "epochs finished 0 of 9 at most" in text
+    (run / "checkpoints" / "last.json").write_text(json.dumps(HISTORY))
+    page = _Page(write_report(run))
+    assert "interrupted after 3 epochs, so that" in page.text
+    assert f"go on with latentlabels fit --resume --out '{run}'" in page.text
+    assert "epochs finished 3 of 9 at most" in page.text
+    assert "held-out log-likelihood −2.90" in page.text
+    assert len(page.pictures) == 1
+    assert list(page.sections) == ["Training", "All labels", "Label space", "Details"]
+    for content in ("{", "3", "[3]"):
+        (run / "checkpoints" / "last.json").write_text(content)
+        with pytest.raises(RunError, match="an interrupted fit, and damaged"):
+            write_report(run)
+
+
+def test_nothing_leaves_the_page(make: Callable[..., Path]) -> None:
+    run = make()
+    _evaluate(run)
+    _found().write(run / FITTED)
+    _found(truth=True).write(run / EVALUATED)
+    page = _Page(write_report(run))
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
+    assert not {"link", "iframe", "object", "embed", "a", "form", "base"} & set(page.tags)
+    assert not re.search(r"fetch|XMLHttp|import|eval|location|innerHTML|document\.write", "".join(page.scripts))
+    assert "http" not in re.sub(r"base64,[\w+/=]+", "", page.source).replace("http-equiv", "")
+    assert "@import" not in page.source
+    assert "url(" not in page.source
+    assert "default-src 'none'" in page.source
+    for svg, _ in page.pictures:
+        references = [value for part in svg.iter() for key, value in part.attrib.items() if key.endswith("href")]
+        assert all(value.startswith(("#", "data:image/png;base64,", "data:image/jpeg;base64,")) for value in references)
+    assert "prefers-color-scheme: dark" in page.source
+
+
+def test_what_users_name_stays_text(make: Callable[..., Path]) -> None:
+    evil = "<script>alert(1)</script>"
+    group = OneOf(f"group {evil}", [f"label {evil}", "\"><img src=x onerror='y'>"])
+    space = LabelSpace([group, Free("a & b &amp;", requires=f"label {evil}")])
+    counts = {label: [0, 0] for label in space.labels}
+    run = make(
+        space, "run <i>&'\"", {**CONFIG, "model": {"encoder": evil}}, never_known=list(space.labels), known_counts=counts,
+        warnings=[evil], expected_labels_source=evil,
+    )  # fmt: skip
+    _evaluate(run, space)
+    found = _found(space, source=np.array(evil), surprise_images=np.array([evil]), marginals=np.tile([1.0, 0.0, 1.0], (6, 1)))
+    found.write(run / FITTED)
+    _found(space, truth=True).write(run / EVALUATED)
+    page = _Page(write_report(run))
+    assert page.tags.count("script") == len(page.scripts) == 1
+    assert "i" not in page.tags
+    assert page.tags.count("img") == len(page.pictures)
+    assert f"above 50 %: label {evil}, a & b &amp;" in [alt for _, alt in page.pictures]
+    assert ["3", "a & b &amp;", "", "0"] in [row[:4] for row in page.rows]
+    assert "run <i>&'\"" in page.text
+    assert page.text.count(evil) >= 8
+
+
+@pytest.mark.parametrize(
+    "name", ["蓝色的车", "سيارة", "🚗 car", "new\nline\ttab", "$x^2$", "\\frac{1}{2", "x" * 300, "%s {0}", "‮rtl"]
+)
+def test_names_of_every_kind(make: Callable[..., Path], name: str) -> None:
+    space = LabelSpace([OneOf("g " + name, [name, "other"]), Free(name + "'")])
+    run = make(space, never_known=[name], known_counts={label: [3, 1] for label in space.labels}, prior={})
+    _found(space, surprise_images=np.array([name])).write(run / FITTED)
+    page = _Page(write_report(run))
+    assert name in page.source
+    assert [row for row in page.rows if row[1:3] == [name, "g " + name]]
+
+
+def test_every_optional_piece_may_be_absent(make: Callable[..., Path]) -> None:
+    run = make(LabelSpace.free(["x"]), "bare", {}, [])
+    for name in ("metrics.jsonl", "diagnostics.json"):
+        (run / name).unlink()
+    page = _Page(write_report(run))
+    assert not page.pictures
+    assert "bare 1 label. 54 weights" in page.text
+    assert "1 warning diagnostics.json is missing" in page.text
+    assert "No epoch was recorded." in page.text
+    assert "The run does not say what was known of its labels." in page.text
+    assert ["1", "x", ""] in page.rows
+
+
+def test_values_that_are_none(make: Callable[..., Path]) -> None:
+    rows = [{"epoch": 0, "train_log_likelihood": -3.0, "held_out_log_likelihood": None, "predicted_count": None}]
+    run = make(history=rows, best_epoch=-1, held_out_log_likelihood=None, never_known=[], warnings=[], stopped_early=False)
+    (run / "evaluation.json").write_text('{"map": null, "num_images": 3, "calibration": null}')
+    text = _Page(write_report(run)).text
+    assert "No warnings." in text
+    assert "epoch kept – of 0 to 0" in text
+    assert "held-out log-likelihood – " in text
+    assert "mean average precision – 3 images" in text
+
+
+def test_another_objective_is_no_log_likelihood(make: Callable[..., Path]) -> None:
+    page = _Page(write_report(make(config={**CONFIG, "model": {"objective": "focal"}})))
+    assert "held-out negative focal loss −3.00 the higher, the better" in page.text
+    assert "log-likelihood" not in page.text
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"calibration": {"predicted": [0.5]}}', '{"calibration": 3}'])
+def test_a_damaged_evaluation_is_a_warning(make: Callable[..., Path], content: str) -> None:
+    run = make(history=[], known_counts={})
+    (run / "evaluation.json").write_text(content)
+    text = _Page(write_report(run)).text
+    assert "3 warnings" in text
+    assert "evaluation.json could not be read: " in text
+    assert "Measured on" not in text
+
+
+@pytest.mark.parametrize("name", [FITTED, EVALUATED])
+def test_damaged_findings_are_a_warning(make: Callable[..., Path], name: str) -> None:
+    run = make(history=[], known_counts={})
+    whole = _found().write(run / name).read_bytes()
+    for content in (b"", b"no archive", whole[: len(whole) // 2], whole[:400] + b"\0" * 90 + whole[490:]):
+        (run / name).write_bytes(content)
+        assert f"3 warnings the fit predicts 2.99 labels per image: state expected_labels {name} could not be read: " in _Page(
+            write_report(run)
+        ).text.replace("“", "")
+    _found(LabelSpace.free("abc")).write(run / name)
+    assert f"{name} could not be read: it is about 3 labels, but the run has 8" in _Page(write_report(run)).text
+
+
+def test_strange_diagnostics_are_no_error(make: Callable[..., Path]) -> None:
+    for value in (None, float("nan"), "text", 3, []):
+        changes = {key: value for key in DIAGNOSTICS if key not in ("never_known", "warnings")}
+        page = _Page(write_report(make(name=f"run {value}", history=[{"epoch": 0}], **changes)))
+        assert "1 warning" in page.text or "2 warnings" in page.text
+    run = make(known_counts={"blue": "x", "red": [1]}, prior={"blue": "x"}, best_epoch=-1)
+    assert "The run does not say what was known of its labels." in _Page(write_report(run)).text
+
+
+def test_values_that_are_not_finite(make: Callable[..., Path]) -> None:
+    rows = [{**HISTORY[0], "train_log_likelihood": float("nan")}, {**HISTORY[1], "predicted_count": float("inf")}]
+    run = make(history=rows, predicted_count=float("nan"))
+    p = np.full((6, 8), np.nan)
+    _found(marginals=p, prevalence=p[0], together=np.full((8, 8), np.nan), sheet_shares=p[0, :3]).write(run / FITTED)
+    page = _Page(write_report(run))
+    assert "nan" not in page.text.lower()
+    assert "predicted labels per image –" in page.text
+
+
+def test_two_hundred_labels(make: Callable[..., Path]) -> None:
+    space = LabelSpace.free(f"label {k}" for k in range(200))
+    counts = {label: [k, 0] for k, label in enumerate(space.labels)}
+    run = make(space, history=[], known_counts=counts, never_known=list(space.labels[:9]))
+    page = _Page(write_report(run))
+    assert "label 0, label 1, label 2, label 3, label 4 and 4 more" in page.text
+    (row,) = [row for row in page.rows if row[0] == "free"]
+    assert row[3] == "200"
+    assert row[4].endswith("label 39 and 160 more")
+    assert ["200", "label 199", "", "199"] in page.rows
+
+
+def test_the_same_run_gives_the_same_file(make: Callable[..., Path]) -> None:
+    run = make()
+    _evaluate(run)
+    _found().write(run / FITTED)
+    _found(truth=True).write(run / EVALUATED)
+    first = write_report(run).read_bytes()
+    assert write_report(str(run)).read_bytes() == first  # type: ignore[arg-type, unused-ignore]
+
+
+def test_a_folder_that_is_no_run_is_an_error(make: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run folder"):
+        write_report(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="lacks config.yaml"):
+        write_report(tmp_path / "empty")
+    assert not (tmp_path / "empty" / "report.html").exists()
+    for name, content in (
+        ("labels.json", "{}"),
+        ("config.yaml", "[]"),
+        ("environment.json", "{"),
+        ("environment.json", "[]"),
+        ("diagnostics.json", "3"),
+        ("metrics.jsonl", "3"),
+    ):
+        run = make(name=f"damaged {name}")
+        (run / name).write_text(content)
+        with pytest.raises(RunError, match="damaged"):
+            write_report(run)
+
+
+def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 5)).astype(np.float32)
+    observed = np.full((60, 3), -1, np.int8)
+    observed[np.arange(60), rng.integers(3, size=60)] = 1
+    m = LatentLabels(LabelSpace.free("abc"), encoder="embedding", epochs=1).fit(values, observed)
+    run = m.save(tmp_path / "run")
+    write_report(run)
+    assert not (run / FITTED).exists()
+    page = _Page(write_report(run, m, values, observed))
+    assert Findings.read(run / FITTED, 3).num_images.tolist() == [60, 60]
+    assert "Known labels that may be mistakes" in page.text
+    with pytest.raises(DataError, match="no model to look at them with"):
+        write_report(run, images=values)
