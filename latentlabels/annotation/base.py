@@ -132,25 +132,15 @@ class Annotation(ABC):
         base = self._evidence(observed, bound, dtype)
         if not self.noise:
             return base
-        mistaken = self._log_pick(observed, (observed != 0).double()).unsqueeze(-1) + math.log(self.noise)
-        return mix(base, self._any(observed), math.log1p(-self.noise), mistaken)
-
-    def _any(self, observed: Tensor) -> Evidence:
-        """What is known of an image whose known positives are a mistake: its absences, and that it was found.
-
-        sum_k v_k y_k, by which images are found, is a mixture of K products: in each a label is present.
-        """
-        free = torch.where(observed == 1, -1, observed).to(observed.dtype)
-        labels = observed.shape[-1]
-        weights = self.selection_weights(labels, torch.float64, observed.device)
+        right, wrong = math.log1p(-self.noise), math.log(self.noise)
+        mistaken = self._log_pick(observed, (observed != 0).double()).unsqueeze(-1) + wrong
+        absences = pinned(torch.where(observed == 1, -1, observed).to(observed.dtype), torch.float64)
+        weights = self.selection_weights(observed.shape[-1], torch.float64, observed.device)
         if weights is None:
-            return pinned(free, torch.float64)
-        each = torch.eye(labels, dtype=torch.bool, device=observed.device)
-        found = (observed == 1).any(-1, keepdim=True)
-        pins = torch.where(each & found.unsqueeze(-1), 1, free.unsqueeze(-2)).to(observed.dtype)
-        possible = torch.where(free == 0, -torch.inf, weights.log())
-        anything = torch.where(torch.arange(labels, device=observed.device) == 0, 0.0, -torch.inf)
-        return Evidence(torch.where(found, possible, anything), weights.new_zeros(1, 1), pins)
+            return mix(base, absences, right, mistaken)
+        known = (observed == 1).any(-1, keepdim=True)  # where nothing is known to be present nothing can be a mistake
+        absences = absences._replace(log_found=weights.log())
+        return mix(base, absences, known.double() * right, torch.where(known, mistaken, -torch.inf))
 
     def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw what becomes known of label sets, mistakes included: the simulation of p(o | y).

@@ -312,12 +312,15 @@ class LabelVector(TorchDistribution):
     def _log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
         """`log_marginal` in double precision."""
         evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype)
-        log_z = exact.log_normalizers(self.forest, self.logits, evidence)
-        if self.num_components == 1:  # the usual case, with one reduction less
-            value = exact.log_sum_exp(log_z.squeeze(-2), evidence.log_weight)
-        else:
-            joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-            value = exact.log_sum_exp(joint.flatten(-2))
+        values = []
+        for part in evidence.parts:
+            log_z = exact.log_normalizers(self.forest, self.logits, part)
+            if self.num_components == 1:  # the usual case, with one reduction less
+                values.append(exact.log_sum_exp(log_z.squeeze(-2), part.log_weight))
+            else:
+                joint = log_z + part.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
+                values.append(exact.log_sum_exp(joint.flatten(-2)))
+        value = values[0] if len(values) == 1 else exact.log_sum_exp(torch.stack(torch.broadcast_tensors(*values), -1))
         return value - self._log_found(observed, how)
 
     def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
@@ -446,7 +449,7 @@ def _posterior_components(
 ) -> tuple[Tensor, Tensor, _Cardinality | None]:
     """Logits (..., C * Q, L) and mixture logits (..., C * Q) of a posterior, and its cardinality form if it has one."""
     dtype, forest = prior.logits.dtype, prior.forest
-    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype)
+    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype).joined()
     log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
     joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
     joint = joint.expand(*log_z.shape).flatten(-2)

@@ -236,7 +236,7 @@ class NonEmptyLabelVector(LabelVector):
         if not excluded:
             empty = torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)
             found = self._log_found(observed, how)
-            share = self.log_empty + how.log_prob(observed, empty.expand(observed.shape), found) - found - value
+            share = self.log_empty + how.log_prob(observed, empty.expand(observed.shape)) - found - value
             share = torch.where(torch.isneginf(value), -torch.inf, share)  # of the empty set in the sum
             some = torch.isfinite(share) & (share < 0)
             less = torch.log1p((self.empty_odds - 1) * torch.where(some, share, -1.0).exp())
@@ -251,7 +251,7 @@ class NonEmptyLabelVector(LabelVector):
         """
         observed = self._checked(observed)
         found = self._log_found(observed, how)
-        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
+        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype).joined()
         log_z, logits = exact.posterior_logits(self.forest, self.logits, evidence)
         joint = log_z + _log_some(self.forest, logits) + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
         return exact.log_sum_exp(joint.flatten(-2)) - found

@@ -18,6 +18,7 @@ from torch import Tensor
 from .evidence import Evidence
 from .forest import Block, Forest
 from .kernels import LogCategoricalProduct, LogPickProduct, LogTiltedProduct, batch_shape, log_sum_exp
+from .moments import log_marginals
 
 _MANY = 512  # labels from which on all factors are worked out in double precision
 
@@ -28,11 +29,15 @@ def log_normalizers(forest: Forest, logits: Tensor, evidence: Evidence) -> Tenso
     Args:
         forest: of the label space.
         logits: (..., C, L) of C components.
-        evidence: of Q products; its leading dimensions broadcast against those of `logits` before C.
+        evidence: of Q products, without `plus`; its leading dimensions broadcast against those of `logits` before C.
 
     Returns:
         (..., C, Q) in double precision, -inf where the evidence is impossible; differentiable with respect to `logits`.
     """
+    assert evidence.plus is None, "the parts of a mixture are summed one by one"
+    if evidence.log_found is not None:
+        log_z, posterior = posterior_logits(forest, logits.double(), evidence._replace(log_found=None))
+        return log_z + log_sum_exp(log_marginals(forest, posterior), evidence.log_found.unsqueeze(-2).unsqueeze(-2))
     if not evidence.uniform:
         return _upward(forest, forest.blocks, logits, evidence)[0]
     if forest.num_labels >= _MANY:
@@ -56,7 +61,7 @@ def posterior_logits(forest: Forest, logits: Tensor, evidence: Evidence) -> tupl
     Args:
         forest: of the label space.
         logits: (..., C, L).
-        evidence: of Q products.
+        evidence: of Q products, without `plus` and `log_found` (`Evidence.joined`).
 
     Returns:
         log Z, (..., C, Q) in double precision, and posterior logits (..., C, Q, L). A group whose evidence is impossible

@@ -126,27 +126,26 @@ class AnnotationGiven(TorchDistribution):
     Args:
         how: the annotation.
         y: (..., K).
-        log_found: see `Annotation.evidence`.
     """
 
     arg_constraints: dict[str, Any] = {}
     support = constraints.independent(constraints.integer_interval(-1, 1), 1)
 
-    def __init__(self, how: Annotation, y: Tensor, log_found: Tensor | float = 0.0):
-        self.how, self.y, self.log_found = how, y, log_found
+    def __init__(self, how: Annotation, y: Tensor):
+        self.how, self.y = how, y
         super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(o | y) for o (..., K)."""
-        return self.how.log_prob(value, self.y, self.log_found)
+        return self.how.log_prob(value, self.y)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        """Draws of o, without noise."""
+        """Draws of o."""
         return self.how.sample(self.y.expand(*torch.Size(sample_shape), *self.y.shape))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> AnnotationGiven:
         """The same distribution with a larger batch shape."""
-        return AnnotationGiven(self.how, self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]), self.log_found)
+        return AnnotationGiven(self.how, self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]))
 
 
 class TiedLabelVector(TorchDistribution):
@@ -255,7 +254,7 @@ class LabelModel(PyroModule):
             factors = self.log_factors(own)
             if isinstance(factors, Tensor):
                 pyro.factor("anchor", factors)
-            pyro.sample("observed", AnnotationGiven(self.annotation, y, found), obs=observed)
+            pyro.sample("observed", AnnotationGiven(self.annotation, y), obs=observed)
             if self.decoder is not None:
                 with pyro.poutine.scale(scale=self.beta):
                     pyro.sample("features", self.decoder(y), obs=self.amortizer.features(images).detach())
