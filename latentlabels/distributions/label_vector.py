@@ -193,7 +193,9 @@ class LabelVector(TorchDistribution):
     def marginals(self) -> Tensor:
         """p(y_k = 1): (..., K)."""
         parts = exact.marginals(self.forest, self.logits)
-        return (self.log_weights.exp().unsqueeze(-1) * parts).sum(-2)
+        if self.num_components == 1:
+            return parts.squeeze(-2)
+        return within_one((self.log_weights.exp().unsqueeze(-1) * parts).sum(-2))
 
     @property
     def mean(self) -> Tensor:
@@ -206,7 +208,7 @@ class LabelVector(TorchDistribution):
         Its absolute error is near 1e-15 before it is rounded to the precision of the logits.
         """
         counts = self._counts(exact.count_probs)
-        return counts.expand(*self.batch_shape, counts.shape[-1]).to(self.logits.dtype)
+        return within_one(counts.expand(*self.batch_shape, counts.shape[-1]).to(self.logits.dtype))
 
     def _counts(self, of_forest: Callable[[exact.Forest, Tensor], Tensor]) -> Tensor:
         """Probabilities of 0..n_max labels in double precision, from those of each forest."""
@@ -405,8 +407,8 @@ class LabelVector(TorchDistribution):
         excluded = torch.isneginf(log_z)
         if bool(excluded.any()):
             raise ObservationError(
-                f"what is known of {_rows(excluded)} is impossible by the logits: every valid label set that agrees with it has "
-                "probability zero; look for logits of -inf (or +inf) at labels whose presence (or absence) is known"
+                f"what is known of {_rows(excluded)} is impossible by the logits: every valid label set that agrees with it "
+                "has probability zero; look for logits of -inf (or +inf) at labels whose presence (or absence) is known"
             )
         raise ArithmeticError(
             f"the sum over label sets of {_rows(wrong)} is not a number, though their logits are; please report the label "
@@ -416,13 +418,20 @@ class LabelVector(TorchDistribution):
     def _count_bound(self, observed: Tensor) -> CountBound:
         forest = self.forest
         longest, block = forest.max_count, forest.max_tree_count
-        if longest <= 16 or not observed.numel() or not self.logits.numel():  # nine nodes at most are exact, and cost less than a bound
+        if (
+            longest <= 16 or not observed.numel() or not self.logits.numel()
+        ):  # nine nodes at most are exact, and cost less than a bound
             return CountBound(float(longest), block, longest)
         with torch.no_grad():
             value = exact.largest_expected_count(forest, self.logits)
             if forest.any_bound:  # what is known of a group may make its other labels likelier, up to its whole tree
                 value += float(((observed != -1) & forest.bound_columns).sum(-1).max()) * block
         return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
+
+
+def within_one(probs: Tensor) -> Tensor:
+    """Probabilities that rounding has put above 1 (or below 0) as 1 (or 0), with their gradient."""
+    return probs + (probs.clamp(0.0, 1.0) - probs).detach()
 
 
 def _at_least_float32(values: Tensor) -> Tensor:

@@ -49,11 +49,11 @@ def count_probs(forest: Forest, logits: Tensor) -> Tensor:
 
 
 def count_probs_of_some(forest: Forest, logits: Tensor) -> Tensor:
-    """P(N = n | N >= 1), as `count_probs` but in double precision: the conditional probability has the error of 1e-15.
-
-    Rows that are sure to be empty give NaN.
-    """
-    return _counts(forest, logits, truncated=True)
+    """P(N = n) for n = 1..n_max, and 0 for n = 0, in double precision: the error is 1e-15 of P(N >= 1), however small."""
+    log_mass = log_some(forest, logits.double())
+    never = torch.isneginf(log_mass)
+    possible = torch.where(never.unsqueeze(-1), 0.0, logits.double())  # such rows have no conditional probabilities
+    return _counts(forest, possible, truncated=True) * log_mass.exp().unsqueeze(-1)
 
 
 def log_some(forest: Forest, logits: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _counts(forest: Forest, logits: Tensor, truncated: bool) -> Tensor:
     lead, flat = logits.shape[:-1], logits.double().reshape(-1, logits.shape[-1])
     if not len(flat):
         return flat.new_zeros(*lead, forest.max_count + 1) + flat.sum()
-    out: Tensor = _Counts.apply(flat, forest, truncated)
+    out: Tensor = _Counts.apply(flat, forest, truncated)  # given N >= 1 if `truncated`
     return out.reshape(*lead, forest.max_count + 1)
 
 

@@ -210,11 +210,7 @@ class LogPickProduct(torch.autograd.Function):
     @staticmethod
     def serves(logits: Tensor) -> bool:
         """On a CPU in full precision; elsewhere products of matrices may be rounded to fewer digits."""
-        return (
-            logits.device.type == "cpu"
-            and logits.dtype in (torch.float32, torch.float64)
-            and full_precision(logits)
-        )
+        return logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64) and full_precision(logits)
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, t: Tensor, index: OutcomeIndex) -> Tensor | None:

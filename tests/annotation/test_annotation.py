@@ -416,7 +416,7 @@ def test_draws_have_mistakes_at_their_rate(y: list[int], kind: str):
     wrong = picks(y if kind == "per-label-search" and not any(y) else [1] * 4)
     expected = {o: (1 - noise) * picks(y).get(o, 0.0) + noise * wrong.get(o, 0.0) for o in {*picks(y), *wrong}}
     draws = how.sample(torch.tensor(y, dtype=torch.float64).expand(S, -1), torch.Generator().manual_seed(1)).tolist()
-    seen = {o: 0 for o in expected}
+    seen = dict.fromkeys(expected, 0)
     for o in draws:
         seen[tuple(o)] += 1
     cells = [(seen[o], p * S) for o, p in expected.items() if p > 0]

@@ -129,7 +129,11 @@ def test_counts_given_that_there_is_a_label(level: float, labels: int):
     forest = exact.compile_forest(LabelSpace.free(map(str, range(labels))))
     logits = level + torch.randn(2, labels, generator=torch.manual_seed(0), dtype=torch.float64)
     logits.requires_grad_()
-    found = exact.count_probs_of_some(forest, logits)
+
+    def conditional(x: torch.Tensor) -> torch.Tensor:
+        return exact.count_probs_of_some(forest, x) / exact.log_some(forest, x).exp().unsqueeze(-1)
+
+    found = conditional(logits)
     assert (found[:, 0] == 0).all()
     torch.testing.assert_close(found.sum(1), torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-13)
     p = logits.detach().sigmoid()
@@ -145,7 +149,8 @@ def test_counts_given_that_there_is_a_label(level: float, labels: int):
     (slope,) = torch.autograd.grad(found[:, 1].sum(), logits)
     assert torch.isfinite(slope).all()
     if labels == 4 and level > -30:
-        assert torch.autograd.gradcheck(lambda x: exact.count_probs_of_some(forest, x), logits)
+        assert torch.autograd.gradcheck(conditional, logits)
+        assert torch.autograd.gradgradcheck(conditional, logits)
 
 
 def test_counts_of_trees_larger_than_a_pack():

@@ -109,9 +109,10 @@ def test_rounded_products_of_matrices_are_not_used():
         torch.set_float32_matmul_precision("highest")
 
 
-def test_evidence_of_products_that_differ_has_no_short_cut():
+def test_the_right_part_of_evidence_with_mistakes_keeps_the_short_cut():
     observed = torch.tensor([[1, -1]], dtype=torch.int8)
     evidence = UniformPositive(noise=0.1).evidence(
         observed, lambda: LabelVector(LabelSpace.free("ab"), torch.zeros(1, 2))._count_bound(observed), torch.float32
     )
-    assert isinstance(evidence, Evidence) and evidence.only is None
+    assert isinstance(evidence, Evidence) and [part.only is None for part in evidence.parts] == [False, True]
+    assert evidence.joined().only is None

@@ -263,7 +263,7 @@ def test_a_sum_of_labels_is_a_mixture_of_them(seed: int):
     pins = torch.full((space.num_labels,), -1, dtype=torch.int8)
     pins[seed % space.num_labels] = 0 if seed % 3 else -1
     log_v = torch.randn(space.num_labels, generator=torch.manual_seed(seed), dtype=torch.float64)
-    evidence = pinned(pins, torch.float64)._replace(log_found=log_v)
+    evidence = exact.pinned(pins, torch.float64)._replace(log_found=log_v)
     short = exact.log_sum_exp(exact.log_normalizers(forest, logits, evidence) + evidence.log_weight)
     every = evidence.joined()
     long = exact.log_sum_exp(exact.log_normalizers(forest, logits, every) + every.log_weight)
