@@ -20,6 +20,7 @@ from torch import Tensor
 from latentlabels import annotation as ann
 from latentlabels.distributions import LabelVector
 from latentlabels.errors import ConfigError, ObservationError
+from latentlabels.exact import quadrature
 from latentlabels.space import Free, LabelSpace, OneOf
 
 KINDS, NOISES, MIXTURES = oracle.KINDS, [0.0, 0.15], [None, 3]
@@ -326,6 +327,23 @@ def test_weights_far_apart():
     found = LabelVector(LabelSpace.free("abc"), logits).condition(o, how)
     close(found.given.log_marginal, log_z, how)
     close(found.marginals, posterior.marginals, how)
+
+
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float64, 2e-9), (torch.float32, 5e-6)])
+@pytest.mark.parametrize("decades", [1.0, 3.0, 6.0, 15.0])
+def test_any_label_known_of_weights_far_apart(decades: float, dtype: torch.dtype, tol: float):
+    """The lightest and the heaviest: sums of weights from the least weight to that of all of them."""
+    how = ann.WeightedPositive(10 ** torch.linspace(-decades, decades, 6, dtype=torch.float64))
+    space, observed = LabelSpace.free("abcdef"), torch.full((6, 6), -1, dtype=torch.int8).fill_diagonal_(1)
+    logits = torch.randn(6, 6, generator=torch.manual_seed(0), dtype=torch.float64)
+    truth = [oracle.condition(oracle.table(space, row), o, how) for row, o in zip(logits, observed, strict=True)]
+    q = LabelVector(space, logits.to(dtype))
+    found = q.log_marginal(observed, how).double()
+    torch.testing.assert_close(found, torch.stack([z for z, _ in truth]), rtol=0, atol=tol)
+    marginals = q.condition(observed, how).marginals.double()
+    torch.testing.assert_close(marginals, torch.stack([table.marginals for _, table in truth]), rtol=0, atol=tol)
+    u, share = quadrature.reciprocal_rule(1.0, float(how.weights.sum() / how.weights.min()), quadrature.tolerance(dtype))
+    assert how.evidence(observed, lambda: q._count_bound(observed), dtype).log_weight.shape[-1] == len(u) == len(share)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
