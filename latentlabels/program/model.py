@@ -103,7 +103,7 @@ class LabelModel(PyroModule):
             factors = self.log_factors(own)
             if isinstance(factors, Tensor):
                 pyro.factor("anchor", factors)
-            pyro.sample("observed", AnnotationGiven(self.annotation, y, found), obs=observed)
+            pyro.sample("observed", AnnotationGiven(self.annotation, y), obs=observed)
             if self.decoder is not None:
                 with pyro.poutine.scale(scale=self.beta):
                     pyro.sample("features", self.decoder(y), obs=amortizer.features(images).detach())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, TypeVar
 
 import torch
@@ -69,6 +70,7 @@ class _Passes:
         return self.inputs[-1]
 
 
+_STACK = RLock()  # Pyro's stack of messengers is one for all threads
 _ACTIVE: ContextVar[_Passes | None] = ContextVar("passes", default=None)  # one for each thread
 
 
@@ -102,7 +104,7 @@ def once(
         same = one.owner is owner and one.what == what and one.given is given and one.mode == mode
         if same and _unchanged(one.made, tensors(one.result)) and _unchanged(one.state, _tensors(owner)):
             return one.result  # type: ignore[no-any-return]
-    with _Effects() as effects:
+    with _STACK, _Effects() as effects:
         result = work(images)
     if not effects.seen:
         made = _versions(tensors(result))
