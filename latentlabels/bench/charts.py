@@ -12,12 +12,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from ..show.plots.canvas import BLUE, GREY, PALE, TRACK, VERMILION
+from ..show.colours import BLUE, GREY, PALE, TRACK, VERMILION
 from ..show.plots.lettering import lettering
 from .results import CEILINGS, METRICS, Spread, Standing, Table
 
-_COLOURS = {"ours": VERMILION, "published": BLUE, "oracle": GREY}
-_NAMES = {"ours": "ours", "published": "published", "oracle": "learns from complete labels"}
+_COLOURS = {"ours": VERMILION, "published": BLUE, "baseline": PALE, "oracle": GREY}
+_NAMES = {
+    "ours": "ours",
+    "published": "published",
+    "baseline": "each label's prevalence",
+    "oracle": "learns from complete labels",
+}
 _Dashes = tuple[float, tuple[float, float]]
 _DASHES: tuple[_Dashes, _Dashes] = ((0, (1, 1.8)), (0, (4, 2)))
 _SIZE = 9
@@ -30,7 +35,8 @@ def standings(honest: Table, generous: Table | None = None) -> Figure:
     Filled dots with their standard deviation are of the honest protocol, hollow ones of the generous one. Vertical lines
     are the ceilings. What is infinite, or far from all others, stands at the edge beside an arrow, with its value.
     """
-    order = sorted(honest.standings, key=lambda one: (one.kind == "oracle", -_mean(one, "mAP")))
+    ranks = {"baseline": 1, "oracle": 2}
+    order = sorted(honest.standings, key=lambda one: (ranks.get(one.kind, 0), -_mean(one, "mAP")))
     others = {} if generous is None else {one.objective: one for one in generous.standings}
     names = [one.objective for one in order]
     left = lettering(names).width(names, _SIZE) + 0.25
@@ -162,7 +168,7 @@ def tradeoff(table: Table) -> Figure:
     """
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     ax = figure.subplots()
-    both = [one for one in table.standings if {"mAP", "nll"} <= one.figures.keys()]
+    both = [one for one in table.standings if {"mAP", "nll"} <= one.figures.keys() and one.kind != "baseline"]
     left, right = _limits([100 * one.figures["mAP"].mean for one in both], higher=True)
     low, high = _limits([one.figures["nll"].mean for one in both], higher=False)
     ax.set(xlim=(left, right), ylim=(high, low))

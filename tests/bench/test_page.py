@@ -92,7 +92,7 @@ def test_the_folder(task: Task, tmp_path: Path) -> None:
     assert not tags & {"script", "link", "iframe", "i"}
     assert "default-src 'none'" in text
     assert not re.search(r'(src|href)="(?!data:)', text)
-    for name in (evil, "a/<b>.npz", "<i>nan</i>", *MANY):
+    for name in (evil, "without the image", "a/<b>.npz", "<i>nan</i>", *MANY):
         assert name in reader.text
     assert "Honest: known labels choose" in reader.text and "Generous: complete labels choose" in reader.text
     assert "infinite" in reader.text
@@ -102,7 +102,7 @@ def test_the_folder(task: Task, tmp_path: Path) -> None:
     assert document["grid"]["seeds"] == [0, 1, 2, 3, 4]
     assert document["machine"]["cores"] >= 1
     frame = pd.read_csv(tmp_path / "results.csv")
-    assert len(frame) == 2 * 2 * len(ALL)
+    assert len(frame) == 2 * 2 * (len(ALL) + 1)  # and the row without the image
 
 
 def test_a_page_of_nothing_but_failures(task: Task, tmp_path: Path) -> None:

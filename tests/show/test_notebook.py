@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 import latentlabels as ll
 from latentlabels.errors import AnchorWarning, DataWarning
-from latentlabels.show.notebook.posteriors import MAX_IMAGES
+from latentlabels.show.notebook.posterior_cards import MAX_IMAGES
 from latentlabels.words import number
 
 VOID = {"img", "br"}

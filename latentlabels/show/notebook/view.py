@@ -10,9 +10,9 @@ from ...observed import Observed
 from ...posterior import Posterior
 from ...space import LabelSpace
 from ..html import Html
-from .fit import estimator_html, estimator_line
+from .estimators import estimator_html, estimator_line
 from .known import observed_html, space_html
-from .posteriors import posterior_html
+from .posterior_cards import posterior_html
 
 one_line = estimator_line
 

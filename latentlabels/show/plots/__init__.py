@@ -11,13 +11,24 @@ Colours are those of Okabe and Ito, told apart by the colour-blind. Label names 
 that no installed font has are drawn as boxes, followed by the label's column.
 """
 
-from .fits import history, reliability
+import warnings
+from typing import Any
+
+from .curves import history, reliability
 from .numbers import co_occurrence, count_distribution, prevalence
-from .pictures import contact_sheet, surprising_labels
+from .pictures import contact_sheet, suspect_labels
 from .posteriors import posterior_bars, posterior_gallery
 from .summaries import known_counts
 
 __all__ = [
     "co_occurrence", "contact_sheet", "count_distribution", "history", "known_counts", "posterior_bars", "posterior_gallery",
-    "prevalence", "reliability", "surprising_labels",
+    "prevalence", "reliability", "suspect_labels",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "surprising_labels":
+        text = "plots.surprising_labels is now plots.suspect_labels; the old name goes with version 0.3"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return suspect_labels
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,15 +15,15 @@ from matplotlib.ticker import MaxNLocator
 from ...errors import DataError
 from ...space import LabelSpace, OneOf
 from ...words import count, percent
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Canvas, Key, Target, message, panels, shrink
+from ..colours import BLUE, GREEN, GREY, MISSING, PALE, SHADES, TRACK, VERMILION
 from .checks import Array, probabilities, table
 from .lettering import Lettering, lettering
+from .surface import SIZE, Canvas, Key, Target, message, panels, shrink
 
 _PITCH = 0.23  # inches of a row
 _SPAN = 3.8  # inches of the axis of shares
 _COUNTS = (5.6, 3.4)  # inches of the picture of numbers
 _CELL = 0.34  # inches of a heat map's cell
-_SHADES = "Blues"
 _TAIL = 5e-4  # numbers of labels beyond which there is less than this are not drawn
 
 
@@ -239,7 +239,7 @@ def co_occurrence(
 
 def _heat(canvas: Canvas, ax: Axes, values: Array, letters: Lettering) -> None:
     """Shares as shades, with their percents."""
-    shades = colormaps[_SHADES].with_extremes(bad="#C9CED4")  # not the colour behind: a page may make that transparent
+    shades = colormaps[SHADES].with_extremes(bad=MISSING)  # not the colour behind: a page may make that transparent
     ax.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -262,7 +262,7 @@ def _scale(canvas: Canvas, left: float, top: float, name: str) -> None:
     """What shades mean."""
     ax = canvas.axes(left + 0.3, top, 1.6, 0.14)
     shades: Any = np.linspace(0, 1, 128)[None]
-    ax.imshow(shades, cmap=_SHADES, vmin=0, vmax=1, aspect="auto")
+    ax.imshow(shades, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
     ax.set(xticks=[], yticks=[])
     canvas.text(left + 0.25, top - 0.02, "0 %", SIZE - 1, ha="right", color=GREY)
     canvas.text(left + 1.95, top - 0.02, "100 %", SIZE - 1, color=GREY)

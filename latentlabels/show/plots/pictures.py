@@ -10,14 +10,15 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ...checks import Surprise
+from ...checks import SuspectLabel
 from ...errors import DataError
 from ...space import LabelSpace
 from ...words import count, percent
-from .canvas import BLUE, GREEN, GREY, VERMILION, Canvas, Key, Target, message
+from ..colours import BLUE, GREEN, GREY, VERMILION
 from .checks import Array, picture, rows_exist, same_rows, sequence, table
 from .lettering import lettering
 from .panels import Line, Style, grid
+from .surface import Canvas, Key, Target, message
 
 _SIDE = 0.95  # inches of a picture
 _CAPTION = 0.2  # room below it
@@ -102,8 +103,8 @@ def contact_sheet(
     return canvas.ax
 
 
-def surprising_labels(
-    found: Sequence[Surprise],
+def suspect_labels(
+    found: Sequence[SuspectLabel],
     images: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
     *,
     max_images: int = 12,
@@ -113,7 +114,7 @@ def surprising_labels(
     """Known labels that a model finds improbable, beside what it would rather say: possible mistakes.
 
     Args:
-        found: as `latentlabels.evaluation.surprising_labels` gives them.
+        found: as `latentlabels.suspect_labels` gives them.
         images: all N, of which those are shown whose rows are named; or None.
         max_images: entries at most, the first ones; how many are left out is said.
         names: what each entry's image is called; its row if not given.

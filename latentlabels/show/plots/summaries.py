@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...words import count
-from .canvas import GREY, SIZE, VERMILION, Canvas, Target, message
+from ..colours import GREY, VERMILION
 from .lettering import lettering
+from .surface import SIZE, Canvas, Target, message
 
 _PITCH = 0.205  # inches of a row
 _BARS = 3.6  # inches of the longest bar

@@ -10,8 +10,8 @@ from drawn import SPACE, SPACES, P, bars_of, check_layout, line_of, words
 from matplotlib.figure import Figure
 
 from latentlabels.errors import DataError, LabelSpaceError
+from latentlabels.show.colours import BLUE
 from latentlabels.show.plots import co_occurrence, count_distribution, known_counts, prevalence
-from latentlabels.show.plots.canvas import BLUE
 
 
 def test_known_counts_orders_labels_and_names_those_never_known() -> None:

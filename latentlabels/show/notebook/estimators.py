@@ -9,8 +9,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...checks import fit_warnings
 from ...space import LabelSpace, OneOf
-from ...words import count, finite, number
+from ...words import count, finite, number, whole
 from ..html import Html, code, facts, joined, named, names, paragraph, quiet, view
 from .known import MAX_NAMES
 
@@ -42,7 +43,7 @@ def estimator_html(m: Any) -> Html:
                 *(_outcome(m, d) if fitted else []),
             ]
         ),
-        *(_warning(message) for message in d.get("warnings") or []),
+        *(_warning(message) for message in fit_warnings(d)),
         _never_known(d.get("never_known") or []),
         _next(m, fitted),
     )
@@ -96,7 +97,7 @@ def _outcome(m: Any, d: Mapping[str, Any]) -> list[tuple[str, Any]]:
     said += [] if expected is None else [f"{number(expected)} expected"]
     per_image = joined([", ".join(said), quiet(f" ({source})") if source and said else ""])
     history = getattr(m, "history_", None) or []
-    epochs = "" if best is None or best < 0 else number(best, "count")
+    epochs = "" if best is None or best < 0 else whole(best)
     if epochs and history:
         epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
     value, name = finite(d.get("held_out_log_likelihood")), "log-likelihood of the known labels, nats per image"

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ...metrics import CalibrationCurve, calibration_curve
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Target, message, panels, shrink
+from ..colours import BLUE, GREEN, GREY, PALE, TRACK, VERMILION
+from .surface import SIZE, Target, message, panels, shrink
 
 _RELIABILITY = (4.6, 5.4)  # inches
 
