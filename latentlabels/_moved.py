@@ -35,7 +35,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "findings": ("report.findings",),
     "labels": ("space",),
     "losses": ("objectives",),
-    "markup": ("show.html",),
+    "markup": ("show.rendering",),
     "outcomes": ("show.top_labels",),
     "plots": ("show.plots",),
     "program.distribution": ("distributions.label_vector",),

@@ -16,11 +16,11 @@ from ..show.colours import BLUE, GREY, PALE, TRACK, VERMILION
 from ..show.plots.lettering import lettering
 from .results import CEILINGS, METRICS, Spread, Standing, Table
 
-_COLOURS = {"ours": VERMILION, "published": BLUE, "baseline": PALE, "oracle": GREY}
+_COLOURS = {"ours": VERMILION, "published": BLUE, "baseline": GREY, "oracle": GREY}
 _NAMES = {
     "ours": "ours",
     "published": "published",
-    "baseline": "each label's prevalence",
+    "baseline": "without looking at the image",
     "oracle": "learns from complete labels",
 }
 _Dashes = tuple[float, tuple[float, float]]
@@ -74,8 +74,8 @@ def _scaled(found: Spread, metric: str) -> tuple[float, float]:
 
 def _rows(ax: Axes, order: Sequence[Standing], others: dict[str, Standing], metric: str) -> None:
     how = METRICS[metric]
-    shown = [_scaled(one.figures[metric], metric) for one in order if metric in one.figures]
-    shown += [_scaled(one.figures[metric], metric) for one in others.values() if metric in one.figures]
+    fitted = [one for one in (*order, *others.values()) if metric in one.figures and one.kind != "baseline"]
+    shown = [_scaled(one.figures[metric], metric) for one in fitted]
     low, high = _limits([value for value, _ in shown], bool(how.higher))
     ax.set(xlim=(low, high), ylim=(len(order) - 0.5, -0.5), yticks=[])
     for y, one in enumerate(order):

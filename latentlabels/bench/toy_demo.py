@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..annotation import UniformPositive
 from ..checks.prevalence_baseline import evaluation_document, without_image
@@ -22,6 +23,7 @@ from ..errors import DataError
 from ..estimator import LatentLabels
 from ..metrics import Metrics
 from ..program.starting_point import derive_prior
+from ..space import OneOf
 from ..words import percent_of
 from ..writing import write_json
 
@@ -145,21 +147,38 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
 
     run = model.save(out / "run")
     write_json(run / "evaluation.json", evaluation_document(metrics, model.diagnostics_, TOY_SPACE, test.truth))
-    shown = _varied(test, 6)
-    posterior = model.posterior(test.images[shown])
+    marginals = model.predict_proba(test.images)
+    shown = _varied(test, marginals, 6)
     figure = Figure()
-    posterior_gallery(posterior.marginals, test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
+    posterior_gallery(marginals[shown], test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
     figure.savefig(out / "picture.png", dpi=110)
     find(model, test.images, truth=test.truth).write(run / EVALUATED)
     write_report(run, model, scenes.images, scenes.observed)
 
 
-def _varied(test: ToyScenes, count: int) -> list[int]:
-    """Scenes that show different kinds of object, day and night: the first of each vehicle and shape."""
+def _varied(test: ToyScenes, marginals: NDArray[np.float32], count: int) -> list[int]:
+    """Scenes of different kinds, by day and by night: the first of each kind whose groups are all predicted correctly.
+
+    The picture shows what a correct prediction looks like; how often predictions are correct, the table says.
+    """
     wanted = ["car", "bike", "truck", "cone", "bus", "ball"]
+    right = _groups_right(test, marginals)
     found: list[int] = []
     for number, label in enumerate(wanted[:count]):
         night = test.truth[:, test.space.index("night")] == number % 2
-        rows = np.flatnonzero((test.truth[:, test.space.index(label)] == 1) & night)
+        fits = (test.truth[:, test.space.index(label)] == 1) & night
+        rows = np.flatnonzero(fits & right) if (fits & right).any() else np.flatnonzero(fits)
         found.append(int(rows[0]) if len(rows) else number)
     return found
+
+
+def _groups_right(test: ToyScenes, marginals: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(N,) whether the most probable label of every group, or none of its labels, is what the scene shows."""
+    right = np.ones(len(marginals), bool)
+    for group in test.space.groups:
+        if isinstance(group, OneOf):
+            columns = test.space.columns(group)
+            predicted, shown = marginals[:, columns], test.truth[:, columns]
+            predicted, shown = (np.column_stack([part, 1 - part.sum(1)]) for part in (predicted, shown))
+            right &= predicted.argmax(1) == shown.argmax(1)
+    return right

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch.utils.data import Subset
 
 from ..checks import suspect_labels
 from ..errors import DataError, DataWarning, ObservationError
 from ..observed import Observed
 from ..posterior import Posterior
+from ..show.pixels import thumbnail
 from ..words import count
 
 if TYPE_CHECKING:
@@ -304,33 +305,7 @@ def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -
 
 def _thumbnails(images: Any, rows: Sequence[int], on_images: bool) -> NDArray[np.uint8]:
     """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
-    if not on_images:
+    if not on_images or not rows:
         return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    return np.stack([_thumbnail(images[row]) for row in rows]) if rows else np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-
-
-def _thumbnail(image: Any) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    from ..inputs.images import read_image
-
-    if isinstance(image, str | Path):
-        picture = read_image(image, (_THUMBNAIL, _THUMBNAIL))
-    else:
-        pixels = _pixels(image[0] if isinstance(image, tuple | list) else image)
-        picture = Image.fromarray(pixels)
-    padded = ImageOps.pad(picture.convert("RGB"), (_THUMBNAIL, _THUMBNAIL), color="white")
-    return np.ascontiguousarray(np.asarray(padded, np.uint8).transpose(2, 0, 1))
-
-
-def _pixels(image: ArrayLike) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3)."""
-    pixels = np.asarray(image)
-    if pixels.shape[0] == 3 and pixels.shape[-1] != 3:
-        pixels = pixels.transpose(1, 2, 0)
-    if pixels.dtype != np.uint8:
-        pixels = np.nan_to_num(pixels.astype(np.float64))
-        if pixels.min() < 0 or pixels.max() > 1:  # a Dataset may standardize them
-            pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-12)
-        pixels = (255 * pixels).round().astype(np.uint8)
-    return np.ascontiguousarray(pixels)
+    shown = np.stack([thumbnail(images[row], _THUMBNAIL) for row in rows])
+    return np.ascontiguousarray(shown.transpose(0, 3, 1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -28,19 +29,31 @@ def environment() -> Environment:
         keep_trailing_newline=False,
         finalize=_clean,
     )
+    found.filters |= {"one_line": one_line, "bar_length": bar_length}
     found.globals |= {"light": colours.LIGHT._asdict(), "dark": colours.DARK._asdict(), "on_any_paper": colours.ON_ANY_PAPER}
     return found
 
 
-def render(template: str, **given: Any) -> Markup:
-    """A template with what it shows, as markup."""
-    return Markup(environment().get_template(template).render(**given))
+def render(template: str, **given: Any) -> str:
+    """A template with what it shows."""
+    return environment().get_template(template).render(**given)
 
 
 @lru_cache(maxsize=8)
 def asset(template: str) -> str:
     """A style sheet or a script, which holds nothing that needs escaping."""
     return environment().overlay(autoescape=False).get_template(template).render()
+
+
+def one_line(value: Any) -> str:
+    """A text without line breaks and tabs."""
+    return " ".join(str(value).split())
+
+
+def bar_length(share: float) -> str:
+    """Percent of a bar's track for a share; nothing for NaN."""
+    part = min(max(float(share), 0.0), 1.0) if math.isfinite(share) else 0.0
+    return f"{100 * part:.4g}"
 
 
 def _clean(value: Any) -> Any:

@@ -1,19 +1,20 @@
-"""What a terminal and a notebook show of `LatentLabels`: before a fit its settings, after it what came out and what is next.
+"""What a terminal and a notebook show of `LatentLabels`: before a fit its settings, after it the result, and the next step.
 
-The estimator is in a room above, so that it is taken as it comes: its parameters and what `fit` has left.
+Duck-typed: it reads an estimator's parameters and what `fit` has left.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ...checks import fit_warnings
+from ...checks import Severity, fit_warnings
+from ...checks.advice import skill
+from ...checks.sentences import warning
 from ...space import LabelSpace, OneOf
 from ...words import count, finite, number, whole
-from ..html import Html, code, facts, joined, named, names, paragraph, quiet, view
-from .known import MAX_NAMES
+from .known import MAX_NAMES, view
 
 _SHOWN = ("space", "annotation", "encoder")  # said in any case
 _MOST = 80  # letters of a setting
@@ -27,25 +28,27 @@ def estimator_line(m: Any) -> str:
     return f"{type(m).__name__}({_state(m)}, {labels}, {given})"
 
 
-def estimator_html(m: Any) -> Html:
+def estimator_html(m: Any) -> str:
     """An estimator as a notebook shows it."""
     d = getattr(m, "diagnostics_", None) or {}
     fitted = m.__sklearn_is_fitted__()
-    settings = [code(f"{key}={_brief(value)}") for key, value in _settings(m).items()]
+    never = list(d.get("never_known") or [])
+    between, calls = _next(m, fitted)
+    it, keeps = ("it", "it keeps its") if len(never) == 1 else ("them", "they keep their")
     return view(
-        f"{type(m).__name__}: {_state(m)}",
-        facts(
-            [
-                ("labels", _labels(m.space)),
-                ("encoder", _brief(m.encoder, quotes=False)),
-                ("annotation", code(_annotation(m))),
-                ("settings", joined(settings, " ") or quiet("all at their defaults")),
-                *(_outcome(m, d) if fitted else []),
-            ]
-        ),
-        *(_warning(message) for message in fit_warnings(d)),
-        _never_known(d.get("never_known") or []),
-        _next(m, fitted),
+        "estimator.html",
+        title=f"{type(m).__name__}: {_state(m)}",
+        labels=_labels(m.space),
+        encoder=_brief(m.encoder, quotes=False),
+        annotation=_annotation(m),
+        settings=[f"{key}={_brief(value)}" for key, value in _settings(m).items()],
+        facts=_result(m, d) if fitted else [],
+        warnings=_warnings(m, d),
+        never=never,
+        never_lead=f"{count(len(never), 'label')} never known to be present:",
+        never_end=f"The fit cannot learn {it}; {keeps} prior probability.",
+        next=calls,
+        between=between,
     )
 
 
@@ -75,19 +78,21 @@ def _brief(value: Any, quotes: bool = True) -> str:
     return text if len(text) <= _MOST else f"{text[: _MOST - 4]} ..."
 
 
-def _labels(space: Any) -> Html | str:
+def _labels(space: Any) -> dict[str, Any]:
+    """Its groups with their sizes, and in words what is left out and free."""
     if not isinstance(space, LabelSpace):
-        return quiet("those of the data, all free")
+        return {"unknown": True}
     groups = [group for group in space.groups if isinstance(group, OneOf)]
     free = space.num_labels - sum(len(group.labels) for group in groups)
-    parts = [joined([named(group.name), f" ({len(group.labels):,})"]) for group in groups[:MAX_NAMES]]
-    parts += [Html(count(len(groups) - MAX_NAMES, "more group"))] if len(groups) > MAX_NAMES else []
-    parts += [Html(count(free, "free label"))] if free else []
-    return joined([f"{space.num_labels:,}: " if groups else "", joined(parts, ", ")])
+    rest = [count(len(groups) - MAX_NAMES, "more group")] if len(groups) > MAX_NAMES else []
+    rest += [count(free, "free label")] if free else []
+    total = f"{space.num_labels:,}: " if groups else ""
+    shown = [(group.name, len(group.labels)) for group in groups[:MAX_NAMES]]
+    return {"unknown": False, "total": total, "groups": shown, "rest": rest}
 
 
-def _outcome(m: Any, d: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """What a fit came to; nothing where it did not say."""
+def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What a fit came to, each with a note; nothing where it did not say."""
     predicted, expected, best = (finite(d.get(key)) for key in ("predicted_count", "expected_labels", "best_epoch"))
     anchor = getattr(m, "anchor_", None)
     source = d.get("expected_labels_source")
@@ -95,40 +100,34 @@ def _outcome(m: Any, d: Mapping[str, Any]) -> list[tuple[str, Any]]:
         expected, source = finite(anchor.expected_labels), anchor.source
     said = [] if predicted is None else [f"{number(predicted)} predicted"]
     said += [] if expected is None else [f"{number(expected)} expected"]
-    per_image = joined([", ".join(said), quiet(f" ({source})") if source and said else ""])
     history = getattr(m, "history_", None) or []
     epochs = "" if best is None or best < 0 else whole(best)
     if epochs and history:
         epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
     value, name = finite(d.get("held_out_log_likelihood")), "log-likelihood of the known labels, nats per image"
     if m.objective != "collapsed":
-        name = f"negative {m.objective} loss, the higher, the better"
+        name = f"negative {m.objective} loss, higher is better"
     kept = list(getattr(m, "kept_", None) or {})
-    return [
-        ("labels per image", per_image),
-        ("epoch kept", epochs),
-        ("on held-out images", "" if value is None else joined([f"{number(value)} ", quiet(f"({name})")])),
-        ("weights kept by", joined([", ".join(kept), quiet(" (for .use(rule))")]) if len(kept) > 1 else ""),
+    found = [
+        ("labels per image", ", ".join(said), str(source or "") if said else ""),
+        ("epoch kept", epochs, ""),
+        ("on held-out images", "" if value is None else number(value), name),
+        ("weights kept by", ", ".join(kept) if len(kept) > 1 else "", "for .use(rule)"),
     ]
+    return [row for row in found if row[1]]
 
 
-def _warning(message: Any) -> Html:
-    return Html(f'<p class="ll-warning">{joined(["Warning: ", message])}</p>')
+def _warnings(m: Any, d: Mapping[str, Any]) -> list[str]:
+    """What to know first: above all, that a fit has learned nothing from its images."""
+    found = skill(d, getattr(m, "history_", None) or [], m.objective == "collapsed")
+    bad = [warning(found)] if found is not None and found.severity is Severity.ACT else []
+    return [*bad, *fit_warnings(d)]
 
 
-def _never_known(labels: Sequence[str]) -> Html:
-    if not labels:
-        return Html()
-    pronoun = "it, which keeps its" if len(labels) == 1 else "them, they keep their"
-    lead = f"{count(len(labels), 'label')} never known to be present: nothing can be learned of {pronoun} prior probability ("
-    return _warning(joined([lead, names(labels, 5), ")"]))
-
-
-def _next(m: Any, fitted: bool) -> Html:
+def _next(m: Any, fitted: bool) -> tuple[str, list[str]]:
+    """What stands between the calls that come next, and the calls."""
     if not fitted:
-        return paragraph(joined(["Next: ", code(".fit(images, observed)"), " or ", code(f"{type(m).__name__}.load(run)")]))
+        return " or ", [".fit(images, observed)", f"{type(m).__name__}.load(run)"]
     if _state(m).startswith("prepared"):
-        svi = "pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)"
-        return paragraph(joined(["Next: train it by ", code(svi), ", or ", code(".fit(images, observed)")]))
-    calls = (".posterior(images)", ".predict_proba(images)", ".save(folder)")
-    return paragraph(joined(["Next: ", joined(map(code, calls), ", ")]))
+        return ", or ", ["pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)", ".fit(images, observed)"]
+    return ", ", [".posterior(images)", ".predict_proba(images)", ".save(folder)"]

@@ -95,7 +95,7 @@ class Canvas:
         """An image as large as a square lets it be, at the square's top, or at its bottom, "S"."""
         ax = self.axes(left, top, side, side)
         ax.set_anchor(anchor)
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        ax.imshow(image)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         return ax

@@ -24,7 +24,7 @@ def _images(count: int) -> np.ndarray:
 
 
 def _shown(ax: Axes) -> list[int]:
-    return [int(part.images[0].get_array()[0, 0]) for part in ax.child_axes if part.images]  # type: ignore[index]
+    return [int(part.images[0].get_array()[0, 0, 0]) for part in ax.child_axes if part.images]  # type: ignore[index]
 
 
 def test_contact_sheet_shows_the_most_probable_images_of_each_label() -> None:
