@@ -19,10 +19,10 @@ from ..show.pages import embedded
 from ..show.pages import page as whole_page
 from ..words import NONE, count
 from ..writing import write_json, write_text
-from .charts import standings, tradeoff
+from .charts import comparison, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
-from .results import CEILINGS, METRICS, TESTED, WITHOUT_IMAGE, DataSet, Paired, Spread, Standing, Summary, Table
+from .results import CEILINGS, METRICS, TESTED, WITHOUT_IMAGE, DataSet, Paired, Result, Spread, Summary, Table
 from .summary import LEVEL, in_words
 from .tasks import Task
 
@@ -96,7 +96,7 @@ def write_results(out: str | Path, summary: Summary, tasks: Sequence[Task], grid
 def page(summary: Summary, document: Mapping[str, Any]) -> str:
     """The page; templates escape names, whatever they hold."""
     names = [data.name for data in summary.data]
-    there = dict.fromkeys(one.objective for data in summary.data for table in data.tables for one in table.standings)
+    there = dict.fromkeys(one.objective for data in summary.data for table in data.tables for one in table.results)
     fitted = sum(name != WITHOUT_IMAGE for name in there)
     lead = f"{count(fitted, 'objective')} on {count(len(names), 'data set')}: {', '.join(names)}."
     sections = [
@@ -160,7 +160,7 @@ def _start(data: DataSet, tables: Mapping[str, Table]) -> list[Block]:
     if honest is not None:
         blocks += _verdict(honest)
         alt = f"mAP, negative log-likelihood and calibration error of each objective on {data.name}"
-        blocks.append(embedded(standings(honest, tables.get("generous")), alt))
+        blocks.append(embedded(comparison(honest, tables.get("generous")), alt))
     blocks.append(Beside([_main(table, data.num_test) for table in tables.values()]))
     if honest is not None:
         blocks.append(embedded(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
@@ -177,9 +177,9 @@ def _verdict(table: Table) -> list[Block]:
 
 
 def _main(table: Table, size: int) -> TableBlock:
-    best = {metric: _best(table.standings, metric) for metric in _MAIN}
+    best = {metric: _best(table.results, metric) for metric in _MAIN}
     rows = []
-    for one in table.standings:
+    for one in table.results:
         cells = [
             Cell(_figure(one.figures.get(metric), metric, size), "best" if one.objective == best[metric] else "")
             for metric in _MAIN
@@ -193,7 +193,7 @@ def _more(table: Table, size: int) -> list[Block]:
     head = ("objective", "start", "rule", "learning rate", "seeds", *(METRICS[metric].title for metric in _MORE))
     head = (*head, *(f"gap to {ceiling} %" for ceiling in CEILINGS))
     rows = []
-    for one in table.standings:
+    for one in table.results:
         fitted = one.objective != WITHOUT_IMAGE
         cells: list[Cell | str] = [Cell(_named(one))]
         cells += [one.start, one.rule, f"{one.learning_rate:g}", str(len(one.seeds))] if fitted else [NONE] * 4
@@ -211,7 +211,7 @@ def _paired(table: Table) -> list[Block]:
     for other in dict.fromkeys(pair.objective for pair in table.paired):
         found = {pair.metric: pair for pair in table.paired if pair.objective == other}
         cells = [Cell(_difference(found[metric])) if metric in found else NONE for metric in TESTED]
-        rows.append(Row((other, *cells), next(one.kind for one in table.standings if one.objective == other)))
+        rows.append(Row((other, *cells), next(one.kind for one in table.results if one.objective == other)))
     seeds = max(pair.size for pair in table.paired)
     note = (
         "Ours minus the other objective: mean over seeds, standard error, and p of a paired, two-sided t-test. ▲ ours is "
@@ -264,7 +264,7 @@ def _how(document: Mapping[str, Any]) -> list[Block]:
 # --- cells ----------------------------------------------------------------------------------------------
 
 
-def _named(one: Standing) -> list[str | Span]:
+def _named(one: Result) -> list[str | Span]:
     notes = {"ours": "(ours)", "oracle": "(complete labels)"}
     note: list[str | Span] = [" ", Span(notes[one.kind], "small")] if one.kind in notes else []
     return [one.objective, *note]
@@ -279,7 +279,7 @@ def _figure(found: Spread | None, metric: str, size: int) -> list[str | Span]:
     return [how.show(found.mean, error=error), *spread]
 
 
-def _best(of: Sequence[Standing], metric: str) -> str | None:
+def _best(of: Sequence[Result], metric: str) -> str | None:
     sign = 1 if METRICS[metric].higher else -1
     fitted = [one for one in of if one.kind in ("ours", "published") and metric in one.figures]
     scored = [(sign * one.figures[metric].mean, one.objective) for one in fitted]

@@ -93,7 +93,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Result:
     """An objective in a table.
 
     Attributes:
@@ -157,7 +157,7 @@ class Table:
     Attributes:
         protocol: "honest" or "generous".
         start: of the published objectives' heads; ours starts at the prior, its default, where it was fitted so.
-        standings: ours first, then the published ones by falling mAP, then the prediction without the image, then oracles.
+        results: ours first, then the published ones by falling mAP, then the prediction without the image, then oracles.
         paired: ours against each other one.
         findings: ours against the best published one by each metric.
         serves: which would serve, in words.
@@ -165,7 +165,7 @@ class Table:
 
     protocol: str
     start: str
-    standings: tuple[Standing, ...]
+    results: tuple[Result, ...]
     paired: tuple[Paired, ...]
     findings: tuple[Finding, ...]
     serves: tuple[str, ...]
@@ -215,7 +215,7 @@ class Summary:
         rows = []
         for data in self.data:
             for table in data.tables:
-                for one in table.standings:
+                for one in table.results:
                     row: dict[str, Any] = {"data": data.name, "protocol": table.protocol, "published_start": table.start}
                     row |= {key: getattr(one, key) for key in ("objective", "kind", "start", "rule", "learning_rate")}
                     row["seeds"] = len(one.seeds)

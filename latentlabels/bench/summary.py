@@ -28,8 +28,8 @@ from .results import (
     Failure,
     Finding,
     Paired,
+    Result,
     Spread,
-    Standing,
     Summary,
     Table,
 )
@@ -71,7 +71,7 @@ def _data_set(rows: Sequence[Row], task: Task) -> DataSet:
         task.space.num_labels,
         float(np.mean(np.sum(task.test_truth, 1))),
         float(np.mean(np.sum(task.observed == 1, 1))),
-        tuple(table for table in tables if table.standings),
+        tuple(table for table in tables if table.results),
     )
 
 
@@ -99,7 +99,7 @@ class _Chosen(NamedTuple):
         return Spread.of(values).mean if values else None
 
 
-def without_image(task: Task) -> Standing:
+def without_image(task: Task) -> Result:
     """The prediction that never looks at an image: each label's prevalence, from known labels alone."""
     prior = derive_prior(task.space, task.observed, task.annotation, task.model.get("expected_labels"))
     found = measure(task.test_truth, task.space, prior.prevalence)
@@ -108,10 +108,10 @@ def without_image(task: Task) -> Standing:
         "count_error": found.count_error, "group_accuracy": found.group_accuracy, "count": float(prior.prevalence.sum()),
     }  # fmt: skip
     spreads = {key: Spread.of([value]) for key, value in figures.items() if value is not None}
-    return Standing(WITHOUT_IMAGE, "baseline", "", "", math.nan, (), spreads, {})
+    return Result(WITHOUT_IMAGE, "baseline", "", "", math.nan, (), spreads, {})
 
 
-def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str, plain: Standing, num_test: int) -> Table:
+def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str, plain: Result, num_test: int) -> Table:
     chosen: list[_Chosen] = []
     for objective in dict.fromkeys(row["objective"] for row in rows):
         own = [row for row in rows if row["objective"] == objective]
@@ -122,21 +122,21 @@ def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str,
             chosen.append(_Chosen(objective, tuple(picked), num_test))
     if not chosen:
         return Table(protocol, start, (), (), (), ())
-    standings = [*(_standing(one, chosen) for one in chosen), plain]
+    results = [*(_result(one, chosen) for one in chosen), plain]
     order = {"ours": 0, "published": 1, "baseline": 2, "oracle": 3}
-    standings.sort(key=lambda one: (order[one.kind], -one.figures["mAP"].mean if "mAP" in one.figures else 0.0))
+    results.sort(key=lambda one: (order[one.kind], -one.figures["mAP"].mean if "mAP" in one.figures else 0.0))
     ours = next((one for one in chosen if one.objective == OURS), None)
     paired: list[Paired] = []
     findings: list[Finding] = []
     published = [one for one in chosen if one.objective != OURS and not is_oracle(one.objective)]
     if ours is not None:
-        for one in standings:
+        for one in results:
             other = next((each for each in chosen if each.objective == one.objective), ours)
             paired += [pair for metric in TESTED if other is not ours and (pair := compare(ours, other, metric)) is not None]
         full = next((one.mean("f1") for one in chosen if one.objective == "full-labels"), None)
         findings = [found for metric in TESTED if (found := _finding(ours, published, paired, metric, full)) is not None]
     serves = _serves([*published, *([ours] if ours is not None else [])])
-    return Table(protocol, start, tuple(standings), tuple(paired), tuple(findings), serves)
+    return Table(protocol, start, tuple(results), tuple(paired), tuple(findings), serves)
 
 
 def choose(rows: Sequence[Row], rules: Sequence[str]) -> list[Row]:
@@ -167,7 +167,7 @@ def _rate(rows: Sequence[Row]) -> list[Row]:
     return sorted(best, key=lambda row: int(row["seed"]))
 
 
-def _standing(one: _Chosen, chosen: Sequence[_Chosen]) -> Standing:
+def _result(one: _Chosen, chosen: Sequence[_Chosen]) -> Result:
     row = one.rows[0]
     figures = {key: Spread.of(list(values.values())) for key in METRICS if (values := one.values(key))}
     means = {each.objective: each.mean("mAP") for each in chosen}
@@ -179,7 +179,7 @@ def _standing(one: _Chosen, chosen: Sequence[_Chosen]) -> Standing:
             gap[ceiling] = (own - floor) / (top - floor)
     kind = "ours" if one.objective == OURS else "oracle" if is_oracle(one.objective) else "published"
     seeds = tuple(row["seed"] for row in one.rows)
-    return Standing(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
+    return Result(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
 
 
 # --- differences ----------------------------------------------------------------------------------------

@@ -93,10 +93,10 @@ def _skill(f: Finding) -> str:
     values = f"log-likelihood {number(f.facts['fit'])} against {number(f.facts['without_image'])} nats per image, on {images}"
     if f.severity is Severity.ACT:
         worse = "worse than" if gain < 0 else "no better than"
-        return f"The fit predicts known labels {worse} their prevalences alone, without looking at the image ({values})."
-    times = f"{math.exp(min(gain, 700)):,.1f} times as probable as by"
-    hardly = "only " if f.severity is Severity.LOOK else ""
-    return f"Looking at the image makes known labels {hardly}{times} their prevalences alone ({values})."
+        return f"The fit predicts known labels {worse} prevalences alone, without looking at the image ({values})."
+    times = f"{math.exp(min(gain, 700)):,.1f} times as probable"
+    only = "only " if f.severity is Severity.LOOK else ""
+    return f"With the image, known labels are {only}{times} as from prevalences alone ({values})."
 
 
 def _ranking(f: Finding) -> str:

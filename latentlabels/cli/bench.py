@@ -98,7 +98,7 @@ def _show(console: Console, summary: Summary, out: Path) -> None:
         for one in data.tables:
             start = "" if one.start == "prior" else ", the losses' own start"
             rows = []
-            for place in one.standings:
+            for place in one.results:
                 name = place.objective + {"ours": " (ours)", "oracle": " (complete labels)"}.get(place.kind, "")
                 cells = [_figure(place.figures.get(metric), METRICS[metric], data.num_test) for metric in _SHOWN]
                 fitted = place.kind != "baseline"  # which has no learning rate

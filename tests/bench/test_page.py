@@ -17,7 +17,7 @@ from bench.handmade import row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from latentlabels.bench import Task
-from latentlabels.bench.charts import standings, tradeoff
+from latentlabels.bench.charts import comparison, tradeoff
 from latentlabels.bench.fits import Row
 from latentlabels.bench.grid import Grid
 from latentlabels.bench.page import write_results
@@ -127,7 +127,7 @@ def boxes(figure: Any, names: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("both", [True, False])
 def test_the_rows_have_a_name_each_and_nothing_overlaps(task: Task, table: Table, both: bool) -> None:
     generous = summarize(many(), [task]).data[0].tables[1]
-    figure = standings(table, generous if both else None)
+    figure = comparison(table, generous if both else None)
     _apart(figure, boxes(figure, ALL))
 
 
@@ -152,5 +152,5 @@ def _apart(figure: Any, found: dict[str, Any]) -> None:
 def test_figures_of_few_and_of_nothing_finite(task: Task) -> None:
     for nll in (2.0, math.inf):
         only = summarize([row("collapsed", nll=nll)], [task]).data[0].tables[0]
-        for figure in (standings(only), tradeoff(only)):
+        for figure in (comparison(only), tradeoff(only)):
             figure.draw_without_rendering()

@@ -72,27 +72,27 @@ def test_mean_and_deviation() -> None:
     assert Spread.of([1.0, math.inf]) == Spread(math.inf, None, 2, 1)
 
 
-def test_the_standing_of_each(scored: Any) -> None:
+def test_the_result_of_each(scored: Any) -> None:
     tables = scored(
         rows("collapsed", [0.64, 0.66]), rows("assume-negative", [0.60, 0.60]), rows("role", [0.61, 0.63]),
         rows("full-labels", [0.70, 0.70]), rows("one-positive-all-negatives", [0.68, 0.68]),
         rows("collapsed", [0.6], rule="truth-map"),
     )  # fmt: skip
     assert set(tables) == {"honest", "generous"}
-    standings = tables["honest"].standings
-    assert [(one.objective, one.kind) for one in standings] == [
+    results = tables["honest"].results
+    assert [(one.objective, one.kind) for one in results] == [
         ("collapsed", "ours"), ("role", "published"), ("assume-negative", "published"), ("without the image", "baseline"),
         ("full-labels", "oracle"), ("one-positive-all-negatives", "oracle"),
     ]  # fmt: skip
-    ours = standings[0]
+    ours = results[0]
     assert ours.figures["mAP"] == Spread(pytest.approx(0.65), pytest.approx(0.02 / 2**0.5), 2)
     assert "group_accuracy" not in ours.figures
     assert ours.gap == {"full-labels": pytest.approx(0.5), "one-positive-all-negatives": pytest.approx(0.625)}
-    assert standings[2].gap["full-labels"] == 0
-    assert standings[3].gap == {}
-    assert standings[4].gap["full-labels"] == 1
-    assert [one.objective for one in tables["generous"].standings] == ["collapsed", "without the image"]
-    assert tables["generous"].standings[0].gap == {}
+    assert results[2].gap["full-labels"] == 0
+    assert results[3].gap == {}
+    assert results[4].gap["full-labels"] == 1
+    assert [one.objective for one in tables["generous"].results] == ["collapsed", "without the image"]
+    assert tables["generous"].results[0].gap == {}
 
 
 def test_paired_differences_are_those_of_scipy(scored: Any) -> None:
@@ -158,12 +158,12 @@ def test_what_is_infinite_is_behind_and_never_tested(scored: Any) -> None:
     assert pairs["em"].outcome == "ahead"
     finding = next(found for found in table.findings if found.metric == "nll")
     assert "infinite against 9.000 (infinite for one of the two: no test)" in finding.text
-    assert table.standings[0].figures["nll"].infinite == 2
+    assert table.results[0].figures["nll"].infinite == 2
 
 
 def test_the_row_without_the_image_reads_known_labels_alone(task: Task, scored: Any) -> None:
     table = scored(rows("collapsed", [0.64, 0.66]), rows("full-labels", [0.2, 0.2]))["honest"]
-    plain = next(one for one in table.standings if one.kind == "baseline")
+    plain = next(one for one in table.results if one.kind == "baseline")
     prior = derive_prior(task.space, task.observed, task.annotation).prevalence
     expected = evaluate(task.test_truth, np.tile(prior, (len(task.test_truth), 1)))
     assert plain.figures["mAP"] == Spread(pytest.approx(expected.map), None, 1)
@@ -203,11 +203,11 @@ def test_the_losses_own_start_is_a_table_of_its_own_with_ours_at_its_default(tas
     tables = summarize(found, [task]).data[0].tables
     assert [(table.protocol, table.start) for table in tables] == [("honest", "prior"), ("honest", "own")]
     plain = without_image(task).figures["mAP"].mean
-    assert [(one.objective, one.start, one.figures["mAP"].mean) for one in tables[1].standings] == [
+    assert [(one.objective, one.start, one.figures["mAP"].mean) for one in tables[1].results] == [
         ("collapsed", "prior", 0.64), ("role", "own", 0.62), ("without the image", "", plain),
     ]  # fmt: skip
     lone = summarize(rows("collapsed", [0.2], start="own"), [task]).data[0].tables
-    assert [one.start for one in lone[0].standings] == ["own", ""]
+    assert [one.start for one in lone[0].results] == ["own", ""]
 
 
 def test_failures_are_listed(task: Task) -> None:
@@ -229,7 +229,7 @@ def test_the_frame_and_the_document(task: Task) -> None:
     assert frame.loc["role", "ours_less_mAP"] == pytest.approx(0.035)
     assert {*METRICS, *(f"{key}_sd" for key in METRICS)} <= set(frame.columns)
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    role = next(one for one in document["data"][0]["tables"][0]["standings"] if one["objective"] == "role")
+    role = next(one for one in document["data"][0]["tables"][0]["results"] if one["objective"] == "role")
     assert (role["figures"]["nll"]["mean"], role["figures"]["nll"]["infinite"]) == (None, 2)
     assert document["data"][0]["num_train"] == 40
     assert document["data"][0]["known_count"] == 1

@@ -40,8 +40,8 @@ def _held_out(gain: float, size: int = 100) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("gain", "size", "severity", "said"),
     [
-        (-0.5, 10_000, "act", "worse than their prevalences alone"),
-        (0.0, 10_000, "act", "no better than their prevalences alone"),
+        (-0.5, 10_000, "act", "worse than prevalences alone"),
+        (0.0, 10_000, "act", "no better than prevalences alone"),
         (0.0920, 100, "act", "no better than"),  # 9.20 nats in all, and log(10 epochs x 1000) = 9.21
         (0.0922, 100, "look", "only 1.1 times as probable"),
         (0.0922, 10, "act", "no better than"),

@@ -134,7 +134,7 @@ def observed_html(values: NDArray[np.int8], space: LabelSpace, images: Sequence[
     present, absent = (values == 1).sum(0), (values == 0).sum(0)
     never = [label for label, known in zip(space.labels, present, strict=True) if not known]
     unknown = percent(float((values == -1).mean()), 1)
-    known = f"{present.sum():,} known present, {absent.sum():,} known absent, {unknown} of the table not known"
+    known = f"{present.sum():,} known to be present, {absent.sum():,} known to be absent, {unknown} of the table unknown"
     more = len(values) - MAX_ROWS
     return view(
         "observed.html",
@@ -167,7 +167,7 @@ def _labels(present: NDArray[Any], absent: NDArray[Any], space: LabelSpace) -> d
     ]
     rest = order[MAX_LABELS:]
     top = int(present[rest].max()) if rest else 0
-    at_most = f"known present on {count(top, 'image')} at most" if top else "known absent alone"
+    at_most = f"known to be present on at most {count(top, 'image')}" if top else "known to be absent only"
     return {"labels": rows, "more_labels": f"and {count(len(rest), 'more label')}, {at_most}" if rest else ""}
 
 

@@ -1,11 +1,11 @@
-"""Pictures of posteriors, calibration, training and what is known.
+"""Pictures of posteriors, calibration, training and known labels.
 
 Every function draws one picture and returns its axes. ``ax`` says where:
 
-- left out, a new figure of pyplot's of fitting size, which notebooks show and ``ax.figure.savefig("bars.png")`` writes;
-- axes, for a figure of your own: the picture is drawn inside them, shrunk where they are too small. What has several
+- None: a new pyplot figure of fitting size, which notebooks show and ``ax.figure.savefig("bars.png")`` writes;
+- axes, for a figure of your own: the picture is drawn inside them, shrunk where they are too small. A picture of several
   parts puts them into the axes as ``ax.child_axes``;
-- a bare ``matplotlib.figure.Figure()``, which is sized to fit: pyplot stays out, as servers want it.
+- a bare ``matplotlib.figure.Figure()``, which is sized to fit, without pyplot, for servers.
 
 Colours are those of Okabe and Ito, told apart by the colour-blind. Label names may be long and in any script; characters
 that no installed font has are drawn as boxes, followed by the label's column.

@@ -1,4 +1,4 @@
-"""Pictures of what a model makes of many images together: how many labels, how frequent, which ones together."""
+"""Pictures of predictions on many images together: how many labels, how frequent, which ones together."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def prevalence(
     limit: int = 30,
     ax: Target = None,
 ) -> Axes:
-    """How frequent each label was taken to be before the fit, and is found to be.
+    """How frequent each label was expected to be before the fit, and how frequent the fit finds it.
 
     Args:
         prior: (K,) shares of the images that show each label, as stated or worked out beforehand.
@@ -137,11 +137,11 @@ def prevalence(
     if len(rest):
         note = f"{count(len(rest), 'label')} left out, each moved by {100 * max(rest.max(), 0):.1f} percentage points at most"
     key: list[Key] = [
-        ("○", GREY, "prior, before the fit"),
-        ("●", BLUE, "posterior, after it"),
+        ("○", GREY, "before the fit"),
+        ("●", BLUE, "after it"),
         *([("●", GREEN, "truth")] if true is not None else []),
     ]
-    header = "prior → posterior"
+    header = "before → after"
     left, right = letters.width(names, SIZE) + 0.3, letters.width([*said, header], SIZE) + 0.3
     tall = _PITCH * len(chosen)
     width = max(left + _SPAN + right, letters.width([note], SIZE) + 0.3)
@@ -177,7 +177,7 @@ def co_occurrence(
     limit: int = 24,
     ax: Target = None,
 ) -> Axes:
-    """Which labels go together: of the images with a row's label, how many show a column's.
+    """Which labels go together: of the images that show a row's label, the share that show a column's.
 
     A row of all images stands on top, for comparison.
 
@@ -215,7 +215,7 @@ def co_occurrence(
     if len(columns) > number:
         below = percent(float(np.nan_to_num(np.delete(share, chosen)).max()))
         notes.append(f"{count(len(columns) - number, 'label')} left out, each in {below} of the images at most")
-    legend = "of the images with the row's label, how many % show the column's"
+    legend = "of the images that show the row's label, % that show the column's"
     side = _CELL * number
     width = max(left + side, letters.width([legend, *notes], SIZE) + 0.15, 3.0) + 0.15
     height = above + side + _CELL + 0.1 + 0.6 + 0.2 * len(notes)

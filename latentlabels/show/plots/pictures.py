@@ -1,4 +1,4 @@
-"""Pictures of many images: what a model finds of each label, and which known labels it doubts."""
+"""Pictures of many images: the most probable ones of each label, and known labels that a model doubts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def suspect_labels(
     names: Sequence[str] | None = None,
     ax: Target = None,
 ) -> Axes:
-    """Known labels that a model finds improbable, beside what it would rather say: possible mistakes.
+    """Known labels that a model finds improbable, beside what it finds more probable: possible mistakes.
 
     Args:
         found: as `latentlabels.suspect_labels` gives them.
@@ -147,9 +147,9 @@ def suspect_labels(
     if not all(one.value for one in shown):
         key.append(("■", GREY, "known to be absent"))
     if any(one.instead is not None for one in shown):
-        key.append(("■", BLUE, "what the model finds"))
+        key.append(("■", BLUE, "more probable according to the model"))
     rest = len(found) - len(shown)
-    notes = ["bars: the model's probability that it is so", *([f"{count(rest, 'more label')} not shown"] if rest > 0 else [])]
+    notes = ["bars: probability according to the model", *([f"{count(rest, 'more label')} not shown"] if rest > 0 else [])]
     return grid(ax, panels, pictures, letters, Style(9, 0.205, 1.15, 1.05), key, notes)
 
 

@@ -92,8 +92,8 @@ def test_suspect_labels_say_what_is_known_and_what_is_found() -> None:
     said = words(ax)
     assert said[:5] == ["image 2", "car", "3 %  known", "bike", "91 %"]
     assert said[5:10] == ["image 0", "not striped", "20 %  known", "striped", "80 %"]
-    assert {"known to be present", "known to be absent", "what the model finds"} <= set(said)
-    assert "bars: the model's probability that it is so" in said
+    assert {"known to be present", "known to be absent", "more probable according to the model"} <= set(said)
+    assert "bars: probability according to the model" in said
     check_layout(ax)
     named = suspect_labels(FOUND[:1], None, names=["street/日本 <1>.jpg"], ax=Figure())
     assert not _shown(named)
