@@ -39,7 +39,8 @@ def without_image(space: LabelSpace, observed: NDArray[np.int8], truth: NDArray[
 def row(name: str, found: Metrics) -> list[str]:
     """A line of the table, percentages but for nll and the count error; Brier scores times 100."""
     share = "-" if found.group_accuracy is None else f"{100 * found.group_accuracy:.1f}"
-    assert found.map is not None and found.nll is not None
+    assert found.map is not None
+    assert found.nll is not None
     return [
         name, f"{100 * found.map:.1f}", f"{found.nll:.2f}", f"{100 * found.brier:.2f}",
         f"{100 * found.calibration_error:.1f}", f"{100 * found.f1:.1f}", f"{found.count_error:.2f}", share,
