@@ -37,7 +37,18 @@ if TYPE_CHECKING:
     from .estimator import LatentLabels
     from .observed import Observed
     from .posterior import Posterior
-    from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+    from .program import (
+        Amortizer,
+        AnnotationGiven,
+        CollapsedELBO,
+        ComponentOf,
+        FeatureDecoder,
+        LabelGuide,
+        LabelModel,
+        LabelPrior,
+        LabelsOfComponent,
+        TiedLabelVector,
+    )
     from .program.starting_point import derive_prior
     from .report import write_report
     from .show import plots
@@ -51,11 +62,15 @@ _HOMES = {
     "LabelVector": "distributions",
     "NonEmptyLabelVector": "distributions",
     "Amortizer": "program",
+    "AnnotationGiven": "program",
     "CollapsedELBO": "program",
+    "ComponentOf": "program",
     "FeatureDecoder": "program",
     "LabelGuide": "program",
     "LabelModel": "program",
     "LabelPrior": "program",
+    "LabelsOfComponent": "program",
+    "TiedLabelVector": "program",
     "derive_prior": "program.starting_point",
     "TinyCNN": "encoders",
     "build_encoder": "encoders",
@@ -89,7 +104,9 @@ __all__ = [
     "TOY_SPACE",
     "Amortizer",
     "AnchorWarning",
+    "AnnotationGiven",
     "CollapsedELBO",
+    "ComponentOf",
     "ConfigError",
     "DataError",
     "DataWarning",
@@ -101,6 +118,7 @@ __all__ = [
     "LabelSpace",
     "LabelSpaceError",
     "LabelVector",
+    "LabelsOfComponent",
     "LatentLabels",
     "LatentLabelsError",
     "NonEmptyLabelVector",
@@ -109,6 +127,7 @@ __all__ = [
     "OneOf",
     "Posterior",
     "RunError",
+    "TiedLabelVector",
     "TinyCNN",
     "ToyScenes",
     "WeightsError",
