@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from .estimator import LatentLabels
     from .observed import Observed
     from .posterior import Posterior
-    from .program import Amortizer, AnnotationGiven, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+    from .program import (
+        Amortizer,
+        AnnotationGiven,
+        CollapsedELBO,
+        ComponentOf,
+        FeatureDecoder,
+        LabelGuide,
+        LabelModel,
+        LabelPrior,
+        LabelsOfComponent,
+        TiedLabelVector,
+    )
     from .program.starting_point import derive_prior
     from .report import write_report
     from .show import plots
@@ -54,10 +65,13 @@ _HOMES = {
     "Amortizer": "program",
     "AnnotationGiven": "program",
     "CollapsedELBO": "program",
+    "ComponentOf": "program",
     "FeatureDecoder": "program",
     "LabelGuide": "program",
     "LabelModel": "program",
     "LabelPrior": "program",
+    "LabelsOfComponent": "program",
+    "TiedLabelVector": "program",
     "derive_prior": "program.starting_point",
     "TinyCNN": "encoders",
     "build_encoder": "encoders",
@@ -103,6 +117,7 @@ __all__ = [
     "AnchorWarning",
     "AnnotationGiven",
     "CollapsedELBO",
+    "ComponentOf",
     "ConfigError",
     "DataError",
     "DataWarning",
@@ -114,6 +129,7 @@ __all__ = [
     "LabelSpace",
     "LabelSpaceError",
     "LabelVector",
+    "LabelsOfComponent",
     "LatentLabels",
     "LatentLabelsError",
     "NonEmptyLabelVector",
@@ -122,6 +138,7 @@ __all__ = [
     "OneOf",
     "Posterior",
     "RunError",
+    "TiedLabelVector",
     "TinyCNN",
     "ToyScenes",
     "WeightsError",
