@@ -334,8 +334,12 @@ def test_float32_of_equal_labels(labels: int, tol: float, mean: float):
     assert float(q.log_marginal(observed, UniformPositive())) == pytest.approx(expected, abs=tol)
 
 
-@pytest.mark.parametrize("how", [UniformPositive(), UniformPositive(noise=0.1), Scar([0.1 + 0.8 * k / 3000 for k in range(3000)])],
-                         ids=["uniform", "mistakes", "scar"])  # fmt: skip
+RATES = [0.1 + 0.8 * k / 3000 for k in range(3000)]
+
+
+@pytest.mark.parametrize(
+    "how", [UniformPositive(), UniformPositive(noise=0.1), Scar(RATES)], ids=["uniform", "mistakes", "scar"]
+)
 def test_float32_of_thousands_of_labels(how: Annotation):
     space, observed = LabelSpace.free(map(str, range(3000))), torch.full((4, 3000), -1, dtype=torch.int8)
     observed[:, 7] = 1
