@@ -40,6 +40,11 @@ class Given(NamedTuple):
     how: Annotation
     log_marginal: Tensor
 
+    def expand(self, batch: torch.Size) -> Given:
+        """The same of a posterior with a larger batch shape."""
+        observed = self.observed.expand(*batch, self.observed.shape[-1])
+        return Given(self.prior.expand(batch), observed, self.how, self.log_marginal.expand(batch))
+
 
 class LabelVector(TorchDistribution):
     """p(y) of K labels, event shape (K,), exact: nothing but `sample` draws random numbers.
@@ -132,7 +137,7 @@ class LabelVector(TorchDistribution):
         """The same distribution with a larger batch shape."""
         batch = torch.Size(batch_shape)
         if batch == self.batch_shape:
-            return self  # a posterior keeps what it was made of
+            return self
         cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1]) for t in self._cardinality))
         return LabelVector(
             self.space,
@@ -140,6 +145,7 @@ class LabelVector(TorchDistribution):
             self.mixture_logits.expand(*batch, self.num_components),
             validate_args=False,
             _cardinality=cardinality,
+            _given=self.given and self.given.expand(batch),
         )
 
     def take(self, rows: Tensor) -> LabelVector:

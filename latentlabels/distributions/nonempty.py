@@ -96,7 +96,8 @@ class NonEmptyLabelVector(LabelVector):
         batch = torch.Size(batch_shape)
         if batch == self.batch_shape:
             return self
-        return _weighted(super().expand(batch), self.empty_odds, None)
+        wide = super().expand(batch)
+        return _weighted(wide, self.empty_odds, wide.given)
 
     def take(self, rows: Tensor) -> LabelVector:
         """The distributions at some places of the first batch dimension."""
