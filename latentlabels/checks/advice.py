@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .. import objectives
 from ..words import count, finite, listed
 
 _FEW = 5  # images with a known label, below which nothing much can be learned of it
@@ -51,7 +52,7 @@ def advise(
     Returns:
         One for each thing that could be looked at, the most pressing first.
     """
-    ours = (config.get("model") or {}).get("objective", "collapsed") == "collapsed"
+    ours = objectives.of_run(config).is_likelihood
     found = [
         _scale(diagnostics, ours),
         _source(diagnostics, ours),
@@ -77,7 +78,8 @@ def _scale(d: Mapping[str, Any], ours: bool) -> Advice | None:
     if 1 / _CLOSE <= ratio <= _CLOSE:
         return Advice(check, said, "fine")
     if not ours:
-        todo = "this objective does not aim at true probabilities; compare with objective collapsed before relying on them"
+        other = f"compare with objective {objectives.DEFAULT} before relying on them"
+        todo = f"this objective does not aim at true probabilities; {other}"
         return Advice(check, said, "look", todo)
     todo = "decide which of the two you believe; if you know the number roughly, state it as expected_labels and fit again"
     if not 1 / _DRIFT <= ratio <= _DRIFT:

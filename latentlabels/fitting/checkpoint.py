@@ -163,9 +163,10 @@ def restore(state: Checkpoint, module: LabelModule, optimizer: torch.optim.Optim
 def _refuse_others(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
     differing = [what for what in dict.fromkeys([*now, *before]) if before.get(what) != now.get(what)]
     if differing:
+        told = "; ".join(f"{before.get(what, 'none')} then, {now.get(what, 'none')} now" for what in differing)
         raise RunError(
-            f"{folder}: the fit was begun with other {' and other '.join(differing)}; resume with the config and data that it "
-            "was begun with, or fit into another folder"
+            f"{folder}: the fit was begun with other {' and other '.join(differing)} ({told}); resume with the config and data "
+            "that it was begun with, or fit into another folder"
         )
 
 

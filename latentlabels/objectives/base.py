@@ -67,10 +67,12 @@ class Value(NamedTuple):
     Attributes:
         name: for example "log-likelihood".
         detail: its unit, or how to read it.
+        whole: both in one phrase.
     """
 
     name: str
     detail: str
+    whole: str
 
 
 class HeldOut(NamedTuple):
@@ -128,7 +130,8 @@ class Objective(nn.Module, ABC):
     @classmethod
     def value(cls) -> Value:
         """What minus the loss is called: a history's and a held-out value."""
-        return Value(f"negative {cls.name} loss", "the higher, the better")
+        name, detail = f"negative {cls.name} loss", "the higher, the better"
+        return Value(name, detail, f"{name}, {detail}")
 
     @classmethod
     def stops_by_value(cls) -> bool:

@@ -53,7 +53,8 @@ class Collapsed(Objective):
     @classmethod
     def value(cls) -> Value:
         """A log-likelihood."""
-        return Value("log-likelihood", "of the known labels, nats per image")
+        name, detail = "log-likelihood", "of the known labels, nats per image"
+        return Value(name, detail, f"{name} {detail}")
 
     @classmethod
     def conditions_by(cls, annotation: Annotation) -> Annotation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, nearest
@@ -88,6 +88,16 @@ def find(name: str) -> type[Objective]:
     if name not in OBJECTIVES:
         raise ConfigError(f'there is no objective "{name}"{nearest(name, OBJECTIVES)} (known: {", ".join(OBJECTIVES)})')
     return OBJECTIVES[name]
+
+
+def of_run(config: Mapping[str, Any]) -> type[Objective]:
+    """The class of the objective that a run's config names, `DEFAULT` if it names none.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    model = config.get("model") or {}
+    return find(str(model.get("objective") or DEFAULT))
 
 
 def make(name: str, space: LabelSpace, **options: Any) -> Objective:

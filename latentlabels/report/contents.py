@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import objectives
 from ..errors import DataError, LabelSpaceError, RunError
 from ..fitting.run_folder import Run, read_run
 from ..metrics import CalibrationCurve
@@ -64,10 +65,8 @@ class Material(NamedTuple):
     @property
     def value(self) -> tuple[str, str]:
         """What the values of an epoch are, and in which unit."""
-        objective = (self.run.config.get("model") or {}).get("objective", "collapsed")
-        if objective == "collapsed":
-            return "log-likelihood", "of the known labels, nats per image"
-        return f"negative {objective} loss", "the higher, the better"
+        value = objectives.of_run(self.run.config).value()
+        return value.name, value.detail
 
 
 def gather(folder: Path) -> Material:

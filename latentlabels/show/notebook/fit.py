@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ... import objectives
 from ...space import LabelSpace, OneOf
 from ...words import count, finite, number
 from ..html import Html, code, facts, joined, named, names, paragraph, quiet, view
@@ -99,9 +100,7 @@ def _outcome(m: Any, d: Mapping[str, Any]) -> list[tuple[str, Any]]:
     epochs = "" if best is None or best < 0 else number(best, "count")
     if epochs and history:
         epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
-    value, name = finite(d.get("held_out_log_likelihood")), "log-likelihood of the known labels, nats per image"
-    if m.objective != "collapsed":
-        name = f"negative {m.objective} loss, the higher, the better"
+    value, name = finite(d.get("held_out_log_likelihood")), objectives.find(m.objective).value().whole
     kept = list(getattr(m, "kept_", None) or {})
     return [
         ("labels per image", per_image),
