@@ -167,6 +167,7 @@ class Embeddings:
 
     @classmethod
     def drawn(cls, space: LabelSpace, log_odds: float) -> Embeddings:
+        """Numbers at random, and labels that do not depend on them."""
         torch.manual_seed(0)
         truth = space.distribution(torch.full((space.num_logits,), log_odds)).sample(torch.Size([9000]))
         truth[truth.sum(-1) == 0, 0] = 1
@@ -179,6 +180,10 @@ def plain_fit(data: Embeddings, batch: int, epochs: int, loss: Loss | None) -> f
     Without `loss`: binary cross-entropy with every unknown label as absent, and no look at held-out rows. With it: `loss` of
     distribution and known labels is minimised, and after every epoch the held-out rows are looked at, as a fit does.
     """
+
+    def bce(out: Tensor, known: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(out, (known == 1).float())
+
     space, size = data.space, len(data.x) - data.held
     logits = space.num_labels if loss is None else space.num_logits
     head = nn.Linear(data.x.shape[1], logits)
@@ -187,10 +192,7 @@ def plain_fit(data: Embeddings, batch: int, epochs: int, loss: Loss | None) -> f
     for _ in range(epochs):
         for part in torch.randperm(size).split(batch):
             out, known = head(data.x.index_select(0, part)), data.observed.index_select(0, part)
-            if loss is None:
-                value = F.binary_cross_entropy_with_logits(out, (known == 1).float())
-            else:
-                value = loss(out, known)
+            value = bce(out, known) if loss is None else loss(out, known)
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
