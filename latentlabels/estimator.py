@@ -22,7 +22,7 @@ from .annotation import from_config as read_annotation
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
-from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build, decide_head, train
+from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
 from .fitting.build import features_once, label_vector, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
@@ -269,7 +269,7 @@ class LatentLabels(BaseEstimator):
     def _build(self, num_inputs: int | None, anchor: Anchor | None) -> None:
         """Make the Pyro program; `anchor` is None where weights are loaded next."""
         assert self.space is not None
-        made = build(self.space, self._how, self._settings, self._head, num_inputs, anchor)
+        made = build_program(self.space, self._how, self._settings, self._head, num_inputs, anchor)
         self.model, self.guide, self.elbo, self._objective, self._head_space = made
 
     @property

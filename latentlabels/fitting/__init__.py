@@ -1,6 +1,6 @@
 """Training: from settings to a program, the module, the loop, stopping, checkpoints."""
 
-from .build import HeadPolicy, Program, build, decide_head
+from .build import HeadPolicy, Program, build_program, decide_head
 from .loop import LoopSettings, TrainingResult, train
 from .module import LabelModule
 from .stopping import RULES, Best
@@ -13,7 +13,7 @@ __all__ = [
     "LoopSettings",
     "Program",
     "TrainingResult",
-    "build",
+    "build_program",
     "decide_head",
     "train",
 ]

@@ -112,7 +112,7 @@ class Program(NamedTuple):
     space: LabelSpace
 
 
-def build(
+def build_program(
     space: LabelSpace,
     annotation: Annotation,
     given: ModelConfig,

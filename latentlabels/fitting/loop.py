@@ -244,11 +244,13 @@ class _Loop:
 def _step_of(fabric: Fabric, module: LabelModule, optimizer: torch.optim.Optimizer) -> Callable[[Batch], Tensor]:
     """A training step: takes a batch, returns its loss."""
     together = fabric.world_size > 1
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     wrapped = fabric.setup_module(module) if together else module  # alone, Fabric's wrapper is bookkeeping alone
 
     def step(batch: Batch) -> Tensor:
         loss: Tensor = wrapped(batch)
-        optimizer.zero_grad()
+        for parameter in parameters:  # what zero_grad does, without a tenth of a step's bookkeeping
+            parameter.grad = None
         if together:
             fabric.backward(loss)
         else:

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from .. import exact
 from ..annotation import Annotation, CountBound, UniformPositive
-from ..distributions import LabelVector
-from ..distributions.nonempty import EMPTY_ODDS
+from ..distributions import LabelVector, NonEmptyLabelVector
 from ..exact.picked import FlatGroups, PickedLogLikelihood, Terms, flat_groups, serves
 from ..program import CollapsedELBO, LabelGuide, LabelModel
 from ..space import LabelSpace
 from .base import HeldOut, Known, Objective, Step, Value, batch_mean
 
+_LEAST_ODDS = 0.01  # of the empty set; with less, what is left of the other sets may be a difference of equal numbers
 _FEW = 16  # groups up to which the quadrature is exact with few nodes
 
 
@@ -54,7 +54,8 @@ class _OnePositive:
         self.own, self.place = groups.group[label], groups.place[label]  # (N, 1)
         self.example = observed.new_full((1, observed.shape[-1]), -1)
         self.example[0, 0] = 1
-        odds = EMPTY_ODDS if model.amortizer.nonempty else 1.0
+        q = model.amortizer.vector(torch.zeros(1, self.space.num_logits))
+        odds = q.empty_odds if isinstance(q, NonEmptyLabelVector) else 1.0
         self.terms = Terms(
             torch.zeros(1, 1), torch.zeros(1), 1 - odds, (model.scale_prior - 1) * (odds < 1),
             0.0 if model.expected_labels is None else model.count_weight, model.expected_labels or 1.0,
@@ -68,6 +69,8 @@ class _OnePositive:
         groups, rows = flat_groups(forest), known.observed[known.rows]
         one_each = bool(((rows == 1).sum(-1) == 1).all()) and not bool((rows == 0).any())
         simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0 and one_each
+        q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))
+        simple = simple and (not isinstance(q, NonEmptyLabelVector) or q.empty_odds > _LEAST_ODDS)
         if not simple or groups is None or not _shares_evidence(model.annotation, rows[:2]):
             return None
         return cls(model, known.observed, groups)
