@@ -7,6 +7,7 @@ without importing torch.
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _moved
@@ -16,7 +17,7 @@ __version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
     from . import annotation, checks, exact, metrics, objectives
-    from .checks import even_count_check, known_label_check, linked_label_check, surprising_labels
+    from .checks import even_count_check, fit_warnings, known_label_check, linked_label_check, suspect_labels
     from .datasets.class_and_colour import class_and_colour
     from .datasets.hiding import hide
     from .datasets.mosaics import mosaic_scenes
@@ -65,7 +66,8 @@ _HOMES = {
     "even_count_check": "checks",
     "known_label_check": "checks",
     "linked_label_check": "checks",
-    "surprising_labels": "checks",
+    "suspect_labels": "checks",
+    "fit_warnings": "checks",
     "write_report": "report",
     "TOY_SPACE": "datasets.street_scenes",
     "ToyScenes": "datasets.street_scenes",
@@ -132,6 +134,7 @@ __all__ = [
     "draw_labels",
     "even_count_check",
     "exact",
+    "fit_warnings",
     "hide",
     "known_label_check",
     "linked_label_check",
@@ -141,7 +144,7 @@ __all__ = [
     "plots",
     "render_scene",
     "render_scenes",
-    "surprising_labels",
+    "suspect_labels",
     "write_report",
     "write_scenes",
 ]
@@ -159,6 +162,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     if name in _ROOMS:
         return importlib.import_module(f".{_ROOMS[name]}", __name__)
+    if name in _moved.RENAMED:
+        later = _moved.RENAMED[name]
+        warnings.warn(f"{name} is now {later}; the old name goes with version 0.3", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(".checks", __name__), later)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

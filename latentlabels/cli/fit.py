@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
+from ..words import count, listed, number
 from . import options
 from .inputs import check_readable
-from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, show_facts
+from .output import Debug, Json, Output, Strict, UsageError, show_facts
 from .sources import Training, explained, load_training, make_config
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import torch
 from pyro.distributions.util import is_identically_zero
 from pyro.infer import ELBO
 from pyro.infer.util import is_validation_enabled, torch_item
-from pyro.util import check_model_guide_match, check_site_shape, warn_if_nan
+from pyro.util import check_model_guide_match, check_site_shape
 from torch import Tensor
 
 from . import reading
@@ -82,9 +82,7 @@ class CollapsedELBO(ELBO):
         for _ in range(self.num_particles):
             with shared_passes():
                 losses.append(-_elbo(self._get_trace(model, guide, args, kwargs)))
-        loss = losses[0] if len(losses) == 1 else torch.stack(losses).mean()
-        warn_if_nan(loss, "loss")
-        return loss
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Traces:
         return reading.run(model, guide, args, kwargs)

@@ -49,12 +49,12 @@ def expected_log_prob_of_component(q: LabelVector, target: LabelVector, mixture:
     return _weighted(q.log_weights, parts.flatten(-2))
 
 
-def expected_annotation(q: LabelVector, how: Annotation, observed: Tensor, log_found: Tensor | float) -> Tensor:
+def expected_annotation(q: LabelVector, how: Annotation, observed: Tensor) -> Tensor:
     """E[log p(o | y)], -inf where y that contradicts o has some probability."""
     few = q.space.num_label_sets <= _FEW
     potential = None if how.noise or few else how.log_cardinality(observed, q.forest.max_count, q.logits.dtype)
     if potential is None:
-        return over_label_sets(q, lambda y: how.log_prob(observed, y, log_found))
+        return over_label_sets(q, lambda y: how.log_prob(observed, y))
     counts = q.count_probs()
     some = counts > 0
     return torch.where(some, counts * potential.masked_fill(~some, 0.0), 0.0).sum(-1)

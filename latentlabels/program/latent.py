@@ -122,13 +122,7 @@ class Latent:
     def _matching(self, name: str, fn: AnnotationGiven, observed: Tensor) -> Given:
         for given in self.known:
             if same_annotation(fn.how, given.how) and _equal(observed, given.observed):
-                found = given.prior._log_found(given.observed, given.how)
-                if not given.how.noise or _equal(torch.as_tensor(fn.log_found), torch.as_tensor(found)):
-                    return given
-                raise ValueError(
-                    f"site '{name}' of the model was given another log_found than its guide has; write AnnotationGiven("
-                    "annotation, y, q._log_found(observed, annotation)), as LabelModel does, or use TraceEnum_ELBO"
-                )
+                return given
         told = " and ".join(repr(given.how) for given in self.known)
         other = "" if all(not same_annotation(fn.how, given.how) for given in self.known) else " with other known labels"
         raise ValueError(
@@ -166,13 +160,12 @@ class Latent:
             self._add("labels", vector, weight, factor, lambda: expected_log_prob(self.posterior, vector), name)
 
     def _add_annotation(self, name: str, given: Given, weight: Weight, factor: float) -> None:
-        found = given.prior._log_found(given.observed, given.how)
         self._add(
             "annotation",
             given,
             weight,
             factor,
-            lambda: expected_annotation(self.posterior, given.how, given.observed, found),
+            lambda: expected_annotation(self.posterior, given.how, given.observed),
             name,
         )
 

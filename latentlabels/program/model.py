@@ -29,6 +29,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyro
+import torch
 from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
 from torch import Tensor
@@ -103,7 +104,7 @@ class LabelModel(PyroModule):
             factors = self.log_factors(own)
             if isinstance(factors, Tensor):
                 pyro.factor("anchor", factors)
-            pyro.sample("observed", AnnotationGiven(self.annotation, y, found), obs=observed)
+            pyro.sample("observed", AnnotationGiven(self.annotation, y), obs=observed)
             if self.decoder is not None:
                 with pyro.poutine.scale(scale=self.beta):
                     pyro.sample("features", self.decoder(y), obs=amortizer.features(images).detach())
@@ -194,5 +195,6 @@ def _check_rows(own: LabelVector, observed: Tensor) -> None:
             f"images give {tuple(own.batch_shape)} label vectors and observed has shape {tuple(observed.shape)}; "
             f"give observed of shape {(*own.batch_shape, own.space.num_labels)}, one row for each image"
         )
-    if bool(((observed < -1) | (observed > 1)).any()):
+    low, high = torch.aminmax(observed) if observed.numel() else (0, 0)
+    if low < -1 or high > 1:
         raise ValueError("observed holds something else than 1 (known present), 0 (known absent) and -1 (unknown)")

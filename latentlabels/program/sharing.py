@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, TypeVar
 
 import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
+
+from .held import Held
 
 T = TypeVar("T")
 
@@ -38,7 +41,7 @@ class _Input:
                 return False
         elif (images.dtype, images.device, images.shape) != (then.dtype, then.device, then.shape):
             return False
-        return images.layout == then.layout and torch.equal(images, self.copy)
+        return torch.equal(images, self.copy)
 
 
 @dataclass
@@ -69,6 +72,7 @@ class _Passes:
         return self.inputs[-1]
 
 
+_STACK = RLock()  # Pyro's stack of messengers is one for all threads
 _ACTIVE: ContextVar[_Passes | None] = ContextVar("passes", default=None)  # one for each thread
 
 
@@ -90,24 +94,31 @@ def once(
     Args:
         owner: whose parameters, buffers and modes decide the result.
         what: name of the result.
-        images: of any shape.
+        images: of any shape. What is no plain tensor is worked out each time.
         work: a function of the owner and the images.
         tensors: those of its result; where one was changed in place, the work is done again.
     """
     passes = _ACTIVE.get()
-    if passes is None:
+    if passes is None or not _comparable(images):
         return work(images)
     given, mode = passes.input(images), _mode(owner, images)
     for one in passes.known:
         same = one.owner is owner and one.what == what and one.given is given and one.mode == mode
         if same and _unchanged(one.made, tensors(one.result)) and _unchanged(one.state, _tensors(owner)):
             return one.result  # type: ignore[no-any-return]
-    with _Effects() as effects:
+    with _STACK, _Effects() as effects:
         result = work(images)
     if not effects.seen:
         made = _versions(tensors(result))
         passes.known.append(_Pass(owner, what, given, mode, _versions(_tensors(owner)), result, made))
     return result
+
+
+def _comparable(images: Any) -> bool:
+    """Whether these are numbers to compare, unlike a dictionary of tensors, labels that are summed over, or mere shapes."""
+    if not isinstance(images, Tensor) or isinstance(images, Held):
+        return False
+    return images.layout == torch.strided and not images.is_meta
 
 
 class _Effects(Messenger):

@@ -22,34 +22,33 @@ class AnnotationGiven(TorchDistribution):
     Args:
         how: the annotation.
         y: (..., K).
-        log_found: see `Annotation.evidence`.
     """
 
     arg_constraints: dict[str, Any] = {}
     support = constraints.independent(constraints.integer_interval(-1, 1), 1)
 
-    def __init__(self, how: Annotation, y: Tensor, log_found: Tensor | float = 0.0):
+    def __init__(self, how: Annotation, y: Tensor):
         if not isinstance(how, Annotation):
             raise TypeError(
                 f"AnnotationGiven takes an annotation first, not a {type(how).__name__}: "
                 "AnnotationGiven(latentlabels.annotation.UniformPositive(), y)"
             )
-        self.how, self.y, self.log_found = how, y, log_found
+        self.how, self.y = how, y
         super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(o | y) for o (..., K)."""
-        return self.how.log_prob(value, self.y, self.log_found)
+        return self.how.log_prob(value, self.y)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        """Draws of o, without noise."""
+        """Draws of o."""
         return self.how.sample(self.y.expand(*torch.Size(sample_shape), *self.y.shape))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> AnnotationGiven:
         """The same distribution with a larger batch shape."""
         if torch.Size(batch_shape) == self.batch_shape:
             return self
-        return AnnotationGiven(self.how, self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]), self.log_found)
+        return AnnotationGiven(self.how, self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]))
 
 
 class Component(dist.Categorical):

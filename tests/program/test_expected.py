@@ -101,7 +101,7 @@ def test_log_prob_of_the_annotation(how: ann.Annotation, monkeypatch: pytest.Mon
     logits, observed = drawn(0, 3), known()
     q = LabelVector(SPACE, logits).condition(observed, how)
     monkeypatch.setattr(expected, "_FEW", 0)  # this space is small: take the closed form where there is one
-    ours = expected_annotation(q, how, observed, 0.0)
+    ours = expected_annotation(q, how, observed)
     theirs = over_label_sets(q, lambda y: how.log_prob(observed, y))
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
@@ -124,7 +124,7 @@ def test_features() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda q, how, o: expected_annotation(q, how, o, 0.0),
+        lambda q, how, o: expected_annotation(q, how, o),
         lambda q, how, o: expected_log_prob(q, LabelVector(q.space, torch.zeros(2, 40), torch.zeros(2))),
     ],
 )

@@ -291,3 +291,19 @@ def test_an_amortizer_can_be_copied_and_saved(tmp_path: Any) -> None:
         copied = copy.deepcopy(world.amortizer)
         assert isinstance(pickle.loads(pickle.dumps(world.amortizer)), Amortizer)
     torch.testing.assert_close(copied(world.images).logits, world.amortizer(world.images).logits)
+
+
+def test_what_cannot_be_compared_is_worked_out_each_time(world: World) -> None:
+    class Pair(nn.Module):
+        def forward(self, parts: dict[str, Tensor]) -> Tensor:
+            return parts["left"] + parts["right"]
+
+    amortizer = Amortizer(SPACE, Pair(), 6)
+    given = {"left": torch.randn(5, 6), "right": torch.randn(5, 6)}
+    with amortizer.once():
+        first = amortizer(given).logits
+        given["left"] = given["left"] + 1
+        assert not torch.equal(amortizer(given).logits, first)
+    with world.amortizer.once():
+        sparse = world.images.to_sparse()
+        torch.testing.assert_close(world.amortizer.features(sparse), world.amortizer.features(world.images))
