@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
 from ..errors import DataError
 from ..estimator import LatentLabels
 from ..metrics import Metrics
+from ..writing import clear_leftovers, replacing, write_json, write_text
+from .workers import workers
 
 OBJECTIVES = {
     "assume-negative": "assume-negative BCE: what is not known is absent",
@@ -28,6 +27,7 @@ OBJECTIVES = {
     "collapsed": "latentlabels: unknown labels are summed over",
     "full-labels": "full labels: BCE on all labels, the ceiling",
 }
+_BEGUN = "unfinished.txt"
 _SEED = 1
 _SIZE = 48  # pixels: the small network sees more of the scene than at 64, and is faster
 
@@ -53,21 +53,22 @@ def run_demo(
     """
     started = time.perf_counter()
     out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / "results.json").exists():
+    begun = out / _BEGUN
+    if out.exists() and any(out.iterdir()) and not ((out / "results.json").exists() or begun.exists()):
         raise DataError(f"{out}: not empty, and no earlier demo; give another folder with --out")
-    shutil.rmtree(out / "scenes", ignore_errors=True)
-    shutil.rmtree(out / "run", ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(begun, "The demo that was begun here has not come to its end; run it again.\n")
+    clear_leftovers(out)
+    for name in ("scenes", "run"):
+        shutil.rmtree(out / name, ignore_errors=True)
     log(f"rendering {train_size:,} scenes with one known label each, and {test_size:,} with all labels to measure on")
     scenes, test = (render_scenes(number, _SEED + i, size=_SIZE) for i, number in enumerate((train_size, test_size)))
     write_scenes(_first(scenes, 600), out / "scenes")
     cores = os.cpu_count() or 1
-    workers = min(len(OBJECTIVES), cores)
-    log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {workers} at a time")
+    number = min(len(OBJECTIVES), cores)
+    log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {number} at a time")
     rows: dict[str, dict[str, Any]] = {}
-    # processes of one thread each: threads within a fit this small wait for each other
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with workers(number) as pool:
         fits = {
             pool.submit(_fit, name, scenes, test, epochs, out if name == "collapsed" else None): name for name in OBJECTIVES
         }
@@ -82,7 +83,8 @@ def run_demo(
         "scenes": str(out / "scenes"),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    (out / "results.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "results.json", result)
+    begun.unlink()
     return result
 
 
@@ -127,12 +129,13 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
     from ..show.plots import posterior_gallery
 
     run = model.save(out / "run")
-    (run / "evaluation.json").write_text(json.dumps(metrics.to_dict()) + "\n")
+    write_json(run / "evaluation.json", metrics.to_dict(), compact=True)
     shown = _varied(test, 6)
     posterior = model.posterior(test.images[shown])
     figure = Figure()
     posterior_gallery(posterior.marginals, test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
-    figure.savefig(out / "picture.png", dpi=110)
+    with replacing(out / "picture.png") as temporary:
+        figure.savefig(temporary, dpi=110)
     find(model, test.images, truth=test.truth).write(run / EVALUATED)
     write_report(run, model, scenes.images, scenes.observed)
 

@@ -16,6 +16,7 @@ import torch
 from ..objectives import OBJECTIVES
 from ..report.layout import embedded, section
 from ..report.layout import page as whole_page
+from ..writing import write_text
 from .charts import standings, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
@@ -90,10 +91,10 @@ def write_results(out: str | Path, summary: Summary, tasks: Sequence[Task], grid
         "machine": machine(),
         **summary.to_dict(),
     }
-    summary.to_frame().to_csv(folder / "results.csv", index=False)
+    write_text(folder / "results.csv", summary.to_frame().to_csv(index=False))
     text = json.dumps(document, indent=1, ensure_ascii=False, default=str, allow_nan=False)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page(summary, document), encoding="utf-8")
+    write_text(folder / "results.json", text + "\n")
+    write_text(folder / "report.html", page(summary, document))
     found: dict[str, Any] = json.loads(text)
     return found
 

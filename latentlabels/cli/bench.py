@@ -9,6 +9,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from . import options
+from .interrupt import advise
 from .output import Debug, Json, Output, UsageError, count, table
 from .tasks import bench_of, load_task, read_bench_config
 
@@ -77,11 +78,8 @@ def bench(
         from ..bench.summary import summarize
 
         output.note(f"{count(len(tasks), 'data set')}; results go to {out}")
-        try:
-            rows = run_grid(tasks, grid, out, workers, output.note)
-        except KeyboardInterrupt:
-            output.note(f"\nwhat was finished is in {out}; the same command goes on from there")
-            raise
+        advise(f"the fits that were finished are in {out}; run the same command again to go on from there")
+        rows = run_grid(tasks, grid, out, workers, output.note)
         summary = summarize(rows, tasks)
         document = write_results(out, summary, tasks, grid)
         output.emit({"out": out, "report": out / "report.html", **document}, lambda console: _show(console, summary, out))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import DataError
+from ..writing import clear_leftovers, write_json
 from . import options
 from .inputs import Inputs, answered, labelled_inputs, load_run, on_images
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count, number, percent, plain, show_facts, table
@@ -55,7 +55,8 @@ def evaluate(
         done = set(rows)
         skipped = [name for row, name in enumerate(inputs.names) if row not in done]
         document = {"run": run, "images": images, "truth": truth, "unreadable": skipped, **metrics.to_dict()}
-        (run / "evaluation.json").write_text(json.dumps(plain(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        clear_leftovers(run)
+        write_json(run / "evaluation.json", plain(document))
         _report(run, model, inputs, known, rows)
         output.emit(document, lambda console: _show(console, metrics, run))
 

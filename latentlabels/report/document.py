@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..estimator import LatentLabels
+from ..writing import write_text
 from . import evaluated, fitted, labels, summary
 from .contents import gather
 from .findings import FITTED, find
@@ -63,5 +64,5 @@ def write_report(run_dir: str | Path, model: LatentLabels | None = None, images:
         section("Details", labels.details(made)),
     ]
     path = made.folder / "report.html"
-    path.write_text(page(name, "\n".join(part for part in parts if part), script=True), encoding="utf-8")
+    write_text(path, page(name, "\n".join(part for part in parts if part), script=True))
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 
+from ..fitting.run_folder import begun_config
 from ..space import Free, Group
 from ..words import count, listed
 from .contents import Material
@@ -69,7 +70,7 @@ def _kind(group: Group) -> str:
 
 def details(made: Material) -> str:
     """Configuration and environment, folded up."""
-    config = (made.folder / "config.yaml").read_text(encoding="utf-8")
+    config = (made.folder / "config.yaml" if made.run.weights else begun_config(made.folder)).read_text(encoding="utf-8")
     environment = json.dumps(made.run.environment, indent=1, ensure_ascii=False)
     parts = (("Configuration", config), ("Environment", environment))
     return "\n".join(f"<details><summary>{name}</summary><pre>{escape(text)}</pre></details>" for name, text in parts)

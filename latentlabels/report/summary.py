@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from ..checks.advice import advise
+from ..fitting.run_folder import begun_config
 from ..words import count, finite, listed, number
 from .contents import Material
 
@@ -99,7 +100,7 @@ def warned(made: Material) -> str:
             done, again = f"after {count(len(run.history), 'epoch')}", f"go on with latentlabels fit --resume --out {folder}"
         else:
             done = "before its first epoch was over"
-            again = f"start it anew with latentlabels fit {shlex.quote(str(made.folder / 'config.yaml'))} --out NEW"
+            again = f"start it anew with latentlabels fit {shlex.quote(str(begun_config(made.folder)))} --out NEW"
         warnings.append(f"this fit was interrupted {done}, so that most of this report is missing; {again}")
     elif not run.diagnostics:
         warnings.append("diagnostics.json is missing: what the fit found out about itself is not shown")

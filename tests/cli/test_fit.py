@@ -21,7 +21,7 @@ from latentlabels.config import read_config
 
 RUN_FILES = {
     "config.yaml", "labels.json", "weights.safetensors", "metrics.jsonl", "environment.json", "diagnostics.json", "report.html",
-    "checkpoints", "findings.npz",
+    "checkpoints", "findings.npz", "manifest.json",
 }  # fmt: skip
 
 
@@ -143,7 +143,8 @@ def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path
         done = fit_vectors(vectors, parts, "--set", "fit.epochs=4")
     assert done.code == 130
     assert done.out == ""
-    assert f"to go on from the last epoch: latentlabels fit --resume --out {parts}" in done.err
+    said = "interrupted; run the same command with --resume to go on, or: latentlabels fit --resume --out"
+    assert done.err.splitlines()[-1] == f"{said} {parts}"
     done = latentlabels("predict", parts, vectors)
     assert done.code == 1
     assert f"its fit was not finished; `latentlabels fit --resume --out {parts}` goes on with it" in done.err
@@ -175,7 +176,7 @@ def test_resuming_needs_something_to_resume(vectors: Path, tmp_path: Path) -> No
     done = latentlabels("fit", "--resume", "--embeddings", vectors)
     assert (done.code, "Give its run folder by --out RUN" in done.err) == (2, True)
     done = latentlabels("fit", "--resume", "--embeddings", vectors, "--out", tmp_path / "new")
-    assert (done.code, "holds no fit that has finished an epoch" in done.err) == (2, True)
+    assert (done.code, "holds no fit that was begun" in done.err) == (2, True)
 
 
 # --- what is wrong with the data ------------------------------------------------------------------------
@@ -340,10 +341,11 @@ def test_a_label_that_is_never_known_keeps_its_prior(folder: Path, tmp_path: Pat
     assert '1 of 3 labels are never known to be present ("unicorn")' in done.err
     assert "never known       unicorn: kept at the prior" in done.out
     rows = latentlabels("predict", tmp_path / "run", folder).rows
-    assert len({row["unicorn"] for row in rows}) == 1
+    unicorn = [float(row["unicorn"]) for row in rows]
+    assert unicorn == pytest.approx(unicorn[:1] * len(rows), rel=1e-3)  # every image has a label: that moves it a little
     assert len({row["cat"] for row in rows}) > 1
     prevalence = {row["label"]: row["prevalence"] for row in inspected(folder, tmp_path)["labels"]}
-    assert float(rows[0]["unicorn"]) == pytest.approx(prevalence["unicorn"], rel=1e-3)
+    assert unicorn[0] == pytest.approx(prevalence["unicorn"], rel=0.1)  # the same
 
 
 def inspected(folder: Path, tmp_path: Path) -> Any:

@@ -15,7 +15,7 @@ from conftest import MIXED
 from latentlabels.annotation import Scar, UniformPositive
 from latentlabels.errors import RunError
 from latentlabels.estimator import LatentLabels
-from latentlabels.fitting.run_folder import read_run
+from latentlabels.fitting.run_folder import read_run, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,7 @@ def test_damaged_weights_are_named(run, tmp_path: Path):
 def test_weights_of_another_space_do_not_fit(run, tmp_path: Path):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / "labels.json").write_text(json.dumps({"labels": [{"name": "one"}]}))
+    write_manifest(folder)
     with pytest.raises(RunError, match="do not fit together"):
         LatentLabels.load(folder)
 
@@ -121,7 +122,7 @@ def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
     with pytest.raises(RunError, match="lacks weights"):  # no checkpoints: this is no interrupted fit
         read_run(copy, unfinished=True)
     (copy / "checkpoints").mkdir()
-    with pytest.raises(RunError, match="lacks weights"):
+    with pytest.raises(RunError, match="its fit was not finished; `latentlabels fit --resume --out"):
         read_run(copy)
     found = read_run(copy, unfinished=True)
     assert found.space == run[0].space
@@ -137,5 +138,6 @@ def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
 def test_lists_where_names_and_values_should_be_are_damage(run, tmp_path: Path, name: str):
     copy = Path(shutil.copytree(run[1], tmp_path / "run"))
     (copy / name).write_text("[3]\n")
+    write_manifest(copy)
     with pytest.raises(RunError, match="damaged"):
         read_run(copy)
