@@ -24,11 +24,8 @@ def is_alive(number: int) -> bool:
     return True
 
 
-def end_with_parent(number: int = 0) -> None:
-    """Let this process end as soon as its parent has: nothing else would end a worker whose parent was killed.
-
-    ``worker_init_fn`` of a torch DataLoader, which gives the number of the worker; it plays no part.
-    """
+def end_with_parent() -> None:
+    """Let this process end as soon as its parent has: nothing else would end a worker whose parent was killed."""
     import multiprocessing
 
     known = multiprocessing.parent_process()
@@ -36,8 +33,11 @@ def end_with_parent(number: int = 0) -> None:
     threading.Thread(target=_watch, args=(parent,), daemon=True, name="end with parent").start()
 
 
-def begin_worker() -> None:
-    """What a worker process does first: leave Ctrl-C to its parent, which ends it, and end with it."""
+def begin_worker(number: int = 0) -> None:
+    """What a worker process does first: leave Ctrl-C to its parent, which ends it, and end with it.
+
+    Also the ``worker_init_fn`` of a torch DataLoader, which gives the number of the worker.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent()

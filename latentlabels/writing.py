@@ -34,28 +34,37 @@ def replacing(path: str | Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}{_MARK}{path.suffix}")
-    _clear(path.parent, temporary.name.split(f"{os.getpid()}{_MARK}")[0])
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.filename == str(temporary):
-            error.filename = str(path)
-        raise
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with temporary(path) as hidden:
+        try:
+            yield hidden
+            with hidden.open("rb+") as file:
+                os.fsync(file.fileno())
+            hidden.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            if error.filename == str(hidden):
+                error.filename = str(path)
+            raise
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[TextIO]:
     """A text file in UTF-8 to write to bit by bit, which becomes `path` when the block ends without an error."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as hidden, hidden.open("w", encoding="utf-8", newline="") as file:
         yield file
+
+
+@contextmanager
+def temporary(path: str | Path) -> Iterator[Path]:
+    """A hidden path beside `path` to write to, which is removed when the block ends, or later if the process is killed."""
+    path = Path(os.path.realpath(path))
+    hidden = path.with_name(f".{path.stem[:40]}.{os.getpid()}{_MARK}{path.suffix}")
+    _clear(path.parent, hidden.name.split(f"{os.getpid()}{_MARK}")[0])
+    try:
+        yield hidden
+    finally:
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,20 +78,20 @@ def building(folder: str | Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{_MARK}")
-    temporary.mkdir()
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{_MARK}")
+    hidden.mkdir()
     try:
-        yield temporary
-        temporary.replace(folder)
+        yield hidden
+        hidden.replace(folder)
         _sync_folder(folder.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file of bytes."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    with replacing(path) as hidden:
+        hidden.write_bytes(content)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -123,19 +123,17 @@ OPENING = {"open", "fdopen"}
 PLAIN = {"write_text", "write_bytes", "touch", "tofile"}
 """Methods that write in place: of paths and arrays."""
 WRITERS = {
-    "savez", "savez_compressed", "savetxt", "to_csv", "to_parquet", "to_json", "to_feather", "to_pickle", "save_file", 
+    "savez", "savez_compressed", "savetxt", "to_csv", "to_parquet", "to_json", "to_feather", "to_pickle", "save_file",
     "savefig", "save", "dump", "safe_dump", "write_table", "imwrite",
 }  # fmt: skip
 """Functions of other packages that write to a path or a buffer which is given to them."""
-HELD = {"replacing", "building", "writing"}
+HELD = {"replacing", "building", "writing", "temporary"}
 ALLOWED = {
     ("bench/fits.py", "write_text"),  # to the kernel: sets the mark of the highest memory back
     ("bench/demo.py", "save"),  # of `LatentLabels`
     ("cli/fit.py", "save"),  # the same
     ("cli/predict.py", "write_table"),  # ours
     ("cli/complete.py", "write_table"),  # ours
-    ("fitting/checkpoint.py", "save_file"),
-    ("fitting/checkpoint.py", "write_text"),
 }
 
 

@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..estimator import LatentLabels
 from ..metrics import Metrics
 from ..writing import clear_leftovers, replacing, write_json, write_text
-from .workers import workers
+from .workers import in_one_thread, workers
 
 OBJECTIVES = {
     "assume-negative": "assume-negative BCE: what is not known is absent",
@@ -70,7 +70,8 @@ def run_demo(
     rows: dict[str, dict[str, Any]] = {}
     with workers(number) as pool:
         fits = {
-            pool.submit(_fit, name, scenes, test, epochs, out if name == "collapsed" else None): name for name in OBJECTIVES
+            pool.submit(in_one_thread, _fit, name, scenes, test, epochs, out if name == "collapsed" else None): name
+            for name in OBJECTIVES
         }
         for fit in as_completed(fits):
             row = fit.result()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ import torch
 from ..config.sections import FitConfig, ModelConfig, Section
 from ..errors import DataError, RunError
 from ..locking import LOCK, holding
-from ..writing import append_text, clear_leftovers, is_leftover, write_bytes, write_json
+from ..writing import append_text, clear_leftovers, is_leftover, temporary, write_bytes, write_json
 from .fits import Job, Row, fit, is_oracle, plain, rules_of
 from .tasks import Task
+from .workers import in_one_thread
 from .workers import workers as processes
 
 VERSION = 1
@@ -104,7 +107,7 @@ def _run(
         f"{len(jobs):,} fits, {len(jobs) - len(todo):,} of them done before" if len(todo) < len(jobs) else f"{len(jobs):,} fits"
     )
     first, failures = 0.0, dict[Job, Row]()
-    for number, (job, found) in enumerate(_done(by_name, todo, workers), 1):
+    for number, (job, found) in enumerate(_done(by_name, todo, workers, folder), 1):
         # in one piece: a fit is in the file as a whole, or not at all
         append_text(folder / ROWS, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain(found)))
         for row in found:
@@ -133,19 +136,21 @@ def _left(seconds: float) -> str:
 
 # --- processes ------------------------------------------------------------------------------------------
 
-_tasks: dict[str, Task] = {}  # of a worker process, which gets them once
+
+@lru_cache(1)
+def _tasks(path: Path) -> dict[str, Task]:
+    """Of a worker process, which reads them once."""
+    with path.open("rb") as file:
+        found: dict[str, Task] = pickle.load(file)
+    return found
 
 
-def _remember(tasks: dict[str, Task]) -> None:
-    _tasks.update(tasks)
+def _work(path: Path, job: Job) -> list[Row]:
+    return fit(_tasks(path)[job.data], job)
 
 
-def _work(job: Job) -> list[Row]:
-    return fit(_tasks[job.data], job)
-
-
-def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None) -> Iterator[tuple[Job, list[Row]]]:
-    """Each job with its rows, as they come."""
+def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None, folder: Path) -> Iterator[tuple[Job, list[Row]]]:
+    """Each job with its rows, as they come; the processes find their data in a temporary file in `folder`."""
     if not jobs:
         return
     if workers == 0:
@@ -153,8 +158,9 @@ def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None) -> I
             yield job, fit(tasks[job.data], job)
         return
     number = min(len(jobs), cores() if workers is None else workers)
-    with processes(number, _remember, (tasks,)) as pool:
-        futures: dict[Future[list[Row]], Job] = {pool.submit(_work, job): job for job in jobs}
+    with temporary(folder / "tasks") as path, processes(number) as pool:
+        path.write_bytes(pickle.dumps(tasks))
+        futures: dict[Future[list[Row]], Job] = {pool.submit(in_one_thread, _work, path, job): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures.pop(future), future.result()

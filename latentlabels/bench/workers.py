@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
-
-import torch
+from typing import ParamSpec, TypeVar
 
 from ..processes import begin_worker
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @contextmanager
-def workers(number: int, prepare: Callable[..., None] | None = None, args: Sequence[Any] = ()) -> Iterator[ProcessPoolExecutor]:
+def workers(number: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of processes. They end with the block, or with this process, and at once where the block is interrupted.
 
-    Args:
-        number: of processes.
-        prepare: is called in each of them first, if given,
-        args: with these.
+    A process is handed little as it starts, no data and nothing that imports torch: for so long it can be told of nothing.
     """
     before = {child.pid for child in multiprocessing.active_children()}
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(number, mp_context=spawn, initializer=_begin, initargs=(prepare, args))
+    pool = ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"), initializer=begin_worker)
     try:
         yield pool
     except BaseException:
-        # what they are at would go on for minutes; and Lightning, while it fits, takes a polite signal for a hint
+        # what they are at would go on for minutes; and a library may take a polite signal for a hint
         for child in multiprocessing.active_children():
             if child.pid not in before:
                 child.kill()
@@ -37,8 +34,9 @@ def workers(number: int, prepare: Callable[..., None] | None = None, args: Seque
     pool.shutdown()
 
 
-def _begin(prepare: Callable[..., None] | None, args: Sequence[Any]) -> None:
-    begin_worker()
+def in_one_thread(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+    """Call `work` in a process that shall use one core."""
+    import torch
+
     torch.set_num_threads(1)
-    if prepare is not None:
-        prepare(*args)
+    return work(*args, **more)

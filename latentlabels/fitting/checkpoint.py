@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import RunError
+from ..writing import replacing, write_json
 from .module import LabelModule
 
 _WEIGHTS, _STATE = "last.safetensors", "last.json"
@@ -73,10 +73,9 @@ class CheckpointWriter(lightning.Callback):
             for key, value in trainer.optimizers[0].state.get(parameter, {}).items():
                 tensors[f"moments.{number}.{key}"] = torch.as_tensor(value)
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-        save_file(tensors, self.folder / (_WEIGHTS + ".part"))
-        (self.folder / (_STATE + ".part")).write_text(json.dumps(self.history))
-        os.replace(self.folder / (_WEIGHTS + ".part"), self.folder / _WEIGHTS)
-        os.replace(self.folder / (_STATE + ".part"), self.folder / _STATE)
+        write_json(self.folder / _STATE, self.history)
+        with replacing(self.folder / _WEIGHTS) as temporary:  # which holds the history of its own epoch as well
+            save_file(tensors, temporary, metadata={"history": json.dumps(self.history)})
 
 
 def load_checkpoint(folder: Path, module: LabelModule) -> Checkpoint | None:
@@ -85,17 +84,18 @@ def load_checkpoint(folder: Path, module: LabelModule) -> Checkpoint | None:
     Raises:
         RunError: a checkpoint that is damaged, or of another model.
     """
-    if not (folder / _STATE).exists():
+    if not (folder / _WEIGHTS).exists():
         return None
     try:
         tensors = load_file(folder / _WEIGHTS)
-        history: list[dict[str, Any]] = json.loads((folder / _STATE).read_text())
+        with safe_open(folder / _WEIGHTS, "pt") as file:
+            history: list[dict[str, Any]] = json.loads((file.metadata() or {})["history"])
         parts = ("weights.", "best.", "moments.")
         state = Checkpoint(
             history, *({key.removeprefix(part): v for key, v in tensors.items() if key.startswith(part)} for part in parts)
         )
         module.load_state_dict(state.weights)
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
         raise RunError(
             f"{folder}: no checkpoint of this model ({error}); resume with the config and data that it was begun with, "
             "or fit anew into another folder"
