@@ -161,19 +161,24 @@ def _check_files(environment: dict[str, Any], folder: Path) -> None:
         if environment.get("format", 0) < 2:
             return
         raise ValueError(f"{MANIFEST} is missing: whatever wrote the run did not come to its end")
-    files = json.loads(path.read_text(encoding="utf-8"))["files"]
-    wrong = [problem for name, stated in files.items() if (problem := _problem(folder / name, stated))]
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        stated = {str(name): (int(found["size"]), str(found["sha256"])) for name, found in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{MANIFEST} holds no sizes and hashes of files") from None
+    wrong = [problem for name, (size, digest) in stated.items() if (problem := _problem(folder / name, size, digest))]
     if wrong:
         raise ValueError("; ".join(wrong))
 
 
-def _problem(path: Path, stated: dict[str, Any]) -> str:
+def _problem(path: Path, size: int, digest: str) -> str:
+    """What is wrong with a file that had this size and hash; "" if nothing is."""
     if not path.exists():
         return f"{path.name} is missing"
-    size = path.stat().st_size
-    if size != stated["size"]:
-        return f"{path.name} has {size:,} bytes, and had {stated['size']:,} when it was written"
-    return f"{path.name} has changed since it was written" if _hash(path) != stated["sha256"] else ""
+    found = path.stat().st_size
+    if found != size:
+        return f"{path.name} has {found:,} bytes, and had {size:,} when it was written"
+    return f"{path.name} has changed since it was written" if _hash(path) != digest else ""
 
 
 def _hash(path: Path) -> str:
