@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -357,15 +357,20 @@ class LatentLabels(BaseEstimator):
 
     # --- the run folder ---------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path) -> Path:
-        """Write a run folder, from which `load` makes this estimator again."""
+    def save(self, folder: str | Path, sections: Mapping[str, Any] | None = None) -> Path:
+        """Write a run folder, from which `load` makes this estimator again.
+
+        Args:
+            folder: a new folder, or that of an earlier run, which is replaced file by file.
+            sections: of `config.yaml` beside the estimator's own: `data` says what was read.
+        """
         self._check_fitted()
         given = self.get_params(deep=False)
         given["at_least_one"] = self._nonempty  # as it was decided
         given["image_size"] = getattr(self, "_size", self.image_size)
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
-        config = {"annotation": self._how.to_config(), "model": model, "fit": fit}
+        config = {"annotation": self._how.to_config(), **(sections or {}), "model": model, "fit": fit}
         assert self.space is not None
         return write_run(
             folder,

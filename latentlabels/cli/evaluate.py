@@ -9,7 +9,7 @@ import typer
 
 from ..errors import DataError
 from ..words import count, number, percent_of
-from ..writing import write_json
+from ..writing import clear_leftovers, write_json
 from . import options
 from .inputs import Inputs, answered, labelled_inputs, load_run, on_images
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
@@ -68,6 +68,7 @@ def evaluate(
         skipped = [name for row, name in enumerate(inputs.names) if row not in done]
         found = _beside(metrics, model, known.values[rows])
         document = {"run": run, "images": images, "truth": truth, "unreadable": skipped, **found}
+        clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
         _report(run, model, inputs, known, rows)
         output.emit(document, lambda console: _show(console, metrics, found, run))

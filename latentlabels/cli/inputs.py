@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, RunError
+from ..errors import DataError
 from ..words import listed
 from .output import UsageError
 from .sources import match_names, read_table, rows_of, stored_observed
@@ -47,8 +47,6 @@ def load_run(folder: Path) -> LatentLabels:
         raise UsageError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
     from ..estimator import LatentLabels
 
-    if (folder / "checkpoints").is_dir() and not (folder / "weights.safetensors").exists():
-        raise RunError(f"{folder}: its fit was not finished; `latentlabels fit --resume --out {folder}` goes on with it")
     return LatentLabels.load(folder)
 
 

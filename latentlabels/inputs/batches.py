@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import DataError
+from ..processes import begin_worker
 
 
 class Batch(NamedTuple):
@@ -227,7 +228,12 @@ class Streamed(Batches):
         dataset = _ItemDataset(self.plain if order is None else self.augmented, observed, truth)
         sampler = _BatchSampler(rows, batch_size, order)
         return DataLoader(
-            dataset, sampler=sampler, batch_size=None, num_workers=self.workers, persistent_workers=self.workers > 0
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            worker_init_fn=begin_worker,
         )
 
     def inputs(self, rows: Tensor) -> Tensor:
