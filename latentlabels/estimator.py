@@ -19,6 +19,7 @@ from torch import Tensor
 from . import objectives
 from .annotation import Annotation, Ignorable, UniformPositive
 from .annotation import from_config as read_annotation
+from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
@@ -190,8 +191,9 @@ class LatentLabels(BaseEstimator):
         self.history_ = result.history
         self.kept_ = result.kept
         count = self._predicted_count(batches, rows[1], result)
-        self.diagnostics_ = diagnose(table, self._how, self.anchor_, result, count, self.objective == "collapsed")
-        for message in self.diagnostics_["warnings"]:
+        ours = self.objective == "collapsed"
+        self.diagnostics_ = diagnose(table, self._how, self.anchor_, result, count, ours, rows[1], self._nonempty)
+        for message in fit_warnings(self.diagnostics_):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self._data_hash = hash_data(table.values, table.images)
         self._fitted = True

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..words import count
 from . import options
 from .inputs import answered, labelled_inputs, load_run
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError
 from .tables import check_target, write_table
 
 if TYPE_CHECKING:

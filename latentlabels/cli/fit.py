@@ -13,11 +13,12 @@ import typer
 
 from ..errors import ConfigError, DataError, RunError
 from ..locking import LOCK, holding
+from ..words import count, listed, number
 from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .inputs import check_readable
 from .interrupt import advise
-from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, show_facts
+from .output import Debug, Json, Output, Strict, UsageError, show_facts
 from .sources import Training, explained, load_training, make_config
 
 if TYPE_CHECKING:

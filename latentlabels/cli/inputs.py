@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .output import UsageError, listed
+from ..words import listed
+from .output import UsageError
 from .sources import match_names, read_table, rows_of, stored_observed
 
 if TYPE_CHECKING:

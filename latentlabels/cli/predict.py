@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ..words import count
 from . import options
 from .inputs import answered, load_run, read_inputs
-from .output import Debug, Json, Output, RunFolder, Strict, count
+from .output import Debug, Json, Output, RunFolder, Strict
 from .tables import check_target, write_table
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import LabelSpaceError, ObservationError
+from ..words import percent
 from .inputs import Inputs, load_run, on_images, one_vector, read_inputs
-from .output import Debug, Json, Output, RunFolder, UsageError, bar, percent, show_facts, table
+from .output import Debug, Json, Output, RunFolder, UsageError, bar, show_facts, table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, nearest
-from .output import UsageError, listed
+from ..words import listed
+from .output import UsageError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
-from .output import UsageError, count
+from ..words import count
+from .output import UsageError
 from .sources import explained, load_training, match_names, read_table, rows_of, stored_observed
 
 if TYPE_CHECKING:

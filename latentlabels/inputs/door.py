@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 
 from ..errors import DataError, ObservationError
-from ..observed import Observed, find_images, listed
+from ..observed import Observed, find_images
 from ..space import LabelSpace
+from ..words import listed
 from .batches import Batches, InMemory, Streamed
 from .images import ImageDataset, cache_images, check_images, eval_transform, train_transform
 

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError
-from ..observed.files import listed, warn
+from ..observed.files import warn
+from ..words import listed
 
 Size = tuple[int, int]  # (height, width)
 Transform = Callable[[Image.Image], Tensor]
