@@ -17,20 +17,21 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from . import objectives
-from .annotation import Annotation, Ignorable, UniformPositive
+from .annotation import Annotation, UniformPositive
 from .annotation import from_config as read_annotation
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
-from .fitting import Best, LabelModule, LoopSettings, TrainingResult, train
-from .fitting.build import construct, features_once, has_at_least_one, label_vector, warn_of_start
+from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
+from .fitting.build import features_once, label_vector, warn_of_start
+from .fitting.checkpoint import begun_with
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .inputs.batches import Batches, split_rows
 from .inputs.door import resolve_inputs
 from .observed import Observed
 from .posterior import Posterior
-from .program.starting_point import Anchor, derive_prior, frozen_logits
+from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
 
@@ -160,20 +161,16 @@ class LatentLabels(BaseEstimator):
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
         batches, table = self._prepare(images, observed)
-        objective = None if self.objective == "collapsed" else self._objective
-        if objective is not None and objective.needs_truth and truth is None:
+        objective = self._objective
+        if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" reads complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        frozen = frozen_logits(self._head_space, self.anchor_.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
-        if objective is not None:
-            anchor = self.anchor_
-            prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
-            objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
-        module = LabelModule(self.model, self.guide, objective, self.learning_rate, self.weight_decay, frozen)
-        # with labels missing, the losses' own values go on falling while they overfit; with complete ones they do not
-        own_value = objective is None or objective.needs_truth
-        stop = self.stop if self.stop != "auto" else ("likelihood" if own_value else "known-map")
+        prevalence = torch.tensor(self.anchor_.prevalence, dtype=torch.float32)
+        objective.start(objectives.Known(known, rows[0], prevalence, self.anchor_.expected_labels, batches.inputs))
+        frozen = self._head.frozen_rows(self._head_space)
+        module = LabelModule(self.model, objective, self.learning_rate, self.weight_decay, frozen)
+        stop = self.stop if self.stop != "auto" else ("likelihood" if objective.stops_by_value() else "known-map")
         settings = LoopSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -187,11 +184,13 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.as_tensor(np.asarray(truth), dtype=torch.int8)
         folder = None if checkpoints is None else Path(checkpoints)
-        result = train(module, batches, known, complete, rows, settings, folder, resume)
+        assert self.space is not None
+        begun = begun_with(self.space, table, self._begun_settings(settings))
+        result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         self.history_ = result.history
         self.kept_ = result.kept
         count = self._predicted_count(batches, rows[1], result)
-        ours = self.objective == "collapsed"
+        ours = objective.is_likelihood
         self.diagnostics_ = diagnose(table, self._how, self.anchor_, result, count, ours, rows[1], self._nonempty)
         for message in fit_warnings(self.diagnostics_):
             warnings.warn(message, AnchorWarning, stacklevel=2)
@@ -255,7 +254,7 @@ class LatentLabels(BaseEstimator):
         warn_of_start(self._settings, self.anchor_, self.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
         num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
-        self._nonempty = has_at_least_one(self._settings, self._how, table)
+        self._head = decide_head(self._settings, self._how, table, self.anchor_)
         self._build(num_inputs, self.anchor_)
         encoder = self.model.amortizer.encoder
         return features_once(encoder, batches, self.frozen, self.batch_size), table
@@ -272,8 +271,18 @@ class LatentLabels(BaseEstimator):
     def _build(self, num_inputs: int | None, anchor: Anchor | None) -> None:
         """Make the Pyro program; `anchor` is None where weights are loaded next."""
         assert self.space is not None
-        made = construct(self.space, self._how, self._settings, self._nonempty, num_inputs, anchor)
+        made = build_program(self.space, self._how, self._settings, self._head, num_inputs, anchor)
         self.model, self.guide, self.elbo, self._objective, self._head_space = made
+
+    @property
+    def _nonempty(self) -> bool:
+        return self._head.nonempty
+
+    def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
+        """What makes a fit another fit; how long it lasts and where it runs do not."""
+        fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed")
+        chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
+        return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
 
     def _predicted_count(self, batches: Batches, held: Tensor, result: TrainingResult) -> float:
         """Labels per held-out image after the best epoch."""
@@ -314,7 +323,7 @@ class LatentLabels(BaseEstimator):
     @property
     def conditions_by(self) -> Annotation:
         """The annotation by which known labels of an image enter its posterior; published losses have none."""
-        return self._how if self.objective == "collapsed" else Ignorable()
+        return objectives.find(self.objective).conditions_by(self._how)
 
     def predict_proba(self, images: Any) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
@@ -370,7 +379,7 @@ class LatentLabels(BaseEstimator):
                 space=self.space,
                 weights=dict(self.model.state_dict()),
                 history=self.history_,
-                environment=environment(self.seed, getattr(self, "_data_hash", "")),
+                environment=environment(self.seed, getattr(self, "_data_hash", "")) | {"head": self._head.to_dict()},
                 diagnostics=self.diagnostics_,
             ),
         )
@@ -387,7 +396,7 @@ class LatentLabels(BaseEstimator):
             how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
             size = run.weights["amortizer.head.weight"].shape[1]
-            out._nonempty = bool(out.at_least_one)
+            out._head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
             out._build(size if out.encoder == "embedding" else None, None)
             out.model.load_state_dict(run.weights)
         except (KeyError, TypeError, RuntimeError) as error:

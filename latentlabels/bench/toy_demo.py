@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import objectives
 from ..annotation import UniformPositive
 from ..checks.prevalence_baseline import evaluation_document, without_image
 from ..datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
@@ -79,11 +80,9 @@ def run_demo(
     number = min(len(OBJECTIVES), cores)
     log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {number} at a time")
     rows: dict[str, dict[str, Any]] = {}
+    kept = {objectives.DEFAULT: out}  # of the others nothing is written
     with workers(number) as pool:
-        fits = {
-            pool.submit(in_one_thread, _fit, name, scenes, test, epochs, out if name == "collapsed" else None): name
-            for name in OBJECTIVES
-        }
+        fits = {pool.submit(in_one_thread, _fit, name, scenes, test, epochs, kept.get(name)): name for name in OBJECTIVES}
         for fit in as_completed(fits):
             row = fit.result()
             rows[fits[fit]] = row
@@ -108,8 +107,9 @@ def _fit(objective: str, scenes: ToyScenes, test: ToyScenes, epochs: int, out: P
         TOY_SPACE, encoder="tiny", objective=objective, epochs=epochs, learning_rate=3e-3, patience=epochs, seed=0
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("default" if objective == "collapsed" else "ignore", UserWarning)
-        model.fit(scenes.images, scenes.observed, truth=scenes.truth if objective == "full-labels" else None)
+        chosen = objectives.find(objective)
+        warnings.simplefilter("default" if chosen.is_likelihood else "ignore", UserWarning)
+        model.fit(scenes.images, scenes.observed, truth=scenes.truth if chosen.needs_truth else None)
     posterior = model.posterior(test.images)
     metrics = posterior.evaluate(test.truth, TOY_SPACE)
     if out is not None:

@@ -71,7 +71,7 @@ def evaluate(
         clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
         _report(run, model, inputs, known, rows)
-        output.emit(document, lambda console: _show(console, metrics, found["without_image"], run))
+        output.emit(document, lambda console: _show(console, metrics, found, run))
 
 
 def _figure(value: float | None, style: str, size: int) -> str:

@@ -130,7 +130,7 @@ class _ArrayDataset(Dataset[Batch]):
         self.values, self.observed, self.truth, self.flip = inputs, observed, truth, flip
 
     def __getitem__(self, rows: Any) -> Batch:
-        inputs = self.values[rows]
+        inputs = self.values.index_select(0, rows) if isinstance(rows, Tensor) else self.values[rows]  # a third of the time
         if inputs.dtype == torch.uint8:
             inputs = inputs.float().div_(255)
         elif inputs.dtype != torch.float32:
