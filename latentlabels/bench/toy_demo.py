@@ -67,7 +67,7 @@ def run_demo(
     if out.exists() and any(out.iterdir()) and not ((out / "results.json").exists() or begun.exists()):
         raise DataError(f"{out}: not empty, and not the folder of an earlier demo; give another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(begun, "The demo that was begun here did not finish; run it again.\n")
+    write_text(begun, "The demo that was begun here has not come to its end; run it again.\n")
     clear_leftovers(out)
     for name in ("scenes", "run"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -80,9 +80,11 @@ def run_demo(
     number = min(len(OBJECTIVES), cores)
     log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {number} at a time")
     rows: dict[str, dict[str, Any]] = {}
-    kept = {objectives.DEFAULT: out}  # of the others nothing is written
     with workers(number) as pool:
-        fits = {pool.submit(in_one_thread, _fit, name, scenes, test, epochs, kept.get(name)): name for name in OBJECTIVES}
+        fits = {
+            pool.submit(in_one_thread, _fit, name, scenes, test, epochs, out if name == objectives.DEFAULT else None): name
+            for name in OBJECTIVES
+        }
         for fit in as_completed(fits):
             row = fit.result()
             rows[fits[fit]] = row

@@ -91,8 +91,9 @@ def _kind(group: Group) -> str:
 
 def details(contents: Contents) -> list[Block]:
     """Configuration and environment, folded up."""
-    folder = contents.folder
-    config = (folder / "config.yaml" if contents.run.weights else begun_config(folder)).read_text(encoding="utf-8")
+    config = (contents.folder / "config.yaml" if contents.run.weights else begun_config(contents.folder)).read_text(
+        encoding="utf-8"
+    )
     environment = json.dumps(contents.run.environment, indent=1, ensure_ascii=False)
     parts = (("Configuration", config), ("Environment", environment))
     return [Details(name, [Source(text)]) for name, text in parts]
