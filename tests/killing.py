@@ -145,6 +145,7 @@ def _endless(*args: Any, **more: Any) -> None:
 
 
 def _serve() -> None:
+    import matplotlib.figure
     import pandas  # noqa: F401
     import pyarrow.parquet  # noqa: F401
     import torch
@@ -153,13 +154,16 @@ def _serve() -> None:
     import latentlabels.bench.page
     import latentlabels.report  # noqa: F401
     from latentlabels.cli import app  # noqa: F401
+    from latentlabels.show import pages
 
     torch.set_num_threads(1)
-    for name, module in list(sys.modules.items()):
-        # the pictures of a report take seconds, and are strings in a page that is written at once
-        for picture in ("picture", "embedded"):
-            if name.startswith("latentlabels.") and hasattr(module, picture):
-                setattr(module, picture, lambda *args, **more: "<figure></figure>")
+    plain = pages.embedded(matplotlib.figure.Figure(figsize=(1, 1)), "a picture")
+    for name in ("picture", "embedded"):
+        # the pictures of a report take seconds, and are part of a page that is written at once
+        original = getattr(pages, name)
+        for module in [module for key, module in sys.modules.items() if key.startswith("latentlabels.")]:
+            if getattr(module, name, None) is original:
+                setattr(module, name, lambda *args, **more: plain)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

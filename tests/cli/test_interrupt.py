@@ -118,7 +118,7 @@ def test_the_workers_of_a_bench_end_with_it(vectors: Path, tmp_path: Path, numbe
         assert process.returncode == -number
         return
     assert process.returncode == 128 + number
-    assert f"interrupted; the fits that were finished are in {out}; run the same command again" in err.splitlines()[-1]
+    assert f"interrupted; finished fits are in {out}; run the same command again to resume" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert [path.name for path in out.iterdir()] == ["bench.json"]
 
