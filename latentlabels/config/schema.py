@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from ..errors import ConfigError, LabelSpaceError, nearest
 from ..space import LabelSpace
+from .kind import PASSED_THROUGH, Kind, kind_of
 from .sections import (
     CHOICES,
     OBJECTIVE_NAMES,
@@ -165,15 +166,16 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
 
 def _settle_encoder(config: Config, source: Source) -> Config:
     """Embeddings pass through: their encoder is "embedding", without it being said."""
-    if config.data.embeddings is not None and config.model.encoder != "embedding":
+    kind = kind_of(config.model.encoder)
+    if config.data.embeddings is not None and kind is not Kind.EMBEDDINGS:
         if "encoder" in config.model.model_fields_set:
             raise ConfigError(
                 f'{source.where("model.encoder")}: model.encoder: data.embeddings go with the encoder "embedding", not '
                 f'"{config.model.encoder}"; remove one of the two'
             )
-        model = config.model.model_copy(update={"encoder": "embedding"})
+        model = config.model.model_copy(update={"encoder": PASSED_THROUGH})
         return config.model_copy(update={"model": model})
-    if config.model.encoder == "embedding" and config.data.embeddings is None and config.data.images is not None:
+    if kind is Kind.EMBEDDINGS and config.data.embeddings is None and config.data.images is not None:
         raise ConfigError(
             f'{source.where("model.encoder")}: model.encoder: "embedding" takes vectors, and data.images are images; '
             "give data.embeddings, or another encoder"
