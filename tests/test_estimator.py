@@ -144,7 +144,7 @@ def test_a_folder_of_folders(tmp_path: Path):
     assert post.to_frame().index.name == "image" and all("red" in name for name in post.images)
     free = ll.LatentLabels(encoder="tiny", image_size=24, epochs=1, batch_size=16)
     free.fit(str(tmp_path))
-    assert set(free.space.labels) == {"red", "blue", "bright"}
+    assert free.space is None and set(free.space_.labels) == {"red", "blue", "bright"}
 
 
 def test_an_image_found_twice_is_two_rows_where_images_were_searched_label_by_label(tmp_path: Path):
@@ -228,9 +228,9 @@ WEIGHTS = [1.0, 2.0, 3.0, 4.0]
 def decided(data=FREE, how=None, observed=None, **settings) -> bool:
     m = ll.LatentLabels(data.space, how, encoder="embedding", **settings)
     m.prepare(data.inputs, data.observed if observed is None else observed)
-    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m._nonempty
-    assert m.posterior(data.inputs[:2]).distribution.nonempty == m._nonempty
-    return m._nonempty
+    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m.fitted_.nonempty
+    assert m.posterior(data.inputs[:2]).distribution.nonempty == m.fitted_.nonempty
+    return m.fitted_.nonempty
 
 
 def test_it_is_seen_from_the_data_whether_images_have_a_label(mixed):
@@ -261,7 +261,7 @@ def test_a_run_keeps_what_was_decided(tmp_path: Path, one):
     settings = {"encoder": "embedding", "epochs": 2, "at_least_one": one}
     m = ll.LatentLabels(FREE.space, **settings).fit(FREE.inputs, FREE.observed)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
-    assert m.at_least_one is one and again.at_least_one is again._nonempty is m._nonempty is (one is not False)
+    assert m.at_least_one is one and again.at_least_one is again.fitted_.nonempty is m.fitted_.nonempty is (one is not False)
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
     post, other = m.posterior(FREE.inputs), again.posterior(FREE.inputs)
     np.testing.assert_array_equal(post.count_probs(), other.count_probs())
@@ -273,7 +273,7 @@ def test_a_run_of_before_loads_without_the_weight(tmp_path: Path):
     file = m.save(tmp_path / "run") / "config.yaml"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "at_least_one" not in line))
     again = ll.LatentLabels.load(tmp_path / "run")
-    assert again.at_least_one is None and not again._nonempty
+    assert again.at_least_one is None and not again.fitted_.nonempty
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
 
 
@@ -390,7 +390,8 @@ def test_files_are_read_at_the_size_of_the_arrays_that_were_fitted(tmp_path: Pat
     Image.fromarray(images[3].transpose(1, 2, 0)).save(file)
     wanted = m.predict_proba(images[3:4])
     np.testing.assert_allclose(m.predict_proba([file]), wanted, atol=1e-5)
-    assert m.get_params()["image_size"] == 224  # what the user gave stays
+    assert m.get_params()["image_size"] is None  # what the user gave stays
+    assert m.fitted_.image_size == (height, width)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
     np.testing.assert_allclose(again.predict_proba([file]), wanted, atol=1e-5)
     assert again.image_size == (height if height == width else [height, width])

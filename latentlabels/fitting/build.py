@@ -11,9 +11,11 @@ from torch import Tensor
 from .. import objectives
 from ..annotation import Annotation, UniformPositive, WeightedPositive
 from ..config import ModelConfig
+from ..config.kind import Kind, kind_of
 from ..distributions import LabelVector, can_be_empty
 from ..encoders import Frozen, Standardize, build_encoder
 from ..errors import ConfigError, DataWarning
+from ..inputs import PixelFormat
 from ..inputs.batches import Batches, InMemory
 from ..observed import Observed
 from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
@@ -42,7 +44,13 @@ class Program(NamedTuple):
 
 
 def construct(
-    space: LabelSpace, how: Annotation, given: ModelConfig, nonempty: bool, num_inputs: int | None, anchor: Anchor | None
+    space: LabelSpace,
+    how: Annotation,
+    given: ModelConfig,
+    nonempty: bool,
+    num_inputs: int | None,
+    anchor: Anchor | None,
+    pixels: PixelFormat | None = None,
 ) -> Program:
     """Make the Pyro program.
 
@@ -54,10 +62,11 @@ def construct(
         num_inputs: size of embeddings; None for images.
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
+        pixels: how the encoder normalises pictures; None for what its weights were trained with.
     """
     objective: Any = None if given.objective == "collapsed" else objectives.make(given.objective, space)
     head = space if objective is None else objective.space
-    encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen)
+    encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen, pixels)
     # one objective, one head: the mixture and the generative side belong to ours
     mixture, beta = (given.mixture, given.beta) if objective is None else (1, 0.0)
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, nonempty)
@@ -100,7 +109,7 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
             DataWarning,
             stacklevel=stacklevel + 1,
         )
-    if given.frozen and given.weights is None and given.encoder != "embedding":
+    if given.frozen and given.weights is None and kind_of(given.encoder) is Kind.IMAGES:
         warnings.warn(
             f'the encoder "{given.encoder}" is frozen at random weights; give weights ("DEFAULT", or a file), or set frozen to '
             "false",
@@ -111,7 +120,7 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
 
 def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int) -> Batches:
     """Set the scale of embeddings; turn images into features where the encoder is frozen."""
-    if frozen and batches.on_images:
+    if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         rows = torch.arange(len(batches))
         with torch.no_grad():

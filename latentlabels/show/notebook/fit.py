@@ -22,7 +22,8 @@ def estimator_line(m: Any) -> str:
     """An estimator in one line: whether it is fitted, its labels, encoder and annotation, settings of the user's."""
     named_so = {"encoder": m.encoder, "annotation": _annotation(m), **_settings(m)}
     given = ", ".join(f"{key}={value if key == 'annotation' else _brief(value)}" for key, value in named_so.items())
-    labels = count(m.space.num_labels, "label") if isinstance(m.space, LabelSpace) else "labels of the data"
+    space = getattr(m, "space_", m.space)
+    labels = count(space.num_labels, "label") if isinstance(space, LabelSpace) else "labels of the data"
     return f"{type(m).__name__}({_state(m)}, {labels}, {given})"
 
 
@@ -35,7 +36,7 @@ def estimator_html(m: Any) -> Html:
         f"{type(m).__name__}: {_state(m)}",
         facts(
             [
-                ("labels", _labels(m.space)),
+                ("labels", _labels(getattr(m, "space_", m.space))),
                 ("encoder", _brief(m.encoder, quotes=False)),
                 ("annotation", code(_annotation(m))),
                 ("settings", joined(settings, " ") or quiet("all at their defaults")),
