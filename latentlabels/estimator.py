@@ -23,7 +23,7 @@ from .annotation import from_config as read_annotation
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .config.kind import Kind, kind_of
-from .encoders import pixel_format
+from .encoders import wanted_by
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitted import Fitted
 from .fitting import Best, LabelModule, LoopSettings, TrainingResult, train
@@ -264,7 +264,7 @@ class LatentLabels(BaseEstimator):
         anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
-        num_inputs = None if inputs.kind is Kind.IMAGES else inputs.items.inputs(torch.arange(1)).shape[1]
+        num_inputs = inputs.num_features
         nonempty = has_at_least_one(settings, how, table)
         pixels = wanted.format if inputs.kind is Kind.IMAGES else None
         program = construct(table.space, how, settings, nonempty, num_inputs, anchor, pixels)
@@ -286,9 +286,8 @@ class LatentLabels(BaseEstimator):
 
     def _wanted(self) -> Wanted:
         """What this model takes, by its settings."""
-        size = None if self.image_size is None else as_size(self.image_size)
-        pixels = pixel_format(self.encoder, self.weights)
-        return Wanted(kind_of(self.encoder), size, pixels, workers=self.workers, augment=self.augment)
+        fit = FitConfig.model_construct(workers=self.workers, augment=self.augment)
+        return wanted_by(self._settings, fit)
 
     @property
     def _how(self) -> Annotation:
@@ -309,13 +308,21 @@ class LatentLabels(BaseEstimator):
 
     # --- answers ----------------------------------------------------------------------------------------
 
-    def read(self, images: Images, observed: Labels | None = None, truth: Labels | None = None) -> Inputs:
+    def read(
+        self,
+        images: Images,
+        observed: Labels | None = None,
+        truth: Labels | None = None,
+        *,
+        how: Reading | None = None,
+    ) -> Inputs:
         """Read images or embeddings as this fitted model takes them, once, for several questions about them.
 
         Args:
             images: as for `fit`, or a folder of any images.
             observed: what is known of them, as for `fit`.
             truth: complete labels, as for `fit`.
+            how: details of reading.
 
         Raises:
             NotFittedError: before `fit`.
@@ -326,7 +333,7 @@ class LatentLabels(BaseEstimator):
         wanted = Wanted(
             found.kind, found.image_size, found.pixels or PixelFormat(), found.num_features, self.workers, self.augment
         )
-        return read_inputs(images, observed, truth, space=found.space, wanted=wanted)
+        return read_inputs(images, observed, truth, space=found.space, wanted=wanted, how=how)
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
         """The posterior of all labels.

@@ -10,14 +10,14 @@ import typer
 
 from ..errors import DataError
 from . import options
-from .inputs import Inputs, answered, labelled_inputs, load_run, on_images
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count, number, percent, plain, show_facts, table
-from .sources import report_unnamed
+from .sources import load_run, read_labelled, read_labels, unreadable_names
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
+    from ..inputs import Inputs
     from ..metrics import Metrics
     from ..observed import Observed
 
@@ -47,16 +47,17 @@ def evaluate(
         if images is None and truth is None:
             raise UsageError("nothing to measure on; give --images DIR and --truth TABLE, or --embeddings FILE")
         model = load_run(run)
-        inputs, known = labelled_inputs(model, truth, images, unlisted, strict, "truth")
+        known = read_labels(model, truth, images, unlisted, strict, "truth")
+        assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, unlisted)
-        if on_images(model) and images is not None and truth is not None:
-            report_unnamed(images, known, truth)
-        metrics, rows = _measure(model, inputs, known)
-        done = set(rows)
-        skipped = [name for row, name in enumerate(inputs.names) if row not in done]
+        inputs = read_labelled(model, images, known, strict)
+        assert inputs.observed is not None
+        complete = inputs.observed.values
+        metrics = model.posterior(inputs).evaluate(complete, model.space_)
+        skipped = unreadable_names(inputs, known)
         document = {"run": run, "images": images, "truth": truth, "unreadable": skipped, **metrics.to_dict()}
         (run / "evaluation.json").write_text(json.dumps(plain(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        _report(run, model, inputs, known, rows)
+        _report(run, model, inputs.labelled(None, complete))
         output.emit(document, lambda console: _show(console, metrics, run))
 
 
@@ -82,19 +83,11 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
     )
 
 
-def _measure(model: LatentLabels, inputs: Inputs, known: Observed) -> tuple[Metrics, list[int]]:
-    posterior = model.posterior(inputs.values)
-    rows = answered(inputs, posterior)
-    metrics = posterior.evaluate(known.values[rows], model.space)
-    return metrics, rows.tolist()
-
-
-def _report(run: Path, model: LatentLabels, inputs: Inputs, known: Observed, rows: list[int]) -> None:
+def _report(run: Path, model: LatentLabels, inputs: Inputs) -> None:
     from ..report import write_report
     from ..report.findings import EVALUATED, find
 
-    values = [inputs.values[row] for row in rows] if isinstance(inputs.values, list) else inputs.values
-    find(model, values, truth=known.values[rows]).write(run / EVALUATED)
+    find(model, inputs).write(run / EVALUATED)
     write_report(run)
 
 

@@ -118,6 +118,12 @@ class Config(Section):
         known = section in SECTIONS and name in SECTIONS[section].model_fields
         return ConfigError(f"{self.where(key)}: {message}") if known else error
 
+    def with_bench(self, bench: BenchConfig) -> Config:
+        """The same with a `bench` section; it knows the same file and lines."""
+        changed = self.model_copy(update={"bench": bench})
+        changed._source = self._source
+        return changed
+
     def estimator_arguments(self) -> dict[str, Any]:
         """Every key of `model` and `fit`: the keyword arguments of `LatentLabels`."""
         return {**self.model.model_dump(), **self.fit.model_dump()}

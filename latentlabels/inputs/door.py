@@ -45,6 +45,7 @@ class Reading:
     Attributes:
         labelled: whether a folder or an .npz given alone says by itself what is known.
         merge: whether copies of an image in several folders of labels are one image.
+        strict: whether what a folder of labels would leave out is an error.
         unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: what is known of the folders already; each folder is listed once.
@@ -52,6 +53,7 @@ class Reading:
 
     labelled: bool = False
     merge: bool = True
+    strict: bool = False
     unreadable: Literal["warn", "error", "collect"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
@@ -162,7 +164,7 @@ def _given(
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
         if isinstance(images, str | Path) and how.labelled and alone:
-            return _image_folder(Path(images), space, how.merge)
+            return _image_folder(Path(images), space, how)
         return _files(images, how.tree)  # type: ignore[arg-type]
     if is_frame(images):
         values = _tensor(images.to_numpy())  # type: ignore[union-attr]
@@ -178,8 +180,8 @@ def _given(
     return _Given(values, None, None, np.arange(len(values) if values.dim() else 0))
 
 
-def _image_folder(root: Path, space: LabelSpace | None, merge: bool) -> _Given:
-    known = Observed.from_folder(root, space, merge=merge)
+def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
+    known = Observed.from_folder(root, space, merge=how.merge, strict=how.strict)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
@@ -365,8 +367,8 @@ def _again(
     """What has been read before, for this model."""
     if inputs.kind is not wanted.kind:
         raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
-    if inputs.kind is Kind.EMBEDDINGS:
-        _check_features(inputs.items.inputs(torch.arange(1)).shape[1], wanted)
+    if inputs.num_features is not None:
+        _check_features(inputs.num_features, wanted)
     names = inputs.names if inputs.named else None
     table = inputs.observed
     if observed is not None:

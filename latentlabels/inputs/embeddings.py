@@ -49,6 +49,10 @@ class Stored:
         """The images' names; those without one are called ``file#row``."""
         return self.images or tuple(f"{self.path}#{row}" for row in range(len(self.embeddings)))
 
+    def has(self, array: str) -> bool:
+        """Whether there is an array `observed`, or `truth`."""
+        return (self.truth if array == "truth" else self.observed) is not None
+
     def space(self) -> LabelSpace | None:
         """Its labels, all free; None where they have no names."""
         return None if self.labels is None else LabelSpace.free(self.labels)

@@ -81,6 +81,16 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def num_features(self) -> int | None:
+        """D of embeddings; None for images."""
+        return None if self.kind is Kind.IMAGES else int(self.items.inputs(torch.arange(1)).shape[1])
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The names that the table of known labels gives, where it gives any."""
+        return self.names if self.observed is None or self.observed.images is None else self.observed.images
+
     def take(self, rows: Rows) -> Inputs:
         """Some of them, in the order of `rows`."""
         index = np.asarray(rows, dtype=np.int64)
@@ -129,6 +139,19 @@ class Inputs:
         if isinstance(found, Path):
             return read_image(found)
         return Image.fromarray(np.ascontiguousarray(np.asarray(found).transpose(1, 2, 0)))
+
+
+def concatenated(parts: Sequence[Inputs]) -> Inputs:
+    """Embeddings of several files as one; labels are left behind.
+
+    Raises:
+        ValueError: images, which one call of the door reads together.
+    """
+    values = [part.items.values for part in parts if isinstance(part.items, InMemory)]
+    if len(values) < len(parts) or any(part.kind is not Kind.EMBEDDINGS for part in parts):
+        raise ValueError("embeddings alone are put together")
+    names = tuple(name for part in parts for name in part.names)
+    return Inputs(Kind.EMBEDDINGS, InMemory(torch.cat(values)), names, np.arange(len(names)), named=all(p.named for p in parts))
 
 
 class Resized(Dataset[Tensor]):

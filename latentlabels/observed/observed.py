@@ -14,7 +14,7 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent
-from .files import listed
+from .files import Tree, listed
 from .folder import read_folder
 from .frame import read_frame
 from .table import read_table
@@ -108,6 +108,7 @@ class Observed:
         unlisted: str | None = None,
         images_root: str | Path | None = None,
         strict: bool = False,
+        tree: Tree | None = None,
     ) -> Observed:
         """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
 
@@ -121,12 +122,14 @@ class Observed:
                 where the table says "absent" of any label: the rest is then unknown.
             images_root: where the images are; rows whose image is not there are left out, with a warning.
             strict: what is otherwise a `DataWarning` is an error.
+            tree: what is known of the folders of images already, so that each is listed once.
 
         Raises:
             DataError: no such file, or no table.
             ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
         """
-        return cls(*read_table(Path(path), space, unlisted, None if images_root is None else Path(images_root), strict))
+        root = None if images_root is None else Path(images_root)
+        return cls(*read_table(Path(path), space, unlisted, root, strict, tree))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from torch.utils.data import Subset
+from numpy.typing import NDArray
+from PIL import ImageOps
 
 from ..checks import surprising_labels
+from ..config.kind import Kind
 from ..errors import DataError, DataWarning, ObservationError
-from ..observed import Observed
+from ..inputs import Inputs
 from ..posterior import Posterior
-from ..words import count
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
+    from ..inputs.alignment import Labels
+    from ..inputs.door import Images
 
 FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at
@@ -161,33 +163,36 @@ class Findings:
 
 
 def find(
-    model: LatentLabels, images: Any, observed: Any = None, truth: Any = None, *, limit: int = _LIMIT, source: str = ""
+    model: LatentLabels,
+    images: Images,
+    observed: Labels | None = None,
+    truth: Labels | None = None,
+    *,
+    limit: int = _LIMIT,
+    source: str = "",
 ) -> Findings:
     """Look at images through a fitted model.
 
     Args:
         model: the fitted estimator.
-        images: N of them as for `LatentLabels.fit`, but for a folder: files, an array, a Dataset, embeddings.
-        observed: (N, K) what is known of them, `Observed` or an array; None for nothing.
-        truth: (N, K) their complete labels, if they are known.
+        images: N of them as for `LatentLabels.fit`; `Inputs` are not read again.
+        observed: (N, K) what is known of them, `Observed`, a DataFrame or an array; None for nothing, or what `Inputs` hold.
+        truth: (N, K) their complete labels, likewise.
         limit: images to look at, evenly spaced among all.
         source: where they come from, if they are not those that the model was fitted on.
 
     Raises:
         NotFittedError, DataError: as `LatentLabels.posterior`; no images, or tables of another number of rows.
     """
-    if isinstance(images, str | Path):
-        raise DataError(f"{images}: give the images themselves, for example a list of files")
-    total = len(images)
-    if not total:
-        raise DataError("no images to look at")
-    tables = [_values(table, total, name) for table, name in ((observed, "observed"), (truth, "truth"))]
-    rows = _spread(total, limit)
-    chosen = _take(images, rows)
-    posterior = _posterior(model, chosen)
-    answered = _answered(chosen, posterior)
-    chosen, rows = _take(chosen, answered), rows[answered]
-    known, complete = (None if table is None else table[rows] for table in tables)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
+        inputs = model.read(images, observed, truth)
+    total = len(inputs) + len(inputs.left_out)
+    rows = _spread(len(inputs), limit)
+    chosen = inputs if len(rows) == len(inputs) else inputs.take(rows)
+    posterior = model.posterior(chosen)
+    known = None if chosen.observed is None else chosen.observed.values
+    complete = chosen.truth
     p = posterior.marginals
     known = np.full(p.shape, -1, np.int8) if known is None else known
     given = _given(model, posterior, known)
@@ -205,7 +210,6 @@ def find(
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
     shown = sorted({*examples.tolist(), *sheet, *(found.row for found in surprises)})
     place = {row: number for number, row in enumerate(shown)}
-    names = _names(images, observed, posterior, rows)
     stated = int((known != -1).sum())
     return Findings(
         num_images=np.array([len(p), total]),
@@ -216,7 +220,7 @@ def find(
         together_labels=together,
         together=of_paired.co_occurrence([space.labels[k] for k in together]),
         num_parts=np.array([len(counted), len(paired)]),
-        pictures=_thumbnails(chosen, shown, model.encoder != "embedding"),
+        pictures=_thumbnails(chosen, shown),
         marginals=p[shown],
         observed=known[shown],
         truth=np.empty((0, size)) if complete is None else complete[shown],
@@ -230,61 +234,15 @@ def find(
         surprise_probabilities=np.array([found.probability for found in surprises], float),
         surprise_instead=np.array([-1 if f.instead is None else space.index(f.instead) for f in surprises], int),
         surprise_others=np.array([found.instead_probability for found in surprises], float),
-        surprise_images=np.array([names[found.row] for found in surprises], dtype=str),
+        surprise_images=np.array([chosen.names[found.row] for found in surprises], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
     )
 
 
-def _values(table: Any, total: int, name: str) -> NDArray[Any] | None:
-    """The array of a table, which may be an `Observed`."""
-    if table is None:
-        return None
-    values = np.asarray(table.values if isinstance(table, Observed) else table)
-    if len(values) != total:
-        raise DataError(f"{name} has {len(values):,} rows, but there are {count(total, 'image')}; give one row for each image")
-    return values
-
-
 def _spread(total: int, most: int) -> NDArray[np.int64]:
     """At most so many rows, evenly spaced."""
     return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
-
-
-def _posterior(model: LatentLabels, images: Any) -> Posterior:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
-        return model.posterior(images)
-
-
-def _names(images: Any, observed: Any, posterior: Posterior, rows: NDArray[np.int64]) -> Sequence[str]:
-    """The names of the images that were looked at: files, else what the table calls them, else their rows among all."""
-    if isinstance(images, list | tuple) and isinstance(images[0], str | Path):
-        return posterior.images
-    named = observed.images if isinstance(observed, Observed) else None
-    return [str(row) if named is None else named[row] for row in rows]
-
-
-def _take(images: Any, rows: NDArray[Any]) -> Any:
-    if isinstance(images, list | tuple):
-        return [images[int(row)] for row in rows]
-    if hasattr(images, "shape"):
-        return images[rows]
-    return Subset(images, rows.tolist())
-
-
-def _answered(images: Any, posterior: Posterior) -> NDArray[np.int64]:
-    """The rows of which there is a posterior: all but the files that could not be read; their order is kept."""
-    if not isinstance(images, list) or not images or not isinstance(images[0], str | Path):
-        return np.arange(len(posterior))
-    names = iter(posterior.images)
-    wanted = next(names, None)
-    rows = []
-    for row, file in enumerate(images):
-        if wanted == str(file):
-            rows.append(row)
-            wanted = next(names, None)
-    return np.asarray(rows, np.int64)
 
 
 def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -> Posterior:
@@ -296,35 +254,10 @@ def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -
         return posterior
 
 
-def _thumbnails(images: Any, rows: Sequence[int], on_images: bool) -> NDArray[np.uint8]:
+def _thumbnails(inputs: Inputs, rows: Sequence[int]) -> NDArray[np.uint8]:
     """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
-    if not on_images:
-        return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    return np.stack([_thumbnail(images[row]) for row in rows]) if rows else np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-
-
-def _thumbnail(image: Any) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    from ..inputs.images import read_image
-
-    if isinstance(image, str | Path):
-        picture = read_image(image, (_THUMBNAIL, _THUMBNAIL))
-    else:
-        pixels = _pixels(image[0] if isinstance(image, tuple | list) else image)
-        picture = Image.fromarray(pixels)
-    padded = ImageOps.pad(picture.convert("RGB"), (_THUMBNAIL, _THUMBNAIL), color="white")
-    return np.ascontiguousarray(np.asarray(padded, np.uint8).transpose(2, 0, 1))
-
-
-def _pixels(image: ArrayLike) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3)."""
-    pixels = np.asarray(image)
-    if pixels.shape[0] == 3 and pixels.shape[-1] != 3:
-        pixels = pixels.transpose(1, 2, 0)
-    if pixels.dtype != np.uint8:
-        pixels = np.nan_to_num(pixels.astype(np.float64))
-        if pixels.min() < 0 or pixels.max() > 1:  # a Dataset may standardize them
-            pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-12)
-        pixels = (255 * pixels).round().astype(np.uint8)
-    return np.ascontiguousarray(pixels)
+    found = np.empty((len(rows) if inputs.kind is Kind.IMAGES else 0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
+    for place in range(len(found)):
+        padded = ImageOps.pad(inputs.picture(rows[place]), (_THUMBNAIL, _THUMBNAIL), color="white")
+        found[place] = np.asarray(padded, np.uint8).transpose(2, 0, 1)
+    return found
