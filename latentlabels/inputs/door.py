@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -142,13 +142,27 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
     """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
     if given.place is None or given.names is None or table.images is None:
         return given, in_rows_of(given.names, table, len(given.rows), what)
-    rows = selected(given.names, table, given.place, what)
+    if isinstance(given.items, list):
+        given = _with_others(given, given.items, table)
+    assert given.names is not None
+    rows = selected(given.names, table, str(given.place), what)
     if len({*rows.tolist()}) < len(given.names):
         used = {*rows.tolist()}
-        left = [name for row, name in enumerate(given.names) if row not in used and not PurePosixPath(name).is_absolute()]
-        if left:
-            warn(f"{given.place}: {len(left):,} images are not in {what}, left out: {listed(left)}")
+        left = [name for row, name in enumerate(given.names) if row not in used]
+        warn(f"{given.place}: {len(left):,} images are not in {what}, left out: {listed(left)}")
     return given.take(rows), table
+
+
+def _with_others(given: _Given, files: list[Path], table: Observed) -> _Given:
+    """The images of a folder, and those that a table names by absolute paths elsewhere."""
+    here = Path(str(given.place)).resolve()
+    named = [Path(name) for name in table.images or () if Path(name).is_absolute()]
+    others = [file for file in named if here not in file.resolve().parents and file.is_file()]
+    if not others:
+        return given
+    names = tuple(str(file) for file in others)
+    rows = np.arange(len(files) + len(others))
+    return replace(given, items=files + others, names=(given.names or ()) + names, shown=(given.shown or ()) + names, rows=rows)
 
 
 # --- what was given -----------------------------------------------------------------------------------------------------

@@ -117,12 +117,10 @@ def images_of(values: Tensor) -> NDArray[np.uint8]:
         raise DataError(expected)
     if not values.numel():
         raise DataError(f"no images: the array has shape {shape}")
-    first, last = values.shape[1] in _CHANNELS, values.shape[3] in _CHANNELS
-    # where both could be the channels, three or four of them are likelier than one
-    if last and (not first or (values.shape[1] == 1 and values.shape[3] > 1)):
+    if values.shape[1] != 3 and (values.shape[3] == 3 or values.shape[1] not in _CHANNELS):
+        if values.shape[3] not in _CHANNELS:
+            raise DataError(expected)
         values = values.permute(0, 3, 1, 2)
-    elif not first:
-        raise DataError(expected)
     return _rgb(_bytes(values, "images").numpy())
 
 

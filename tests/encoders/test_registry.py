@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from latentlabels.config.kind import Kind
 from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names
 from latentlabels.errors import ConfigError, WeightsError
 
@@ -17,7 +18,7 @@ from latentlabels.errors import ConfigError, WeightsError
 )
 def test_an_encoder_gives_features(name: str, features: int):
     encoder = build_encoder(name)
-    assert encoder.num_features == features and encoder.on_images
+    assert encoder.num_features == features and encoder.kind is Kind.IMAGES
     encoder.module.eval()
     with torch.no_grad():
         out = encoder.module(torch.rand(2, 3, 64, 48))
