@@ -442,6 +442,13 @@ class LatentLabels(BaseEstimator):
         return self._found.annotation
 
     @property
+    def n_features_in_(self) -> int:
+        """D of the embeddings that it was fitted on; images have none."""
+        if self._found.num_features is None:
+            raise AttributeError("a model of images has no n_features_in_; see fitted_.image_size")
+        return self._found.num_features
+
+    @property
     def names_(self) -> tuple[str, ...]:
         """The names of the images that it was fitted on."""
         return self._found.names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -234,10 +235,17 @@ def _rows_of(items: Tensor | Dataset[object], rows: NDArray[np.int64]) -> Tensor
 
 
 def _tensor(array: object) -> Tensor:
+    if hasattr(array, "toarray"):  # of scipy
+        raise DataError("inputs are a sparse matrix, which is not supported; give X.toarray()")
     try:
         values = np.ascontiguousarray(array)  # type: ignore[call-overload]
     except ValueError:
         raise DataError("inputs have rows of different lengths; give an array (N, D) or (N, 3, H, W)") from None
+    if values.dtype.kind == "O" and values.ndim > 1:  # numbers all the same, as a DataFrame of several types gives them
+        with suppress(TypeError, ValueError):
+            values = values.astype(np.float64)
+    if values.dtype.kind == "c":
+        raise DataError("Complex data not supported: inputs are real numbers; give their parts as columns, for example")
     if values.dtype.kind not in "biuf":
         raise DataError(
             f"inputs are a folder, image files, a Dataset or an array of numbers, not {type(array).__name__}"

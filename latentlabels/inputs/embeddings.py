@@ -101,6 +101,10 @@ def vectors_of(values: Tensor) -> Tensor:
     """
     if values.dim() != 2:
         raise DataError(f'encoder "embedding" takes embeddings (N, D), not an array of shape {tuple(values.shape)}')
+    if not values.shape[1]:
+        raise DataError(
+            f"embeddings hold no numbers: the array has shape {tuple(values.shape)}; give (N, D) with D of at least 1"
+        )
     values = values.detach().cpu().float()
     wrong = ~torch.isfinite(values).all(1)
     if bool(wrong.any()):
