@@ -1,4 +1,5 @@
 # make demo: fit toy scenes and show the result.  make test: everything that CI checks.
+# make test-lowest: the tests against the lowest versions of all dependencies.
 # A virtual environment is made in $(VENV) and kept; VENV=/somewhere/else uses another one.
 
 VENV ?= .venv
@@ -8,7 +9,7 @@ OUT ?= demo
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-run
@@ -32,6 +33,14 @@ tests: $(VENV)/.stamp-dev
 	@echo "== tests"
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
+test-lowest:
+	@echo "== the tests against the lowest versions that pyproject.toml allows, in .venv-lowest"
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[test]'
+	@# libraries of different ages warn of each other's deprecations
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 --dist loadscope -W ignore::DeprecationWarning $(ARGS)
+
 $(BIN)/python:
 	@echo "== making a virtual environment in $(VENV)"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "latentlabels needs Python 3.11 or later; set PYTHON=...")'
@@ -48,4 +57,4 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.stamp-run
 
 clean:
-	rm -rf $(VENV) demo build .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-lowest demo build .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -90,27 +90,34 @@ def pick_prob(how: ann.Annotation, known: Tensor, absent: Tensor, y: Tensor) -> 
     raise AssertionError(how.kind)
 
 
-def log_annotation(how: ann.Annotation, observed: Tensor, y: Tensor, found: Tensor | float = 1.0) -> Tensor:
-    """log p(o | y) of vectors y (S, K), -inf where impossible; `found` is that of `found_prob`."""
+def log_annotation(how: ann.Annotation, observed: Tensor, y: Tensor) -> Tensor:
+    """log p(o | y) of vectors y (S, K), -inf where impossible; log p(found, o | y) under `PerLabelSearch`."""
     known, absent = observed == 1, observed == 0
     everything = torch.where(absent, 0.0, 1.0)
     values = []
     for row in y:
         right = pick_prob(how, known, absent, row) if bool((row[known] == 1).all()) else 0.0
         value = torch.as_tensor((1 - how.noise) * right, dtype=DTYPE)
-        if how.noise:
+        if how.noise:  # under `PerLabelSearch` it was found by one of its labels before it was misfiled
+            found = found_given(how, row) if bool(known.any()) else 1.0
             value = value + how.noise * pick_prob(how, known, absent, everything) * found
         values.append(value if bool((row[absent] == 0).all()) else torch.zeros((), dtype=DTYPE))
     return torch.stack(values).log()
 
 
+def found_given(how: ann.Annotation, y: Tensor) -> float:
+    """The probability that an image with labels y is found: sum_k w_k y_k / sum_j w_j under `PerLabelSearch`."""
+    if how.kind != "per-label-search":
+        return 1.0
+    weights = [1.0] * len(y) if how.weights is None else how.weights.expand(len(y)).tolist()
+    return sum(w for w, on in zip(weights, y, strict=True) if on) / sum(weights)
+
+
 def found_prob(how: ann.Annotation, observed: Tensor, y: Tensor, log_p: Tensor) -> Tensor | float:
-    """The probability that the image was found at all: sum_k w_k p(y_k = 1) / sum_j w_j under `PerLabelSearch`."""
+    """The probability that the image was found at all, 1 where no label is known to be present."""
     if how.kind != "per-label-search" or not bool((observed == 1).any()):
         return 1.0
-    K = y.shape[1]
-    weights = torch.ones(K, dtype=DTYPE) if how.weights is None else how.weights.expand(K)
-    return (log_p.exp() @ y) @ weights / weights.sum()
+    return (log_p.exp() * torch.tensor([found_given(how, row) for row in y], dtype=DTYPE)).sum()
 
 
 class Table(NamedTuple):
@@ -159,7 +166,7 @@ def condition(prior: Table, observed: Tensor, how: ann.Annotation) -> tuple[Tens
     """log p(o | x) and p(y | x, o); for `PerLabelSearch` both given that the image was found."""
     found = found_prob(how, observed, prior.y, prior.log_p)
     likelihood, possible = torch.zeros_like(prior.log_p), ~torch.isneginf(prior.log_p)
-    likelihood[possible] = log_annotation(how, observed, prior.y[possible], found)
+    likelihood[possible] = log_annotation(how, observed, prior.y[possible])
     log_z, posterior = prior.given(likelihood)
     return log_z - torch.as_tensor(found, dtype=DTYPE).log(), posterior
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ObservationError
 from ..exact.evidence import Evidence, mix, pinned
 
 
@@ -26,6 +26,25 @@ class CountBound(NamedTuple):
     expected: float
     block: int
     longest: int
+
+
+def as_observed(observed: Tensor) -> Tensor:
+    """What is known as int8 of 1, 0 and -1; NaN in a table of floats means unknown, as in a table that pandas has read.
+
+    Raises:
+        ObservationError: a float that is none of 1, 0, -1 and NaN.
+    """
+    if not observed.is_floating_point():
+        return observed.to(torch.int8) if observed.dtype == torch.bool else observed
+    unknown = torch.isnan(observed)
+    wrong = ~unknown & (observed != 1) & (observed != 0) & (observed != -1)
+    if bool(wrong.any()):
+        place, value = tuple(wrong.nonzero()[0].tolist()), float(observed[wrong][0])
+        raise ObservationError(
+            f"observed holds {value:g} at {place}; expected 1 (present), 0 (absent), and -1 or NaN (unknown). "
+            "Probabilities of labels are no observations: round them, or leave the unsure ones unknown"
+        )
+    return observed.masked_fill(unknown, -1).to(torch.int8)
 
 
 class Annotation(ABC):
@@ -48,7 +67,11 @@ class Annotation(ABC):
 
     @abstractmethod
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
-        """`_log_pick` with the pins, as a mixture of products."""
+        """`_log_pick` with the pins, as a mixture of products; `dtype` sets the tolerance of a quadrature."""
+
+    @abstractmethod
+    def _sample(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        """`sample` without noise."""
 
     def _check(self, observed: Tensor) -> None:  # noqa: B027
         """Refuse observations that the annotation does not describe; most describe all."""
@@ -63,71 +86,82 @@ class Annotation(ABC):
 
     # --- what the package calls -------------------------------------------------------------------------
 
-    def log_prob(self, observed: Tensor, y: Tensor, log_found: Tensor | float = 0.0) -> Tensor:
-        """log p(o | y).
+    def log_prob(self, observed: Tensor, y: Tensor) -> Tensor:
+        """log p(o | y); of annotations with `selection_weights`, of being found and of o, which y makes possible.
 
         Args:
-            observed: (..., K) of 1, 0 and -1.
+            observed: (..., K) of 1, 0 and -1; NaN in a table of floats means unknown.
             y: (..., K) of 0 and 1, broadcast against `observed`.
-            log_found: as of `evidence`; only `PerLabelSearch` with noise depends on it.
 
         Returns:
-            (...), -inf where y contradicts what is known.
+            (...), -inf where y contradicts what is known; float32 at least.
 
         Raises:
-            ObservationError: more known positives than the annotation describes.
+            ObservationError: more known positives than the annotation describes, or other values.
         """
+        observed = as_observed(observed)
         self._check(observed)
         present = y > 0.5
-        dtype = y.dtype if y.is_floating_point() else torch.get_default_dtype()
+        dtype = torch.promote_types(y.dtype, torch.float32) if y.is_floating_point() else torch.get_default_dtype()
         observed, present = torch.broadcast_tensors(observed, present)
         fits = ~((observed == 1) & ~present).any(-1)
         absent = ((observed == 0) & present).any(-1)
-        value = self._log_pick(observed, present.to(dtype))
+        value = self._log_pick(observed, present.double())
         value = torch.where(fits, value, -torch.inf)
         if self.noise:
-            mistaken = self._log_pick(observed, (observed != 0).to(dtype))
-            value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
-        return torch.where(absent, -torch.inf, value)
+            mistaken = self._log_pick(observed, (observed != 0).double()) + self._log_found(observed, present)
+            value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + math.log(self.noise))
+        return torch.where(absent, -torch.inf, value).to(dtype)
 
-    def evidence(
-        self,
-        observed: Tensor,
-        bound: Callable[[], CountBound],
-        dtype: torch.dtype,
-        log_found: Tensor | float = 0.0,
-    ) -> Evidence:
+    def _log_found(self, observed: Tensor, present: Tensor) -> Tensor | float:
+        """log-probability that an image with these labels was found, (...): 0 where nothing is known to be present."""
+        weights = self.selection_weights(observed.shape[-1], torch.float64, observed.device)
+        if weights is None:
+            return 0.0
+        return torch.where((observed == 1).any(-1), (present * weights).sum(-1).log(), 0.0)
+
+    def evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
         """p(o | .) as a mixture of products over labels, for the exact sums.
 
         Args:
             observed: (..., K) int8.
             bound: gives the `CountBound` of the images, worked out only where it is needed.
-            dtype: of the result.
-            log_found: (...) log-probability that the image was found at all (`selection_weights`). Mistakes
-                are a share of what was found, so that their weight is taken relative to it.
+            dtype: of the logits, which sets the tolerance; weights and tilts are in double precision.
         """
         self._check(observed)
         base = self._evidence(observed, bound, dtype)
         if not self.noise:
             return base
-        everything = (observed != 0).to(dtype)
-        mistaken = self._log_pick(observed, everything).unsqueeze(-1)
-        free = pinned(torch.where(observed == 1, -1, observed).to(observed.dtype), dtype)
-        if isinstance(log_found, Tensor):
-            log_found = log_found.unsqueeze(-1)
-        return mix(base, free, math.log1p(-self.noise), mistaken + log_found + math.log(self.noise))
+        right, wrong = math.log1p(-self.noise), math.log(self.noise)
+        mistaken = self._log_pick(observed, (observed != 0).double()).unsqueeze(-1) + wrong
+        absences = pinned(torch.where(observed == 1, -1, observed).to(observed.dtype), torch.float64)
+        weights = self.selection_weights(observed.shape[-1], torch.float64, observed.device)
+        if weights is None:
+            return mix(base, absences, right, mistaken)
+        known = (observed == 1).any(-1, keepdim=True)  # where nothing is known to be present nothing can be a mistake
+        absences = absences._replace(log_found=weights.log())
+        return mix(base, absences, known.double() * right, torch.where(known, mistaken, -torch.inf))
 
-    @abstractmethod
     def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw what becomes known of label sets, without noise: the simulation of p(o | y).
+        """Draw what becomes known of label sets, mistakes included: the simulation of p(o | y).
 
         Args:
             y: (..., K) of 0 and 1.
             generator: of the random numbers.
 
         Returns:
-            (..., K) int8 of 1 and -1: one known positive, if there is any, or one draw per label for `Scar`.
+            (..., K) int8 of 1 and -1: one known positive, if there is any, or one draw per label for `Scar`; and 0 where
+            `Ignorable` asked for an absent label.
         """
+        if not self.noise:
+            return self._sample(y, generator)
+        mistaken = torch.rand((*y.shape[:-1], 1), generator=generator, device=y.device) < self.noise
+        return self._sample(torch.where(mistaken & self._can_be_found(y), torch.ones_like(y), y), generator)
+
+    def _can_be_found(self, y: Tensor) -> Tensor:
+        """Whether an image with these labels can be in the data: (..., 1)."""
+        weights = self.selection_weights(y.shape[-1], torch.float64, y.device)
+        return torch.ones_like(y[..., :1], dtype=torch.bool) if weights is None else (y > 0.5).any(-1, keepdim=True)
 
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""
@@ -149,6 +183,8 @@ def pick_one(y: Tensor, weights: Tensor | None, generator: torch.Generator | Non
     score = torch.where(y > 0.5, y.new_ones(()) if weights is None else weights.to(y), 0.0)
     some = score.sum(-1, keepdim=True) > 0
     flat = torch.where(some, score, 1.0).reshape(-1, y.shape[-1])
+    if not len(flat):
+        return torch.full(y.shape, -1, dtype=torch.int8, device=y.device)
     drawn = torch.multinomial(flat, 1, generator=generator).reshape(*y.shape[:-1], 1)
     out = torch.full(y.shape, -1, dtype=torch.int8, device=y.device)
     return torch.where(some, out.scatter(-1, drawn, 1), out)

@@ -23,16 +23,16 @@ class Ignorable(Annotation):
 
     kind = "ignorable"
 
-    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def _sample(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
         """One label asked at random, whatever its value."""
         asked = pick_one(torch.ones_like(y), None, generator) == 1
         return torch.where(asked, (y > 0.5).to(torch.int8), -1).to(torch.int8)
 
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        return torch.zeros(observed.shape[:-1], dtype=y.dtype, device=y.device)
+        return torch.zeros(observed.shape[:-1], dtype=torch.float64, device=y.device)
 
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
-        return pinned(observed, dtype)
+        return pinned(observed, torch.float64)
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
         """Zero for every count."""
@@ -47,12 +47,12 @@ class UniformPositive(Annotation):
 
     kind = "uniform-positive"
 
-    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def _sample(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
         """One present label, any of them (m = 1)."""
         return pick_one(y, None, generator)
 
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        known, count = (observed == 1).sum(-1).to(y.dtype), y.sum(-1)
+        known, count = (observed == 1).sum(-1).double(), (y > 0.5).sum(-1).double()
         spare = (count - known).clamp(min=0)
         return torch.lgamma(known + 1) + torch.lgamma(spare + 1) - torch.lgamma(spare + known + 1)
 
@@ -87,7 +87,7 @@ class Weighted(Annotation):
         weights: Tensor = sized(self.weights, num_labels, "weights")
         return (weights / weights.max()).to(dtype=dtype, device=device)  # their scale is free, and could underflow
 
-    def sample(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def _sample(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
         """One present label, in proportion to the weights."""
         return pick_one(y, self._weights(y.shape[-1], torch.get_default_dtype(), y.device), generator)
 
@@ -115,11 +115,11 @@ class WeightedPositive(Weighted):
         super().__init__(weights, noise=noise)
 
     def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        weights = self._weights(observed.shape[-1], y.dtype, y.device)
-        known = (observed == 1).to(y.dtype)
-        chosen, total = (known * weights).sum(-1), (torch.maximum(y, known) * weights).sum(-1)
-        picked = known.sum(-1) > 0
-        return torch.where(picked, chosen.clamp(min=1e-30).log() - total.clamp(min=1e-30).log(), 0.0)
+        weights = self._weights(observed.shape[-1], torch.float64, y.device)
+        known = observed == 1
+        chosen, total = (known * weights).sum(-1), (((y > 0.5) | known) * weights).sum(-1)
+        picked = known.any(-1)
+        return torch.where(picked, chosen, 1.0).log() - torch.where(picked, total, 1.0).log()
 
     def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
         weights = self._weights(observed.shape[-1], torch.float64, observed.device)
@@ -138,4 +138,4 @@ class WeightedPositive(Weighted):
         tilt = -nodes.unsqueeze(-1) * relative  # (Q, K)
         if not bool(picked.all()):
             tilt = torch.where(picked.unsqueeze(-1), tilt, 0.0)
-        return Evidence(log_weight.to(dtype), tilt.to(dtype), observed.unsqueeze(-2))
+        return Evidence(log_weight, tilt, observed.unsqueeze(-2))

@@ -8,6 +8,7 @@ annotation's evidence, so that prior and posterior are objects of one kind.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from .. import exact
-from ..annotation import Annotation, CountBound, Ignorable
+from ..annotation import Annotation, CountBound, Ignorable, as_observed
 from ..errors import ObservationError
 from ..space import LabelSpace
 
@@ -38,6 +39,11 @@ class Given(NamedTuple):
     how: Annotation
     log_marginal: Tensor
 
+    def expand(self, batch: torch.Size) -> Given:
+        """The same of a posterior with a larger batch shape."""
+        observed = self.observed.expand(*batch, self.observed.shape[-1])
+        return Given(self.prior.expand(batch), observed, self.how, self.log_marginal.expand(batch))
+
 
 class LabelVector(TorchDistribution):
     """p(y) of K labels, event shape (K,), exact: nothing but `sample` draws random numbers.
@@ -46,8 +52,12 @@ class LabelVector(TorchDistribution):
         space: the label space; its `num_logits` is L.
         logits: (..., L), or (..., C, L) for a mixture. Per group in order of declaration: a free label's
             log-odds; one softmax logit for each label of a `OneOf`, and a last one for "none" if it is
-            optional. A child group's are those given that its required label is present. -inf: impossible.
+            optional. A child group's are those given that its required label is present. -inf: impossible;
+            +inf: certain, for a free label alone. Half precision is taken up to float32.
         mixture_logits: (..., C) unnormalised log mixture weights, if it is a mixture.
+
+    Answers are in the precision of the logits, float32 at least, and have gradients of any order. Logits that are NaN give
+    NaN, and raise where label sets are asked for (`sample`, `mode`, `condition`).
 
     Raises:
         ValueError: logits of the wrong size; both sizes are named.
@@ -72,6 +82,9 @@ class LabelVector(TorchDistribution):
     ):
         if logits.shape[-1:] != (space.num_logits,):
             raise ValueError(f"logits have {tuple(logits.shape)} entries, but the space has {space.num_logits} logits")
+        logits = _at_least_float32(logits)
+        if mixture_logits is not None:
+            mixture_logits = _at_least_float32(mixture_logits)
         if mixture_logits is None:
             logits, mixture_logits = logits.unsqueeze(-2), logits.new_zeros(1)
         elif logits.dim() < 2 or logits.shape[-2] != mixture_logits.shape[-1]:
@@ -123,7 +136,7 @@ class LabelVector(TorchDistribution):
         """The same distribution with a larger batch shape."""
         batch = torch.Size(batch_shape)
         if batch == self.batch_shape:
-            return self  # a posterior keeps what it was made of
+            return self
         cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1]) for t in self._cardinality))
         return LabelVector(
             self.space,
@@ -131,6 +144,7 @@ class LabelVector(TorchDistribution):
             self.mixture_logits.expand(*batch, self.num_components),
             validate_args=False,
             _cardinality=cardinality,
+            _given=self.given and self.given.expand(batch),
         )
 
     def take(self, rows: Tensor) -> LabelVector:
@@ -160,6 +174,7 @@ class LabelVector(TorchDistribution):
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
         """Exact draws: sample_shape + (..., K) of 0 and 1. A component first, then its groups."""
+        self._refuse_undefined("sample")
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
             weights = self.log_weights.expand(*shape, self.num_components)
@@ -184,7 +199,9 @@ class LabelVector(TorchDistribution):
     def marginals(self) -> Tensor:
         """p(y_k = 1): (..., K)."""
         parts = exact.marginals(self.forest, self.logits)
-        return (self.log_weights.exp().unsqueeze(-1) * parts).sum(-2)
+        if self.num_components == 1:
+            return parts.squeeze(-2)
+        return within_one((self.log_weights.exp().unsqueeze(-1) * parts).sum(-2))
 
     @property
     def mean(self) -> Tensor:
@@ -192,9 +209,21 @@ class LabelVector(TorchDistribution):
         return self.marginals
 
     def count_probs(self) -> Tensor:
-        """P(N = n) for n = 0..n_max, N the number of present labels: (..., n_max + 1)."""
-        parts = exact.count_probs(self.forest, self.logits)
-        return (self.log_weights.exp().unsqueeze(-1) * parts).sum(-2)
+        """P(N = n) for n = 0..n_max, N the number of present labels: (..., n_max + 1), differentiable.
+
+        Its absolute error is near 1e-15 before it is rounded to the precision of the logits.
+        """
+        counts = self._counts(exact.count_probs)
+        return within_one(counts.expand(*self.batch_shape, counts.shape[-1]).to(self.logits.dtype))
+
+    def _counts(self, of_forest: Callable[[exact.Forest, Tensor], Tensor]) -> Tensor:
+        """Probabilities of 0..n_max labels in double precision, from those of each forest."""
+        tilted = self._cardinality
+        if tilted is not None and _mild(tilted.log_potential):  # one forest instead of one for each component
+            counts = of_forest(self.forest, tilted.base.double())
+            return counts * tilted.log_potential.double().exp()
+        parts = of_forest(self.forest, self.logits.double())
+        return (self.log_weights.double().exp().unsqueeze(-1) * parts).sum(-2)
 
     def entropy(self) -> Tensor:
         """H(y) in nats, (...).
@@ -230,10 +259,10 @@ class LabelVector(TorchDistribution):
             base = one if tilted is None else tilted.base
             assert base is not None
             parts = exact.expected_log_prob(self.forest, self.logits, base.unsqueeze(-2))
-            value = torch.where(weights > 0, weights * parts, 0.0).sum(-1)
+            value = torch.where(weights == 0, 0.0, weights * parts.masked_fill(weights == 0, 0.0)).sum(-1)
             if tilted is not None:
-                counts = self.count_probs()
-                value = value + torch.where(counts > 0, counts * tilted.log_potential, 0.0).sum(-1)
+                counts = self._counts(exact.count_probs)
+                value = value + torch.where(counts == 0, 0.0, counts * tilted.log_potential).sum(-1).to(value.dtype)
             return value
         if self.space.num_label_sets > _ENUMERABLE:
             raise NotImplementedError(
@@ -252,6 +281,7 @@ class LabelVector(TorchDistribution):
         Max-product for one forest; for posteriors under `UniformPositive` the best set of every size is
         compared; other mixtures by branch and bound, which warns where it gave up before a proof.
         """
+        self._refuse_undefined("mode")
         with torch.no_grad():
             if self.num_components == 1:
                 out = exact.best_label_set(self.forest, self.logits[..., 0, :])
@@ -279,44 +309,57 @@ class LabelVector(TorchDistribution):
         """log p(o | x) = log sum_y p(y) p(o | y), exact and differentiable: (...).
 
         Args:
-            observed: (..., K) of 1, 0, -1; an int8 tensor.
+            observed: (..., K) of 1, 0, -1; NaN in a table of floats means unknown.
             how: the annotation; for `PerLabelSearch`, given that the image was found at all.
 
         Returns:
             -inf where no valid label set agrees with what is known.
         """
-        observed = self._checked(observed)
-        found = self._log_found(observed, how)
-        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
-        log_z = exact.log_normalizers(self.forest, self.logits, evidence)
-        if self.num_components == 1:  # the usual case, with one reduction less
-            value = exact.log_sum_exp(log_z.squeeze(-2), evidence.log_weight)
-        else:
-            joint = log_z + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-            value = exact.log_sum_exp(joint.flatten(-2))
-        return value - found
+        return self._log_marginal(self._checked(observed), how).to(self.logits.dtype)
+
+    def _log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
+        """`log_marginal` in double precision."""
+        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype)
+        values = []
+        for part in evidence.parts:
+            log_z = exact.log_normalizers(self.forest, self.logits, part)
+            if self.num_components == 1:  # the usual case, with one reduction less
+                values.append(exact.log_sum_exp(log_z.squeeze(-2), part.log_weight))
+            else:
+                joint = log_z + part.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
+                values.append(exact.log_sum_exp(joint.flatten(-2)))
+        value = values[0] if len(values) == 1 else exact.log_sum_exp(torch.stack(torch.broadcast_tensors(*values), -1))
+        return value - self._log_found(observed, how)
 
     def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
         """log-probability that the image was found at all, 0 for images without a known positive: (...)."""
-        weights = how.selection_weights(self.space.num_labels, self.logits.dtype, self.logits.device)
+        weights = how.selection_weights(self.space.num_labels, torch.float64, self.logits.device)
         if weights is None:
             return 0.0
-        share = (self.marginals * weights).sum(-1).clamp(min=torch.finfo(self.logits.dtype).tiny)
-        return torch.where((observed == 1).any(-1), share.log(), 0.0)
+        found = exact.log_sum_exp(self._log_marginals() + weights.log())
+        return torch.where((observed == 1).any(-1) & ~torch.isneginf(found), found, 0.0)
+
+    def _log_marginals(self) -> Tensor:
+        """log p(y_k = 1), (..., K), in double precision."""
+        parts = exact.log_marginals(self.forest, self.logits.double())
+        if self.num_components == 1:
+            return parts.squeeze(-2)
+        return exact.log_sum_exp((parts + self.log_weights.unsqueeze(-1)).transpose(-1, -2))
 
     def condition(self, observed: Tensor, how: Annotation | None = None) -> LabelVector:
         """The posterior p(y | x, o): a `LabelVector` of C * Q components.
 
         Args:
-            observed: (..., K) of 1, 0, -1.
+            observed: (..., K) of 1, 0, -1; NaN in a table of floats means unknown.
             how: the annotation; `Ignorable` if not given: conditioning on what the user knows.
 
         Raises:
-            ObservationError: what is known of some rows is impossible; the rows are named.
+            ObservationError: what is known of some rows is impossible, in the label space or by the logits; the rows are named.
+            ValueError: logits are NaN, in rows that are named.
         """
-        how = Ignorable() if how is None else how
+        how, observed = Ignorable() if how is None else how, self._checked(observed)
         value = self.log_marginal(observed, how)
-        self._refuse_impossible(value)
+        self._refuse_impossible(value, observed)
         out = LabelVector.__new__(LabelVector)
         out.space, out.forest = self.space, self.forest
         out._parts, out._tilted = None, None
@@ -335,24 +378,55 @@ class LabelVector(TorchDistribution):
             raise ObservationError(
                 f"observed has shape {tuple(observed.shape)}, but the space has {self.space.num_labels} labels"
             )
+        observed = as_observed(observed)
         if self._validate_args and bool(((observed < -1) | (observed > 1)).any()):
             raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
         return observed
 
-    def _refuse_impossible(self, log_z: Tensor) -> None:
-        wrong = torch.isneginf(log_z) | torch.isnan(log_z)
+    def _refuse_undefined(self, purpose: str) -> None:
+        """Raise where a group has no distribution.
+
+        Raises:
+            ValueError: NaN among the logits, or no possible outcome of a group; the rows are named.
+        """
+        wrong = exact.undefined(self.forest, self.logits).any(-1) | torch.isnan(self.log_weights).any(-1)
         if bool(wrong.any()):
-            rows = wrong.reshape(-1).nonzero().flatten().tolist()
-            raise ObservationError(
-                f"what is known of {len(rows)} of {wrong.numel()} images is impossible (rows "
-                f"{', '.join(map(str, rows[:5]))}): no valid label set of positive probability agrees with it; "
-                "look for two labels of one group known as present, or a label without the one it requires"
+            raise ValueError(
+                f"{purpose}: logits of {_rows(wrong)} describe no distribution: they are NaN, or +inf in a group of labels "
+                "that exclude each other, or -inf for all of a group; look at the network's weights and inputs for values "
+                "that are not finite (a learning rate that is too large leaves such weights)"
             )
+
+    def _refuse_impossible(self, log_z: Tensor, observed: Tensor) -> None:
+        wrong = torch.isneginf(log_z) | torch.isnan(log_z)
+        if not bool(wrong.any()):
+            return
+        self._refuse_undefined("condition")
+        forest = self.forest  # is it the label space that rules the rows out, whatever the logits?
+        log_any = exact.log_normalizers(forest, torch.zeros_like(self.logits), exact.pinned(observed, torch.float64))
+        never = torch.isneginf(log_any[..., 0].amax(-1)).expand(wrong.shape)
+        if bool((wrong & never).any()):
+            raise ObservationError(
+                f"what is known of {_rows(wrong & never)} is impossible: no valid label set agrees with it; look for two "
+                "labels of one group known as present, or a label known as present without the one it requires"
+            )
+        excluded = torch.isneginf(log_z)
+        if bool(excluded.any()):
+            raise ObservationError(
+                f"what is known of {_rows(excluded)} is impossible by the logits: every valid label set that agrees with it "
+                "has probability zero; look for logits of -inf (or +inf) at labels whose presence (or absence) is known"
+            )
+        raise ArithmeticError(
+            f"the sum over label sets of {_rows(wrong)} is not a number, though their logits are; please report the label "
+            "space, logits and known labels"
+        )
 
     def _count_bound(self, observed: Tensor) -> CountBound:
         forest = self.forest
         longest, block = forest.max_count, forest.max_tree_count
-        if longest <= 16 or not observed.numel():  # nine nodes at most are exact, and cost less than a bound
+        if (
+            longest <= 16 or not observed.numel() or not self.logits.numel()
+        ):  # nine nodes at most are exact, and cost less than a bound
             return CountBound(float(longest), block, longest)
         with torch.no_grad():
             value = exact.largest_expected_count(forest, self.logits)
@@ -361,23 +435,47 @@ class LabelVector(TorchDistribution):
         return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
 
 
+def within_one(probs: Tensor) -> Tensor:
+    """Probabilities that rounding has put above 1 (or below 0) as 1 (or 0), with their gradient."""
+    return probs + (probs.clamp(0.0, 1.0) - probs).detach()
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """Values as they are, or in float32 where they have fewer digits: sums over labels need more than a network's 8 bits."""
+    if not values.is_floating_point():
+        return values.to(torch.get_default_dtype())
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def _rows(wrong: Tensor) -> str:
+    """What rows are, in words: how many images and the first few of them."""
+    rows = wrong.reshape(-1).nonzero().flatten().tolist()
+    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+    return f"{len(rows)} of {wrong.numel()} images (row{'s' if len(rows) > 1 else ''} {shown})"
+
+
+def _mild(log_potential: Tensor) -> bool:
+    """Whether probabilities times the potential keep 12 digits: it multiplies their absolute error of 1e-16."""
+    return not log_potential.numel() or float(log_potential.detach().max()) < math.log(1e4)
+
+
 def _posterior_components(
     prior: LabelVector, observed: Tensor, how: Annotation, log_marginal: Tensor
 ) -> tuple[Tensor, Tensor, _Cardinality | None]:
     """Logits (..., C * Q, L) and mixture logits (..., C * Q) of a posterior, and its cardinality form if it has one."""
     dtype, forest = prior.logits.dtype, prior.forest
-    found = prior._log_found(observed, how)
-    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype, found)
+    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype).joined()
     log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
     joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
     joint = joint.expand(*log_z.shape).flatten(-2)
     total = exact.log_sum_exp(joint).unsqueeze(-1)
     cardinality = None
-    potential = how.log_cardinality(observed, forest.max_count, dtype) if not how.noise else None
+    potential = how.log_cardinality(observed, forest.max_count, torch.float64) if not how.noise else None
     base, before = prior._one_forest()
     if potential is not None and base is not None:
-        pins = exact.pinned(observed, dtype)
+        pins = exact.pinned(observed, torch.float64)
         own_z, own = exact.posterior_logits(forest, base.unsqueeze(-2), pins)
         potential = potential + own_z[..., 0] - total
-        cardinality = _Cardinality(own[..., 0, 0, :], potential if before is None else potential + before)
-    return logits.flatten(-3, -2), joint - total, cardinality
+        potential = potential if before is None else potential + before
+        cardinality = _Cardinality(own[..., 0, 0, :], potential.to(dtype))
+    return logits.flatten(-3, -2), (joint - total).to(dtype), cardinality

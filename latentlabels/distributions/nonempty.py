@@ -9,24 +9,26 @@ empty set counts r times as much as they would have it:
 At r = 0 that is p(y | N >= 1), zero-truncated as statistics calls it; at r = 1 it is p(y). Labels can then say "one of the
 two", and everything that sums over label sets stays exact: one event is weighted anew. Given a known positive it is the
 posterior of p(y), for any r.
+
+Where all labels are rare, D is near r, and at r = 0 near nothing: 1 - (1 - r) P0 has no correct digit then. So for r below
+1/32 all answers are sums of what is small, relative to log D, and as accurate at logits of -100 as at 0.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import exact
 from ..annotation import Annotation, Ignorable, UniformPositive
 from ..space import LabelSpace, OneOf
-from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality
+from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality, within_one
 
 EMPTY_ODDS = 0.05  # r of fits: a new image may show none of the labels after all
+_SMALL = 1 / 32  # r below which D is not taken from 1 - (1 - r) P0, which costs less and loses a factor of 1 / r
 _TRIES = 16  # draws of which an empty one is drawn again, before the slower exact way
 
 
@@ -67,11 +69,18 @@ class NonEmptyLabelVector(LabelVector):
         return self._mixed(_log_empty(self.forest, self.logits))
 
     @property
+    def log_some(self) -> Tensor:
+        """log(1 - P0), (...)."""
+        return self._mixed(exact.log_some(self.forest, self.logits))
+
+    @property
     def log_mass(self) -> Tensor:
         """log D, (...)."""
-        if self.empty_odds:
+        if self.empty_odds >= _SMALL:
             return torch.log1p((self.empty_odds - 1) * self.log_empty.exp())
-        return self._mixed(_log_some(self.forest, self.logits))
+        if not self.empty_odds:
+            return self.log_some
+        return exact.log_sum_exp(torch.stack([self.log_empty + self.log_odds_of_empty, self.log_some], -1))
 
     def _mixed(self, parts: Tensor) -> Tensor:
         return parts.squeeze(-1) if self.num_components == 1 else exact.log_sum_exp(self.log_weights + parts)
@@ -87,7 +96,8 @@ class NonEmptyLabelVector(LabelVector):
         batch = torch.Size(batch_shape)
         if batch == self.batch_shape:
             return self
-        return _weighted(super().expand(batch), self.empty_odds, None)
+        wide = super().expand(batch)
+        return _weighted(wide, self.empty_odds, wide.given)
 
     def take(self, rows: Tensor) -> LabelVector:
         """The distributions at some places of the first batch dimension."""
@@ -138,35 +148,99 @@ class NonEmptyLabelVector(LabelVector):
     @property
     def marginals(self) -> Tensor:
         """p_r(y_k = 1): (..., K)."""
-        values = super().marginals
-        values = F.threshold(values, torch.finfo(values.dtype).tiny, 0.0)  # the slope of a logarithm of less would overflow
-        return (values * self._per_mass.unsqueeze(-1)).clamp(max=1.0)
+        if self.empty_odds >= _SMALL:
+            return within_one(super().marginals * self._per_mass.unsqueeze(-1))
+        return within_one(self._log_marginals().exp().to(self.logits.dtype))
+
+    def _log_marginals(self) -> Tensor:
+        return super()._log_marginals() - _double(self).log_mass.unsqueeze(-1)
 
     def count_probs(self) -> Tensor:
         """P(N = n) for n = 0..n_max: (..., n_max + 1)."""
-        probs = super().count_probs() * self._per_mass.unsqueeze(-1)
-        return torch.cat([self.empty_odds * probs[..., :1], probs[..., 1:]], -1)
+        wide = _double(self)
+        assert isinstance(wide, NonEmptyLabelVector)
+        some = self._counts(exact.count_probs_of_some)[..., 1:] * wide._per_mass.unsqueeze(-1)
+        empty = wide._log_empty_of_all.exp().unsqueeze(-1)
+        probs = torch.cat([empty.expand(*some.shape[:-1], 1), some], -1)
+        return within_one(probs.expand(*self.batch_shape, probs.shape[-1]).to(self.logits.dtype))
+
+    @property
+    def _log_empty_of_all(self) -> Tensor:
+        """log p_r(y = 0), (...)."""
+        return self.log_empty + self.log_odds_of_empty - self.log_mass
 
     def entropy(self) -> Tensor:
-        """H(y) in nats, (...): (H_p + P0 log P0 - r P0 log(r P0)) / D + log D."""
-        wide = _double(self)
-        assert isinstance(wide, NonEmptyLabelVector)  # in double precision: for small D nearly equal numbers are divided by it
-        empty, log_empty = wide.log_empty.exp(), wide.log_empty.clamp(min=-1e300)
-        value = wide.base.entropy() + empty * log_empty
-        if self.empty_odds:
-            value = value - self.empty_odds * empty * (log_empty + self.log_odds_of_empty)
-        return (value * wide._per_mass + wide.log_mass).clamp(min=0.0).to(self.logits.dtype)
+        """H(y) in nats, (...)."""
+        return -self._expected(self).clamp(max=0.0).to(self.logits.dtype)
 
     def kl(self, other: LabelVector) -> Tensor:
         """KL(p || other) in nats, (...), of another one of its kind or of a `LabelVector`."""
+        if self.num_components == 1 and other.num_components == 1:
+            value = self._expected(self) - self._expected(other)
+            excluded = torch.isneginf(_double(other.base).log_prob(self._nothing))
+            if bool((excluded & torch.isfinite(self.log_empty)).any()):  # the logits of the other one exclude the empty set
+                value = torch.where(excluded, self._kl_by_base(other), value)
+        elif self._by_sets(other):
+            value = self._kl_by_sets(other.base, other)
+        else:
+            value = self._kl_by_base(other)
+        return value.to(self.logits.dtype)
+
+    @property
+    def _nothing(self) -> Tensor:
+        return torch.zeros(self.space.num_labels, dtype=torch.double, device=self.logits.device)
+
+    def _by_sets(self, other: LabelVector) -> bool:
+        """Whether differences of two sums would lose digits that a sum over label sets keeps."""
+        rare = bool((self.log_mass < math.log(1e-3)).any())
+        return rare and self.space.num_label_sets <= _ENUMERABLE
+
+    def _expected(self, other: LabelVector) -> Tensor:
+        """E[log p_other(y)] in double precision, (...).
+
+        For one forest from E[log p(y) - log p(0)] / D, whose terms are as small as D is; elsewhere with the sums of p(y).
+        """
+        wide, theirs = _double(self), _double(other)
+        assert isinstance(wide, NonEmptyLabelVector)
+        odds = theirs.log_odds_of_empty if isinstance(theirs, NonEmptyLabelVector) else 0.0
+        if self.num_components > 1 or theirs.num_components > 1:
+            if self._by_sets(other):
+                y = wide.enumerate_support()
+                mine = wide.log_prob(y)
+                none = torch.isneginf(mine)
+                return torch.where(none, 0.0, mine.exp() * theirs.log_prob(y).masked_fill(none, 0.0)).sum(0)
+            empty = wide.log_empty.exp()
+            at_empty = theirs.base.log_prob(self._nothing)
+            all_sets = wide.base._expected_log_prob_of(theirs.base)
+            some = all_sets - torch.where(empty == 0, 0.0, empty * at_empty)
+            kept = self.empty_odds * empty
+            return (some + torch.where(kept == 0, 0.0, kept * (at_empty + odds))) * wide._per_mass - theirs.log_mass
+        logits, others = wide.logits[..., 0, :], theirs.logits[..., 0, :]
+        log_empty = _log_empty(self.forest, others)
+        never = (torch.isneginf(wide.log_empty) | torch.isneginf(log_empty)).unsqueeze(-1)
+        apart = exact.expected_log_odds(
+            self.forest,
+            logits.masked_fill(never, 0.0),
+            others.masked_fill(never, 0.0),
+            wide.log_mass.masked_fill(never[..., 0], 0.0),
+        )
+        value = apart + log_empty.masked_fill(never[..., 0], 0.0)
+        if self.empty_odds:
+            kept = wide._log_empty_of_all.exp()
+            value = value + torch.where(kept == 0, 0.0, kept * odds)
+        if bool(never.any()):  # P0 = 0 and D = 1, or the other one's
+            value = torch.where(never[..., 0], exact.expected_log_prob(self.forest, logits, others), value)
+        return value - theirs.log_mass
+
+    def _kl_by_base(self, other: LabelVector) -> Tensor:
+        """KL(p || other) from that of the distributions without their weights of the empty set."""
         wide, theirs = _double(self), _double(other)
         assert isinstance(wide, NonEmptyLabelVector)
         mine = wide.log_empty
         base, odds, mass = theirs, 1.0, torch.zeros_like(mine)
         if isinstance(theirs, NonEmptyLabelVector):
             base, odds, mass = theirs.base, theirs.empty_odds, theirs.log_mass
-        empty = torch.zeros(self.space.num_labels, dtype=torch.double, device=self.logits.device)
-        ratio = torch.where(torch.isneginf(mine), 0.0, mine - base.log_prob(empty))  # log P0 / P0'
+        ratio = torch.where(torch.isneginf(mine), 0.0, mine - base.log_prob(self._nothing))  # log P0 / P0'
         kept = self.empty_odds * mine.exp()
         value = wide.base.kl(base) - mine.exp() * ratio
         if self.empty_odds:  # what the empty set adds; infinite where the other excludes it
@@ -176,7 +250,7 @@ class NonEmptyLabelVector(LabelVector):
         lost = torch.isnan(value)  # infinity less infinity: the logits of the other one exclude the empty set
         if bool(lost.any()):
             value = torch.where(lost, torch.inf if self.empty_odds else wide._kl_by_sets(base, theirs), value)
-        return value.to(self.logits.dtype)
+        return value
 
     def _kl_by_sets(self, base: LabelVector, other: LabelVector) -> Tensor:
         """KL(p || other) at r = 0 of an `other`, without its weight `base`, under which the set is never empty."""
@@ -229,43 +303,50 @@ class NonEmptyLabelVector(LabelVector):
 
     def log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
         """log p(o | x), exact and differentiable: (...); see `LabelVector.log_marginal`."""
-        excluded = self._excludes_empty(observed, how)
-        if not excluded and not self.empty_odds:
-            return self._log_marginal_of_some(observed, how) - self.log_mass
-        value = super().log_marginal(observed, how)
-        if not excluded:
-            empty = torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)
-            found = self._log_found(observed, how)
-            share = self.log_empty + how.log_prob(observed, empty.expand(observed.shape), found) - found - value
+        observed = self._checked(observed)
+        if self._excludes_empty(observed, how):
+            value = self._log_marginal(observed, how)
+        elif self.empty_odds < _SMALL:
+            value = self._log_marginal_of_some(observed, how)
+            if self.empty_odds:
+                empty = self.log_empty + self.log_odds_of_empty + self._log_given_nothing(observed, how)
+                value = exact.log_sum_exp(torch.stack(torch.broadcast_tensors(value, empty), -1))
+        else:
+            value = self._log_marginal(observed, how)
+            share = self.log_empty + self._log_given_nothing(observed, how) - value
             share = torch.where(torch.isneginf(value), -torch.inf, share)  # of the empty set in the sum
             some = torch.isfinite(share) & (share < 0)
             less = torch.log1p((self.empty_odds - 1) * torch.where(some, share, -1.0).exp())
             value = value + torch.where(some, less, 0.0)
             value = torch.where(share >= 0, value + self.log_odds_of_empty, value)  # it is all there is
-        return value - self.log_mass
+        return (value - self.log_mass).to(self.logits.dtype)
+
+    def _log_given_nothing(self, observed: Tensor, how: Annotation) -> Tensor:
+        """log p(o | y = 0), relative to the probability of being found: (...)."""
+        return how.log_prob(observed, self._nothing.expand(observed.shape)) - self._log_found(observed, how)
 
     def _log_marginal_of_some(self, observed: Tensor, how: Annotation) -> Tensor:
         """log sum p(y) p(o | y) over the sets that are not empty; nothing is taken out of a sum that it may dominate.
 
         Each product of the evidence leaves a forest, of which the empty set is left out.
         """
-        observed = self._checked(observed)
-        found = self._log_found(observed, how)
-        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype, found)
-        log_z, logits = exact.posterior_logits(self.forest, self.logits, evidence)
-        joint = log_z + _log_some(self.forest, logits) + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-        return exact.log_sum_exp(joint.flatten(-2)) - found
+        evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype).joined()
+        log_z, logits = exact.posterior_logits(self.forest, self.logits.double(), evidence)
+        some = exact.log_some(self.forest, logits)
+        joint = log_z + some + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
+        return exact.log_sum_exp(joint.flatten(-2)) - self._log_found(observed, how)
 
     def condition(self, observed: Tensor, how: Annotation | None = None) -> LabelVector:
         """The posterior p(y | x, o): with a known positive that of `LabelVector`."""
-        how = Ignorable() if how is None else how
+        how, observed = Ignorable() if how is None else how, self._checked(observed)
         out = super().condition(observed, how)
         return out if self._excludes_empty(observed, how) else _weighted(out, self.empty_odds, out.given)
 
     @staticmethod
     def _excludes_empty(observed: Tensor, how: Annotation) -> bool:
-        """Whether what is known of every image rules out the empty set by itself."""
-        return not how.noise and bool((observed == 1).any(-1).all())
+        """Whether what is known of every image rules out the empty set by itself; an image that was found shows a label."""
+        can_be_wrong = how.noise and how.selection_weights(observed.shape[-1], torch.float64, observed.device) is None
+        return not can_be_wrong and bool((observed == 1).any(-1).all())
 
 
 def _weighted(q: LabelVector, empty_odds: float, given: Given | None) -> NonEmptyLabelVector:
@@ -287,27 +368,7 @@ def _double(q: LabelVector) -> LabelVector:
     return _weighted(wide, q.empty_odds, None) if isinstance(q, NonEmptyLabelVector) else wide
 
 
-@lru_cache(maxsize=256)
-def _root_blocks(forest: exact.Forest) -> tuple[exact.Block, ...]:
-    return tuple(block for block in forest.blocks if int(block.parents[0]) == forest.num_labels)
-
-
 def _log_empty(forest: exact.Forest, logits: Tensor) -> Tensor:
     """log P0 of forests (..., L): (...)."""
-    none = [block.outcomes(logits)[1].sum(-1) for block in _root_blocks(forest)]
+    none = [block.outcomes(logits)[1].sum(-1) for block in exact.root_blocks(forest)]
     return none[0] if len(none) == 1 else torch.stack(none).sum(0)
-
-
-def _log_some(forest: exact.Forest, logits: Tensor) -> Tensor:
-    """log(1 - P0) of forests (..., L), (...): the sum over the root groups of "this one is the first that is not none".
-
-    A sum of what is small: 1 less P0 has no correct digit where P0 is near 1.
-    """
-    parts, before = [], logits.new_zeros(*logits.shape[:-1], 1)
-    for block in _root_blocks(forest):
-        present, none = block.outcomes(logits)
-        some = present.squeeze(-1) if block.free else exact.log_sum_exp(present)
-        reached = torch.cat([before, none], -1).cumsum(-1)
-        parts.append(some + reached[..., :-1])
-        before = reached[..., -1:]
-    return exact.log_sum_exp(torch.cat(parts, -1))

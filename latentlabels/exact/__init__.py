@@ -1,10 +1,21 @@
 """Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
 
-from .counting import count_probs, log_binomials
+from .counting import count_probs, count_probs_of_some, log_binomials, log_some, root_blocks
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
 from .kernels import batch_shape, log_sum_exp
-from .moments import entropy, expected_log_prob, kl, largest_expected_count, log_prob, marginals, sample
+from .moments import (
+    entropy,
+    expected_log_odds,
+    expected_log_prob,
+    kl,
+    largest_expected_count,
+    log_marginals,
+    log_prob,
+    marginals,
+    sample,
+    undefined,
+)
 from .search import best_label_set, best_with_cardinality, most_probable_in_mixture
 from .sums import log_normalizers, posterior_logits
 
@@ -17,17 +28,23 @@ __all__ = [
     "best_with_cardinality",
     "compile_forest",
     "count_probs",
+    "count_probs_of_some",
     "entropy",
+    "expected_log_odds",
     "expected_log_prob",
     "kl",
     "largest_expected_count",
     "log_binomials",
+    "log_marginals",
     "log_normalizers",
     "log_prob",
+    "log_some",
     "log_sum_exp",
     "marginals",
     "most_probable_in_mixture",
     "pinned",
     "posterior_logits",
+    "root_blocks",
     "sample",
+    "undefined",
 ]

@@ -1,16 +1,30 @@
-"""The distribution of the number of present labels: a generating function, evaluated on the unit circle."""
+"""The distribution of the number of present labels: a generating function, evaluated on the unit circle.
+
+The root groups of a forest are independent, so that E[z^N] is a product over them. Each is kept as two numbers, the
+probability of none and the excess E[z^n] - P(n = 0): products of such pairs subtract nothing, so that probabilities given
+N >= 1 are as accurate where P(N >= 1) is 1e-40 as where it is 1. Up to 63 labels are multiplied at 64 roots of unity, and
+their polynomials then at as many roots as there may be labels present.
+
+Symbols: N rows, Z points, R root groups, P packs of them.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .forest import Forest
+from .evidence import Evidence
+from .forest import Block, Forest
+from .kernels import log_sum_exp
+from .sums import log_normalizers
 
 _ELEMENTS = 1 << 22  # complex numbers held at once
-_POINTS = 16  # roots of unity that rows are sized for
+_PACK = 64  # roots of unity of the first products
 _NEVER = 42.0  # minus the log of a probability that counts as none
 _FEW = 40  # labels at once, up to which looking for a bound costs more than it saves
 _RATIOS = (1.5, 2.0, 3.0, 5.0, 9.0, 20.0, 60.0)  # the best of them is near the best of all
@@ -28,59 +42,251 @@ def count_probs(forest: Forest, logits: Tensor) -> Tensor:
         logits: (..., L).
 
     Returns:
-        (..., n_max + 1) of the precision of `logits`.
+        (..., n_max + 1) of the precision of `logits`; differentiable any number of times. The backward pass works the
+        sums out again, a part of the rows at a time.
     """
-    lead, flat = logits.shape[:-1], logits.detach().double().reshape(-1, logits.shape[-1])
-    probs = torch.zeros(len(flat), forest.max_count + 1, dtype=torch.float64, device=flat.device)
-    rows = max(1, _ELEMENTS // ((forest.num_labels + 2) * _POINTS))
-    for part in torch.arange(len(flat), device=flat.device).split(rows):
-        size = _most(forest, flat[part]) + 1
-        probs[part, :size] = _by_fourier(forest, flat[part], size)
-    return probs.to(logits.dtype).reshape(*lead, forest.max_count + 1)
+    return _counts(forest, logits, truncated=False).to(logits.dtype)
 
 
-def _most(forest: Forest, logits: Tensor) -> int:
-    """A number of labels that every row exceeds with a probability below e^-42, about 6e-19: nothing, at double precision.
+def count_probs_of_some(forest: Forest, logits: Tensor) -> Tensor:
+    """P(N = n) for n = 1..n_max, and 0 for n = 0, in double precision: the error is 1e-15 of P(N >= 1), however small."""
+    log_mass = log_some(forest, logits.double())
+    never = torch.isneginf(log_mass)
+    possible = torch.where(never.unsqueeze(-1), 0.0, logits.double())  # such rows have no conditional probabilities
+    return _counts(forest, possible, truncated=True) * log_mass.exp().unsqueeze(-1)
 
-    Chernoff's bound, P(N >= n) <= E[z^N] / z^n for every z > 1, with the expectation exact.
+
+def log_some(forest: Forest, logits: Tensor) -> Tensor:
+    """log P(N >= 1) of forests (..., L): (...), the sum over the root groups of "this one is the first that is not none".
+
+    A sum of what is small: 1 less P(N = 0) has no correct digit where that is near 1.
     """
-    if forest.max_count <= _FEW or not len(logits):
-        return forest.max_count
-    z = torch.tensor(_RATIOS, dtype=torch.float64, device=logits.device)
-    bound = ((_generating(forest, logits, z).log() + _NEVER) / z.log()).nan_to_num(nan=torch.inf)
-    most = float(bound.amin(-1).max())
-    return math.ceil(most) if most < forest.max_count else forest.max_count
+    parts, before = [], logits.new_zeros(*logits.shape[:-1], 1)
+    for block in root_blocks(forest):
+        present, none = block.outcomes(logits)
+        some = present.squeeze(-1) if block.free else log_sum_exp(present)
+        reached = torch.cat([before, none], -1).cumsum(-1)
+        parts.append(some + reached[..., :-1])
+        before = reached[..., -1:]
+    return log_sum_exp(torch.cat(parts, -1))
 
 
-def _by_fourier(forest: Forest, logits: Tensor, size: int) -> Tensor:
-    """P(N = n) of n = 0..size - 1, which hold all probability: (N, size)."""
-    half = size // 2 + 1  # the others are conjugates
-    z = torch.polar(
-        torch.ones(half, dtype=torch.float64, device=logits.device),
-        -2 * math.pi * torch.arange(half, dtype=torch.float64, device=logits.device) / size,
+@lru_cache(maxsize=256)
+def root_blocks(forest: Forest) -> tuple[Block, ...]:
+    """The blocks of groups that require nothing."""
+    return tuple(block for block in forest.blocks if int(block.parents[0]) == forest.num_labels)
+
+
+def _counts(forest: Forest, logits: Tensor, truncated: bool) -> Tensor:
+    lead, flat = logits.shape[:-1], logits.double().reshape(-1, logits.shape[-1])
+    if not len(flat):
+        return flat.new_zeros(*lead, forest.max_count + 1) + flat.sum()
+    out: Tensor = _Counts.apply(flat, forest, truncated)  # given N >= 1 if `truncated`
+    return out.reshape(*lead, forest.max_count + 1)
+
+
+class _Counts(torch.autograd.Function):
+    """`_by_fourier` of parts of the rows, worked out again for the gradient, so that memory stays bounded."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, forest: Forest, truncated: bool) -> Tensor:
+        ctx.save_for_backward(logits)
+        ctx.forest, ctx.truncated = forest, truncated
+        ctx.parts = _parts(forest, logits, truncated)
+        out = logits.new_zeros(len(logits), forest.max_count + 1)
+        for rows, size in ctx.parts:
+            found = _by_fourier(forest, logits[rows], size, truncated)
+            out[rows, : found.shape[-1]] = found
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (logits,) = ctx.saved_tensors
+        again = torch.is_grad_enabled()  # a gradient of this gradient is wanted
+        slopes = []
+        for rows, size in ctx.parts:
+            with torch.enable_grad():
+                own = logits[rows] if again else logits[rows].detach().requires_grad_()
+                found = _by_fourier(ctx.forest, own, size, ctx.truncated)
+                slopes += torch.autograd.grad(found, own, grad[rows, : found.shape[-1]], create_graph=again)
+        return torch.cat(slopes), None, None
+
+
+def _parts(forest: Forest, logits: Tensor, truncated: bool) -> list[tuple[slice, int]]:
+    """Rows that are worked out together, and how many numbers of labels have to be told apart."""
+    most = _most(forest, logits, log_some(forest, logits) if truncated else 0.0)
+    packing = _packing(forest)
+    size = int(most.max()) + 1
+    groups = sum(len(block.names) for block in packing.deep)
+    held = (packing.flat + groups) * min(size, _PACK) + size * (len(packing.members) + groups * bool(packing.large))
+    rows = max(1, _ELEMENTS // held)
+    return [(slice(start, start + rows), int(most[start : start + rows].max()) + 1) for start in range(0, len(logits), rows)]
+
+
+def _most(forest: Forest, logits: Tensor, log_mass: Tensor | float = 0.0) -> Tensor:
+    """For each row a number of labels exceeded with a probability below e^-42, about 6e-19: nothing, at double precision.
+
+    Chernoff's bound, P(N >= n) <= E[z^N] / z^n for every z > 1, with the expectation exact; `log_mass` is that of an event
+    without which nothing is counted.
+    """
+    whole = torch.full((len(logits),), forest.max_count, device=logits.device)
+    if forest.max_count <= _FEW:
+        return whole
+    with torch.no_grad():
+        log_z = torch.tensor(_RATIOS, dtype=torch.float64, device=logits.device).log()
+        pins = torch.full((1, forest.num_labels), -1, dtype=torch.int8, device=logits.device)
+        value = log_normalizers(
+            forest, logits.unsqueeze(-2), Evidence(torch.zeros_like(log_z), log_z.unsqueeze(-1), pins)
+        ).squeeze(-2)
+        less = log_mass.unsqueeze(-1) if isinstance(log_mass, Tensor) else log_mass
+        bound = ((value - less + _NEVER) / log_z).nan_to_num(nan=torch.inf).amin(-1)
+        return torch.minimum(bound.ceil().clamp(0, forest.max_count).long(), whole)
+
+
+class _Packing(NamedTuple):
+    """How the R root groups, those without children first, are multiplied.
+
+    Attributes:
+        roots: their blocks.
+        deep: the blocks of trees that are more than one group.
+        members: (P, W) root groups of each pack, which hold fewer than 64 labels at once; R where padded.
+        large: root groups that hold more by themselves.
+        flat: how many root groups have no children.
+        total: R.
+    """
+
+    roots: tuple[Block, ...]
+    deep: tuple[Block, ...]
+    members: Tensor
+    large: list[int]
+    flat: int
+    total: int
+
+
+@lru_cache(maxsize=256)
+def _packing(forest: Forest) -> _Packing:
+    roots = sorted(root_blocks(forest), key=lambda block: not block.flat)
+    sizes = [size for block in roots for size in block.sizes]
+    packs: list[list[int]] = []
+    room = 0
+    for root, size in enumerate(sizes):
+        if size < _PACK:
+            if size > room:
+                packs.append([])
+                room = _PACK - 1
+            packs[-1].append(root)
+            room -= size
+    width = max((len(pack) for pack in packs), default=0)
+    members = [pack + [len(sizes)] * (width - len(pack)) for pack in packs]
+    return _Packing(
+        roots=tuple(roots),
+        deep=tuple(block for block in forest.blocks if not block.flat),
+        members=torch.tensor(members, dtype=torch.long, device=forest.bound_columns.device).reshape(len(packs), width),
+        large=[root for root, size in enumerate(sizes) if size >= _PACK],
+        flat=sum(len(block.names) for block in roots if block.flat),
+        total=len(sizes),
     )
-    points = max(1, _ELEMENTS // ((forest.num_labels + 2) * max(len(logits), 1)))
-    values = torch.cat([_generating(forest, logits, part) for part in z.split(points)], -1)
-    probs = torch.fft.irfft(values, n=size, dim=-1).clamp(min=0.0)
-    return probs / probs.sum(-1, keepdim=True)
 
 
-def _generating(forest: Forest, logits: Tensor, z: Tensor) -> Tensor:
-    """E[z^N] of each row at each z: (N, Z)."""
-    ones = torch.ones(len(logits), len(z), forest.num_labels + 2, dtype=z.dtype, device=z.device)
-    below = ones  # product over the children of a label of their generating functions
-    for block in reversed(forest.blocks):
-        present, none = (value.exp().unsqueeze(1) for value in block.outcomes(logits))
-        own = none + (present * below[..., block.columns]).sum(-1) * z.unsqueeze(-1)
-        below = _multiply_into(below, block.parents, own)
-    return below[..., forest.num_labels]
+def _by_fourier(forest: Forest, logits: Tensor, size: int, truncated: bool = False) -> Tensor:
+    """P(N = n) of n = 0..size - 1, which hold all probability, given N >= 1 if `truncated`: (N, size)."""
+    log_mass = log_some(forest, logits).detach() if truncated else None
+    scale = None if log_mass is None else log_mass.exp()[:, None, None]
+    packing = _packing(forest)
+    points = size if size <= _PACK else _smooth(size)
+    none, excess = _at_roots(forest, packing, logits, log_mass, min(points, _PACK))
+    if size > _PACK:
+        members, large = packing.members, packing.large
+        wide = none[..., large]
+        none, excess = _multiply(F.pad(none, (0, 1), value=1.0)[..., members], F.pad(excess, (0, 1))[..., members], scale)
+        excess = torch.fft.rfft(torch.fft.irfft(excess, n=_PACK, dim=1), n=points, dim=1)
+        if large:
+            trees = _at_roots(forest, packing._replace(flat=0), logits, log_mass, points)[1]
+            trees = trees[..., [root - packing.flat for root in large]]
+            none, excess = torch.cat([none, wide], -1), torch.cat([excess, trees], -1)
+    none, excess = _multiply(none, excess, scale)
+    raw = torch.fft.irfft(excess, n=points, dim=-1)[:, 1:size]
+    some = raw + (raw.clamp(min=0.0) - raw).detach()
+    if truncated:
+        return F.pad(some / some.sum(-1, keepdim=True), (1, 0))
+    probs = torch.cat([none, some], -1)
+    return probs / probs.sum(-1, keepdim=True).detach()
 
 
-def _multiply_into(target: Tensor, index: Tensor, factors: Tensor) -> Tensor:
-    out = target.clone()
-    for column in index.unique().tolist():
-        out[..., column] = out[..., column] * factors[..., index == column].prod(-1)
-    return out
+def _smooth(size: int) -> int:
+    """The next number of points that a Fourier transform is fast for."""
+    power = 1 << (size - 1).bit_length()
+    return min(points for points in (power, power * 5 // 8, power * 3 // 4) if points >= size)
+
+
+def _at_roots(forest: Forest, packing: _Packing, logits: Tensor, log_mass: Tensor | None, points: int) -> tuple[Tensor, Tensor]:
+    """P(n = 0), (N, 1, R), and E[z^n] - P(n = 0), (N, Z, R), of the number of labels below each root group.
+
+    z are the roots of unity of `points` that are no conjugates of others. With `log_mass` the excess is divided by that
+    mass. Where `packing.flat` is 0, root groups without children are left out.
+    """
+    angle = -2 * math.pi / points * torch.arange(points // 2 + 1, dtype=logits.dtype, device=logits.device)
+    z = torch.polar(torch.ones_like(angle), angle).unsqueeze(-1)  # (Z, 1)
+    below: dict[int, Tensor] = {}  # E[z^n] below a label, given that it is present: (N, Z)
+    nones, excesses = {}, {}
+    blocks = [block for block in packing.roots if block.flat] if packing.flat else []
+    for block in (*reversed(packing.deep), *blocks):
+        present, none = block.outcomes(logits)
+        root = int(block.parents[0]) == forest.num_labels
+        if root and log_mass is not None:
+            present = present - log_mass[:, None, None]
+        own = z * _present(block, present.exp(), below)
+        if root:
+            nones[block], excesses[block] = none.exp().unsqueeze(1), own.expand(-1, len(z), -1)
+            continue
+        own = own + none.exp().unsqueeze(1)
+        for parent in set(block.parents.tolist()):
+            product = _product(own[..., block.parents == parent])
+            below[parent] = below[parent] * product if parent in below else product
+    order = [block for block in packing.roots if block in nones]
+    return torch.cat([nones[block] for block in order], -1), torch.cat([excesses[block] for block in order], -1)
+
+
+def _present(block: Block, present: Tensor, below: dict[int, Tensor]) -> Tensor:
+    """Sum over a group's labels of their probability (N, G, S) times what is below them: (N, 1 or Z, G)."""
+    places = [
+        (group, place, column)
+        for group, columns in enumerate(block.columns.tolist() if below and not block.flat else ())
+        for place, column in enumerate(columns)
+        if column in below
+    ]
+    if not places:
+        return present.sum(-1).unsqueeze(1)
+    groups, labels = [group for group, _, _ in places], [place for _, place, _ in places]
+    bare = torch.ones(block.columns.shape, dtype=present.dtype, device=present.device)
+    bare[groups, labels] = 0.0
+    deeper = present[:, groups, labels].unsqueeze(1) * torch.stack([below.pop(column) for _, _, column in places], -1)
+    total = (present * bare).sum(-1).unsqueeze(1).to(deeper.dtype).expand(*deeper.shape[:2], -1)
+    return total.index_add(-1, torch.tensor(groups, device=present.device), deeper)
+
+
+def _product(factors: Tensor) -> Tensor:
+    """The product over the last dimension by pairs: nothing is divided for its gradient."""
+    while factors.shape[-1] > 1:
+        half = factors.shape[-1] // 2
+        pairs = factors[..., :half] * factors[..., half : 2 * half]
+        factors = torch.cat([pairs, factors[..., 2 * half :]], -1)
+    return factors.squeeze(-1)
+
+
+def _multiply(none: Tensor, excess: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The pair of a product of pairs over the last dimension, by pairs; excesses are in units of `scale`."""
+    while none.shape[-1] > 1:
+        half = none.shape[-1] // 2
+        first, second = excess[..., :half], excess[..., half : 2 * half]
+        none_first, none_second = none[..., :half], none[..., half : 2 * half]
+        both = first * second
+        if scale is not None:
+            both = both * (scale if both.dim() == 3 else scale.unsqueeze(-1))
+        pairs = first * none_second + second * none_first + both
+        none = torch.cat([none_first * none_second, none[..., 2 * half :]], -1)
+        excess = torch.cat([pairs, excess[..., 2 * half :]], -1)
+    return none.squeeze(-1), excess.squeeze(-1)
 
 
 def log_binomials(most: int, known: Tensor, dtype: torch.dtype) -> Tensor:

@@ -32,6 +32,7 @@ class Block:
         valid: (G, S) False where padded.
         logits: (G, S + 1) positions of the logits, "none" last; L where there is none. (G, 1) if `free`.
         parents: (G,) column of the required label, K for roots.
+        sizes: the most labels that are present at once in the tree of each group, itself included.
         index: the same of groups that are not free, for the kernel of flat groups.
         span: the logits of a free block as a slice, where they are one: far cheaper than a gather.
         column_span: its columns as a slice.
@@ -44,6 +45,7 @@ class Block:
     valid: Tensor
     logits: Tensor
     parents: Tensor
+    sizes: tuple[int, ...]
     index: OutcomeIndex | None
     span: tuple[int, int] | None
     column_span: tuple[int, int] | None
@@ -112,20 +114,22 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
         starts[group.name] = position
         position += group.num_logits
 
-    def size(group: Group) -> int:  # most labels present at once in the tree below, the group included
-        return max(1 + sum(size(child) for child in children.get(label, ())) for label in group.labels)
+    levels = [children.get(None, [])]
+    while levels[-1]:
+        levels.append([child for group in levels[-1] for label in group.labels for child in children.get(label, ())])
+    sizes: dict[str, int] = {}  # most labels present at once in a group's tree; leaves first, as trees may be deep
+    for group in (group for level in reversed(levels) for group in level):
+        sizes[group.name] = max(1 + sum(sizes[child.name] for child in children.get(label, ())) for label in group.labels)
 
     blocks: list[Block] = []
-    level = children.get(None, [])
-    while level:
+    for level in levels[:-1]:
         kinds: dict[tuple[bool, bool], list[Group]] = {}
         for group in level:
             flat = group.requires is None and not any(label in children for label in group.labels)
             kinds.setdefault((isinstance(group, Free), flat), []).append(group)
         for (free, flat), groups in kinds.items():
-            blocks.append(_block(space, groups, starts, free, flat, device))
-        level = [child for group in level for label in group.labels for child in children.get(label, ())]
-    sizes = [size(root) for root in children[None]]
+            blocks.append(_block(space, groups, starts, sizes, free, flat, device))
+    trees = [sizes[root.name] for root in children[None]]
     bound = torch.ones(space.num_labels, dtype=torch.bool)
     for block in blocks:
         if block.free and block.flat:
@@ -134,15 +138,21 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
         num_labels=space.num_labels,
         num_logits=space.num_logits,
         blocks=tuple(blocks),
-        max_count=sum(sizes),
-        max_tree_count=max(sizes),
+        max_count=sum(trees),
+        max_tree_count=max(trees),
         bound_columns=bound.to(device),
         any_bound=bool(bound.any()),
     )
 
 
 def _block(
-    space: LabelSpace, groups: list[Group], starts: dict[str, int], free: bool, flat: bool, device: torch.device
+    space: LabelSpace,
+    groups: list[Group],
+    starts: dict[str, int],
+    sizes: dict[str, int],
+    free: bool,
+    flat: bool,
+    device: torch.device,
 ) -> Block:
     num_labels, width = space.num_labels, max(len(group.labels) for group in groups)
     columns = torch.full((len(groups), width), num_labels + 1)
@@ -165,6 +175,7 @@ def _block(
         valid=(columns <= num_labels).to(device),
         logits=logits.to(device),
         parents=parents.to(device),
+        sizes=tuple(sizes[group.name] for group in groups),
         index=None if free else _outcome_index(logits, columns, space, device),
         span=_run(logits[:, 0].tolist()) if free else None,
         column_span=_run(columns[:, 0].tolist()) if free else None,

@@ -2,13 +2,16 @@
 
 Roots without children are independent given the image, so that E[prod_k t^(y_k)] is a product over groups.
 Written as autograd operations either product keeps a dozen tensors of its outcomes for the backward pass;
-written out it keeps the outcomes' masses alone.
+written out it keeps the outcomes' masses alone. Where a gradient of the gradient is wanted (`create_graph`), the slopes are
+worked out again by operations that autograd follows, so that derivatives of any order are right. Sums over labels are
+accumulated in double precision and returned in it, whatever the precision of the logits.
 
 Symbols: N rows, Q tilts, G groups, S labels of the largest of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,10 +78,9 @@ class LogTiltedProduct(torch.autograd.Function):
             picked, missing = F.logsigmoid(odds.gather(-1, place)), absent.gather(-1, place)
             present.scatter_(-1, place, 0.0)
             absent.scatter_(-1, place, 1.0)
-        ctx.save_for_backward(present, absent, t, place, missing)
-        ctx.width = width
+        ctx.save_for_backward(odds, present, absent, t, place, missing)
         step, t3 = LogTiltedProduct._step(odds, t), t.unsqueeze(-1)
-        out = odds.new_zeros(odds.shape[0], t.shape[-1])
+        out = odds.new_zeros(odds.shape[0], t.shape[-1], dtype=torch.float64)
         fours = bool(t.numel() and t.min() ** 4 > torch.finfo(odds.dtype).tiny * 1e4)
         for on, off in zip(present.split(step, -1), absent.split(step, -1), strict=True):
             factor = torch.addcmul(off.unsqueeze(-2), on.unsqueeze(-2), t3)
@@ -86,23 +88,43 @@ class LogTiltedProduct(torch.autograd.Function):
                 quarter = factor.shape[-1] // 4
                 pair = factor[..., : 2 * quarter] * factor[..., 2 * quarter :]
                 factor = pair[..., :quarter].mul_(pair[..., quarter:])
-            out += factor.log_().sum(-1)
+            out += factor.log_().sum(-1, dtype=torch.float64)
         return out if picked is None else out.add_(picked)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        present, absent, t, place, missing = ctx.saved_tensors
+        odds, present, absent, t, place, missing = ctx.saved_tensors
+        grad = grad.to(odds.dtype)
+        if torch.is_grad_enabled():
+            return LogTiltedProduct._slope(odds, t, place, grad), None, None
         step, t3 = LogTiltedProduct._step(present, t), t.unsqueeze(-1)
         slope = (grad * (t - 1)).unsqueeze(-2)  # (N, 1, Q)
-        tiny = torch.finfo(grad.dtype).tiny
+        tiny, as_matrix = torch.finfo(grad.dtype).tiny, full_precision(grad)
         out = present * absent
         for on, off, own in zip(*(x.split(step, -1) for x in (present, absent, out)), strict=True):
-            factor = torch.addcmul(off.unsqueeze(-2), on.unsqueeze(-2), t3)
-            own.mul_(torch.bmm(slope, factor.clamp_(min=tiny).reciprocal_()).squeeze(-2))
+            inverse = torch.addcmul(off.unsqueeze(-2), on.unsqueeze(-2), t3).clamp_(min=tiny).reciprocal_()
+            own.mul_(torch.bmm(slope, inverse).squeeze(-2) if as_matrix else (slope.mT * inverse).sum(-2))
         if place is not None:
             out.scatter_(-1, place, missing * grad.sum(-1, keepdim=True))
-        return out[:, : ctx.width], None, None
+        return out[:, : odds.shape[-1]], None, None
+
+    @staticmethod
+    def _slope(odds: Tensor, t: Tensor, place: Tensor | None, grad: Tensor) -> Tensor:
+        """What `backward` gives, by operations that have gradients themselves."""
+        present, absent = torch.sigmoid(odds), torch.sigmoid(-odds)
+        missing = absent
+        if place is not None:
+            present, absent = present.scatter(-1, place, 0.0), absent.scatter(-1, place, 1.0)
+        factor = (absent.unsqueeze(-2) + present.unsqueeze(-2) * t.unsqueeze(-1)).clamp(min=torch.finfo(odds.dtype).tiny)
+        out = present * absent * ((grad * (t - 1)).unsqueeze(-1) / factor).sum(-2)
+        if place is not None:
+            out = out.scatter(-1, place, missing.gather(-1, place) * grad.sum(-1, keepdim=True))
+        return out
+
+
+def full_precision(values: Tensor) -> bool:
+    """Whether products of matrices are worked out in the precision of their values."""
+    return torch.get_float32_matmul_precision() == "highest" and not torch.is_autocast_enabled(values.device.type)
 
 
 class LogCategoricalProduct(torch.autograd.Function):
@@ -116,6 +138,17 @@ class LogCategoricalProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, pins: Tensor, t: Tensor, index: OutcomeIndex) -> Tensor:
+        *terms, factor, shift = LogCategoricalProduct._terms(logits, pins, t, index)
+        ctx.save_for_backward(logits, pins, t, *terms, factor)
+        ctx.index = index
+        out = factor.log().sum(1, dtype=torch.float64).t().contiguous()
+        return out if shift is None else out + shift.unsqueeze(-1)
+
+    @staticmethod
+    def _terms(
+        logits: Tensor, pins: Tensor, t: Tensor, index: OutcomeIndex
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+        """Probabilities (S + 1, G, N), those that the pins allow, which groups are settled, factors (Q, G, N), log units."""
         shape = (*index.padding.shape[:2], len(logits))
         own = logits.t().contiguous().index_select(0, index.places).view(shape) + index.padding
         prior = torch.softmax(own, 0)  # (S + 1, G, N)
@@ -128,35 +161,40 @@ class LogCategoricalProduct(torch.autograd.Function):
         mass = prior.masked_fill(barred, 0.0)
         some, none = mass[:-1].sum(0), mass[-1]
         shift: Tensor | None = None
-        if bool((some + none).min() < LogCategoricalProduct.floor):
+        if bool((some + none).detach().min() < LogCategoricalProduct.floor):
             masked = own.masked_fill(barred, -torch.inf)
-            top = masked.amax(0).clamp(min=torch.finfo(own.dtype).min)
+            top = masked.detach().amax(0).clamp(min=torch.finfo(own.dtype).min)
             mass = (masked - top).exp()
             some, none = mass[:-1].sum(0), mass[-1]
-            shift = (top - torch.logsumexp(own, 0)).sum(0)
+            shift = (top - torch.logsumexp(own, 0)).sum(0, dtype=torch.float64)
         # a pinned label is not tilted
-        tilts = t.t().unsqueeze(-2)  # (Q, 1, N)
-        factor = torch.addcmul(torch.where(settled, some, none), some.masked_fill(settled, 0.0), tilts)
-        ctx.save_for_backward(prior, mass, settled, factor, tilts)
-        ctx.index = index
-        out = factor.log().sum(1).t().contiguous()
-        return out if shift is None else out + shift.unsqueeze(-1)
+        factor = torch.addcmul(torch.where(settled, some, none), some.masked_fill(settled, 0.0), t.t().unsqueeze(-2))
+        return prior, mass, settled, factor, shift
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        prior, mass, settled, factor, tilts = ctx.saved_tensors
+        logits, pins, t, *terms = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            terms = LogCategoricalProduct._terms(logits, pins, t, ctx.index)[:-1]
+        return LogCategoricalProduct._slope(terms, t, grad.to(logits.dtype), ctx.index), None, None, None
+
+    @staticmethod
+    def _slope(terms: Sequence[Tensor], t: Tensor, grad: Tensor, index: OutcomeIndex) -> Tensor:
+        prior, mass, settled, factor = terms
         slope = grad.t().unsqueeze(-2)  # (Q, 1, N)
         ratio = slope / factor.clamp(min=torch.finfo(grad.dtype).tiny)
         plain = ratio.sum(0)
-        tilted = torch.where(settled, plain, (ratio * tilts).sum(0))
+        tilted = torch.where(settled, plain, (ratio * t.t().unsqueeze(-2)).sum(0))
         out = prior * -slope.sum(0)
-        out[:-1].addcmul_(mass[:-1], tilted)
-        out[-1].addcmul_(mass[-1], plain)
+        if torch.is_grad_enabled():
+            out = torch.cat([out[:-1] + mass[:-1] * tilted, out[-1:] + mass[-1:] * plain])
+        else:
+            out[:-1].addcmul_(mass[:-1], tilted)
+            out[-1].addcmul_(mass[-1], plain)
         flat = out.flatten(0, 1)
-        if not ctx.index.whole:
+        if not index.whole:
             flat = F.pad(flat, (0, 0, 0, 1))
-        return flat.index_select(0, ctx.index.home).t(), None, None, None
+        return flat.index_select(0, index.home).t()
 
 
 class LogPickProduct(torch.autograd.Function):
@@ -172,12 +210,7 @@ class LogPickProduct(torch.autograd.Function):
     @staticmethod
     def serves(logits: Tensor) -> bool:
         """On a CPU in full precision; elsewhere products of matrices may be rounded to fewer digits."""
-        return (
-            logits.device.type == "cpu"
-            and logits.dtype in (torch.float32, torch.float64)
-            and torch.get_float32_matmul_precision() == "highest"
-            and not torch.is_autocast_enabled("cpu")
-        )
+        return logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64) and full_precision(logits)
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, t: Tensor, index: OutcomeIndex) -> Tensor | None:
@@ -203,13 +236,19 @@ class LogPickProduct(torch.autograd.Function):
             some.scatter_(0, own, 0.0)
         less = t.t().unsqueeze(-2) - 1  # (Q, 1, N)
         factor = torch.addcmul(some.new_ones(()), some, less)  # (Q, G, N)
-        ctx.save_for_backward(mass, total, absent, own, place, less, factor, members, inside)
-        return (factor.log().sum(1) + picked.log()).t().contiguous()
+        ctx.save_for_backward(logits, labels, t, mass, total, absent, own, place, less, factor, members, inside)
+        ctx.index = index
+        return (factor.log().sum(1, dtype=torch.float64) + picked.log()).t().contiguous()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        mass, total, absent, own, place, less, factor, members, inside = ctx.saved_tensors
+        logits, labels, t, mass, total, absent, own, place, less, factor, members, inside = ctx.saved_tensors
+        grad = grad.to(logits.dtype)
+        if torch.is_grad_enabled():
+            pins = torch.full((len(labels), len(ctx.index.group)), -1, dtype=torch.int8, device=labels.device)
+            pins.scatter_(-1, labels.unsqueeze(-1), 1)
+            terms = LogCategoricalProduct._terms(logits, pins, t, ctx.index)[:-1]
+            return LogCategoricalProduct._slope(terms, t, grad, ctx.index), None, None, None
         groups = len(total)
         slope = grad.t().unsqueeze(-2)  # (Q, 1, N)
         pull = (slope * less / factor).sum(0).mul_(absent)  # of "none", in each group but the pinned label's
@@ -233,18 +272,17 @@ class LogSumExp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, log_weight: Tensor | None) -> Tensor:
-        if log_weight is not None:
-            values = values + log_weight
-        out = torch.logsumexp(values, -1)
-        ctx.save_for_backward(values, out)
+        out = torch.logsumexp(values if log_weight is None else values + log_weight, -1)
+        ctx.save_for_backward(values, log_weight, out)
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        values, out = ctx.saved_tensors
-        share = (values - out.clamp(min=torch.finfo(out.dtype).min).unsqueeze(-1)).exp_()
-        return share.mul_(grad.unsqueeze(-1)), None
+        values, log_weight, out = ctx.saved_tensors
+        if log_weight is not None:
+            values = values + log_weight
+        share = (values - out.clamp(min=torch.finfo(out.dtype).min).unsqueeze(-1)).exp()
+        return share * grad.unsqueeze(-1), None
 
 
 def log_sum_exp(values: Tensor, log_weight: Tensor | None = None) -> Tensor:

@@ -13,10 +13,14 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, roots_jacobi
+from scipy.linalg import eigvalsh_tridiagonal
+from scipy.special import gammaln, logsumexp
 from torch import Tensor
 
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+_LARGE = 1e100  # of a polynomial, above which its unit changes
+_LOG_MOST = 600.0  # of a share of an integral, above which it is certainly too large
 
 Array = NDArray[np.float64]
 
@@ -28,19 +32,59 @@ def tolerance(dtype: torch.dtype) -> float:
 
 @lru_cache(maxsize=4096)
 def jacobi_rule(size: int, known: int) -> tuple[Array, Array]:
-    """Nodes t and weights of m * int_0^1 f(t) (1-t)^(m-1) dt, m = `known` >= 1, by `size` nodes."""
-    x, w = roots_jacobi(size, known - 1, 0)
-    return (x + 1) / 2, w / w.sum()
+    """Nodes t and log-weights of m * int_0^1 f(t) (1-t)^(m-1) dt, m = `known` >= 1, by `size` nodes.
+
+    Nodes are the eigenvalues of the Jacobi matrix (Golub and Welsch, 1969), improved by Newton's method; a weight is
+    1 / sum_k p_k(t)^2 over the orthonormal polynomials (Christoffel), a sum of positive terms that is kept as a mantissa and
+    a logarithm. So weights of e^-3000, which count where f grows as fast as they fall, keep their digits, and m may be
+    thousands: measured for m to 5,000 and 1,024 nodes, the relative error of a moment is below 2e-11.
+    """
+    a, k = float(known - 1), np.arange(size, dtype=np.float64)
+    s = 2 * k + a
+    diagonal = (2 * k * (k + a + 1) + a) / np.where(s > 0, s * (s + 2), 1.0)
+    if known == 1:
+        diagonal[0] = 0.5
+    k, s = k[1:], s[1:]
+    beside = k * (k + a) / (s * np.sqrt(s * s - 1))
+    t = np.clip(eigvalsh_tridiagonal(diagonal, beside), np.finfo(np.float64).tiny, 1.0)
+    for _ in range(2):
+        step, log_weight = _newton(t, diagonal, beside)
+        better = t - step
+        t = np.where((better > 0) & (better < 1), better, t)
+    return t, log_weight
+
+
+def _newton(t: Array, diagonal: Array, beside: Array) -> tuple[Array, Array]:
+    """p_Q / p_Q' at t, and the logarithm of 1 / sum_{k < Q} p_k^2, by the three-term recurrence."""
+    last, own = np.zeros_like(t), np.ones_like(t)
+    last_slope, slope = np.zeros_like(t), np.zeros_like(t)
+    squares, log_unit = np.ones_like(t), np.zeros_like(t)  # polynomials are in units of exp(log_unit)
+    for k, centre in enumerate(diagonal):
+        before, after = beside[k - 1] if k else 0.0, beside[k] if k < len(beside) else 1.0
+        last, own, last_slope, slope = (
+            own,
+            ((t - centre) * own - before * last) / after,
+            slope,
+            ((t - centre) * slope + own - before * last_slope) / after,
+        )
+        if k < len(beside):
+            squares = squares + own * own
+        large = np.maximum(np.abs(own), np.abs(last))
+        if large.max() > _LARGE:
+            less = np.where(large > _LARGE, 1 / large, 1.0)
+            last, own, last_slope, slope = last * less, own * less, last_slope * less, slope * less
+            squares, log_unit = squares * less * less, log_unit - np.log(less)
+    return own / slope, -np.log(squares) - 2 * log_unit
 
 
 @lru_cache(maxsize=4096)
-def _errors(size: int, known: int, longest: int) -> tuple[Array, Array]:
-    """Of n = 0..longest further labels: the true 1/C(n + m, m) and the rule's absolute error."""
+def _log_errors(size: int, known: int, longest: int) -> tuple[Array, Array]:
+    """Of n = 0..longest further labels: log 1/C(n + m, m), and the relative error of the rule."""
     n = np.arange(longest + 1, dtype=np.float64)
-    true = np.exp(gammaln(known + 1) + gammaln(n + 1) - gammaln(n + known + 1))
-    t, w = jacobi_rule(size, known)
-    found = np.exp(np.outer(n, np.log(t))) @ w
-    error = np.abs(found - true)
+    true = gammaln(known + 1) + gammaln(n + 1) - gammaln(n + known + 1)
+    t, log_weight = jacobi_rule(size, known)
+    found = logsumexp(np.outer(n, np.log(t)) + log_weight, axis=1)
+    error = np.abs(np.expm1(found - true))
     error[: 2 * size] = 0.0  # exact there but for rounding
     return true, error
 
@@ -51,7 +95,8 @@ def nodes_needed(expected: float, block: int, longest: int, known: int, tol: flo
 
     n, the number of further labels present, is a sum of independent parts, each at most `block`, of mean
     `expected`, so that P(n >= a) <= exp(-(a log(a / mean) - a + mean) / block) by Chernoff's bound; and by
-    Jensen's inequality the integral is at least that at the mean.
+    Jensen's inequality the integral is at least that at the mean. Numbers n whose own relative error is below a quarter of
+    `tol` add less than that to the whole, whatever their probabilities.
 
     Args:
         expected: mean of n, an upper bound.
@@ -67,25 +112,26 @@ def nodes_needed(expected: float, block: int, longest: int, known: int, tol: flo
     with np.errstate(divide="ignore"):
         exponent = -(a * np.log(a / expected) - a + expected) / block
     tail = np.where(a > expected, np.exp(np.minimum(exponent, 0.0)), 1.0)
-    floor = math.exp(math.lgamma(known + 1) + math.lgamma(expected + 1) - math.lgamma(expected + known + 1))
+    log_floor = math.lgamma(known + 1) + math.lgamma(expected + 1) - math.lgamma(expected + known + 1)
     for size in _SIZES:
         if 2 * size > longest:
             return max(1, min(size, (longest + 2) // 2))
-        _, error = _errors(size, known, longest)
-        worst = np.maximum.accumulate(error)
-        if float(np.diff(worst) @ tail) <= tol * floor:
+        log_true, error = _log_errors(size, known, longest)
+        shown = np.where(error > tol / 4, error, 0.0) * np.exp(np.minimum(log_true - log_floor, _LOG_MOST))
+        worst = np.maximum.accumulate(shown)
+        if float(np.diff(worst) @ tail) <= 0.75 * tol:
             return size
     return (longest + 2) // 2
 
 
 @lru_cache(maxsize=1024)
-def _rule_tensors(size: int, known: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _rule_tensors(size: int, known: int, device: torch.device) -> tuple[Tensor, Tensor]:
     if known == 0:  # nothing was picked: the integrand is taken at t = 1 alone
         log_t, log_w = np.zeros(size), np.where(np.arange(size) == 0, 0.0, -np.inf)
     else:
-        t, w = jacobi_rule(size, known)
-        log_t, log_w = np.log(t), np.log(w)
-    return torch.tensor(log_t, dtype=dtype, device=device), torch.tensor(log_w, dtype=dtype, device=device)
+        t, log_w = jacobi_rule(size, known)
+        log_t = np.log(t)
+    return torch.tensor(log_t, device=device), torch.tensor(log_w, device=device)
 
 
 def subset_rule(
@@ -103,11 +149,11 @@ def subset_rule(
         expected: an upper bound of the mean number of further labels, over rows.
         block: the largest number of labels of one tree.
         longest: the largest number of further labels.
-        dtype: of the result, which also sets the tolerance.
+        dtype: of the logits, which sets the tolerance.
         device: of the result, if `known` is a number; else it is that of `known`.
 
     Returns:
-        (Q,) or (..., Q) each.
+        (Q,) or (..., Q) each, in double precision.
     """
     if isinstance(known, int):
         low = high = known
@@ -119,7 +165,7 @@ def subset_rule(
     values = [low] if isinstance(known, int) or low == high else sorted(set(known.flatten().tolist()))
     tol = tolerance(dtype)
     size = max(nodes_needed(expected, block, longest, m, tol) if m else 1 for m in values)
-    rules = {m: _rule_tensors(size, m, dtype, device) for m in values}
+    rules = {m: _rule_tensors(size, m, device) for m in values}
     if isinstance(known, int) or low == high:
         return rules[low]
     table = torch.tensor([values.index(m) if m in rules else 0 for m in range(high + 1)], device=known.device)

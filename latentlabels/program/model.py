@@ -26,173 +26,20 @@ p(h | y) into the encoder, which could make h trivially predictable).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pyro
-import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
-from pyro.ops.indexing import Vindex
-from torch import Tensor, nn
-from torch.distributions import constraints
+from torch import Tensor
 
 from ..annotation import Annotation
 from ..distributions.label_vector import LabelVector
-from ..distributions.nonempty import EMPTY_ODDS, NonEmptyLabelVector
-from ..space import LabelSpace
+from .amortizer import Amortizer
 from .decoder import FeatureDecoder
 from .prior import LabelPrior
-
-
-class Amortizer(nn.Module):
-    """q_phi(y | x): encoder, linear head, `LabelVector`.
-
-    Args:
-        space: the label space.
-        encoder: images (B, ...) to features (B, num_features).
-        num_features: D.
-        mixture: M.
-        nonempty: the empty set counts little (`NonEmptyLabelVector`); with M = 1.
-
-    The head gives M * L logits, then M mixture logits if M > 1.
-    """
-
-    def __init__(self, space: LabelSpace, encoder: nn.Module, num_features: int, mixture: int = 1, nonempty: bool = False):
-        super().__init__()
-        if nonempty and mixture > 1:
-            raise ValueError(f"label sets that are not empty are written for one forest, not for a mixture of {mixture}")
-        self.space, self.mixture, self.nonempty = space, mixture, nonempty
-        self.encoder = encoder
-        self.head = nn.Linear(num_features, mixture * space.num_logits + (mixture if mixture > 1 else 0))
-        self._memo: dict[int, Tensor] | None = None
-        self._labels: dict[int, LabelVector] = {}
-
-    @torch.no_grad()
-    def start_at(self, logits: Tensor) -> None:
-        """Make q_phi(y | x) the same for every image: that of logits (L,), for example those of `anchor.derive_prior`."""
-        size = self.mixture * len(logits)
-        self.head.weight.zero_()
-        self.head.bias.zero_()
-        self.head.bias[:size] = logits.repeat(self.mixture)
-        if self.mixture > 1:  # equal components would stay equal
-            self.head.weight.normal_(std=0.01)
-
-    def features(self, images: Tensor) -> Tensor:
-        """h, (B, D)."""
-        if self._memo is None:
-            return self.encoder(images)
-        if id(images) not in self._memo:
-            self._memo[id(images)] = self.encoder(images)
-        return self._memo[id(images)]
-
-    def forward(self, images: Tensor) -> LabelVector:
-        """q_phi(y | x) for images (B, ...)."""
-        if id(images) in self._labels:
-            return self._labels[id(images)]
-        out = self.labels(self.features(images))
-        if self._memo is not None:
-            self._labels[id(images)] = out
-        return out
-
-    def labels(self, features: Tensor) -> LabelVector:
-        """q_phi for features (B, D)."""
-        return self.vector(self.head(features))
-
-    def vector(self, flat: Tensor) -> LabelVector:
-        """The distribution of what the head gives, (B, M * L), and M mixture logits if M > 1."""
-        if self.mixture == 1:
-            if self.nonempty:
-                return NonEmptyLabelVector(self.space, flat, EMPTY_ODDS, validate_args=False)
-            return LabelVector(self.space, flat, validate_args=False)
-        logits = flat[..., : -self.mixture].unflatten(-1, (self.mixture, self.space.num_logits))
-        return LabelVector(self.space, logits, flat[..., -self.mixture :], validate_args=False)
-
-    @contextmanager
-    def once(self) -> Iterator[None]:
-        """Within this context the encoder runs once per batch, though model and guide both ask for it."""
-        self._memo, self._labels = {}, {}
-        try:
-            yield
-        finally:
-            self._memo, self._labels = None, {}
-
-
-class AnnotationGiven(TorchDistribution):
-    """p(o | y) as a Pyro distribution over o in {1, 0, -1}^K, event shape (K,).
-
-    Args:
-        how: the annotation.
-        y: (..., K).
-        log_found: see `Annotation.evidence`.
-    """
-
-    arg_constraints: dict[str, Any] = {}
-    support = constraints.independent(constraints.integer_interval(-1, 1), 1)
-
-    def __init__(self, how: Annotation, y: Tensor, log_found: Tensor | float = 0.0):
-        self.how, self.y, self.log_found = how, y, log_found
-        super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """log p(o | y) for o (..., K)."""
-        return self.how.log_prob(value, self.y, self.log_found)
-
-    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        """Draws of o, without noise."""
-        return self.how.sample(self.y.expand(*torch.Size(sample_shape), *self.y.shape))
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> AnnotationGiven:
-        """The same distribution with a larger batch shape."""
-        return AnnotationGiven(self.how, self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]), self.log_found)
-
-
-class TiedLabelVector(TorchDistribution):
-    """The density p(y)^beta q(y)^(1 - beta), not normalised: what ties q_phi to the label prior for 0 < beta < 1."""
-
-    arg_constraints: dict[str, Any] = {}
-    support = LabelVector.support
-    has_enumerate_support = True
-
-    def __init__(self, prior: LabelVector, own: LabelVector, beta: float):
-        self.prior, self.own, self.beta = prior, own, beta
-        super().__init__(own.batch_shape, own.event_shape, validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Beta log p(y) + (1 - beta) log q(y)."""
-        return self.beta * self.prior.log_prob(value) + (1 - self.beta) * self.own.log_prob(value)
-
-    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        """Draws from q, at which the density is only evaluated."""
-        return self.own.sample(sample_shape)
-
-    def enumerate_support(self, expand: bool = True) -> Tensor:
-        """All valid label sets."""
-        return self.own.enumerate_support(expand)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> TiedLabelVector:
-        """The same density with a larger batch shape."""
-        return TiedLabelVector(self.prior.expand(batch_shape), self.own.expand(batch_shape), self.beta)
-
-
-class ComponentOf(dist.Categorical):
-    """The mixture component of a distribution, which the closed-form ELBO reads from `joint`.
-
-    Args:
-        joint: of the component and the labels.
-        log_weights: (..., M), taken as they are: for 0 < beta < 1 they are a geometric mean that sums to less than 1.
-    """
-
-    def __init__(self, joint: LabelVector | TiedLabelVector, log_weights: Tensor):
-        self.joint = joint
-        super().__init__(logits=log_weights, validate_args=False)
-        self.logits = log_weights
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> ComponentOf:
-        """The same with a larger batch shape."""
-        return ComponentOf(self.joint, self.logits.expand(*torch.Size(batch_shape), -1))
+from .sites import AnnotationGiven, Component, ComponentOf, LabelsOfComponent, TiedLabelVector
 
 
 class LabelModel(PyroModule):
@@ -224,12 +71,14 @@ class LabelModel(PyroModule):
         expected_labels: float | None = None,
     ):
         super().__init__()
+        _check_parts("LabelModel", amortizer, annotation)
         if not 0.0 <= beta <= 1.0:
             raise ValueError(f"beta is in [0, 1], not {beta}")
         if beta > 0 and prior is None:
             raise ValueError("beta > 0 ties the labels to a label prior; give prior=LabelPrior(space, logits)")
         if beta > 0 and amortizer.nonempty:
             raise ValueError("label sets that are not empty have no label prior yet; give beta=0")
+        _check_spaces(amortizer, prior, decoder)
         self.amortizer, self.annotation, self.beta = amortizer, annotation, beta
         self.scale_prior = scale_prior if amortizer.nonempty else 0.0
         self.expected_labels = expected_labels
@@ -244,44 +93,43 @@ class LabelModel(PyroModule):
 
     def forward(self, images: Tensor, observed: Tensor) -> Tensor:
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
-        pyro.module("amortizer", self.amortizer)
-        own = self.amortizer(images)
+        amortizer = self.amortizer  # looked up once: each time, Pyro registers its parameters
+        own = amortizer(images)
+        _check_rows(own, observed)
         with pyro.plate("images", len(observed), dim=-1):
-            component = self._component(own)
-            y = pyro.sample("labels", self._labels(own, component), infer={"enumerate": "parallel"})
+            y = pyro.sample("labels", self._labels(own), infer={"enumerate": "parallel"})
             found = own._log_found(observed, self.annotation)
             if isinstance(found, Tensor):
                 pyro.factor("found", -found)
             factors = self.log_factors(own)
             if isinstance(factors, Tensor):
                 pyro.factor("anchor", factors)
-            pyro.sample("observed", AnnotationGiven(self.annotation, y, found), obs=observed)
+            pyro.sample("observed", AnnotationGiven(self.annotation, y), obs=observed)
             if self.decoder is not None:
                 with pyro.poutine.scale(scale=self.beta):
-                    pyro.sample("features", self.decoder(y), obs=self.amortizer.features(images).detach())
+                    pyro.sample("features", self.decoder(y), obs=amortizer.features(images).detach())
         return y
 
-    def _component(self, own: LabelVector) -> Tensor | None:
-        if self.amortizer.mixture == 1:
-            return None
-        joint: LabelVector | TiedLabelVector = own
-        weights = own.log_weights
-        if self.prior is not None and self.beta > 0:
-            prior = self.prior()
-            weights = self.beta * prior.log_weights + (1 - self.beta) * weights
-            joint = prior if self.beta == 1 else TiedLabelVector(prior, own, self.beta)
-        site = ComponentOf(joint, weights.expand(*own.batch_shape, -1))
-        return pyro.sample("component", site, infer={"enumerate": "parallel"})
-
-    def _labels(self, own: LabelVector, component: Tensor | None) -> TorchDistribution:
-        mine = own if component is None else _at(own, component)
-        if self.beta == 0 or self.prior is None:
+    def _labels(self, own: LabelVector) -> TorchDistribution:
+        """The distribution of site "labels", after site "component" if there is one."""
+        prior = self.prior() if self.prior is not None and self.beta > 0 else None
+        mixture = own.num_components
+        mine: LabelVector | LabelsOfComponent = own
+        tied: LabelVector | LabelsOfComponent | None = prior
+        if mixture > 1:
+            z = pyro.sample("component", self._component(own, prior), infer={"enumerate": "parallel"})
+            mine = LabelsOfComponent(own, z, mixture)
+            tied = None if prior is None else LabelsOfComponent(prior, z, mixture)
+        if tied is None:
             return mine
-        prior = self.prior()
-        tied = prior if component is None else _at(prior, component)
+        return tied.expand(mine.batch_shape) if self.beta == 1 else TiedLabelVector(tied, mine, self.beta)
+
+    def _component(self, own: LabelVector, prior: LabelVector | None) -> TorchDistribution:
+        if prior is None:
+            return ComponentOf(own, own.num_components)
         if self.beta == 1:
-            return tied.expand(mine.batch_shape)
-        return TiedLabelVector(tied, mine, self.beta)
+            return ComponentOf(prior, own.num_components).expand(own.batch_shape)
+        return Component(self.beta * prior.log_weights + (1 - self.beta) * own.log_weights)
 
 
 class LabelGuide(PyroModule):
@@ -294,27 +142,59 @@ class LabelGuide(PyroModule):
 
     def __init__(self, amortizer: Amortizer, annotation: Annotation):
         super().__init__()
+        _check_parts("LabelGuide", amortizer, annotation)
         self.amortizer, self.annotation = amortizer, annotation
 
     def forward(self, images: Tensor, observed: Tensor) -> Tensor:
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
-        pyro.module("amortizer", self.amortizer)
-        posterior = self.amortizer(images).condition(observed, self.annotation)
+        own = self.amortizer(images)
+        _check_rows(own, observed)
+        posterior, mixture = own.condition(observed, self.annotation), own.num_components
         with pyro.plate("images", len(observed), dim=-1):
-            if self.amortizer.mixture > 1:
-                size = self.amortizer.mixture
-                weights = posterior.log_weights.unflatten(-1, (size, -1))  # (B, M, Q)
-                logits = posterior.logits.unflatten(-2, (size, -1))  # (B, M, Q, L)
-                site = ComponentOf(posterior, weights.logsumexp(-1))
-                z = pyro.sample("component", site, infer={"enumerate": "parallel"})
-                posterior = LabelVector(
-                    posterior.space,
-                    Vindex(logits)[..., z, :, :],
-                    Vindex(weights)[..., z, :],
-                    validate_args=False,
-                )
-            return pyro.sample("labels", posterior, infer={"enumerate": "parallel"})
+            labels: LabelVector | LabelsOfComponent = posterior
+            if mixture > 1:
+                z = pyro.sample("component", ComponentOf(posterior, mixture), infer={"enumerate": "parallel"})
+                labels = LabelsOfComponent(posterior, z, mixture)
+            return pyro.sample("labels", labels, infer={"enumerate": "parallel"})
 
 
-def _at(q: LabelVector, component: Tensor) -> LabelVector:
-    return LabelVector(q.space, Vindex(q.logits)[..., component, :], validate_args=False)
+def _check_parts(kind: str, amortizer: Any, annotation: Any) -> None:
+    if not isinstance(amortizer, Amortizer):
+        raise TypeError(
+            f"{kind} takes an Amortizer first, not a {type(amortizer).__name__}: "
+            f"{kind}(Amortizer(space, encoder, num_features), annotation)"
+        )
+    if not isinstance(annotation, Annotation):
+        given = annotation.__name__ if isinstance(annotation, type) else repr(annotation)
+        raise TypeError(f"{kind} takes an annotation second, such as latentlabels.annotation.UniformPositive(), not {given}")
+
+
+def _check_spaces(amortizer: Amortizer, prior: Any, decoder: Any) -> None:
+    for what, part in (("prior", prior), ("decoder", decoder)):
+        space = getattr(part, "space", amortizer.space)
+        if space != amortizer.space:
+            raise ValueError(
+                f"the {what} is of a label space with {space.num_labels} labels ({', '.join(space.labels[:3])}, ...), "
+                f"another one than the amortizer's {amortizer.space.num_labels}; make both with the same LabelSpace"
+            )
+    mixture = prior.mixture_logits.shape[-1] if isinstance(prior, LabelPrior) else 1
+    if amortizer.mixture > 1 and isinstance(prior, LabelPrior) and mixture != amortizer.mixture:
+        raise ValueError(
+            f"the prior has {mixture} component{'s'[: mixture - 1]} and the amortizer {amortizer.mixture}; "
+            f"give LabelPrior(space, logits, mixture={amortizer.mixture})"
+        )
+
+
+def _check_rows(own: LabelVector, observed: Tensor) -> None:
+    if not isinstance(observed, Tensor):
+        raise TypeError(
+            f"observed is a {type(observed).__name__}, not a tensor (B, K) of 1, 0 and -1; use Observed.to_tensor()"
+        )
+    if own.batch_shape != observed.shape[:-1]:
+        raise ValueError(
+            f"images give {tuple(own.batch_shape)} label vectors and observed has shape {tuple(observed.shape)}; "
+            f"give observed of shape {(*own.batch_shape, own.space.num_labels)}, one row for each image"
+        )
+    low, high = torch.aminmax(observed) if observed.numel() else (0, 0)
+    if low < -1 or high > 1:
+        raise ValueError("observed holds something else than 1 (known present), 0 (known absent) and -1 (unknown)")

@@ -20,6 +20,7 @@ from torch import Tensor
 from latentlabels import annotation as ann
 from latentlabels.distributions import LabelVector
 from latentlabels.errors import ConfigError, ObservationError
+from latentlabels.exact import quadrature
 from latentlabels.space import Free, LabelSpace, OneOf
 
 KINDS, NOISES, MIXTURES = oracle.KINDS, [0.0, 0.15], [None, 3]
@@ -86,10 +87,8 @@ def everything(function):
 def test_log_prob_of_every_vector(seed: int, kind: str, noise: float):
     how, _, tables, observed, _ = case(seed, kind, noise, None, most=6)
     y = tables[0].y
-    found = [oracle.found_prob(how, o, t.y, t.log_p) for o, t in zip(observed, tables, strict=True)]
-    expected = torch.stack([oracle.log_annotation(how, o, y, f) for o, f in zip(observed, found, strict=True)], 1)
-    log_found = torch.tensor(found, dtype=torch.float64).log()
-    torch.testing.assert_close(how.log_prob(observed, y.unsqueeze(1), log_found), expected, rtol=1e-11, atol=1e-12)
+    expected = torch.stack([oracle.log_annotation(how, o, y) for o in observed], 1)
+    torch.testing.assert_close(how.log_prob(observed, y.unsqueeze(1)), expected, rtol=1e-11, atol=1e-12)
 
 
 @everything
@@ -330,6 +329,23 @@ def test_weights_far_apart():
     close(found.marginals, posterior.marginals, how)
 
 
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float64, 2e-9), (torch.float32, 5e-6)])
+@pytest.mark.parametrize("decades", [1.0, 3.0, 6.0, 15.0])
+def test_any_label_known_of_weights_far_apart(decades: float, dtype: torch.dtype, tol: float):
+    """The lightest and the heaviest: sums of weights from the least weight to that of all of them."""
+    how = ann.WeightedPositive(10 ** torch.linspace(-decades, decades, 6, dtype=torch.float64))
+    space, observed = LabelSpace.free("abcdef"), torch.full((6, 6), -1, dtype=torch.int8).fill_diagonal_(1)
+    logits = torch.randn(6, 6, generator=torch.manual_seed(0), dtype=torch.float64)
+    truth = [oracle.condition(oracle.table(space, row), o, how) for row, o in zip(logits, observed, strict=True)]
+    q = LabelVector(space, logits.to(dtype))
+    found = q.log_marginal(observed, how).double()
+    torch.testing.assert_close(found, torch.stack([z for z, _ in truth]), rtol=0, atol=tol)
+    marginals = q.condition(observed, how).marginals.double()
+    torch.testing.assert_close(marginals, torch.stack([table.marginals for _, table in truth]), rtol=0, atol=tol)
+    u, share = quadrature.reciprocal_rule(1.0, float(how.weights.sum() / how.weights.min()), quadrature.tolerance(dtype))
+    assert how.evidence(observed, lambda: q._count_bound(observed), dtype).log_weight.shape[-1] == len(u) == len(share)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_rate_of_one_means_that_silence_is_absence(dtype: torch.dtype):
     space = LabelSpace([OneOf("colour", ["red", "green"], optional=True), Free("dot", requires="red"), Free("big")])
@@ -393,6 +409,78 @@ def test_draws_of_an_annotation_have_its_frequencies(y: list[int], kind: str):
     assert not any(seen.values()), "something that cannot be drawn was"
     statistic = sum((count - mean) ** 2 / mean for count, mean in cells)
     assert stats.chi2.sf(statistic, max(len(cells) - 1, 1)) > oracle.ALPHA
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("y", [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
+def test_draws_have_mistakes_at_their_rate(y: list[int], kind: str):
+    """(1 - e) p(o | y) + e p(o | all labels), of images that can be in the data; false-alarm rate `ALPHA`."""
+    S, noise = 8000, 0.3
+    how = oracle.annotations(4, noise)[kind]
+    weights = how.weights.tolist() if hasattr(how, "weights") else [1.0] * 4
+
+    def picks(labels: list[int]) -> dict[tuple[int, ...], float]:
+        total = sum(w for w, on in zip(weights, labels, strict=True) if on)
+        if kind == "scar":
+            chances = [c * on for c, on in zip(how.rates.tolist(), labels, strict=True)]
+            outcomes = itertools.product((-1, 1), repeat=4)
+            return {o: math.prod(c if told == 1 else 1 - c for c, told in zip(chances, o, strict=True)) for o in outcomes}
+        if kind == "ignorable":
+            return {tuple(-1 if j != k else labels[k] for j in range(4)): 1 / 4 for k in range(4)}
+        if not total:
+            return {(-1,) * 4: 1.0}
+        return {tuple(1 if j == k else -1 for j in range(4)): weights[k] * labels[k] / total for k in range(4)}
+
+    wrong = picks(y if kind == "per-label-search" and not any(y) else [1] * 4)
+    expected = {o: (1 - noise) * picks(y).get(o, 0.0) + noise * wrong.get(o, 0.0) for o in {*picks(y), *wrong}}
+    draws = how.sample(torch.tensor(y, dtype=torch.float64).expand(S, -1), torch.Generator().manual_seed(1)).tolist()
+    seen = dict.fromkeys(expected, 0)
+    for o in draws:
+        seen[tuple(o)] += 1
+    cells = [(seen[o], p * S) for o, p in expected.items() if p > 0]
+    assert sum(count for count, _ in cells) == S
+    statistic = sum((count - mean) ** 2 / mean for count, mean in cells)
+    assert stats.chi2.sf(statistic, max(len(cells) - 1, 1)) > oracle.ALPHA
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_an_image_in_a_wrong_folder_was_found_by_a_label_that_it_has(absent: bool):
+    """`PerLabelSearch` step by step, by its generative story alone: search, filing, mistakes; then counting.
+
+    Frequencies of folders and of label sets in a folder, Pearson's chi-square with a false-alarm rate of `ALPHA` each.
+    """
+    generator = torch.Generator().manual_seed(0)
+    w, noise, S = torch.tensor([3.0, 1.0, 0.5, 2.0], dtype=torch.float64), 0.3, 200_000
+    how = ann.PerLabelSearch(w, noise=noise)
+    space = LabelSpace([OneOf("colour", ["red", "green"], optional=True), Free("bag", requires="red"), Free("hat")])
+    logits = torch.tensor([0.3, -0.4, 0.5, 0.2, -0.7], dtype=torch.float64)
+    prior = LabelVector(space, logits)
+    sets = prior.enumerate_support()
+    y = sets[torch.multinomial(prior.log_prob(sets).exp(), S, replacement=True, generator=generator)]
+    # somebody searches for each label and comes upon each image with it at a rate of w_k / sum w: one searcher at most
+    searcher = torch.multinomial(w, S, replacement=True, generator=generator)
+    found = y.gather(1, searcher[:, None]).squeeze(1) > 0
+    y, folder = y[found], searcher[found]
+    misfiled = torch.rand(len(y), generator=generator) < noise
+    folder = torch.where(misfiled, torch.multinomial(w, len(y), replacement=True, generator=generator), folder)
+    observed = torch.full((4, 4), -1, dtype=torch.int8).fill_diagonal_(1)
+    if absent:  # of the images without a hat, which somebody has looked at
+        y, folder, observed = y[y[:, 3] == 0], folder[y[:, 3] == 0], observed[:3]
+        observed[:, 3] = 0
+    log_p = prior.log_marginal(observed, how)
+    shares = (log_p - torch.logsumexp(log_p, 0)).exp()
+    if absent:  # in the hats' folder they are by mistake: the label is known to be absent there, and not this pick
+        y, folder = y[folder < 3], folder[folder < 3]
+    counts = torch.bincount(folder, minlength=len(shares)).double()
+    statistic = ((counts - shares * len(y)) ** 2 / (shares * len(y))).sum()
+    assert stats.chi2.sf(float(statistic), len(shares) - 1) > oracle.ALPHA
+    for k in range(len(observed)):
+        posterior = prior.condition(observed[k], how)
+        p = torch.zeros(16, dtype=torch.float64)
+        code = 2 ** torch.arange(3, -1, -1)
+        p[(sets @ code.double()).long()] = posterior.log_prob(sets).exp()
+        assert float(p.sum()) == pytest.approx(1, abs=1e-9)
+        assert oracle.frequencies_p_value(y[folder == k], oracle.Table(oracle.vectors(4), p.log())) > oracle.ALPHA
 
 
 @pytest.mark.parametrize("kind", KINDS)

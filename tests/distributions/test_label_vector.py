@@ -341,7 +341,7 @@ def test_two_annotators(seed: int):
 def test_impossible_rows_are_named():
     prior = drawn(SPACE, 0)
     observed = torch.stack([unknown(SPACE), unknown(SPACE, red=1, green=1), unknown(SPACE, **{"2-doors": 1}, car=0)])
-    with pytest.raises(ObservationError, match=r"of 2 of 3 images is impossible \(rows 1, 2\)"):
+    with pytest.raises(ObservationError, match=r"of 2 of 3 images \(rows 1, 2\) is impossible"):
         prior.condition(observed)
     assert torch.equal(torch.isneginf(prior.log_marginal(observed, ann.UniformPositive())), torch.tensor([False, True, True]))
 
@@ -583,17 +583,19 @@ SIMULATED = [(kind, noise) for kind in oracle.KINDS for noise in (0.0, 0.25) if 
 
 def simulate(prior: LabelVector, how: ann.Annotation) -> tuple[Tensor, Tensor]:
     """Labels from the model and what becomes known of them, mistakes included: y and o of every row."""
-    y, mistaken = prior.sample(), torch.rand(prior.batch_shape) < how.noise
+    y = prior.sample()
     if how.kind == "per-label-search":  # only what shows some label is found, in proportion to the labels' weights
         sets = prior.enumerate_support()
         log_w = prior.log_prob(sets) + (sets @ how.weights).log()
         row = torch.distributions.Categorical(logits=log_w.T).sample()
-        y = torch.where(mistaken.unsqueeze(-1), y, sets[row, torch.arange(len(row))])
-    shown = torch.where(mistaken.unsqueeze(-1), torch.ones_like(y), y)
-    observed = how.sample(shown)
-    if how.kind == "uniform-positive":  # a second known label in half of the images that show two
-        second = how.sample(shown - (observed == 1).double())
-        observed = torch.where(torch.rand(len(y), 1) < 0.5, torch.maximum(observed, second), observed)
+        y = sets[row, torch.arange(len(row))]
+    if how.kind != "uniform-positive":
+        return y, how.sample(y)
+    right = ann.UniformPositive()
+    shown = torch.where(torch.rand(len(y), 1) < how.noise, torch.ones_like(y), y)
+    observed = right.sample(shown)
+    second = right.sample(shown - (observed == 1).double())  # a second known label in half of the images that show two
+    observed = torch.where(torch.rand(len(y), 1) < 0.5, torch.maximum(observed, second), observed)
     return y, observed
 
 
@@ -627,8 +629,8 @@ def test_a_wrong_annotation_is_not_calibrated(truth: ann.Annotation, wrong: ann.
     """What the test above would say of a posterior that mistakes why labels are missing."""
     torch.manual_seed(0)
     prior = drawn(SPACE, 7, (3000,))
-    y, mistaken = prior.sample(), torch.rand(3000, 1) < truth.noise
-    observed = truth.sample(torch.where(mistaken, torch.ones_like(y), y))
+    y = prior.sample()
+    observed = truth.sample(y)
     possible = torch.isfinite(prior.log_marginal(observed, wrong))
     posterior = LabelVector(SPACE, prior.logits[possible, 0]).condition(observed[possible], wrong)
     assert oracle.calibration_p_value(posterior.marginals, y[possible]) < oracle.ALPHA

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from latentlabels.annotation import UniformPositive
+from latentlabels.annotation import Annotation, Ignorable, PerLabelSearch, Scar, UniformPositive, WeightedPositive
 from latentlabels.distributions import LabelVector
 from latentlabels.exact.evidence import Evidence, only_label
-from latentlabels.exact.kernels import LogPickProduct
+from latentlabels.exact.forest import compile_forest
+from latentlabels.exact.kernels import LogCategoricalProduct, LogPickProduct, LogTiltedProduct, log_sum_exp
 from latentlabels.exact.sums import log_normalizers
 from latentlabels.space import Free, Group, LabelSpace, OneOf
 
@@ -54,6 +56,111 @@ def test_short_cut_and_general_sum_agree(seed: int, scale: float, dtype: torch.d
     tolerance = {"rtol": 1e-5, "atol": 2e-5} if dtype == torch.float32 else {"rtol": 1e-11, "atol": 1e-11}
     torch.testing.assert_close(found[0], found[1], **tolerance)
     torch.testing.assert_close(slopes[0], slopes[1], **tolerance)
+
+
+def kernels(seed: int) -> dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], int]]:
+    """Each kernel, the same sum written out with autograd's operations, and the number of logits: four rows, three tilts."""
+    torch.manual_seed(seed)
+    tilts, only = torch.rand(4, 3, dtype=torch.float64), torch.tensor([0, 4, 2, 1])
+    space = LabelSpace([OneOf("g", ["a", "b", "c"], optional=True), OneOf("h", ["d", "e"]), OneOf("i", ["f"], optional=True)])
+    (block,) = compile_forest(space).blocks
+    assert block.index is not None
+    labels = torch.tensor([0, 4, 5, 2])
+    pins = torch.full((4, 6), -1, dtype=torch.int8)
+    pins[torch.arange(4), labels] = 1
+    more = pins.clone()
+    more[0, 3], more[1, :2], more[3, 5] = 0, 0, 1
+
+    def free(x: Tensor, known: bool) -> Tensor:
+        p = x.sigmoid().unsqueeze(1)  # (N, 1, G)
+        factor = 1 - p + p * tilts.unsqueeze(-1)
+        if known:
+            mine = torch.nn.functional.one_hot(only, x.shape[1]).bool().unsqueeze(1)
+            factor = torch.where(mine, p, factor)
+        return factor.log().sum(-1)
+
+    def groups(x: Tensor, known: Tensor) -> Tensor:
+        total = 0
+        for columns, places, optional in (
+            ([0, 1, 2], slice(0, 4), True),
+            ([3, 4], slice(4, 6), False),
+            ([5], slice(6, 8), True),
+        ):
+            p = torch.softmax(x[:, places], -1)
+            own = known[:, columns]
+            fixed = (own == 1).any(-1, keepdim=True)
+            some = torch.where(fixed, (p[:, : len(columns)] * (own == 1)).sum(-1, keepdim=True), 0.0)
+            open_ = (p[:, : len(columns)] * (own != 0)).sum(-1, keepdim=True)
+            none = p[:, -1:] if optional else torch.zeros_like(p[:, -1:])
+            total = total + torch.where(fixed, some, none + open_ * tilts).log()
+        return total
+
+    return {
+        "free": (lambda x: LogTiltedProduct.apply(x, tilts, None), lambda x: free(x, False), 6),
+        "free, one known": (lambda x: LogTiltedProduct.apply(x, tilts, only), lambda x: free(x, True), 6),
+        "groups": (lambda x: LogCategoricalProduct.apply(x, more, tilts, block.index), lambda x: groups(x, more), 8),
+        "groups, one known": (lambda x: LogPickProduct.apply(x, labels, tilts, block.index), lambda x: groups(x, pins), 8),
+        "logsumexp": (lambda x: log_sum_exp(x.unsqueeze(1), tilts.log().unsqueeze(-1)), lambda x: torch.logsumexp(
+            x.unsqueeze(1) + tilts.log().unsqueeze(-1), -1), 5),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", kernels(0))
+@pytest.mark.parametrize("seed", range(4))
+def test_values_and_derivatives_of_every_kernel(seed: int, name: str):
+    """Value, gradient of every logit (the known label's too), Hessian and third derivative, against autograd's."""
+    kernel, written_out, size = kernels(seed)[name]
+    x = (2 * torch.randn(4, size, dtype=torch.float64)).requires_grad_()
+    weights = [torch.randn(4, 3, dtype=torch.float64), torch.randn(4, size, dtype=torch.float64)]
+    derivatives = []
+    for function in (kernel, written_out):
+        value = function(x)
+        (fast,) = torch.autograd.grad((value * weights[0]).sum(), x, retain_graph=True)
+        (slope,) = torch.autograd.grad((value * weights[0]).sum(), x, create_graph=True)
+        (curve,) = torch.autograd.grad((slope * weights[1]).sum(), x, create_graph=True)
+        (third,) = torch.autograd.grad(curve.square().sum(), x)
+        derivatives.append((value, fast, slope, curve, third))
+    for mine, expected in zip(*derivatives, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-9, atol=1e-10)
+    assert torch.autograd.gradcheck(kernel, x)
+    assert torch.autograd.gradgradcheck(kernel, x)
+
+
+HOWS = [UniformPositive(), UniformPositive(noise=0.1), Ignorable(), Scar(0.4), PerLabelSearch(noise=0.2)]
+
+
+@pytest.mark.parametrize("how", [*HOWS, WeightedPositive([1.0, 2, 3, 4, 5])], ids=repr)
+def test_second_derivatives_of_a_likelihood(how: Annotation):
+    """Its Hessian, with an incoming gradient that is a constant, and a gradient penalty: by finite differences."""
+    space = LabelSpace([OneOf("g", ["a", "b"]), OneOf("h", ["c", "d"], optional=True), Free("e", requires="a")])
+    x = torch.randn(space.num_logits, generator=torch.manual_seed(0), dtype=torch.float64)
+    observed = one_known_at(space, 2)[0]
+    observed[4] = 0
+
+    def slope(v: Tensor) -> Tensor:
+        v = v.detach().requires_grad_()
+        return torch.autograd.grad(LabelVector(space, v).log_marginal(observed, how), v)[0]
+
+    eye = torch.eye(len(x), dtype=torch.float64) * 1e-5
+    expected = torch.stack([(slope(x + step) - slope(x - step)) / 2e-5 for step in eye])
+    found = torch.autograd.functional.hessian(lambda v: LabelVector(space, v).log_marginal(observed, how), x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+    assert expected.abs().max() > 0.05
+    x.requires_grad_()
+    (own,) = torch.autograd.grad(LabelVector(space, x).log_marginal(observed, how), x, create_graph=True)
+    (penalty,) = torch.autograd.grad(own.square().sum(), x)
+    torch.testing.assert_close(penalty, 2 * expected @ own.detach(), rtol=0, atol=1e-8)
+
+
+def test_products_of_matrices_are_exact_within_autocast():
+    """The gradient, too, which is a product of matrices."""
+    torch.manual_seed(0)
+    logits, t = torch.randn(3, 40).requires_grad_(), torch.rand(3, 4)
+    (expected,) = torch.autograd.grad(LogTiltedProduct.apply(logits, t, None).sum(), logits)
+    with torch.autocast("cpu"):
+        value = LogTiltedProduct.apply(logits, t, None)
+        (found,) = torch.autograd.grad(value.sum(), logits)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("gap", [60.0, 200.0, math.inf])
@@ -109,9 +216,10 @@ def test_rounded_products_of_matrices_are_not_used():
         torch.set_float32_matmul_precision("highest")
 
 
-def test_evidence_of_products_that_differ_has_no_short_cut():
+def test_the_right_part_of_evidence_with_mistakes_keeps_the_short_cut():
     observed = torch.tensor([[1, -1]], dtype=torch.int8)
     evidence = UniformPositive(noise=0.1).evidence(
         observed, lambda: LabelVector(LabelSpace.free("ab"), torch.zeros(1, 2))._count_bound(observed), torch.float32
     )
-    assert isinstance(evidence, Evidence) and evidence.only is None
+    assert isinstance(evidence, Evidence) and [part.only is None for part in evidence.parts] == [False, True]
+    assert evidence.joined().only is None

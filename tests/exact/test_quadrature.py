@@ -11,6 +11,7 @@ import numpy as np
 import oracle
 import pytest
 import torch
+from scipy import special, stats
 from torch import Tensor
 
 from latentlabels import annotation as ann
@@ -34,8 +35,8 @@ def picked(counts: np.ndarray, known: int) -> float:
 
 
 def by_rule(counts: np.ndarray, size: int, known: int) -> float:
-    t, w = quadrature.jacobi_rule(size, known)
-    return float(np.power.outer(t, np.arange(len(counts))).dot(counts) @ w)
+    t, log_w = quadrature.jacobi_rule(size, known)
+    return float(np.power.outer(t, np.arange(len(counts))).dot(counts) @ np.exp(log_w))
 
 
 # --- a uniform pick ---------------------------------------------------------------------------------------------
@@ -50,6 +51,16 @@ def test_a_rule_of_q_nodes_is_exact_up_to_2q_minus_1(size: int, known: int):
     beyond = by_rule(np.eye(2 * size + 1)[2 * size], size, known)
     if size <= 5:
         assert beyond != pytest.approx(1 / math.comb(2 * size + known, known), rel=1e-9)
+
+
+@pytest.mark.parametrize(("size", "known"), [(64, 500), (64, 1100), (200, 5000), (512, 3000), (1024, 1), (1024, 1024)])
+def test_moments_of_many_picked_labels(size: int, known: int):
+    """1/C(n + m, m) of all n below 2Q, in logarithms: they go down to e^-1400."""
+    t, log_w = quadrature.jacobi_rule(size, known)
+    assert ((t > 0) & (t < 1)).all() and (np.diff(t) > 0).all()
+    n = np.arange(2 * size)
+    true = special.gammaln(known + 1) + special.gammaln(n + 1) - special.gammaln(n + known + 1)
+    np.testing.assert_allclose(special.logsumexp(np.outer(n, np.log(t)) + log_w, axis=1), true, rtol=0, atol=5e-11)
 
 
 @pytest.mark.parametrize("tol", TOLERANCES)
@@ -109,10 +120,21 @@ def test_rows_that_know_different_numbers_have_rules_of_their_own():
             assert value == pytest.approx(1 / math.comb(n + m, m), rel=1e-9)
 
 
+def test_a_rule_serves_the_stated_mean_and_not_one_below_it():
+    """Means are rounded, so that few rules are worked out: upwards."""
+    shown = 0
+    for expected in 2.0 ** np.arange(-2, 9, 0.05):
+        needed = quadrature.nodes_needed(expected, 1, 2000, 1, 1e-6)
+        log_t, _ = quadrature.subset_rule(1, float(expected), 1, 2000, torch.float32)
+        assert len(log_t) >= needed
+        shown += needed > quadrature.nodes_needed(2.0 ** (math.floor(4 * math.log2(expected)) / 4), 1, 2000, 1, 1e-6)
+    assert shown  # of some the mean below would not do
+
+
 def test_one_rule_serves_rows_that_know_alike():
     log_t, _ = quadrature.subset_rule(torch.full((5,), 2), 4.0, 1, 20, torch.float32)
     assert log_t.dim() == 1
-    assert log_t.dtype == torch.float32
+    assert log_t.dtype == torch.float64
     assert quadrature.subset_rule(torch.zeros(0, dtype=torch.long), 4.0, 1, 20, torch.float32)[0].dim() == 1
 
 
@@ -161,6 +183,30 @@ def test_log_marginal_of_many_free_labels(labels: int, present: float, known: in
         others = np.concatenate([p[:5], p[5 + known : 50], p[55:]])
         expected += math.log(picked(poisson_binomial(others), known))
         assert float(value) == pytest.approx(expected, abs=2 * tol, rel=tol)
+
+
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float64, 1e-10), (torch.float32, 3e-7)])
+@pytest.mark.parametrize(
+    ("labels", "known", "mean"),
+    [(40, 20, 2.0), (2000, 1024, 10.0), (2000, 1100, 10.0), (3000, 500, 300.0), (3000, 800, 900.0), (6000, 3000, 100.0)],
+)
+def test_very_many_known_labels(labels: int, known: int, mean: float, dtype: torch.dtype, tol: float):
+    """log sum_n binomial(n) / C(n + m, m), free labels of one probability."""
+    others = labels - known
+    logits = torch.full((1, labels), math.log(mean / (others - mean)), dtype=dtype)
+    logits[:, :known] = 2.0
+    observed = torch.full((1, labels), -1, dtype=torch.int8)
+    observed[:, :known] = 1
+    n = np.arange(others + 1)
+    p = float(logits[0, -1].double().sigmoid())
+    picks = special.gammaln(known + 1) + special.gammaln(n + 1) - special.gammaln(n + known + 1)
+    expected = special.logsumexp(stats.binom.logpmf(n, others, p) + picks) - known * math.log1p(math.exp(-2))
+    q = LabelVector(LabelSpace.free(map(str, range(labels))), logits)
+    found = q.log_marginal(observed, ann.UniformPositive())
+    assert float(found) == pytest.approx(expected, rel=tol, abs=tol)
+    posterior = q.condition(observed, ann.UniformPositive())
+    weights = np.exp(stats.binom.logpmf(n, others, p) + picks - special.logsumexp(stats.binom.logpmf(n, others, p) + picks))
+    assert float(posterior.marginals[0, known:].sum()) == pytest.approx(float(weights @ n), rel=1e-4)
 
 
 @pytest.mark.parametrize(("labels", "present"), [(200, 10.0), (1000, 500.0)])

@@ -245,12 +245,32 @@ def test_a_mixture_of_evidence_is_the_sum_of_its_parts(seed: int):
     forest, logits = exact.compile_forest(space), oracle.random_logits(space, seed, 2)
     first = random_evidence(space, seed, 3, 1, 1)
     second = random_evidence(space, seed + 1, 2, space.num_labels, 2)
-    both = mix(first, second, -0.3, torch.tensor([-1.1], dtype=torch.float64))
+    mixture = mix(first, second, -0.3, torch.tensor([-1.1], dtype=torch.float64))
+    assert [part.plus for part in mixture.parts] == [None, None]
+    both = mixture.joined()
     weighted = exact.log_normalizers(forest, logits, both) + both.log_weight
     parts = [
         exact.log_normalizers(forest, logits, part) + part.log_weight + share for part, share in ((first, -0.3), (second, -1.1))
     ]
     torch.testing.assert_close(weighted, torch.cat(parts, -1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sum_of_labels_is_a_mixture_of_them(seed: int):
+    """A factor sum_k v_k y_k by the marginals, and as one product for each label."""
+    space = oracle.random_space(seed)
+    forest, logits = exact.compile_forest(space), oracle.random_logits(space, seed, 2).requires_grad_()
+    pins = torch.full((space.num_labels,), -1, dtype=torch.int8)
+    pins[seed % space.num_labels] = 0 if seed % 3 else -1
+    log_v = torch.randn(space.num_labels, generator=torch.manual_seed(seed), dtype=torch.float64)
+    evidence = exact.pinned(pins, torch.float64)._replace(log_found=log_v)
+    short = exact.log_sum_exp(exact.log_normalizers(forest, logits, evidence) + evidence.log_weight)
+    every = evidence.joined()
+    long = exact.log_sum_exp(exact.log_normalizers(forest, logits, every) + every.log_weight)
+    torch.testing.assert_close(short, long)
+    if torch.isfinite(long).all():
+        slopes = [torch.autograd.grad(value.sum(), logits, retain_graph=True)[0] for value in (short, long)]
+        torch.testing.assert_close(*slopes)
 
 
 def test_pins_are_one_product_without_a_tilt():
