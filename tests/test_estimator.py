@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from torch.utils.data import Dataset
 import latentlabels as ll
 from latentlabels.config import FitConfig, ModelConfig
 from latentlabels.distributions.nonempty import EMPTY_ODDS
-from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError
+from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, RunError
+from latentlabels.inputs import PixelFormat
 from latentlabels.objectives import OBJECTIVES
 
 
@@ -395,3 +397,36 @@ def test_files_are_read_at_the_size_of_the_arrays_that_were_fitted(tmp_path: Pat
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
     np.testing.assert_allclose(again.predict_proba([file]), wanted, atol=1e-5)
     assert again.image_size == (height if height == width else [height, width])
+
+
+def test_a_run_of_before_has_the_normalisation_of_before(tmp_path: Path):
+    """Version 0.1 took ImageNet's for every network, and did not write it down."""
+    images, known = np.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), np.uint8), np.array([[1, -1], [-1, 1]] * 3)
+    m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="resnet18", epochs=1, batch_size=3).fit(images, known)
+    run = m.save(tmp_path / "run")
+    about = json.loads((run / "environment.json").read_text())
+    assert about["pixels"] == m.fitted_.pixels.to_config()
+    found = ll.LatentLabels.load(run)
+    np.testing.assert_array_equal(found.predict_proba(images), m.predict_proba(images))
+    about["pixels"]["mean"] = [0.5, 0.5, 0.5]  # what a run says is what its encoder does
+    (run / "environment.json").write_text(json.dumps(about))
+    assert np.abs(ll.LatentLabels.load(run).predict_proba(images) - m.predict_proba(images)).max() > 1e-4
+    del about["pixels"]
+    (run / "environment.json").write_text(json.dumps(about))
+    old = ll.LatentLabels.load(run)
+    assert old.fitted_.pixels == PixelFormat()
+    np.testing.assert_array_equal(old.predict_proba(images), m.predict_proba(images))
+    about["pixels"] = {"size": [64, 64]}
+    (run / "environment.json").write_text(json.dumps(about))
+    with pytest.raises(RunError, match="do not fit together"):
+        ll.LatentLabels.load(run)
+
+
+def test_what_is_kept_of_a_fit_survives_the_run_folder(tmp_path: Path, mixed):
+    m = ll.LatentLabels(MIXED, encoder="embedding", epochs=2).fit(mixed.inputs, mixed.observed)
+    again = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    for name in ("space", "annotation", "kind", "nonempty", "num_features", "history", "data_hash", "image_size", "pixels"):
+        assert getattr(again.fitted_, name) == getattr(m.fitted_, name), name
+    with pytest.raises(DataError, match="embeddings of 5 numbers, but the run was fitted on embeddings of 16"):
+        again.predict_proba(np.zeros((2, 5)))
+    assert m.names_ == tuple(map(str, range(len(mixed.inputs)))) and again.names_ == ()
