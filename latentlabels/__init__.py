@@ -7,6 +7,7 @@ without importing torch.
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _moved
@@ -15,12 +16,12 @@ from .providers import provide
 __version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from . import annotation, exact, metrics, objectives
-    from .checks import even_count_check, known_label_check, linked_label_check, surprising_labels
+    from . import annotation, checks, exact, metrics, objectives
+    from .checks import even_count_check, fit_warnings, known_label_check, linked_label_check, suspect_labels
     from .datasets.class_and_colour import class_and_colour
     from .datasets.hiding import hide
     from .datasets.mosaics import mosaic_scenes
-    from .datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
+    from .datasets.street_scenes import TOY_SPACE, ToyScenes, draw_labels, render_scene, render_scenes, write_scenes
     from .distributions import LabelVector, NonEmptyLabelVector
     from .encoders import TinyCNN, build_encoder
     from .errors import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .inputs import Inputs
     from .observed import Observed
     from .posterior import Posterior
-    from .program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+    from .program import Amortizer, AnnotationGiven, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
     from .program.starting_point import derive_prior
     from .report import write_report
     from .show import plots
@@ -52,6 +53,7 @@ _HOMES = {
     "LabelVector": "distributions",
     "NonEmptyLabelVector": "distributions",
     "Amortizer": "program",
+    "AnnotationGiven": "program",
     "CollapsedELBO": "program",
     "FeatureDecoder": "program",
     "LabelGuide": "program",
@@ -66,10 +68,13 @@ _HOMES = {
     "even_count_check": "checks",
     "known_label_check": "checks",
     "linked_label_check": "checks",
-    "surprising_labels": "checks",
+    "suspect_labels": "checks",
+    "fit_warnings": "checks",
     "write_report": "report",
     "TOY_SPACE": "datasets.street_scenes",
     "ToyScenes": "datasets.street_scenes",
+    "draw_labels": "datasets.street_scenes",
+    "render_scene": "datasets.street_scenes",
     "render_scenes": "datasets.street_scenes",
     "write_scenes": "datasets.street_scenes",
     "mosaic_scenes": "datasets.mosaics",
@@ -85,12 +90,20 @@ _HOMES = {
     "RunError": "errors",
     "WeightsError": "errors",
 }
-_ROOMS = {"annotation": "annotation", "exact": "exact", "metrics": "metrics", "objectives": "objectives", "plots": "show.plots"}
+_ROOMS = {
+    "annotation": "annotation",
+    "checks": "checks",
+    "exact": "exact",
+    "metrics": "metrics",
+    "objectives": "objectives",
+    "plots": "show.plots",
+}
 
 __all__ = [
     "TOY_SPACE",
     "Amortizer",
     "AnchorWarning",
+    "AnnotationGiven",
     "CollapsedELBO",
     "ConfigError",
     "DataError",
@@ -118,10 +131,13 @@ __all__ = [
     "__version__",
     "annotation",
     "build_encoder",
+    "checks",
     "class_and_colour",
     "derive_prior",
+    "draw_labels",
     "even_count_check",
     "exact",
+    "fit_warnings",
     "hide",
     "known_label_check",
     "linked_label_check",
@@ -129,8 +145,9 @@ __all__ = [
     "mosaic_scenes",
     "objectives",
     "plots",
+    "render_scene",
     "render_scenes",
-    "surprising_labels",
+    "suspect_labels",
     "write_report",
     "write_scenes",
 ]
@@ -148,6 +165,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     if name in _ROOMS:
         return importlib.import_module(f".{_ROOMS[name]}", __name__)
+    if name in _moved.RENAMED:
+        later = _moved.RENAMED[name]
+        warnings.warn(f"{name} is now {later}; the old name goes with version 0.3", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(".checks", __name__), later)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

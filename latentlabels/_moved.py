@@ -20,22 +20,22 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "data.batches": ("inputs.batches",),
     "data.colours": ("datasets.class_and_colour",),
     "data.hiding": ("datasets.hiding",),
-    "data.images": ("inputs.images", "inputs.embeddings", "inputs.pixels"),
+    "data.images": ("inputs.images", "inputs.embeddings", "inputs.arrays"),
     "data.mosaics": ("datasets.mosaics",),
     "data.scenes": ("datasets.scenes",),
     "data.sources": ("inputs.door",),
     "data.toy": ("datasets.street_scenes",),
-    "demo": ("bench.demo",),
+    "demo": ("bench.toy_demo",),
     "diagnostics": ("checks.diagnostics",),
     "display": ("show.notebook",),
     "evaluation": ("metrics", "checks"),
     "evaluation.metrics": ("metrics",),
     "evaluation.predictive": ("checks.known_labels",),
-    "evaluation.surprises": ("checks.suspect_labels",),
+    "evaluation.surprises": ("checks.suspects",),
     "findings": ("report.findings",),
     "labels": ("space",),
     "losses": ("objectives",),
-    "markup": ("show.html",),
+    "markup": ("show.rendering",),
     "outcomes": ("show.top_labels",),
     "plots": ("show.plots",),
     "program.distribution": ("distributions.label_vector",),
@@ -44,6 +44,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "training": ("fitting",),
     "wording": ("words",),
 }
+
+RENAMED = {"surprising_labels": "suspect_labels", "Surprise": "SuspectLabel"}
+"""Public names of version 0.1 that have another name now."""
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -76,6 +79,9 @@ class _Finder(MetaPathFinder, Loader):
             for name, value in vars(home).items():
                 if not name.startswith("__"):
                     setattr(module, name, value)
+            for name, later in RENAMED.items():
+                if hasattr(home, later):
+                    setattr(module, name, getattr(home, later))
 
 
 def install(package: str) -> None:

@@ -20,14 +20,15 @@ from torch import Tensor
 from . import objectives
 from .annotation import Annotation, Ignorable, UniformPositive
 from .annotation import from_config as read_annotation
+from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .config.kind import Kind, kind_of
 from .encoders import wanted_by
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
-from .fitted import Fitted
 from .fitting import Best, LabelModule, LoopSettings, TrainingResult, train
 from .fitting.build import construct, features_once, has_at_least_one, label_vector, warn_of_start
+from .fitting.fitted import Fitted
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
 from .inputs.batches import Batches, split_rows
@@ -206,8 +207,9 @@ class LatentLabels(BaseEstimator):
         folder = None if checkpoints is None else Path(checkpoints)
         result = train(module, batches, known, complete, rows, settings, folder, resume)
         count = self._predicted_count(program.model, batches, rows[1], result)
-        found = diagnose(table, start.annotation, anchor, result, count, self.objective == "collapsed")
-        for message in found["warnings"]:
+        ours = self.objective == "collapsed"
+        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.nonempty)
+        for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.values, table.images)
         self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)

@@ -1,4 +1,4 @@
-"""Numbers and lists in words, as pictures, pages and notebooks show them."""
+"""Numbers and lists in words: for the terminal, messages, pictures, pages and notebooks alike."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-
-def count(number: int, what: str) -> str:
-    """A number of things in words: "1 label", "1,200 labels"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+NONE = "–"
+"""What stands where there is no number."""
 
 
-def percent(probability: float) -> str:
-    """A probability short enough for a bar: never 0 % or 100 % for what is only nearly so; NaN is "no value"."""
-    if math.isnan(probability):
-        return "no value"
-    if 0 < probability <= 0.005:
-        return "<1 %"
-    if 0.995 <= probability < 1 - 1e-6:
-        return ">99 %"
-    return f"{100 * probability:.0f} %"
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number of things: "1 label", "1,200 labels", "2 boxes"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[Any], most: int = 5) -> str:
+    """The first few names, and how many more there are: "a, b and 3 more"."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def finite(value: Any) -> float | None:
@@ -29,16 +27,69 @@ def finite(value: Any) -> float | None:
     return float(value) if real else None
 
 
-def number(value: Any, style: str = "number") -> str:
-    """A value in words: a plain "number", a "share" in percent, or a "count"; a dash where there is none."""
+def number(value: Any, digits: int | None = None) -> str:
+    """A number with a comma at thousands and a true minus sign; a dash where there is none.
+
+    Args:
+        value: anything; only numbers are shown, an infinite one as "infinite".
+        digits: after the point; two from 1 upwards and three below, if not given.
+    """
+    if isinstance(value, float) and math.isinf(value):
+        return "infinite" if value > 0 else "−infinite"
     real = finite(value)
     if real is None:
-        return "–"
-    if style == "share":
-        return f"{100 * real:.1f} %"
-    return f"{real:,.0f}" if style == "count" else f"{real:,.{2 if abs(real) >= 1 else 3}f}".replace("-", "−")
+        return NONE
+    places = (2 if abs(real) >= 1 else 3) if digits is None else digits
+    return f"{real:,.{places}f}".replace("-", "−")
 
 
-def listed(names: Sequence[str], most: int = 40) -> str:
-    """Names in a sentence, the first ones of very many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+def whole(value: Any) -> str:
+    """A number without digits after the point; a dash where there is none."""
+    return number(value, 0)
+
+
+def percent(share: Any, digits: int = 0) -> str:
+    """A share in percent, never 0 % or 100 % for what is only nearly so.
+
+    Args:
+        share: in [0, 1]; None gives a dash, NaN "no value".
+        digits: after the point.
+    """
+    if isinstance(share, float) and math.isnan(share):
+        return "no value"
+    real = finite(share)
+    if real is None:
+        return NONE
+    unit = 10.0**-digits
+    if 0 < real <= unit / 200:
+        return f"<{unit:.{digits}f} %"
+    if 1 - unit / 200 <= real < 1 - 1e-6:
+        return f">{100 - unit:.{digits}f} %"
+    return f"{100 * real:.{digits}f} %".replace("-", "−")
+
+
+def digits_for(uncertainty: float | None, most: int) -> int:
+    """How many digits after the point a figure may have: up to the first one that its uncertainty reaches.
+
+    Args:
+        uncertainty: standard error, in the unit of the figure; None or 0 where it is not known.
+        most: digits at most.
+    """
+    if uncertainty is None or not math.isfinite(uncertainty) or uncertainty <= 0:
+        return most
+    return min(max(-math.floor(math.log10(uncertainty)), 0), most)
+
+
+def percent_of(share: Any, size: Any) -> str:
+    """A share that was measured on `size` images, with as many digits as its sampling error allows, two at most.
+
+    The standard error is that of a share of independent images, sqrt(p (1 - p) / size).
+    """
+    real, images = finite(share), finite(size)
+    if real is None or not images or images <= 0:
+        return percent(share)
+    inside = min(max(real, 0.0), 1.0)
+    if inside in (0.0, 1.0):
+        return percent(share)
+    error = 100 * math.sqrt(max(inside * (1 - inside), 1 / (4 * images)) / images)
+    return percent(share, digits_for(error, 2))

@@ -37,6 +37,11 @@ def test_the_raw_svi_script_is_short():
     assert len([line for line in script.splitlines() if line.strip()]) < 20
 
 
+def test_the_python_takes_public_names_only():
+    imports = re.findall(r"^(?:from|import) +latentlabels.*$", "\n".join(blocks("python")), re.MULTILINE)
+    assert set(imports) == {"import latentlabels as ll"}
+
+
 def test_the_label_space_is_one():
     space = LabelSpace.from_config(yaml.safe_load(blocks("yaml")[0]))
     assert space.num_labels == 8 and space.num_label_sets == 24

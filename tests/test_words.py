@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from latentlabels.words import count, finite, listed, number, percent
+from latentlabels.words import count, digits_for, finite, listed, number, percent, percent_of, whole
 
 
 @pytest.mark.parametrize("size, said", [(0, "0 labels"), (1, "1 label"), (2, "2 labels"), (1200, "1,200 labels")])
 def test_a_count_has_its_plural(size: int, said: str):
     assert count(size, "label") == said
+    assert count(2, "box", "boxes") == "2 boxes" and count(1, "box", "boxes") == "1 box"
 
 
 @pytest.mark.parametrize(
@@ -36,18 +37,51 @@ def test_a_probability_is_never_rounded_to_certainty(probability: float, said: s
     assert percent(np.float64(probability)) == said
 
 
-@pytest.mark.parametrize("value", [None, "3", True, math.nan, math.inf, -math.inf, [1.0]])
+def test_digits_of_a_percentage():
+    assert (percent(0.1234, 1), percent(None), percent(1, 0), percent("x")) == ("12.3 %", "–", "100 %", "–")
+    assert (percent(0.0004, 1), percent(0.9996, 1), percent(0.0006, 1)) == ("<0.1 %", ">99.9 %", "0.1 %")
+
+
+@pytest.mark.parametrize("value", [None, "3", True, math.nan, [1.0]])
 def test_what_is_no_number_is_a_dash(value: object):
     assert finite(value) is None
-    assert number(value) == "–"
+    assert number(value) == whole(value) == "–"
 
 
-def test_numbers_by_style():
-    assert number(2.345) == "2.35" and number(0.12345) == "0.123" and number(-1.5) == "−1.50"
-    assert number(1234567.0, "count") == "1,234,567" and number(0.8764, "share") == "87.6 %"
+def test_numbers():
+    assert number(2.345) == "2.35" and number(0.12345) == "0.123" and number(-1.5) == "−1.50" and number(1.23456, 1) == "1.2"
+    assert whole(1234567.0) == "1,234,567"
+    assert (number(math.inf), number(-math.inf)) == ("infinite", "−infinite") and finite(math.inf) is None
     assert finite(3) == 3.0 and isinstance(finite(3), float)
+
+
+@pytest.mark.parametrize(
+    "error, digits", [(None, 3), (0.0, 3), (math.nan, 3), (30.0, 0), (3.0, 0), (0.9, 1), (0.3, 1), (0.02, 2), (1e-9, 3)]
+)
+def test_a_figure_ends_where_its_uncertainty_begins(error: float | None, digits: int):
+    assert digits_for(error, 3) == digits
+
+
+@pytest.mark.parametrize(
+    "share, images, said",
+    [
+        (0.876, 60, "88 %"),  # 4.3 percentage points
+        (0.876, 1000, "88 %"),  # 1.04
+        (0.876, 1200, "87.6 %"),  # 0.95
+        (0.8764, 200_000, "87.64 %"),  # 0.07
+        (0.003, 1000, "0.3 %"),
+        (0.0, 1000, "0 %"),
+        (1.0, 1000, "100 %"),
+        (0.5, None, "50 %"),
+        (None, 10, "–"),
+        (math.nan, 10, "no value"),
+    ],
+)
+def test_a_percentage_has_the_digits_that_its_images_allow(share: object, images: object, said: str):
+    assert percent_of(share, images) == said
 
 
 def test_a_list_says_how_many_it_leaves_out():
     assert listed([]) == "" and listed(["a"]) == "a" and listed(["a", "b"], 2) == "a, b"
+    assert listed(list("abcdefgh"), 2) == "a, b and 6 more" and listed(range(7)) == "0, 1, 2, 3, 4 and 2 more"
     assert listed([str(i) for i in range(1500)], 2) == "0, 1 and 1,498 more"

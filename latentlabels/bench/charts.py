@@ -12,26 +12,32 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from ..show.plots.canvas import BLUE, GREY, PALE, TRACK, VERMILION
+from ..show.colours import BLUE, GREY, PALE, TRACK, VERMILION
 from ..show.plots.lettering import lettering
-from .results import CEILINGS, METRICS, Spread, Standing, Table
+from .results import CEILINGS, METRICS, Result, Spread, Table
 
-_COLOURS = {"ours": VERMILION, "published": BLUE, "oracle": GREY}
-_NAMES = {"ours": "ours", "published": "published", "oracle": "learns from complete labels"}
+_COLOURS = {"ours": VERMILION, "published": BLUE, "baseline": GREY, "oracle": GREY}
+_NAMES = {
+    "ours": "ours",
+    "published": "published",
+    "baseline": "without looking at the image",
+    "oracle": "learns from complete labels",
+}
 _Dashes = tuple[float, tuple[float, float]]
 _DASHES: tuple[_Dashes, _Dashes] = ((0, (1, 1.8)), (0, (4, 2)))
 _SIZE = 9
 _PITCH = 0.225  # inches a row
 
 
-def standings(honest: Table, generous: Table | None = None) -> Figure:
+def comparison(honest: Table, generous: Table | None = None) -> Figure:
     """A row for each objective, a panel each for mAP, negative log-likelihood and calibration error.
 
     Filled dots with their standard deviation are of the honest protocol, hollow ones of the generous one. Vertical lines
     are the ceilings. What is infinite, or far from all others, stands at the edge beside an arrow, with its value.
     """
-    order = sorted(honest.standings, key=lambda one: (one.kind == "oracle", -_mean(one, "mAP")))
-    others = {} if generous is None else {one.objective: one for one in generous.standings}
+    ranks = {"baseline": 1, "oracle": 2}
+    order = sorted(honest.results, key=lambda one: (ranks.get(one.kind, 0), -_mean(one, "mAP")))
+    others = {} if generous is None else {one.objective: one for one in generous.results}
     names = [one.objective for one in order]
     left = lettering(names).width(names, _SIZE) + 0.25
     wide, between, height = 2.75, 0.3, _PITCH * len(order)
@@ -56,7 +62,7 @@ def standings(honest: Table, generous: Table | None = None) -> Figure:
     return figure
 
 
-def _mean(one: Standing, metric: str) -> float:
+def _mean(one: Result, metric: str) -> float:
     found = one.figures.get(metric)
     return -math.inf if found is None else found.mean
 
@@ -66,10 +72,10 @@ def _scaled(found: Spread, metric: str) -> tuple[float, float]:
     return found.mean * scale, (found.sd or 0.0) * scale
 
 
-def _rows(ax: Axes, order: Sequence[Standing], others: dict[str, Standing], metric: str) -> None:
+def _rows(ax: Axes, order: Sequence[Result], others: dict[str, Result], metric: str) -> None:
     how = METRICS[metric]
-    shown = [_scaled(one.figures[metric], metric) for one in order if metric in one.figures]
-    shown += [_scaled(one.figures[metric], metric) for one in others.values() if metric in one.figures]
+    fitted = [one for one in (*order, *others.values()) if metric in one.figures and one.kind != "baseline"]
+    shown = [_scaled(one.figures[metric], metric) for one in fitted]
     low, high = _limits([value for value, _ in shown], bool(how.higher))
     ax.set(xlim=(low, high), ylim=(len(order) - 0.5, -0.5), yticks=[])
     for y, one in enumerate(order):
@@ -119,15 +125,15 @@ def _limits(values: Sequence[float], higher: bool) -> tuple[float, float]:
 
 
 def _ceiling(ax: Axes, table: Table, objective: str, dashes: _Dashes) -> None:
-    one = next((one for one in table.standings if one.objective == objective), None)
+    one = next((one for one in table.results if one.objective == objective), None)
     if one is not None and "mAP" in one.figures:
         ax.axvline(100 * one.figures["mAP"].mean, color=GREY, linewidth=1, linestyle=dashes, zorder=1)
 
 
 def _legend(figure: Figure, honest: Table, both: bool, tall: float) -> None:
-    kinds = [kind for kind in _COLOURS if any(one.kind == kind for one in honest.standings)]
+    kinds = [kind for kind in _COLOURS if any(one.kind == kind for one in honest.results)]
     handles = [Line2D([], [], color=_COLOURS[kind], marker="o", linestyle="", label=_NAMES[kind]) for kind in kinds]
-    there = {one.objective for one in honest.standings}
+    there = {one.objective for one in honest.results}
     handles += [
         Line2D([], [], color=GREY, linestyle=dashes, linewidth=1, label=f"ceiling: {name}")
         for name, dashes in zip(CEILINGS, _DASHES, strict=True)
@@ -162,7 +168,7 @@ def tradeoff(table: Table) -> Figure:
     """
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     ax = figure.subplots()
-    both = [one for one in table.standings if {"mAP", "nll"} <= one.figures.keys()]
+    both = [one for one in table.results if {"mAP", "nll"} <= one.figures.keys() and one.kind != "baseline"]
     left, right = _limits([100 * one.figures["mAP"].mean for one in both], higher=True)
     low, high = _limits([one.figures["nll"].mean for one in both], higher=False)
     ax.set(xlim=(left, right), ylim=(high, low))

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,42 +13,39 @@ from typing import Any
 import torch
 
 from ..objectives import OBJECTIVES
-from ..report.layout import embedded, section
-from ..report.layout import page as whole_page
-from .charts import standings, tradeoff
+from ..show.blocks import Beside, Block, Cell, Details, Heading, Item, Listing, Row, Section, Source, Span, Text, Words
+from ..show.blocks import Table as TableBlock
+from ..show.pages import embedded
+from ..show.pages import page as whole_page
+from ..words import NONE, count
+from ..writing import write_json, write_text
+from .charts import comparison, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
-from .results import CEILINGS, METRICS, TESTED, DataSet, Paired, Spread, Standing, Summary, Table
+from .results import CEILINGS, METRICS, TESTED, WITHOUT_IMAGE, DataSet, Paired, Result, Spread, Summary, Table
 from .summary import LEVEL, in_words
 from .tasks import Task
 
 _MAIN = ("mAP", "nll", "brier", "ece", "f1")
 _MORE = ("count_error", "count", "group_accuracy", "epoch", "seconds", "peak_mb")
 _MARKS = {"ahead": "▲", "level": "=", "behind": "▼"}
-_OURS = "What is unknown is summed over, exactly, as the annotation says that labels came to be known."
-
-_CSS = """
-main { max-width: 96rem; }
-p, ul { max-width: 72rem; }
-.pair { column-gap: 1.5rem; }
-.pair .scroll { flex: 0 1 auto; max-width: 100%; }
-.bench td, .bench th { min-width: 0; padding-right: 0.55rem; white-space: nowrap; font-size: 0.875rem; }
-.bench td.wide { white-space: normal; min-width: 20rem; max-width: 52rem; }
-.bench caption { text-align: left; font-weight: 600; padding: 0.5rem 0; }
-.bench small { color: var(--quiet); font-size: 0.8em; }
-tr.ours td { background: var(--card); font-weight: 600; }
-tr.oracle td { color: var(--quiet); }
-td.best { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
-.verdict { list-style: none; padding: 0; margin: 1rem 0; }
-.verdict li { padding: 0.3rem 0 0.3rem 1.9rem; position: relative; overflow-wrap: anywhere; }
-.verdict li::before { position: absolute; left: 0.3rem; font-weight: 700; }
-.ahead { color: var(--good); } .behind { color: var(--bad); } .level { color: var(--quiet); }
-li.ahead, li.behind, li.level { color: inherit; }
-li.ahead::before { content: "▲"; color: var(--good); } li.behind::before { content: "▼"; color: var(--bad); }
-li.level::before { content: "="; color: var(--quiet); }
-:root { --good: #00734f; --bad: #b34700; }
-@media (prefers-color-scheme: dark) { :root { --good: #3fc79a; --bad: #f08a3c; } }
-"""
+_SAID = {
+    OURS: "Averages exactly over every combination the missing labels could take, given how the known labels came about.",
+    WITHOUT_IMAGE: "Predicts each label's prevalence for every image, from the known labels alone. What any fit must beat.",
+}
+_HOW = (
+    "All objectives share data, encoder, training loop and budget. Each is fitted with every learning rate and seed; one "
+    "training run keeps the best weights by each stopping rule.",
+    "Honest: known labels choose the learning rate, by the mean held-out score of the stopping rule. For each published "
+    "objective the better of two rules counts, judged by test mAP: its own value on held-out known labels, or the mAP against "
+    "them. Ours always uses the first rule, its default.",
+    "Generous: the mAP against complete labels of the held-out images chooses epoch and learning rate, as the papers do. "
+    "Nobody with missing labels can do that.",
+    "Objectives that learn from complete labels are ceilings. Seconds and memory are those of a training run in its own "
+    "process, libraries included. ECE: expected calibration error, in 15 bins of equal width.",
+    "Digits: a figure has as many as its standard error over seeds allows; with one seed, as many as the number of test images "
+    "allows.",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -90,227 +86,206 @@ def write_results(out: str | Path, summary: Summary, tasks: Sequence[Task], grid
         "machine": machine(),
         **summary.to_dict(),
     }
-    summary.to_frame().to_csv(folder / "results.csv", index=False)
-    text = json.dumps(document, indent=1, ensure_ascii=False, default=str, allow_nan=False)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page(summary, document), encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    plain: dict[str, Any] = json.loads(json.dumps(document, default=str, allow_nan=False))
+    write_text(folder / "results.csv", summary.to_frame().to_csv(index=False))
+    write_json(folder / "results.json", plain)
+    write_text(folder / "report.html", page(summary, plain))
+    return plain
 
 
 def page(summary: Summary, document: Mapping[str, Any]) -> str:
-    """The page; names are escaped, whatever they hold."""
+    """The page; templates escape names, whatever they hold."""
     names = [data.name for data in summary.data]
-    there = dict.fromkeys(one.objective for data in summary.data for table in data.tables for one in table.standings)
-    lead = f"{len(there)} objectives on {len(names)} data set{'s' * (len(names) != 1)}: {', '.join(names)}."
-    parts = [
-        "<h1>Which objective serves these data?</h1>",
-        f'<p class="lead">{escape(lead)}</p>',
-        _overview(summary),
-        *(section(escape(data.name), _data(data)) for data in summary.data),
-        section("Fits that failed", _failures(summary)),
-        section("The objectives", _objectives(there)),
-        section("How it was compared", _how(document)),
+    there = dict.fromkeys(one.objective for data in summary.data for table in data.tables for one in table.results)
+    fitted = sum(name != WITHOUT_IMAGE for name in there)
+    lead = f"{count(fitted, 'objective')} on {count(len(names), 'data set')}: {', '.join(names)}."
+    sections = [
+        *(Section(data.name, _data(data)) for data in summary.data),
+        Section("Fits that failed", _failures(summary)),
+        Section("The objectives", _objectives(there)),
+        Section("How they were compared", _how(document)),
     ]
-    return whole_page("Comparison of objectives", "\n".join(part for part in parts if part), _CSS)
+    return whole_page("Comparison of objectives", [Text(lead, "lead"), *_overview(summary)], sections, wide=True)
 
 
 # --- parts ----------------------------------------------------------------------------------------------
 
 
-def _overview(summary: Summary) -> str:
+def _overview(summary: Summary) -> list[Block]:
     """A row for each data set and table: where ours is by each metric."""
     rows = []
     for data in summary.data:
         for table in data.tables:
             if table.findings:
-                marks = {found.metric: f'<span class="{found.outcome}">{_MARKS[found.outcome]} {found.outcome}</span>'
-                         f" <small>{escape(found.best)}</small>" for found in table.findings}  # fmt: skip
-                rows.append((escape(data.name), escape(_title(table)), *(marks.get(metric, "") for metric in TESTED)))
+                marks: dict[str, Words] = {
+                    found.metric: [
+                        Span(f"{_MARKS[found.outcome]} {found.outcome}", found.outcome), " ", Span(found.best, "small")
+                    ]
+                    for found in table.findings
+                }  # fmt: skip
+                rows.append(Row((data.name, _title(table), *(Cell(marks.get(metric, "")) for metric in TESTED))))
     if not rows:
-        return ""
+        return []
     head = ("data", "protocol", *(METRICS[metric].name for metric in TESTED))
-    note = "Ours beside the best published objective by each metric, which is named. “Level” is a difference within noise."
-    return f'<p class="quiet">{note}</p>\n' + _grid(head, rows)
+    note = (
+        "Our objective compared with the best published one by each metric, whose name follows. “Level”: the difference is "
+        "within noise."
+    )
+    return [Text(note, "quiet"), TableBlock(head, rows, kind="bench")]
 
 
-def _title(table: Table, lone: bool = False) -> str:
-    start = "" if lone else ", same start at the prior" if table.start == "prior" else ", the losses' own start"
+def _title(table: Table) -> str:
+    start = ", same start at the prior" if table.start == "prior" else ", the losses' own start"
     return f"{table.protocol}{start}"
 
 
-def _data(data: DataSet) -> str:
+def _data(data: DataSet) -> list[Block]:
     facts = (
-        f"{data.num_train:,} training images with {data.known_count:.2f} known labels each, {data.num_test:,} test images with "
-        f"{data.true_count:.2f} true labels each, {data.num_labels:,} labels. Source: {data.source}."
+        f"{count(data.num_train, 'training image')} with {data.known_count:.2f} known labels each, "
+        f"{count(data.num_test, 'test image')} with {data.true_count:.2f} true labels each, {count(data.num_labels, 'label')}."
     )
-    parts = [f'<p class="quiet">{escape(facts)}</p>']
-    for start in dict.fromkeys(table.start for table in data.tables):
-        tables = {table.protocol: table for table in data.tables if table.start == start}
-        honest = tables.get("honest")
-        if len({table.start for table in data.tables}) > 1:
-            parts.append(
-                f"<h3>{'Every head starts at the prior' if start == 'prior' else 'The losses start as they please'}</h3>"
-            )
-        if honest is not None:
-            parts.append(_verdict(honest))
-            alt = f"mAP, negative log-likelihood and calibration error of each objective on {data.name}"
-            parts.append(embedded(standings(honest, tables.get("generous")), alt))
-        parts.append(f'<div class="pair">{"".join(_main(table) for table in tables.values())}</div>')
-        if honest is not None:
-            parts.append(embedded(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
-        for table in tables.values():
-            parts.append(_paired(table))
-            parts.append(f"<details><summary>Everything else, {table.protocol}</summary>{_more(table)}</details>")
-    return "\n".join(parts)
+    blocks: list[Block] = [Text(f"{facts} Source: {data.source}." if data.source else facts, "quiet")]
+    starts = dict.fromkeys(table.start for table in data.tables)
+    for start in starts:
+        if len(starts) > 1:
+            blocks.append(Heading("Every head starts at the prior" if start == "prior" else "Each loss uses its own start"))
+        blocks += _start(data, {table.protocol: table for table in data.tables if table.start == start})
+    return blocks
 
 
-def _verdict(table: Table) -> str:
-    found = "".join(f'<li class="{finding.outcome}">{escape(finding.text)}</li>' for finding in table.findings)
-    said = "".join(f"<p>{escape(text)}</p>" for text in table.serves)
-    return f'{said}<ul class="verdict">{found}</ul>'
+def _start(data: DataSet, tables: Mapping[str, Table]) -> list[Block]:
+    """The tables of one start, by protocol."""
+    honest = tables.get("honest")
+    blocks: list[Block] = []
+    if honest is not None:
+        blocks += _verdict(honest)
+        alt = f"mAP, negative log-likelihood and calibration error of each objective on {data.name}"
+        blocks.append(embedded(comparison(honest, tables.get("generous")), alt))
+    blocks.append(Beside([_main(table, data.num_test) for table in tables.values()]))
+    if honest is not None:
+        blocks.append(embedded(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
+    for table in tables.values():
+        blocks += _paired(table)
+        blocks.append(Details(f"Everything else, {table.protocol}", _more(table, data.num_test)))
+    return blocks
 
 
-def _main(table: Table) -> str:
-    best = {metric: _best(table.standings, metric) for metric in _MAIN}
-    rows, kinds = [], []
-    for one in table.standings:
-        cells: list[tuple[str, str]] = [(_named(one), "")]
-        for metric in _MAIN:
-            cells.append((_figure(one.figures.get(metric), metric), "best" if one.objective == best[metric] else ""))
-        rows.append(cells)
-        kinds.append(one.kind)
+def _verdict(table: Table) -> list[Block]:
+    items = [Item(finding.text, finding.outcome) for finding in table.findings]
+    said: list[Block] = [Text(text) for text in table.serves]
+    return [*said, *([Listing(items, "verdict")] if items else [])]
+
+
+def _main(table: Table, size: int) -> TableBlock:
+    best = {metric: _best(table.results, metric) for metric in _MAIN}
+    rows = []
+    for one in table.results:
+        cells = [
+            Cell(_figure(one.figures.get(metric), metric, size), "best" if one.objective == best[metric] else "")
+            for metric in _MAIN
+        ]
+        rows.append(Row((Cell(_named(one)), *cells), one.kind))
     title = {"honest": "Honest: known labels choose", "generous": "Generous: complete labels choose"}[table.protocol]
-    head = ("objective", *(METRICS[metric].title for metric in _MAIN))
-    return _cells(head, rows, kinds, title)
+    return _table(("objective", *(METRICS[metric].title for metric in _MAIN)), rows, title)
 
 
-def _more(table: Table) -> str:
+def _more(table: Table, size: int) -> list[Block]:
     head = ("objective", "start", "rule", "learning rate", "seeds", *(METRICS[metric].title for metric in _MORE))
     head = (*head, *(f"gap to {ceiling} %" for ceiling in CEILINGS))
     rows = []
-    for one in table.standings:
-        row = [_named(one), one.start, one.rule, f"{one.learning_rate:g}", str(len(one.seeds))]
-        row += [_figure(one.figures.get(metric), metric) for metric in _MORE]
-        row += [f"{100 * one.gap[ceiling]:.0f}".replace("-", "−") if ceiling in one.gap else "–" for ceiling in CEILINGS]
-        rows.append([(cell, "") for cell in row])
+    for one in table.results:
+        fitted = one.objective != WITHOUT_IMAGE
+        cells: list[Cell | str] = [Cell(_named(one))]
+        cells += [one.start, one.rule, f"{one.learning_rate:g}", str(len(one.seeds))] if fitted else [NONE] * 4
+        cells += [Cell(_figure(one.figures.get(metric), metric, size)) for metric in _MORE]
+        cells += [f"{100 * one.gap[top]:.0f}".replace("-", "−") if top in one.gap else NONE for top in CEILINGS]
+        rows.append(Row(cells, one.kind))
     note = "Gap: how far in mAP from assume-negative (0 %) to the ceiling (100 %)."
-    return f'<p class="quiet">{note}</p>' + _cells(head, rows, [one.kind for one in table.standings])
+    return [Text(note, "quiet"), _table(head, rows)]
 
 
-def _paired(table: Table) -> str:
+def _paired(table: Table) -> list[Block]:
     if not table.paired:
-        return ""
-    others = dict.fromkeys(pair.objective for pair in table.paired)
-    rows, kinds = [], []
-    for other in others:
+        return []
+    rows = []
+    for other in dict.fromkeys(pair.objective for pair in table.paired):
         found = {pair.metric: pair for pair in table.paired if pair.objective == other}
-        cells = [(escape(other), "")]
-        cells += [(_difference(found[metric]), "") if metric in found else ("–", "") for metric in TESTED]
-        rows.append(cells)
-        kinds.append(next(one.kind for one in table.standings if one.objective == other))
+        cells = [Cell(_difference(found[metric])) if metric in found else NONE for metric in TESTED]
+        rows.append(Row((other, *cells), next(one.kind for one in table.results if one.objective == other)))
+    seeds = max(pair.size for pair in table.paired)
     note = (
-        "Mean over seeds of ours less the other, with its standard error and the p of a paired, two-sided t-test. ▲ ours is "
-        f"better, ▼ worse, = within noise (p of at least {LEVEL:g}). Five seeds are few, and many tests are made."
+        "Ours minus the other objective: mean over seeds, standard error, and p of a paired, two-sided t-test. ▲ ours is "
+        f"better, ▼ worse, = within noise (p at least {LEVEL:g}). "
+        f"With {count(seeds, 'seed')} and many tests, read a single p with care."
     )
-    head = ("ours less", *(METRICS[metric].title for metric in TESTED))
-    body = f'<p class="quiet">{note}</p>{_cells(head, rows, kinds)}'
-    return f"<details><summary>Paired differences, {table.protocol}</summary>{body}</details>"
+    blocks: list[Block] = [Text(note, "quiet"), _table(("ours minus", *(METRICS[metric].title for metric in TESTED)), rows)]
+    return [Details(f"Paired differences, {table.protocol}", blocks)]
 
 
-def _difference(pair: Paired) -> str:
+def _difference(pair: Paired) -> list[str | Span]:
     how = METRICS[pair.metric]
-    said = how.show(pair.difference, sign=True)
+    said = f" {how.show(pair.difference, sign=True, error=pair.standard_error)}"
     if pair.standard_error is not None:
-        said += f" ± {how.show(pair.standard_error)}"
-    if pair.p is not None:
-        said += f" <small>{escape(in_words(pair.p))}</small>"
-    return f'<span class="{pair.outcome}">{_MARKS[pair.outcome]}</span> {said}'
+        said += f" ± {how.show(pair.standard_error, error=pair.standard_error)}"
+    p: list[str | Span] = [] if pair.p is None else [" ", Span(in_words(pair.p), "small")]
+    return [Span(_MARKS[pair.outcome], pair.outcome), said, *p]
 
 
-def _failures(summary: Summary) -> str:
+def _failures(summary: Summary) -> list[Block]:
     if not summary.failures:
-        return ""
+        return []
     rows = [
-        [(escape(str(cell)), "wide" if place == 5 else "") for place, cell in enumerate(vars(failure).values())]
+        Row([Cell(str(cell), "wide" if place == 5 else "") for place, cell in enumerate(vars(failure).values())])
         for failure in summary.failures
     ]
-    note = "Their seeds are missing from the tables. The same command tries them again."
+    note = "Their seeds are missing from the tables. Run the same command again to repeat them."
     head = ("data", "objective", "start", "learning rate", "seed", "error")
-    return f'<p class="quiet">{note}</p>' + _cells(head, rows, [""] * len(rows))
+    return [Text(note, "quiet"), TableBlock(head, rows, frozenset((3, 4)), kind="bench")]
 
 
-def _objectives(names: Iterable[str]) -> str:
+def _objectives(names: Iterable[str]) -> list[Block]:
     rows = []
     for name in names:
-        said = (
-            _OURS if name == OURS else ((OBJECTIVES[name].__doc__ or "").strip().split("\n\n")[0] if name in OBJECTIVES else "")
-        )
-        rows.append([(escape(name), ""), (escape(" ".join(said.split())), "wide")])
-    return _cells(("objective", "what it does"), rows, [""] * len(rows))
+        documented = (OBJECTIVES[name].__doc__ or "").strip().split("\n\n")[0] if name in OBJECTIVES else ""
+        rows.append(Row((name, Cell(" ".join(_SAID.get(name, documented).split()), "wide"))))
+    return [TableBlock(("objective", "what it does"), rows, kind="bench")]
 
 
-def _how(document: Mapping[str, Any]) -> str:
+def _how(document: Mapping[str, Any]) -> list[Block]:
     grid = document["grid"]
-    said = [
-        "Same data, encoder, loop and budget for all: each objective is fitted with every learning rate and seed, in one "
-        "training run of which the best weights by each stopping rule are kept.",
-        "Honest: the learning rate is chosen by the mean held-out score of the rule, which reads known labels alone. For each "
-        "published objective the better of two rules counts, by test mAP: its own value on held-out known labels, or the mAP "
-        "against them. Ours always uses the first, its default.",
-        "Generous: the mAP against complete labels of the held-out images chooses epoch and learning rate, as the papers do. "
-        "Who has missing labels cannot do that.",
-        "Objectives that learn from complete labels are ceilings. Seconds and memory are those of a training run in a "
-        "process of its own, libraries included. ECE: expected calibration error, in 15 bins of equal width.",
+    tried = (
         f"Learning rates {', '.join(f'{rate:g}' for rate in grid['learning_rates'])}; seeds "
-        f"{', '.join(map(str, grid['seeds']))}; starts {', '.join(grid['starts'])}.",
-    ]
+        f"{', '.join(map(str, grid['seeds']))}; starts {', '.join(grid['starts'])}."
+    )
     details = json.dumps({key: document[key] for key in ("settings", "machine")}, indent=1, ensure_ascii=False, default=str)
-    body = "".join(f"<p>{escape(text)}</p>" for text in said)
-    return f"{body}<details><summary>Settings and machine</summary><pre>{escape(details)}</pre></details>"
+    return [*(Text(text) for text in (*_HOW, tried)), Details("Settings and machine", [Source(details)])]
 
 
 # --- cells ----------------------------------------------------------------------------------------------
 
 
-def _named(one: Standing) -> str:
-    return escape(one.objective) + (" <small>(ours)</small>" if one.kind == "ours" else "")
+def _named(one: Result) -> list[str | Span]:
+    notes = {"ours": "(ours)", "oracle": "(complete labels)"}
+    note: list[str | Span] = [" ", Span(notes[one.kind], "small")] if one.kind in notes else []
+    return [one.objective, *note]
 
 
-def _figure(found: Spread | None, metric: str) -> str:
+def _figure(found: Spread | None, metric: str, size: int) -> list[str | Span]:
     if found is None:
-        return "–"
+        return [NONE]
     how = METRICS[metric]
-    return how.show(found.mean) + ("" if found.sd is None else f" <small>± {how.show(found.sd)}</small>")
+    error = found.error(how, size)
+    spread: list[str | Span] = [] if found.sd is None else [" ", Span(f"± {how.show(found.sd, error=error)}", "small")]
+    return [how.show(found.mean, error=error), *spread]
 
 
-def _best(of: Sequence[Standing], metric: str) -> str | None:
+def _best(of: Sequence[Result], metric: str) -> str | None:
     sign = 1 if METRICS[metric].higher else -1
-    scored = [(sign * one.figures[metric].mean, one.objective) for one in of if one.kind != "oracle" and metric in one.figures]
+    fitted = [one for one in of if one.kind in ("ours", "published") and metric in one.figures]
+    scored = [(sign * one.figures[metric].mean, one.objective) for one in fitted]
     return max(scored)[1] if scored else None
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [[(cell, "") for cell in row] for row in rows]
-    return _cells(head, cells, [""] * len(cells), numeric=False)
-
-
-def _cells(
-    head: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]], kinds: Sequence[str], title: str = "", numeric: bool = True
-) -> str:
-    """A table of cells that are escaped already, each with its class; rows have one too."""
-
-    def cell(tag: str, place: int, text: str, kind: str) -> str:
-        classes = " ".join(filter(None, ("num" if numeric and place and kind != "wide" else "", kind)))
-        return f"<{tag}{f' class={chr(34)}{classes}{chr(34)}' if classes else ''}>{text}</{tag}>"
-
-    wide = {place for row in rows for place, (_, kind) in enumerate(row) if kind == "wide"}
-    top = "".join(cell("th", place, escape(name), "wide" if place in wide else "") for place, name in enumerate(head))
-    body = "".join(
-        f'<tr class="{kind}">{"".join(cell("td", place, *pair) for place, pair in enumerate(row))}</tr>\n'
-        for row, kind in zip(rows, kinds, strict=True)
-    )
-    caption = f"<caption>{escape(title)}</caption>" if title else ""
-    return (
-        f'<div class="scroll"><table class="bench">{caption}<thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table></div>'
-    )
+def _table(head: Sequence[str], rows: Sequence[Row], caption: str = "") -> TableBlock:
+    """Figures, set to the right beside a name."""
+    return TableBlock(head, rows, frozenset(range(1, len(head))), caption=caption, kind="bench")

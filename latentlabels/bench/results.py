@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..words import digits_for
+
+WITHOUT_IMAGE = "without the image"
+"""The row of the prediction that never looks at an image: each label's prevalence."""
 CEILINGS = ("one-positive-all-negatives", "full-labels")
 
 
@@ -30,11 +34,13 @@ class Metric(NamedTuple):
     percent: bool
     digits: int
 
-    def show(self, value: float, sign: bool = False) -> str:
-        """A value without its unit."""
+    def show(self, value: float, sign: bool = False, error: float | None = None) -> str:
+        """A value without its unit, with as many digits as its standard error allows."""
         if math.isinf(value):
             return "infinite" if value > 0 else "−infinite"
-        return f"{value * (100 if self.percent else 1):{'+' if sign else ''}.{self.digits}f}".replace("-", "−")
+        scale = 100 if self.percent else 1
+        digits = digits_for(None if error is None else error * scale, self.digits)
+        return f"{value * scale:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
 METRICS = {
@@ -69,6 +75,15 @@ class Spread:
     size: int
     infinite: int = 0
 
+    def error(self, metric: Metric, num_test: int) -> float | None:
+        """Standard error of the mean over seeds; of one seed, that of a share of the test images; None if unknown."""
+        if self.sd is not None and self.size > 1:
+            return self.sd / math.sqrt(self.size)
+        if not metric.percent or math.isinf(self.mean):
+            return None
+        inside = min(max(self.mean, 0.0), 1.0)
+        return math.sqrt(max(inside * (1 - inside), 1 / (4 * num_test)) / num_test)
+
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
         """Of at least one value."""
@@ -78,12 +93,12 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Result:
     """An objective in a table.
 
     Attributes:
         objective: by name.
-        kind: "ours", "published" or "oracle".
+        kind: "ours", "published", "oracle", or "baseline": the prediction that never looks at an image.
         start: of its head.
         rule: the stopping rule that counts.
         learning_rate: that counts.
@@ -142,7 +157,7 @@ class Table:
     Attributes:
         protocol: "honest" or "generous".
         start: of the published objectives' heads; ours starts at the prior, its default, where it was fitted so.
-        standings: ours first, then the published ones by falling mAP, then the oracles.
+        results: ours first, then the published ones by falling mAP, then the prediction without the image, then oracles.
         paired: ours against each other one.
         findings: ours against the best published one by each metric.
         serves: which would serve, in words.
@@ -150,7 +165,7 @@ class Table:
 
     protocol: str
     start: str
-    standings: tuple[Standing, ...]
+    results: tuple[Result, ...]
     paired: tuple[Paired, ...]
     findings: tuple[Finding, ...]
     serves: tuple[str, ...]
@@ -200,7 +215,7 @@ class Summary:
         rows = []
         for data in self.data:
             for table in data.tables:
-                for one in table.standings:
+                for one in table.results:
                     row: dict[str, Any] = {"data": data.name, "protocol": table.protocol, "published_start": table.start}
                     row |= {key: getattr(one, key) for key in ("objective", "kind", "start", "rule", "learning_rate")}
                     row["seeds"] = len(one.seeds)

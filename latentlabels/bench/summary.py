@@ -16,8 +16,23 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ..checks import without_image as measure
+from ..program.starting_point import derive_prior
 from .fits import GENEROUS, HONEST, OURS, Row, is_oracle
-from .results import CEILINGS, METRICS, TESTED, DataSet, Failure, Finding, Paired, Spread, Standing, Summary, Table
+from .results import (
+    CEILINGS,
+    METRICS,
+    TESTED,
+    WITHOUT_IMAGE,
+    DataSet,
+    Failure,
+    Finding,
+    Paired,
+    Result,
+    Spread,
+    Summary,
+    Table,
+)
 from .tasks import Task
 
 FLOOR = "assume-negative"
@@ -44,7 +59,10 @@ def _data_set(rows: Sequence[Row], task: Task) -> DataSet:
     protocols: list[tuple[str, tuple[str, ...]]] = [("honest", HONEST)]
     if any(row["rule"] == GENEROUS for row in rows):
         protocols.append(("generous", (GENEROUS,)))
-    tables = tuple(_table(rows, protocol, rules, start) for start in starts for protocol, rules in protocols)
+    plain = without_image(task)
+    tables = tuple(
+        _table(rows, protocol, rules, start, plain, len(task.test_truth)) for start in starts for protocol, rules in protocols
+    )
     return DataSet(
         task.name,
         task.source,
@@ -53,7 +71,7 @@ def _data_set(rows: Sequence[Row], task: Task) -> DataSet:
         task.space.num_labels,
         float(np.mean(np.sum(task.test_truth, 1))),
         float(np.mean(np.sum(task.observed == 1, 1))),
-        tuple(table for table in tables if table.standings),
+        tuple(table for table in tables if table.results),
     )
 
 
@@ -65,6 +83,13 @@ class _Chosen(NamedTuple):
 
     objective: str
     rows: tuple[Row, ...]
+    num_test: int = 0
+
+    def said(self, metric: str) -> str:
+        """The mean with its unit, and no more digits than its standard error allows."""
+        spread, how = Spread.of(list(self.values(metric).values())), METRICS[metric]
+        error = spread.error(how, self.num_test) if self.num_test else None
+        return how.show(spread.mean, error=error) + (" %" if how.percent else "")
 
     def values(self, metric: str) -> dict[int, float]:
         return {row["seed"]: float(row[metric]) for row in self.rows if row[metric] is not None}
@@ -74,7 +99,19 @@ class _Chosen(NamedTuple):
         return Spread.of(values).mean if values else None
 
 
-def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str) -> Table:
+def without_image(task: Task) -> Result:
+    """The prediction that never looks at an image: each label's prevalence, from known labels alone."""
+    prior = derive_prior(task.space, task.observed, task.annotation, task.model.get("expected_labels"))
+    found = measure(task.test_truth, task.space, prior.prevalence)
+    figures = {
+        "mAP": found.map, "nll": found.nll, "brier": found.brier, "ece": found.calibration_error, "f1": found.f1,
+        "count_error": found.count_error, "group_accuracy": found.group_accuracy, "count": float(prior.prevalence.sum()),
+    }  # fmt: skip
+    spreads = {key: Spread.of([value]) for key, value in figures.items() if value is not None}
+    return Result(WITHOUT_IMAGE, "baseline", "", "", math.nan, (), spreads, {})
+
+
+def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str, plain: Result, num_test: int) -> Table:
     chosen: list[_Chosen] = []
     for objective in dict.fromkeys(row["objective"] for row in rows):
         own = [row for row in rows if row["objective"] == objective]
@@ -82,22 +119,24 @@ def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str)
         wanted = "prior" if objective == OURS and any(row["start"] == "prior" for row in own) else start
         picked = choose([row for row in own if row["start"] == wanted], rules)
         if picked:
-            chosen.append(_Chosen(objective, tuple(picked)))
-    standings = [_standing(one, chosen) for one in chosen]
-    order = {"ours": 0, "published": 1, "oracle": 2}
-    standings.sort(key=lambda one: (order[one.kind], -one.figures["mAP"].mean if "mAP" in one.figures else 0.0))
+            chosen.append(_Chosen(objective, tuple(picked), num_test))
+    if not chosen:
+        return Table(protocol, start, (), (), (), ())
+    results = [*(_result(one, chosen) for one in chosen), plain]
+    order = {"ours": 0, "published": 1, "baseline": 2, "oracle": 3}
+    results.sort(key=lambda one: (order[one.kind], -one.figures["mAP"].mean if "mAP" in one.figures else 0.0))
     ours = next((one for one in chosen if one.objective == OURS), None)
     paired: list[Paired] = []
     findings: list[Finding] = []
     published = [one for one in chosen if one.objective != OURS and not is_oracle(one.objective)]
     if ours is not None:
-        for one in standings:
-            other = next(each for each in chosen if each.objective == one.objective)
+        for one in results:
+            other = next((each for each in chosen if each.objective == one.objective), ours)
             paired += [pair for metric in TESTED if other is not ours and (pair := compare(ours, other, metric)) is not None]
         full = next((one.mean("f1") for one in chosen if one.objective == "full-labels"), None)
         findings = [found for metric in TESTED if (found := _finding(ours, published, paired, metric, full)) is not None]
     serves = _serves([*published, *([ours] if ours is not None else [])])
-    return Table(protocol, start, tuple(standings), tuple(paired), tuple(findings), serves)
+    return Table(protocol, start, tuple(results), tuple(paired), tuple(findings), serves)
 
 
 def choose(rows: Sequence[Row], rules: Sequence[str]) -> list[Row]:
@@ -128,7 +167,7 @@ def _rate(rows: Sequence[Row]) -> list[Row]:
     return sorted(best, key=lambda row: int(row["seed"]))
 
 
-def _standing(one: _Chosen, chosen: Sequence[_Chosen]) -> Standing:
+def _result(one: _Chosen, chosen: Sequence[_Chosen]) -> Result:
     row = one.rows[0]
     figures = {key: Spread.of(list(values.values())) for key in METRICS if (values := one.values(key))}
     means = {each.objective: each.mean("mAP") for each in chosen}
@@ -140,7 +179,7 @@ def _standing(one: _Chosen, chosen: Sequence[_Chosen]) -> Standing:
             gap[ceiling] = (own - floor) / (top - floor)
     kind = "ours" if one.objective == OURS else "oracle" if is_oracle(one.objective) else "published"
     seeds = tuple(row["seed"] for row in one.rows)
-    return Standing(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
+    return Result(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
 
 
 # --- differences ----------------------------------------------------------------------------------------
@@ -189,12 +228,11 @@ def _finding(
     pair = next((pair for pair in paired if (pair.objective, pair.metric) == (best.objective, metric)), None)
     if pair is None:
         return None
-    how, unit = METRICS[metric], " %" if METRICS[metric].percent else ""
     said = {"ahead": "ahead of", "level": "level within noise with", "behind": "behind"}[pair.outcome]
-    text = f"{how.name}: ours is {said} the best published, {best.objective}: {how.show(mine)}{unit} against "
-    text += f"{how.show(theirs)}{unit}"
+    text = f"{METRICS[metric].name}: ours is {said} the best published objective, {best.objective}: "
+    text += f"{ours.said(metric)} against {best.said(metric)}"
     if metric == "ece" and theirs > 0:
-        text += f", {mine / theirs:.2f} times its"
+        text += f", {mine / theirs:.2f} times as large"
     if metric == "f1" and full_f1:
         text += f"; {100 * mine / full_f1:.0f} % of that of full labels"
     return Finding(metric, best.objective, pair.outcome, f"{text} ({doubt(pair)})")
@@ -227,13 +265,12 @@ def _serves(candidates: Sequence[_Chosen]) -> tuple[str, ...]:
         pairs = [pair for other in candidates if other is not best and (pair := compare(best, other, metric)) is not None]
         untested = any(pair.p is None and pair.size < 2 for pair in pairs)
         level = [pair.objective for pair in pairs if pair.outcome == "level"]
-        how = METRICS[metric]
-        text = f"{what}, {best.objective} serves these data best: {how.name} {how.show(mean)}{' %' if how.percent else ''}"
+        text = f"{what}, {best.objective} serves these data best: {METRICS[metric].name} {best.said(metric)}."
         if untested:
-            text += "; one seed cannot tell whether the others are worse by more than noise"
+            text += " One seed cannot tell whether the others are worse by more than noise."
         elif level:
-            text += f"; within noise of it: {', '.join(level)}"
+            text += f" Within noise of it: {', '.join(level)}."
         else:
-            text += "; every other one is worse by more than noise"
-        said.append(f"{text}.")
+            text += " Every other objective is worse by more than noise."
+        said.append(text)
     return tuple(said)

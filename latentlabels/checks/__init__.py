@@ -1,5 +1,6 @@
 """What known labels say about themselves, about a fit and about the assumed annotation."""
 
+from .finding import Finding, Kind, Severity, Todo
 from .known_labels import (
     KnownCount,
     LinkedCount,
@@ -9,16 +10,24 @@ from .known_labels import (
     known_probs,
     linked_label_check,
 )
-from .suspect_labels import Surprise, surprising_labels
+from .prevalence_baseline import without_image
+from .sentences import fit_warnings
+from .suspects import SuspectLabel, suspect_labels
 
 __all__ = [
+    "Finding",
+    "Kind",
     "KnownCount",
     "LinkedCount",
-    "Surprise",
+    "Severity",
+    "SuspectLabel",
+    "Todo",
     "alarms",
     "even_count_check",
+    "fit_warnings",
     "known_label_check",
     "known_probs",
     "linked_label_check",
-    "surprising_labels",
+    "suspect_labels",
+    "without_image",
 ]

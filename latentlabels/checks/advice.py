@@ -1,35 +1,22 @@
-"""What the numbers of a fit say, in sentences, and what to do about each."""
+"""What the numbers of a fit say, and what to do about each: findings, the most pressing first."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..words import count, finite, listed
+from ..words import finite
+from .diagnostics import FALSE_ALARM, scale
+from .finding import Finding, Kind, Severity, Todo
 
 _FEW = 5  # images with a known label, below which nothing much can be learned of it
-_CLOSE = 1.25  # ratio of predicted to expected number of labels that is no reason to worry
-_DRIFT = 1.5  # ratio at which a fit warns of it, see `diagnostics`
 _GAP = 0.5  # nats per image between training and held-out images that point to overfitting
 _EVERYWHERE = 0.98  # share of images from which a label tells nothing
 _MISCALIBRATED = 0.05
 _FEW_HELD_OUT = 50
-
-
-class Advice(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        check: what.
-        found: what was found.
-        verdict: "fine", "look" (worth a thought) or "act".
-        todo: what to do; "" where nothing is.
-    """
-
-    check: str
-    found: str
-    verdict: str
-    todo: str = ""
+_LITTLE = 1.25  # how many times as probable known labels should be as without looking at the image
+_OURS = "collapsed"
 
 
 def advise(
@@ -38,182 +25,187 @@ def advise(
     config: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
     prevalence: Mapping[str, float] | None = None,
-) -> list[Advice]:
+) -> list[Finding]:
     """What to do after a fit.
 
     Args:
         diagnostics: `LatentLabels.diagnostics_`; what is missing is not spoken of.
         history: a mapping for each epoch.
         config: sections `model` and `fit`.
-        metrics: against complete labels, `Metrics.to_dict()`.
+        metrics: against complete labels, `Metrics.to_dict()`, with `without_image` the same of that prediction.
         prevalence: label -> share of images that show it, as the fit says.
 
     Returns:
-        One for each thing that could be looked at, the most pressing first.
+        One for each thing that could be looked at, the most pressing first; whether the fit learned anything, first of all.
     """
-    ours = (config.get("model") or {}).get("objective", "collapsed") == "collapsed"
+    ours = (config.get("model") or {}).get("objective", _OURS) == _OURS
     found = [
-        _scale(diagnostics, ours),
+        skill(diagnostics, history, ours),
+        _ranking(diagnostics, history),
+        _measured(metrics or {}),
         _source(diagnostics, ours),
+        scale(diagnostics, ours),
         _length(diagnostics, history),
         _overfitting(diagnostics, history, ours),
         _held_out(diagnostics, config),
         *_known(diagnostics),
-        _claims(diagnostics),
-        _evenness(diagnostics),
+        _stored(diagnostics, "contradiction", Kind.CONTRADICTION),
+        _stored(diagnostics, "evenness", Kind.EVENNESS),
         _everywhere(diagnostics, prevalence or {}),
-        _measured(metrics or {}),
     ]
-    order = {"act": 0, "look": 1, "fine": 2}
-    return sorted((one for one in found if one is not None), key=lambda one: order[one.verdict])
+    order = list(Severity)
+    return sorted((one for one in found if one is not None), key=lambda one: order.index(one.severity))
 
 
-def _scale(d: Mapping[str, Any], ours: bool) -> Advice | None:
-    predicted, expected = finite(d.get("predicted_count")), finite(d.get("expected_labels"))
-    if predicted is None or not expected:
+def poor(findings: Sequence[Finding]) -> Finding | None:
+    """The finding that says that a fit is no better than one that never looks at an image; None if none says so."""
+    kinds = (Kind.MEASURED, Kind.SKILL, Kind.RANKING)
+    found = [one for kind in kinds for one in findings if one.kind is kind and one.severity is Severity.ACT]
+    return found[0] if found else None
+
+
+def skill(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool) -> Finding | None:
+    """What looking at images adds: held-out known labels under the fit, and under each label's prevalence.
+
+    Were the prevalences all there is to say, the likelihood ratio of a fit on n held-out images would exceed 1000 with a
+    probability of 0.001 at most (its expectation is 1, so that Markov's inequality holds), and the largest of E epochs 1000 E.
+    """
+    stored = d.get("without_image")
+    stored = stored if isinstance(stored, Mapping) else {}
+    value, plain = finite(d.get("held_out_log_likelihood")), finite(stored.get("held_out_log_likelihood"))
+    size = finite(stored.get("num_held_out"))
+    if not ours or value is None or plain is None or not size:
         return None
-    check, ratio = "number of labels", predicted / expected
-    said = f"{predicted:.2f} labels per image are predicted, {expected:.2f} were expected"
-    if 1 / _CLOSE <= ratio <= _CLOSE:
-        return Advice(check, said, "fine")
-    if not ours:
-        todo = "this objective does not aim at true probabilities; compare with objective collapsed before relying on them"
-        return Advice(check, said, "look", todo)
-    todo = "decide which of the two you believe; if you know the number roughly, state it as expected_labels and fit again"
-    if not 1 / _DRIFT <= ratio <= _DRIFT:
-        return Advice(check, said, "act", todo + "; look at the annotation and the label space as well")
-    return Advice(check, said, "look", todo)
+    gain, epochs = value - plain, max(len(history), 1)
+    facts = {"fit": value, "without_image": plain, "gain": gain, "num_images": int(size)}
+    if gain * size <= math.log(epochs / FALSE_ALARM):
+        return Finding(Kind.SKILL, Severity.ACT, facts=facts, todo=(Todo.LEARN_MORE,))
+    if gain <= math.log(_LITTLE):
+        return Finding(Kind.SKILL, Severity.LOOK, facts=facts, todo=(Todo.LEARN_MORE,))
+    return Finding(Kind.SKILL, Severity.FINE, facts=facts)
 
 
-def _source(d: Mapping[str, Any], ours: bool) -> Advice | None:
+def _ranking(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Finding | None:
+    stored = d.get("without_image")
+    stored = stored if isinstance(stored, Mapping) else {}
+    keys = ("known_map", "known_map_by_chance", "known_map_largest_by_chance")
+    score, chance, largest = (finite(stored.get(key)) for key in keys)
+    if score is None or chance is None or largest is None:
+        return None
+    facts = {"score": score, "chance": chance}
+    if score > largest:
+        return Finding(Kind.RANKING, Severity.FINE, facts=facts)
+    return Finding(Kind.RANKING, Severity.ACT, facts=facts, todo=(Todo.LEARN_MORE,))
+
+
+def _source(d: Mapping[str, Any], ours: bool) -> Finding | None:
     identified, source = d.get("expected_labels_identified"), d.get("expected_labels_source")
     if identified is None or not source or not ours:
         return None
-    check = "what fixes the scale"
+    facts = {"source": str(source), "identified": bool(identified)}
     if identified:
-        return Advice(check, f"{source}", "fine")
-    return Advice(
-        check, f"{source}", "look",
-        "known labels fix probabilities only up to a scale: state expected_labels, or declare a group of which every image "
-        "shows exactly one label",
-    )  # fmt: skip
+        return Finding(Kind.SCALE, Severity.FINE, facts=facts)
+    return Finding(Kind.SCALE, Severity.LOOK, facts=facts, todo=(Todo.STATE_COUNT,))
 
 
-def _length(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Advice | None:
+def _length(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Finding | None:
     best = finite(d.get("best_epoch"))
-    if best is None or not history:
+    if best is None or best < 0 or not history:
         return None
     last = int(finite(history[-1].get("epoch")) or len(history) - 1)
-    check = "length of training"
-    if best < 0:
-        return None
-    if best >= last and not d.get("stopped_early"):
-        said = f"the last epoch, {int(best)}, was the best: held-out images were still getting better"
-        return Advice(check, said, "look", f"fit for more than {count(last + 1, 'epoch')} (fit.epochs)")
+    facts = {"best": int(best), "last": last, "improving": best >= last and not d.get("stopped_early")}
+    if facts["improving"]:
+        return Finding(Kind.LENGTH, Severity.LOOK, facts=facts, todo=(Todo.TRAIN_LONGER,))
     if best == 0 and last > 0:
-        said = "held-out images got worse after the first epoch"
-        return Advice(check, said, "look", "lower the learning rate (fit.learning_rate), or train with the encoder frozen")
-    return Advice(check, f"epoch {int(best)} of 0 to {last} was the best and is kept", "fine")
+        return Finding(Kind.LENGTH, Severity.LOOK, facts=facts, todo=(Todo.TRAIN_SLOWER,))
+    return Finding(Kind.LENGTH, Severity.FINE, facts=facts)
 
 
-def _overfitting(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool) -> Advice | None:
+def _overfitting(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool) -> Finding | None:
     row = next((row for row in history if row.get("epoch") == d.get("best_epoch")), {})
     train, held = finite(row.get("train_log_likelihood")), finite(row.get("held_out_log_likelihood"))
     if train is None or held is None or not ours:
         return None
-    said = "held-out images are about as well explained as those trained on"
-    if train - held > 0.05:
-        said = f"known labels are {train - held:.2f} nats per image less probable on held-out images than on those trained on"
+    facts = {"gap": train - held}
     if train - held <= _GAP:
-        return Advice("overfitting", said, "fine")
-    return Advice(
-        "overfitting", said, "look",
-        "the network knows its training images by heart: more images, a frozen encoder with published weights, or a "
-        "larger weight_decay may help",
-    )  # fmt: skip
+        return Finding(Kind.OVERFITTING, Severity.FINE, facts=facts)
+    return Finding(Kind.OVERFITTING, Severity.LOOK, facts=facts, todo=(Todo.REGULARISE,))
 
 
-def _held_out(d: Mapping[str, Any], config: Mapping[str, Any]) -> Advice | None:
+def _held_out(d: Mapping[str, Any], config: Mapping[str, Any]) -> Finding | None:
     total, share = finite(d.get("num_images")), finite((config.get("fit") or {}).get("held_out"))
     if total is None or share is None:
         return None
-    number = round(total * share)
-    if number >= _FEW_HELD_OUT:
-        return Advice("held-out images", f"{count(number, 'image')} chose the epoch", "fine")
-    said = f"{count(number, 'held-out image')} chose the epoch" if number else "no image was held out: the last epoch is kept"
-    return Advice("held-out images", said, "look", "with so few, which epoch is best is a matter of luck; raise fit.held_out")
+    facts = {"num_images": round(total * share)}
+    if facts["num_images"] >= _FEW_HELD_OUT:
+        return Finding(Kind.HELD_OUT, Severity.FINE, facts=facts)
+    return Finding(Kind.HELD_OUT, Severity.LOOK, facts=facts, todo=(Todo.HOLD_OUT_MORE,))
 
 
-def _known(d: Mapping[str, Any]) -> list[Advice]:
+def _known(d: Mapping[str, Any]) -> list[Finding]:
     given = d.get("known_counts")
     if not isinstance(given, Mapping):
         return []
     pairs = {label: pair for label, pair in given.items() if isinstance(pair, list | tuple)}
-    counts = {label: pair for label, pair in pairs.items() if pair and finite(pair[0]) is not None}
+    counts = {str(label): pair[0] for label, pair in pairs.items() if pair and finite(pair[0]) is not None}
     if not counts:
         return []
-    never = [str(label) for label, pair in counts.items() if not pair[0]]
-    rare = [str(label) for label, pair in counts.items() if 0 < pair[0] < _FEW]
+    never = tuple(label for label, number in counts.items() if not number)
+    rare = tuple(label for label, number in counts.items() if 0 < number < _FEW)
     found = []
     if never:
-        said = f"{len(never):,} of {count(len(counts), 'label')} are never known to be present: {listed(never, 5)}"
-        todo = "nothing can be learned of them, they keep their prior: find images of them, or take them out of the label space"
-        found.append(Advice("labels never known", said, "act", todo))
+        facts = {"num_labels": len(counts)}
+        found.append(Finding(Kind.NEVER_KNOWN, Severity.ACT, never, facts, (Todo.FIND_OR_DROP,)))
     if rare:
-        said = f"{count(len(rare), 'label')} known present in fewer than {_FEW} images: {listed(rare, 5)}"
-        found.append(
-            Advice("labels rarely known", said, "look", "their probabilities rest on almost nothing: find more images")
-        )
+        found.append(Finding(Kind.RARELY_KNOWN, Severity.LOOK, rare, {"fewer_than": _FEW}, (Todo.FIND_IMAGES,)))
     if not never and not rare:
-        fewest = min((pair[0] for pair in counts.values()), default=0)
-        found.append(Advice("labels known", f"each label is known present in at least {count(fewest, 'image')}", "fine"))
+        found.append(Finding(Kind.KNOWN, Severity.FINE, facts={"least": min(counts.values())}))
     return found
 
 
-def _claims(d: Mapping[str, Any]) -> Advice | None:
-    if "contradiction" not in d:
+def _stored(d: Mapping[str, Any], key: str, kind: Kind) -> Finding | None:
+    """A finding that the fit has kept; a sentence where version 0.1 did."""
+    if key not in d:
         return None
-    check = "label space and annotation"
-    said = d["contradiction"]
-    if not said:
-        return Advice(check, "known labels do not contradict them, as far as that can be seen without complete labels", "fine")
-    found, _, todo = str(said).partition("; ")
-    return Advice(check, found, "act", todo)
+    given = d[key]
+    if not given:
+        return Finding(kind, Severity.FINE) if kind is Kind.CONTRADICTION else None
+    found = Finding.from_dict(given)
+    if found is not None and found.kind is Kind.NOTE and kind is Kind.EVENNESS:
+        return Finding(Kind.NOTE, Severity.LOOK, facts=found.facts)
+    return found
 
 
-def _evenness(d: Mapping[str, Any]) -> Advice | None:
-    if not d.get("evenness"):
-        return None
-    found, _, todo = str(d["evenness"]).partition("; ")
-    return Advice("numbers of images", found, "look", todo)
-
-
-def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Advice | None:
+def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Finding | None:
     prior = d.get("prior")
     if not isinstance(prior, Mapping):
         return None
-    found = [
+    found = tuple(
         str(label)
         for label, share in prevalence.items()
         if share > _EVERYWHERE and (finite(prior.get(label)) or 1.0) < _EVERYWHERE - 0.05
-    ]
-    if not found:
-        return None
-    said = f"nearly every image is said to show {listed(found, 5)}, which was not expected"
-    todo = "if that is not so, the scale has run away: state expected_labels, or say which labels exclude each other"
-    return Advice("labels said to be everywhere", said, "look", todo)
+    )
+    return Finding(Kind.EVERYWHERE, Severity.LOOK, found, todo=(Todo.STATE_COUNT,)) if found else None
 
 
-def _measured(metrics: Mapping[str, Any]) -> Advice | None:
+def _measured(metrics: Mapping[str, Any]) -> Finding | None:
+    """How the fit does on completely labelled images, beside the prediction that never looks at one."""
     error = finite(metrics.get("calibration_error"))
     if error is None:
-        return Advice(
-            "complete labels", "none have been looked at: how good the probabilities are is not measured", "look",
-            "label a hundred images completely, and run latentlabels evaluate",
-        )  # fmt: skip
-    said = (
-        f"calibration error {100 * error:.1f} % on {int(finite(metrics.get('num_images')) or 0):,} completely labelled images"
-    )
-    if error <= _MISCALIBRATED:
-        return Advice("complete labels", said, "fine")
-    return Advice("complete labels", said, "look", "see the annotation and expected_labels: they decide on the scale")
+        return Finding(Kind.UNMEASURED, Severity.LOOK, todo=(Todo.LABEL_COMPLETELY,))
+    plain = metrics.get("without_image")
+    plain = plain if isinstance(plain, Mapping) else {}
+    facts: dict[str, Any] = {"num_images": int(finite(metrics.get("num_images")) or 0), "calibration_error": error}
+    for key in ("map", "nll", "brier"):
+        facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
+    lost = [key for key in ("map", "nll", "brier") if _worse(facts, key, higher=key == "map")]
+    if "map" in lost or len(lost) == 2:
+        return Finding(Kind.MEASURED, Severity.ACT, facts=facts, todo=(Todo.LEARN_MORE,))
+    if error > _MISCALIBRATED or lost:
+        return Finding(Kind.MEASURED, Severity.LOOK, facts=facts, todo=(Todo.CALIBRATE,))
+    return Finding(Kind.MEASURED, Severity.FINE, facts=facts)
+
+
+def _worse(facts: Mapping[str, Any], key: str, higher: bool) -> bool:
+    value, plain = facts[key], facts[f"{key}_without_image"]
+    return value is not None and plain is not None and (value <= plain if higher else value >= plain)

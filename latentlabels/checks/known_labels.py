@@ -54,18 +54,27 @@ class LinkedCount(NamedTuple):
     """One claim of the label space, as `linked_label_check` finds it.
 
     Attributes:
-        claim: ``"doors = car"``: present equally often; ``"vehicle <= colour"``: at most as often.
-        left: labels known on the left side, each divided by how readily it is reported.
-        right: as `left`, of the right side.
+        group: the group that is present as often as `other`, or at most as often.
+        other: a group, the label that `group` requires, or "exhaustive groups" where there are several.
+        equal: whether they should be present equally often; otherwise `group` at most as often as `other`.
+        left: known labels of `group`, each divided by how readily it is reported.
+        right: as `left`, of `other`.
         z: `left` less `right` in standard deviations.
-        p: probability of a difference like this if annotation and label space are right; at most that for ``<=``.
+        p: probability of a difference like this if annotation and label space are right; at most that if not `equal`.
     """
 
-    claim: str
+    group: str
+    other: str
+    equal: bool
     left: float
     right: float
     z: float
     p: float
+
+    @property
+    def claim(self) -> str:
+        """The claim for a table: ``"doors = car"``, ``"vehicle <= colour"``."""
+        return f"{self.group} {'=' if self.equal else '<='} {self.other}"
 
 
 _TINY = 1e-300
@@ -167,7 +176,7 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
         how: the annotation. Of `Ignorable` nothing is claimed.
 
     Returns:
-        One for each claim; none where the space makes none, as where all labels are free. A claim ``<=`` is one-sided.
+        One for each claim; none where the space makes none, as where all labels are free. "At most as often" is one-sided.
 
     Raises:
         DataError: an array that does not fit the space.
@@ -189,19 +198,19 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
         share = share - how.noise * open_ * picks
     everywhere = space.exhaustive_roots
     sums = {group.name: share[:, space.columns(group)].sum(1) for group in space.groups}
-    claims: list[tuple[str, str, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
+    claims: list[tuple[str, str, bool, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
     for number, one in enumerate(everywhere):
         others = [other for other in everywhere if other is not one]
         if others and (number or len(others) > 1):
             name = others[0].name if len(others) == 1 else "other exhaustive groups"
-            claims.append((one.name, f"= {name}", sums[one.name], np.mean([sums[o.name] for o in others], axis=0)))
+            claims.append((one.name, name, True, sums[one.name], np.mean([sums[o.name] for o in others], axis=0)))
     for group in space.groups:
         if group.requires is not None:
-            sign = "=" if isinstance(group, OneOf) and not group.optional else "<="
-            claims.append((group.name, f"{sign} {group.requires}", sums[group.name], share[:, space.index(group.requires)]))
+            equal = isinstance(group, OneOf) and not group.optional
+            claims.append((group.name, group.requires, equal, sums[group.name], share[:, space.index(group.requires)]))
         elif everywhere and group not in everywhere:
             name = everywhere[0].name if len(everywhere) == 1 else "exhaustive groups"
-            claims.append((group.name, f"<= {name}", sums[group.name], np.mean([sums[o.name] for o in everywhere], axis=0)))
+            claims.append((group.name, name, False, sums[group.name], np.mean([sums[o.name] for o in everywhere], axis=0)))
     return [_linked(*claim) for claim in claims]
 
 
@@ -243,7 +252,7 @@ def _readiness(how: Annotation, num_labels: int) -> npt.NDArray[np.float64]:
     return np.ones(num_labels) if given is None else np.broadcast_to(given.numpy().astype(np.float64), num_labels)
 
 
-def _linked(group: str, claim: str, left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> LinkedCount:
+def _linked(group: str, other: str, equal: bool, left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> LinkedCount:
     gap = left - right
     told = gap[gap != 0]
     scale = float(np.sqrt((told**2).sum()))
@@ -252,10 +261,10 @@ def _linked(group: str, claim: str, left: npt.NDArray[np.float64], right: npt.ND
         p = 1.0
     elif np.ptp(np.abs(told)) < 1e-9:  # a coin for each image
         tail = stats.binom.sf(int((told > 0).sum()) - 1, len(told), 0.5)
-        p = tail if claim.startswith("<=") else 2 * min(tail, stats.binom.cdf(int((told > 0).sum()), len(told), 0.5))
+        p = 2 * min(tail, stats.binom.cdf(int((told > 0).sum()), len(told), 0.5)) if equal else tail
     else:
-        p = float(stats.norm.sf(z) if claim.startswith("<=") else 2 * stats.norm.sf(abs(z)))
-    return LinkedCount(f"{group} {claim}", float(left.sum()), float(right.sum()), z, float(min(p, 1.0)))
+        p = float(2 * stats.norm.sf(abs(z)) if equal else stats.norm.sf(z))
+    return LinkedCount(group, other, equal, float(left.sum()), float(right.sum()), z, float(min(p, 1.0)))
 
 
 def _over(gap: npt.NDArray[np.float64], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

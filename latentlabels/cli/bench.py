@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
+from ..words import NONE, count
 from . import options
-from .output import Debug, Json, Output, UsageError, count, table
+from .output import Debug, Json, Output, UsageError, table
 from .sources import explained
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def bench(
         try:
             rows = run_grid(tasks, grid, out, workers, output.note)
         except KeyboardInterrupt:
-            output.note(f"\nwhat was finished is in {out}; the same command goes on from there")
+            output.note(f"\nfinished fits are in {out}; run the same command again to resume")
             raise
         summary = summarize(rows, tasks)
         document = write_results(out, summary, tasks, grid)
@@ -128,10 +129,11 @@ def _show(console: Console, summary: Summary, out: Path) -> None:
         for one in data.tables:
             start = "" if one.start == "prior" else ", the losses' own start"
             rows = []
-            for place in one.standings:
+            for place in one.results:
                 name = place.objective + {"ours": " (ours)", "oracle": " (complete labels)"}.get(place.kind, "")
-                cells = [_figure(place.figures.get(metric), METRICS[metric]) for metric in _SHOWN]
-                rows.append((name, *cells, f"{place.learning_rate:g}", place.rule))
+                cells = [_figure(place.figures.get(metric), METRICS[metric], data.num_test) for metric in _SHOWN]
+                fitted = place.kind != "baseline"  # which has no learning rate
+                rows.append((name, *cells, f"{place.learning_rate:g}" if fitted else NONE, place.rule if fitted else NONE))
             console.print(table(columns, rows, columns[1:-1], title=f"{data.name}, {one.protocol}{start}"))
             console.print()
             for text in (*one.serves, *(found.text for found in one.findings)):
@@ -146,10 +148,11 @@ def _show(console: Console, summary: Summary, out: Path) -> None:
         console.print(str(out / name))
 
 
-def _figure(found: Spread | None, how: Metric) -> str:
+def _figure(found: Spread | None, how: Metric, num_test: int) -> str:
     if found is None:
-        return "-"
-    return how.show(found.mean) + ("" if found.sd is None else f" ± {how.show(found.sd)}")
+        return NONE
+    error = found.error(how, num_test)
+    return how.show(found.mean, error=error) + ("" if found.sd is None else f" ± {how.show(found.sd, error=error)}")
 
 
 def _name(config: Config, path: Path | None) -> str:

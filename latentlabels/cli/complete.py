@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..words import count
 from . import options
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError
 from .sources import load_run, read_labelled, read_labels, unreadable_names
 from .tables import check_target, write_table
 

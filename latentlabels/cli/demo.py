@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..words import NONE, count, number, percent_of
 from .output import Debug, Json, Output, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_COLUMNS = ("what is done with unknown labels", "mAP", "calibration error", "F1 at 0.5", "which groups apply", "NLL")
+_COLUMNS = ("how unknown labels are treated", "mAP", "calibration error", "F1 at 0.5", "which groups apply", "NLL")
 
 
 def demo(
@@ -20,12 +21,12 @@ def demo(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Render toy scenes, fit them on one known label per image, and compare with what is usually tried.
+    """Render toy scenes, fit on one known label per image, and compare with the usual alternatives.
 
     Takes a few minutes on a CPU, and needs no network. Writes a run folder, a report and a picture.
     """
     with Output(as_json) as output:
-        from ..bench.demo import run_demo
+        from ..bench.toy_demo import run_demo
 
         result = run_demo(out, log=output.note)
         document = {**result, "report": str(Path(result["run"]) / "report.html")}
@@ -33,25 +34,20 @@ def demo(
 
 
 def _show(console: Console, result: dict[str, Any]) -> None:
+    size, shares = result["num_images"], ("map", "calibration_error", "f1", "group_accuracy")
     rows = [
-        [
-            row["what"],
-            _figure(row["map"], " %"),
-            _figure(row["calibration_error"], " %"),
-            _figure(row["f1"], " %"),
-            _figure(row["group_accuracy"], " %"),
-            _figure(row["nll"], "", 2),
-        ]
+        [row["what"], *(_share(row[key], size) for key in shares), number(row["nll"], 2)]
         for row in result["rows"]
-    ]
+    ]  # fmt: skip
     console.print()
     console.print(table(_COLUMNS, rows, numeric=_COLUMNS[1:]))
-    console.print("\nNLL: negative log-likelihood of all labels of an image. Of it and the calibration error, less is better.")
+    console.print(f"\nMeasured on {count(size, 'test scene')}. NLL: negative log-likelihood of all labels of a scene, in nats.")
+    console.print("Lower is better for NLL and calibration error, higher for the rest.")
     console.print(f"\n{'report':<9}{result['report']}\n{'picture':<9}{result['picture']}\n{'run':<9}{result['run']}")
     scenes = Path(result["scenes"])
     console.print(f"\nnext: latentlabels predict {result['run']} {scenes / 'images-by-label'} -o probabilities.csv")
     console.print(f"      latentlabels inspect {scenes / 'images-by-label'} --labels {scenes / 'labels.yaml'}")
 
 
-def _figure(value: float | None, unit: str, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}f}{unit}"
+def _share(value: float | None, size: int) -> str:
+    return NONE if value is None else percent_of(value / 100, size)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError
+from ..words import count, number, percent_of
+from ..writing import write_json
 from . import options
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count, number, percent, plain, show_facts, table
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
 from .sources import load_run, read_labelled, read_labels, unreadable_names
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from ..estimator import LatentLabels
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
     from ..observed import Observed
 
 _SHOWN = 8
+_METRICS = (
+    ("map", "mAP", "share", "ranking, mean over labels; higher is better"),
+    ("f1", "F1 at 0.5", "share", "decisions, all labels together; higher is better"),
+    ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
+    ("group_accuracy", "which groups apply", "share", "answered correctly; higher is better"),
+    ("calibration_error", "calibration error", "share", "probability against frequency; lower is better"),
+    ("brier", "Brier score", "number", "squared error of the probabilities; lower is better"),
+    ("nll", "negative log-likelihood", "number", "whole label sets, nats per image; lower is better"),
+    ("count_error", "count error", "number", "labels per image; lower is better"),
+)
 
 
 def evaluate(
@@ -36,7 +48,7 @@ def evaluate(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a run on images of which all labels are known.
+    """Measure a run on images with complete labels.
 
     For example: latentlabels evaluate runs/photos --images val/images --truth val/truth.csv
 
@@ -54,11 +66,15 @@ def evaluate(
         assert inputs.observed is not None
         complete = inputs.observed.values
         metrics = model.posterior(inputs).evaluate(complete, model.space_)
-        skipped = unreadable_names(inputs, known)
-        document = {"run": run, "images": images, "truth": truth, "unreadable": skipped, **metrics.to_dict()}
-        (run / "evaluation.json").write_text(json.dumps(plain(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        found = _beside(metrics, model, complete)
+        document = {"run": run, "images": images, "truth": truth, "unreadable": unreadable_names(inputs, known), **found}
+        write_json(run / "evaluation.json", plain(document))
         _report(run, model, inputs.labelled(None, complete))
-        output.emit(document, lambda console: _show(console, metrics, run))
+        output.emit(document, lambda console: _show(console, metrics, found, run))
+
+
+def _figure(value: float | None, style: str, size: int) -> str:
+    return percent_of(value, size) if style == "share" else number(value)
 
 
 def _check_complete(known: Observed, source: Path | None, unlisted: str | None) -> None:
@@ -74,7 +90,7 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
     if never.any():
         lacking = [label for label, missing in zip(known.space.labels, never, strict=True) if missing]
         named = f'"{lacking[0]}"' + ", ..." * (len(lacking) > 1)
-        hint = f"it says nothing at all of {count(len(lacking), 'label')} ({named}); {hint}"
+        hint = f"it says nothing about {count(len(lacking), 'label')} ({named}); {hint}"
     if unlisted != "absent":
         hint += "; if what the table leaves open is absent, say --unlisted absent"
     raise DataError(
@@ -91,32 +107,38 @@ def _report(run: Path, model: LatentLabels, inputs: Inputs) -> None:
     write_report(run)
 
 
-def _show(console: Console, metrics: Metrics, run: Path) -> None:
-    nll = number(metrics.nll, 2)
-    if metrics.num_impossible:
-        nll += f" ({count(metrics.num_impossible, 'image')} whose labels the run calls impossible)"
-    rows: list[tuple[str, str]] = [
-        ("images", f"{metrics.num_images:,}"),
-        ("mAP", f"{percent(metrics.map)} (ranking; mean over the labels that some image shows)"),
-        ("negative log-likelihood", f"{nll} per image (whole label sets; lower is better)"),
-        ("Brier score", number(metrics.brier, 4)),
-        ("calibration error", percent(metrics.calibration_error)),
-        ("F1 at 0.5", f"{percent(metrics.f1)} (mean over labels {percent(metrics.macro_f1)})"),
-        ("count error", f"{number(metrics.count_error, 2)} labels per image"),
+def _beside(metrics: Metrics, model: LatentLabels, truth: NDArray[Any]) -> dict[str, Any]:
+    """The metrics, and those of predicting prevalences without looking at the image."""
+    from ..checks.prevalence_baseline import evaluation_document
+
+    return evaluation_document(metrics, model.diagnostics_, model.space_, truth)
+
+
+def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:
+    size, plain_ = metrics.num_images, found["without_image"]
+    columns = ("metric", "this run", *(("without the image",) if plain_ else ()), "meaning")
+    rows = [
+        (name, *(_figure(of.get(key), style, size) for of in (found, plain_) if of), meaning)
+        for key, name, style, meaning in _METRICS
+        if found[key] is not None
     ]
-    if metrics.group_accuracy is not None:
-        rows.append(("which groups apply", f"right for {percent(metrics.group_accuracy)}"))
+    console.print(table(columns, rows, numeric=columns[1:-1], title=f"measured on {count(size, 'image')} with complete labels"))
+    if plain_:
+        console.print('\n"Without the image": each label\'s prevalence, predicted for every image.')
+    if metrics.num_impossible:
+        console.print(f"The run calls the true labels of {count(metrics.num_impossible, 'image')} impossible.")
     if metrics.num_labels_without_positive:
-        rows.append(("shown by no image", count(metrics.num_labels_without_positive, "label")))
-    show_facts(console, rows)
+        console.print(f"No image shows {count(metrics.num_labels_without_positive, 'label')}; the means leave them out.")
     ranked: list[tuple[float, str]] = sorted(
         ((value, label) for label, value in metrics.per_label_ap.items() if value is not None), reverse=True
     )
     if len(ranked) <= 2 * _SHOWN:
         title, shown = "average precision by label", ranked
     else:
-        title = f"average precision: the best and the worst {_SHOWN} of {len(ranked)} labels"
+        title = f"average precision: the best and worst {_SHOWN} of {len(ranked)} labels"
         shown = [*ranked[:_SHOWN], *ranked[-_SHOWN:]]
     console.print()
-    console.print(table(("label", "AP"), [(label, percent(value)) for value, label in shown], numeric=("AP",), title=title))
+    console.print(
+        table(("label", "AP"), [(label, percent_of(value, size)) for value, label in shown], numeric=("AP",), title=title)
+    )
     console.print(f"\nall figures: {run / 'evaluation.json'}, {run / 'report.html'}")

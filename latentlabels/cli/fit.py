@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
+from ..words import count, listed, number
 from . import options
-from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, show_facts
+from .output import Debug, Json, Output, Strict, UsageError, show_facts
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:

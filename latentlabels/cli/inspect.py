@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
+from ..words import count, listed, number, percent
 from . import options
-from .output import Debug, Json, Output, Strict, UsageError, count, listed, number, percent, show_facts, table
+from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..annotation import Annotation
+    from ..checks import Finding
     from ..config import Config
     from ..inputs import Inputs
     from ..observed import Observed
@@ -91,7 +94,6 @@ def _config(
 
 def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     from ..annotation import from_config
-    from ..checks.diagnostics import contradiction, evenness
     from ..program.starting_point import derive_prior
 
     table_ = inputs.observed
@@ -129,9 +131,23 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
         "has_truth": inputs.truth is not None,
-        "contradiction": contradiction(table_, how),
-        "evenness": evenness(table_, how),
+        **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
+
+
+def _findings(known: Observed, how: Annotation) -> dict[str, Finding | None]:
+    """What known labels say before anything is fitted."""
+    from ..checks.diagnostics import contradiction, evenness
+
+    return {"contradiction": contradiction(known, how), "evenness": evenness(known, how)}
+
+
+def _said(found: dict[str, Any]) -> list[str]:
+    from ..checks import Finding
+    from ..checks.sentences import warning
+
+    stored = [Finding.from_dict(found[key]) for key in ("contradiction", "evenness") if found[key]]
+    return [warning(one) for one in stored if one is not None]
 
 
 def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
@@ -192,7 +208,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         rows.append(("never known", f"{listed(found['never_known'], 10)}: nothing can be learned of them"))
     few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < _FEW]
     if few:
-        rows.append((f"known less than {_FEW} times", listed(few, 10)))
+        rows.append((f"known fewer than {_FEW} times", listed(few, 10)))
     rows += [
         ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
         ("labels per image", f"{number(found['expected_labels'], 2)} expected, from {found['expected_labels_source']}"),
@@ -200,13 +216,20 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     if found["has_truth"]:
         rows.append(("complete labels", "there, and read by no fit but the ceilings"))
     show_facts(console, rows)
-    for remark in [*found["remarks"], *filter(None, [found["contradiction"], found["evenness"]])]:
+    for remark in [*found["remarks"], *_said(found)]:
         console.print(f"note: {remark}")
     declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
     if declared:
         console.print()
         cells = [
-            (g["group"], g["kind"], g["requires"] or "", f"{len(g['labels'])}", f"{g['known_images']:,}", percent(g["applies"]))
+            (
+                g["group"],
+                g["kind"],
+                g["requires"] or "",
+                f"{len(g['labels'])}",
+                f"{g['known_images']:,}",
+                percent(g["applies"], 1),
+            )
             for g in declared
         ]
         columns = ("group", "an image shows", "where there is", "labels", "known", "applies to")
@@ -233,7 +256,7 @@ def _show_labels(console: Console, labels: list[dict[str, Any]], everything: boo
             "" if row["group"] == row["label"] else row["group"],
             f"{row['known_present']:,}",
             *((f"{row['known_absent']:,}",) if any_absent else ()),
-            percent(row["prevalence"]),
+            percent(row["prevalence"], 1),
         )
         for row in shown
     ]

@@ -98,18 +98,6 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure for a person; a dash where there is none."""
-    if value is None:
-        return "-"
-    return f"{value:.{digits}f}" if math.isfinite(value) else ("infinite" if value > 0 else "-infinite")
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share as a percentage."""
-    return "-" if share is None else f"{100 * share:.{digits}f} %"
-
-
 def bar(share: float, width: int = 20, file: TextIO | None = None) -> str:
     """A bar of up to `width` characters for a number in [0, 1]."""
     encoding = (getattr(file or sys.stdout, "encoding", None) or "ascii").lower()
@@ -145,17 +133,6 @@ def show_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
         lines = textwrap.wrap(text, max(console.width - width, 30)) if console.is_terminal else [text]
         line.append(f"\n{' ' * width}".join(lines), style="not bold")
         console.print(line)
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
-
-
-def count(size: int, one: str, many: str | None = None) -> str:
-    """``3 images``, ``1 image``."""
-    return f"{size:,} {one if size == 1 else many or one + 's'}"
 
 
 def existing(path: Path, what: str) -> Path:

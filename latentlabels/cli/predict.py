@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ..words import count
 from . import options
-from .output import Debug, Json, Output, RunFolder, Strict, count
+from .output import Debug, Json, Output, RunFolder, Strict
 from .sources import load_run, read_asked
 from .tables import check_target, write_table
 

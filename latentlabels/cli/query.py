@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import LabelSpaceError, ObservationError
-from .output import Debug, Json, Output, RunFolder, UsageError, bar, percent, show_facts, table
+from ..words import percent
+from .output import Debug, Json, Output, RunFolder, UsageError, bar, show_facts, table
 from .sources import load_run, one_vector, read_asked
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`latentlabels report`: the report of a run, made anew."""
+"""`latentlabels report`: rebuild the report of a run, or report on new images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..words import count
 from . import options
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError, count
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError
 from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:
@@ -23,19 +24,19 @@ def report(
             "--images",
             "--embeddings",
             metavar="DIR|FILE",
-            help="Look at these images anew, in folders by label or in any folder; for embeddings, an .npz or .npy.",
+            help="Report on these images: a folder, with a folder for each label or not; for embeddings, an .npz or .npy.",
         ),
     ] = None,
     observed: Annotated[
         Path | None,
-        typer.Option("--observed", metavar="TABLE", help="What is known of them, where their folders do not say it."),
+        typer.Option("--observed", metavar="TABLE", help="Known labels of these images, if their folders do not give them."),
     ] = None,
     unlisted: options.Unlisted = None,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write report.html of a run anew; with --images, of what the run makes of these.
+    """Rebuild a run's report, or report on new images.
 
     For example: latentlabels report runs/photos
     """
@@ -43,16 +44,16 @@ def report(
         from ..report import write_report
 
         if images is None and observed is not None:
-            raise UsageError("--observed: of which images? Give --images DIR as well")
+            raise UsageError("--observed needs the images that it describes; add --images DIR")
         if not run.is_dir():
-            what = "a file, no run folder" if run.exists() else "no such run folder"
+            what = "a file, not a run folder" if run.exists() else "no such run folder"
             raise UsageError(f"{run}: {what}; `latentlabels fit ... --out RUN` writes one")
         looked = None
         if images is not None:
             looked = _look(run, images, observed, unlisted, strict)
         path = write_report(run)
         document = {"run": run, "report": path, "num_images": looked, "size": path.stat().st_size}
-        what = "" if looked is None else f", with what the run makes of {count(looked, 'image')}"
+        what = "" if looked is None else f", with predictions on {count(looked, 'image')}"
         output.emit(document, lambda console: console.print(f"{path}{what}"))
 
 

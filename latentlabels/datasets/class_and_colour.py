@@ -22,9 +22,10 @@ from PIL import Image, ImageCms
 
 from ..errors import DataError
 from ..inputs.images import cache_images
-from ..observed import Observed, listed
+from ..observed import Observed
 from ..observed.files import warn
 from ..space import LabelSpace, OneOf
+from ..words import listed
 
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 """The names that `dominant_colour` gives."""

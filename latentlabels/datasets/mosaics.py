@@ -25,8 +25,9 @@ from PIL import Image
 
 from ..errors import DataError, nearest
 from ..inputs.images import cache_images
-from ..observed import Observed, listed
+from ..observed import Observed
 from ..space import LabelSpace
+from ..words import listed
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts its files."""

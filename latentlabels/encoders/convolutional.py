@@ -13,7 +13,7 @@ from torchvision.models import WeightsEnum
 
 from ..errors import ConfigError, WeightsError, nearest
 from ..inputs import PixelFormat
-from ..inputs.pixels import Interpolation
+from ..inputs.arrays import Interpolation
 from .weights import load_weights
 
 _FAMILIES = ("resnet", "resnext", "wide_resnet", "convnext", "efficientnet")

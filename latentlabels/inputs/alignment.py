@@ -10,9 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, ObservationError
-from ..observed import Observed, listed, match_names
+from ..observed import Observed, match_names
 from ..observed.frame import index_names, read_frame
 from ..space import LabelSpace
+from ..words import listed
 
 if TYPE_CHECKING:
     import pandas as pd

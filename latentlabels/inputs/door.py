@@ -16,15 +16,16 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..config.kind import Kind
 from ..errors import DataError
-from ..observed import Observed, Tree, find_images, listed
+from ..observed import Observed, Tree, find_images
 from ..observed.files import warn
 from ..space import LabelSpace
+from ..words import listed
 from .alignment import as_observed, as_truth, frame_names, in_rows_of, is_frame, selected
+from .arrays import Size, images_of, item_pixels, resized
 from .batches import Batches, InMemory, Streamed
 from .embeddings import is_embeddings, load_embeddings, vectors_of
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
-from .pixels import Size, images_of, item_pixels, resized
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError, LabelSpaceError, ObservationError
-from ..observed import Observed, listed
+from ..observed import Observed
 from ..space import LabelSpace
+from ..words import listed
 
 SUFFIXES = (".npz", ".npy")
 

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.files import warn
-from .pixels import Interpolation, Size, resize, to_rgb
+from .arrays import Interpolation, Size, resize, to_rgb
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from ..config.kind import Kind
 from ..observed import Observed
+from .arrays import Interpolation, PixelFormat, Size, resized
 from .batches import Batches, InMemory, Rows, Streamed
 from .images import LeftOut, read_image
-from .pixels import Interpolation, PixelFormat, Size, resized
 
 Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
 

@@ -1,7 +1,7 @@
 """What is known of the images: the {1, 0, -1} table and its readers."""
 
-from .files import Tree, find_images, is_image, listed
+from .files import Tree, find_images, is_image
 from .names import match_names
 from .observed import Observed
 
-__all__ = ["Observed", "Tree", "find_images", "is_image", "listed", "match_names"]
+__all__ = ["Observed", "Tree", "find_images", "is_image", "match_names"]

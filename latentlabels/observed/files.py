@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from glob import glob
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, DataWarning, ObservationError
 
@@ -118,9 +117,3 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, DataWarning, stacklevel=level)
-
-
-def listed(names: Sequence[Any], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

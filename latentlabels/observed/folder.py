@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
-from .files import Tree, find_images, is_image, listed, report, walk
+from ..words import listed
+from .files import Tree, find_images, is_image, report, walk
 from .record import KnownLabels
 
 Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import LabelSpaceError, ObservationError, nearest
 from ..space import LabelSpace
-from .files import listed
+from ..words import listed
 
 if TYPE_CHECKING:
     import pandas as pd

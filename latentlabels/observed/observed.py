@@ -14,7 +14,8 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent
-from .files import Tree, listed
+from ..words import listed
+from .files import Tree
 from .folder import read_folder
 from .frame import read_frame
 from .table import read_table

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, LabelSpaceError, ObservationError, OpenCellsError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
-from .files import Tree, find_images, listed, report
+from ..words import listed
+from .files import Tree, find_images, report
 from .record import KnownLabels
 
 _OPEN = -2  # a cell that the table leaves open: what it means is for `unlisted` to say

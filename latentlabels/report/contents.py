@@ -1,14 +1,19 @@
-"""What a report is made of: a run folder and what was found with it, read."""
+"""What a report is made from: a run folder and what was found with it, read."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import Finding, fit_warnings
+from ..checks.advice import advise
+from ..checks.prevalence_baseline import stored_prevalence
 from ..errors import DataError, LabelSpaceError, RunError
 from ..fitting.run_folder import Run, read_run
 from ..metrics import CalibrationCurve
@@ -16,14 +21,15 @@ from ..words import finite
 from .findings import EVALUATED, FITTED, Findings
 
 
-class Material(NamedTuple):
-    """What a report is made of.
+@dataclass(frozen=True)
+class Contents:
+    """What a report is made from.
 
     Attributes:
         folder: the run folder.
         run: what is in it.
-        fitted: what the fit makes of the images that it was fitted on, if that was kept.
-        evaluated: of completely labelled images.
+        fitted: predictions on the images that it was fitted on, if those were kept.
+        evaluated: predictions on completely labelled images.
         metrics: against their labels; empty if there are none.
         curve: calibration on them.
         warnings: what the reader should be told first.
@@ -35,7 +41,7 @@ class Material(NamedTuple):
     evaluated: Findings | None
     metrics: dict[str, Any]
     curve: CalibrationCurve | None
-    warnings: list[str]
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -51,9 +57,7 @@ class Material(NamedTuple):
     @property
     def prior(self) -> NDArray[np.float64] | None:
         """(K,) prevalence before training; None if the run does not say."""
-        given = self.run.diagnostics.get("prior")
-        values = [finite(given.get(label)) for label in self.run.space.labels] if isinstance(given, dict) else [None]
-        return None if None in values else np.array(values, np.float64)
+        return stored_prevalence(self.run.diagnostics, self.run.space)
 
     @property
     def best_epoch(self) -> int | None:
@@ -62,15 +66,28 @@ class Material(NamedTuple):
         return int(best) if best is not None and best >= 0 else None
 
     @property
+    def num_images(self) -> int | None:
+        """How many images the run was fitted on, if it says."""
+        found = finite(self.run.diagnostics.get("num_images"))
+        return None if found is None else int(found)
+
+    @property
     def value(self) -> tuple[str, str]:
         """What the values of an epoch are, and in which unit."""
         objective = (self.run.config.get("model") or {}).get("objective", "collapsed")
         if objective == "collapsed":
             return "log-likelihood", "of the known labels, nats per image"
-        return f"negative {objective} loss", "the higher, the better"
+        return f"negative {objective} loss", "higher is better"
+
+    @cached_property
+    def advice(self) -> list[Finding]:
+        """What the numbers of the fit say, the most pressing first."""
+        found = self.fitted
+        prevalence = {} if found is None else dict(zip(self.run.space.labels, found.prevalence.tolist(), strict=True))
+        return advise(self.run.diagnostics, self.run.history, self.run.config, self.metrics, prevalence)
 
 
-def gather(folder: Path) -> Material:
+def gather(folder: Path) -> Contents:
     """Read a run folder.
 
     Raises:
@@ -82,10 +99,10 @@ def gather(folder: Path) -> Material:
         raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
     if not isinstance(run.config, dict):
         raise RunError(f"{folder}: damaged (config.yaml holds no settings); fit again, or restore the folder")
-    warnings = [str(message) for message in run.diagnostics.get("warnings") or []]
+    warnings = fit_warnings(run.diagnostics)
     metrics, curve = _metrics(folder / "evaluation.json", warnings)
     fitted, evaluated = (_findings(folder / name, run, warnings) for name in (FITTED, EVALUATED))
-    return Material(folder, run, fitted, evaluated, metrics, curve, warnings)
+    return Contents(folder, run, fitted, evaluated, metrics, curve, warnings)
 
 
 def _findings(path: Path, run: Run, warnings: list[str]) -> Findings | None:

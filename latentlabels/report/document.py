@@ -1,23 +1,24 @@
 """`report.html` in a run folder: what a fit found, in one file that needs no network.
 
-The answer stands first: how many labels per image are predicted and were expected, which epoch was kept, what to worry about
-and what to do. Then come training, what was known, what the fit makes of its images (`findings.npz`), how it does on
-completely labelled ones (`evaluation.json`, `evaluation.npz`), and every label in a table. What a run folder lacks is said.
-What a user named is escaped; pictures are part of the file; the one script sorts tables, and without it nothing is missing.
+The answer stands first: how many labels per image are predicted and were expected, which epoch was kept, whether the fit
+learned anything from the images, and what to do. Then come training, known labels, predictions on the training images
+(`findings.npz`), results on completely labelled images (`evaluation.json`, `evaluation.npz`), and every label in a table.
+The report says what a run folder lacks. Templates escape whatever a user named; pictures are part of the file.
 """
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..estimator import LatentLabels
-from . import evaluated, fitted, labels, summary
+from ..show.blocks import Section
+from ..show.pages import page
+from ..writing import write_text
+from . import evaluated, fitted, labels, overview
 from .contents import gather
 from .findings import FITTED, find
-from .layout import page, section
 
 if TYPE_CHECKING:
     from ..inputs.alignment import Labels
@@ -35,9 +36,9 @@ def write_report(
         run_dir: what `LatentLabels.save` wrote, or what an interrupted fit left. `findings.npz` and `evaluation.npz` (see
             `findings.find`) and `evaluation.json` (`Metrics.to_dict()`) are shown if the folder has them. One that cannot be
             read is a warning in the report.
-        model: the estimator that the folder is of, to look at images first; what is found is kept in the folder.
-        images: to look at, as for `findings.find`; needs `model`.
-        observed: what is known of them.
+        model: the fitted estimator of the folder, to predict labels of images first; the predictions are kept in the folder.
+        images: to predict, as for `findings.find`; needs `model`.
+        observed: known labels of these images.
 
     Returns:
         The path of the report.
@@ -48,26 +49,23 @@ def write_report(
     """
     if images is not None:
         if model is None:
-            raise DataError("images, but no model to look at them with; give write_report(run, model, images, observed)")
+            raise DataError("images, but no model to predict them with; call write_report(run, model, images, observed)")
         find(model, images, observed).write(Path(run_dir) / FITTED)
-    made = gather(Path(run_dir))
-    name = made.folder.resolve().name
-    parts = [
-        f"<h1>{escape(name)}</h1>",
-        summary.answer(made),
-        summary.warned(made),
-        section("What to do", summary.todo(made)),
-        section("Training", fitted.training(made)),
-        section("What was known", fitted.known(made)),
-        section("What the fit makes of its images", fitted.together(made)),
-        section("Examples", fitted.examples(made)),
-        section("Images by label", fitted.sheet(made)),
-        section("Known labels that may be mistakes", fitted.surprises(made)),
-        section("Evaluation against complete labels", evaluated.evaluation(made)),
-        section("All labels", labels.every_label(made)),
-        section("Label space", labels.space(made)),
-        section("Details", labels.details(made)),
+    contents = gather(Path(run_dir))
+    sections = [
+        Section("What to do", overview.advice(contents)),
+        Section("Training", fitted.training(contents)),
+        Section("Known labels", fitted.known(contents)),
+        Section(fitted.whose(contents), fitted.together(contents)),
+        Section("Examples", fitted.examples(contents)),
+        Section("Images by label", fitted.sheet(contents)),
+        Section("Known labels that may be wrong", fitted.suspects(contents)),
+        Section("Evaluation against complete labels", evaluated.evaluation(contents)),
+        Section("All labels", labels.every_label(contents)),
+        Section("Label space", labels.space(contents)),
+        Section("Details", labels.details(contents)),
     ]
-    path = made.folder / "report.html"
-    path.write_text(page(name, "\n".join(part for part in parts if part), script=True), encoding="utf-8")
+    top = [*overview.answer(contents), *overview.warned(contents)]
+    path = contents.folder / "report.html"
+    write_text(path, page(contents.folder.resolve().name, top, sections, script=True))
     return path

@@ -1,58 +1,86 @@
-"""How a fit does on images whose labels are all known."""
+"""How a fit does on images whose labels are all known, beside a prediction that never looks at an image."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..show.blocks import Beside, Block, Span, Text, plain_table
+from ..show.pages import picture
 from ..show.plots import count_distribution, prevalence, reliability
-from ..words import number
-from .contents import Material
+from ..words import count, finite, number, percent_of, whole
+from .contents import Contents
 from .fitted import gallery
-from .layout import picture, table
 
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),
     ("f1", "F1 at 0.5", "decisions at probability 0.5, all labels together; higher is better", "share"),
-    ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones", "share"),
-    ("group_accuracy", "group applies", "how often “does this group apply” is answered right", "share"),
-    ("calibration_error", "calibration error", "mean gap between probability and share present; lower is better", "share"),
+    ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones; higher is better", "share"),
+    ("group_accuracy", "group applies", "how often “does this group apply” is answered correctly", "share"),
+    ("calibration_error", "calibration error", "mean gap between probability and frequency; lower is better", "share"),
     ("brier", "Brier score", "mean squared error of the probabilities; lower is better", "number"),
     ("nll", "negative log-likelihood", "of whole label sets, nats per image; lower is better", "number"),
     ("num_impossible", "impossible label sets", "images whose true labels break the label space", "count"),
     ("count_error", "count error", "mean gap between expected and true number of labels", "number"),
-    ("count_nll", "count negative log-likelihood", "of the number of labels, nats per image", "number"),
+    ("count_nll", "count negative log-likelihood", "of the number of labels, nats per image; lower is better", "number"),
     ("num_labels_without_positive", "labels that no image shows", "left out of the means over labels", "count"),
 )
 
 
-def evaluation(made: Material) -> str:
+def evaluation(contents: Contents) -> list[Block]:
     """Metrics, calibration, prevalences, number of labels, examples; what to do where there is nothing."""
-    metrics, curve, found, space = made.metrics, made.curve, made.evaluated, made.run.space
-    if not metrics:
-        todo = "<code>latentlabels evaluate RUN --images DIR --truth TABLE</code>"
-        if not made.run.weights:
-            return ""
-        return f"<p>Not measured yet: no images with complete labels have been shown to it. {todo} does so.</p>"
-    rows = [(name, number(metrics.get(key), style), what) for key, name, what, style in _METRICS if key in metrics]
-    lead = f"Measured on {number(metrics.get('num_images'), 'count')} images whose labels are all known."
+    if not contents.metrics:
+        todo = Span("latentlabels evaluate RUN --images DIR --truth TABLE", "code")
+        if not contents.run.weights:
+            return []
+        return [Text(["Not measured yet: this run has not been compared with complete labels. To do so, run ", todo, "."])]
+    return [*_figures(contents), *_pictures(contents)]
+
+
+def _figures(contents: Contents) -> list[Block]:
+    metrics, curve = contents.metrics, contents.curve
+    stored = metrics.get("without_image")
+    plain = stored if isinstance(stored, dict) else None
+    size = metrics.get("num_images")
+    rows = [
+        (name, *(_figure(given.get(key), style, size) for given in (metrics, plain) if given is not None), what)
+        for key, name, what, style in _METRICS
+        if key in metrics
+    ]
+    lead = f"Measured on {count(int(finite(size) or 0), 'image')} with complete labels."
+    if plain is not None:
+        lead += " “Without the image” predicts each label's prevalence for every image: what a fit must beat."
+    head = ("metric", "this fit", *(["without the image"] if plain is not None else []), "meaning")
+    table = plain_table(head, rows, range(1, len(head) - 1))
     alt = "share of labels truly present by predicted probability"
-    shown = "" if curve is None else picture(lambda figure: reliability(curve, ax=figure), alt)
-    parts = [f'<p>{lead}</p>\n<div class="pair">{table(("metric", "value", "meaning"), rows, {1})}{shown}</div>']
+    shown = [] if curve is None else [picture(lambda figure: reliability(curve, ax=figure), alt)]
+    return [Text(lead), Beside([table, *shown])]
+
+
+def _figure(value: Any, style: str, size: Any) -> str:
+    if style == "share":
+        return percent_of(value, size)
+    return whole(value) if style == "count" else number(value)
+
+
+def _pictures(contents: Contents) -> list[Block]:
+    found, space, prior = contents.evaluated, contents.run.space, contents.prior
     if found is None:
-        return parts[0]
+        return []
+    blocks: list[Block] = []
     if len(found.truth_counts):
         counts = found.truth_counts
         alt = "predicted and true distribution of the number of labels"
-        parts.append("<p>How many labels an image has: predicted, and in truth.</p>")
-        parts.append(picture(lambda figure: count_distribution(found.count_probs, truth=counts, ax=figure), alt))
-    prior = made.prior
+        blocks.append(Text("The number of labels per image, predicted and true."))
+        blocks.append(picture(lambda figure: count_distribution(found.count_probs, truth=counts, ax=figure), alt))
     if prior is not None and len(found.truth_prevalence):
         truth = found.truth_prevalence
         alt = "prior, predicted and true prevalence of labels"
-        parts.append("<p>How often each label is present: before training, predicted, and in truth.</p>")
-        parts.append(picture(lambda figure: prevalence(prior, found.prevalence, space, truth=truth, ax=figure), alt))
+        blocks.append(Text("The share of images that show each label: before training, predicted, and true."))
+        blocks.append(picture(lambda figure: prevalence(prior, found.prevalence, space, truth=truth, ax=figure), alt))
     if len(found.examples):
         at = found.examples
         images = found.pictures[at] if len(found.pictures) else None
         true = found.truth[at] if len(found.truth) else None
-        parts.append("<p>A few of these images, with what is truly there.</p>")
-        parts.append(gallery(found.marginals[at], space, images, truth=true))
-    return "\n".join(parts)
+        blocks.append(Text("A few of these images, with their true labels."))
+        blocks.append(gallery(found.marginals[at], space, images, truth=true))
+    return blocks

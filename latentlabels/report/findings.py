@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
 
-from ..checks import surprising_labels
+from ..checks import suspect_labels
 from ..config.kind import Kind
 from ..errors import DataError, DataWarning, ObservationError
 from ..inputs import Inputs
 from ..posterior import Posterior
+from ..show.pixels import thumbnail
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at
 _THUMBNAIL = 96  # pixels
-_EXAMPLES, _SURPRISES = 6, 12
+_EXAMPLES, _SUSPECTS = 6, 12
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -62,13 +62,13 @@ class Findings:
         sheet_labels: columns of labels to show by their most probable images.
         sheet_shares: (S,) mean probability of these labels in the N images, from the images alone.
         sheet: rows of the P images that these are chosen from.
-        surprise_rows: rows of the P images with the known labels that are least probable, which are given by
-        surprise_labels: their columns,
-        surprise_values: what is known, 1 or 0,
-        surprise_probabilities: the probability of that, and
-        surprise_instead: columns of the labels that are more probable there, -1 where there is none.
-        surprise_others: the probabilities of these, NaN where there is none.
-        surprise_images: the images' names.
+        suspect_rows: rows of the P images with the known labels that are least probable, which are given by
+        suspect_labels: their columns,
+        suspect_values: what is known, 1 or 0,
+        suspect_probabilities: the probability of that, and
+        suspect_instead: columns of the labels that are more probable there, -1 where there is none.
+        suspect_others: the probabilities of these, NaN where there is none.
+        suspect_images: the images' names.
         truth_prevalence: (K,) share of the N images; empty where complete labels are not known.
         truth_counts: (m + 1,) share of the images that count_probs is of with as many labels; as well.
     """
@@ -89,13 +89,13 @@ class Findings:
     sheet_labels: NDArray[Any]
     sheet_shares: NDArray[Any]
     sheet: NDArray[Any]
-    surprise_rows: NDArray[Any]
-    surprise_labels: NDArray[Any]
-    surprise_values: NDArray[Any]
-    surprise_probabilities: NDArray[Any]
-    surprise_instead: NDArray[Any]
-    surprise_others: NDArray[Any]
-    surprise_images: NDArray[Any]
+    suspect_rows: NDArray[Any]
+    suspect_labels: NDArray[Any]
+    suspect_values: NDArray[Any]
+    suspect_probabilities: NDArray[Any]
+    suspect_instead: NDArray[Any]
+    suspect_others: NDArray[Any]
+    suspect_images: NDArray[Any]
     truth_prevalence: NDArray[Any]
     truth_counts: NDArray[Any]
 
@@ -115,7 +115,7 @@ class Findings:
         path = Path(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # closed if it is damaged, too
-                found = cls(**{field.name: arrays[field.name] for field in fields(cls)})
+                found = cls(**{field.name: arrays[_stored_as(field.name, arrays)] for field in fields(cls)})
             if found.prevalence.shape != (num_labels,):
                 raise ValueError(f"it is about {found.prevalence.size} labels, but the run has {num_labels}")
             found._check()
@@ -135,7 +135,7 @@ class Findings:
     def _check(self) -> None:
         """Refuse arrays that do not fit each other, which a damaged or a foreign file holds."""
         num_labels, num_pictures, num_together = len(self.prevalence), len(self.marginals), len(self.together_labels)
-        num_sheet, num_surprises = len(self.sheet_labels), len(self.surprise_rows)
+        num_sheet, num_suspects = len(self.sheet_labels), len(self.suspect_rows)
         table = (num_pictures, num_labels)
         shapes: dict[str, set[tuple[int, ...]]] = {
             "num_images": {(2,)}, "source": {()}, "num_known": {(2,)}, "num_parts": {(2,)},
@@ -145,21 +145,27 @@ class Findings:
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
         }  # fmt: skip
         columns = ("labels", "values", "probabilities", "instead", "others", "images")
-        shapes |= {f"surprise_{name}": {(num_surprises,)} for name in columns}
+        shapes |= {f"suspect_{name}": {(num_suspects,)} for name in columns}
         for name, allowed in shapes.items():
             if getattr(self, name).shape not in allowed:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}")
-        sizes = dict.fromkeys(("examples", "sheet", "surprise_rows"), num_pictures)
-        sizes |= dict.fromkeys(("together_labels", "sheet_labels", "surprise_labels", "surprise_instead"), num_labels)
+        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows"), num_pictures)
+        sizes |= dict.fromkeys(("together_labels", "sheet_labels", "suspect_labels", "suspect_instead"), num_labels)
         for name, size in sizes.items():
             numbers = getattr(self, name)
-            least = -1 if name == "surprise_instead" else 0
+            least = -1 if name == "suspect_instead" else 0
             if numbers.ndim != 1 or numbers.dtype.kind != "i" or not ((numbers >= least) & (numbers < size)).all():
                 raise ValueError(f"{name} names what is not there")
-        for name in ("prevalence", "count_probs", "together", "marginals", "sheet_shares", "surprise_probabilities"):
+        for name in ("prevalence", "count_probs", "together", "marginals", "sheet_shares", "suspect_probabilities"):
             values = getattr(self, name)
             if values.dtype.kind != "f" or ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any():
                 raise ValueError(f"{name} holds what are no probabilities")
+
+
+def _stored_as(name: str, arrays: Any) -> str:
+    """The name of an array in a file, where version 0.1 called suspect labels surprises."""
+    old = name.replace("suspect", "surprise")
+    return name if name in arrays or old not in arrays else old
 
 
 def find(
@@ -205,10 +211,10 @@ def find(
         _spread(len(p), max(work, 1)) for work in (_COUNTS_WORK // (size * min(size, _COUNT_POINTS)), _PAIRS_WORK // size)
     )
     of_counted, of_paired = given[counted], given[paired]
-    surprises = surprising_labels(known, p, space, limit=_SURPRISES)
+    suspects = suspect_labels(known, p, space, limit=_SUSPECTS)
     examples = _spread(len(p), _EXAMPLES)
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
-    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in surprises)})
+    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
     place = {row: number for number, row in enumerate(shown)}
     stated = int((known != -1).sum())
     return Findings(
@@ -228,13 +234,13 @@ def find(
         sheet_labels=sheet_labels,
         sheet_shares=p[:, sheet_labels].mean(0),
         sheet=np.array(sorted(place[row] for row in sheet), int),
-        surprise_rows=np.array([place[found.row] for found in surprises], int),
-        surprise_labels=np.array([space.index(found.label) for found in surprises], int),
-        surprise_values=np.array([found.value for found in surprises], int),
-        surprise_probabilities=np.array([found.probability for found in surprises], float),
-        surprise_instead=np.array([-1 if f.instead is None else space.index(f.instead) for f in surprises], int),
-        surprise_others=np.array([found.instead_probability for found in surprises], float),
-        surprise_images=np.array([chosen.names[found.row] for found in surprises], dtype=str),
+        suspect_rows=np.array([place[found.row] for found in suspects], int),
+        suspect_labels=np.array([space.index(found.label) for found in suspects], int),
+        suspect_values=np.array([found.value for found in suspects], int),
+        suspect_probabilities=np.array([found.probability for found in suspects], float),
+        suspect_instead=np.array([-1 if f.instead is None else space.index(f.instead) for f in suspects], int),
+        suspect_others=np.array([found.instead_probability for found in suspects], float),
+        suspect_images=np.array([chosen.names[found.row] for found in suspects], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
     )
@@ -256,8 +262,7 @@ def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -
 
 def _thumbnails(inputs: Inputs, rows: Sequence[int]) -> NDArray[np.uint8]:
     """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
-    found = np.empty((len(rows) if inputs.kind is Kind.IMAGES else 0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    for place in range(len(found)):
-        padded = ImageOps.pad(inputs.picture(rows[place]), (_THUMBNAIL, _THUMBNAIL), color="white")
-        found[place] = np.asarray(padded, np.uint8).transpose(2, 0, 1)
-    return found
+    if inputs.kind is Kind.EMBEDDINGS or not rows:
+        return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
+    shown = np.stack([thumbnail(np.asarray(inputs.picture(row)), _THUMBNAIL) for row in rows])
+    return np.ascontiguousarray(shown.transpose(0, 3, 1, 2))

@@ -1,9 +1,8 @@
-"""What a fit makes of the images that it was fitted on."""
+"""Training, known labels, and the predictions on the images that a run was fitted on."""
 
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from pathlib import PurePath
 from typing import Any
 
@@ -11,7 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..checks import Surprise
+from ..checks import SuspectLabel
+from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
+from ..show.pages import picture
 from ..show.plots import (
     co_occurrence,
     contact_sheet,
@@ -20,111 +21,113 @@ from ..show.plots import (
     known_counts,
     posterior_gallery,
     prevalence,
-    surprising_labels,
+    suspect_labels,
 )
 from ..space import LabelSpace
-from ..words import finite, listed, percent
-from .contents import Material
+from ..words import count, finite, listed, percent
+from .contents import Contents
 from .findings import Findings
-from .layout import picture, table
 
-_NONE = (
-    "<p>Nothing was kept of the images: this run was saved without them. "
-    "<code>latentlabels report RUN --images DIR</code> (or <code>--embeddings FILE</code>) looks at them.</p>"
-)
+_NAMES = 40  # that a sentence lists
 
 
-def training(made: Material) -> str:
+def training(contents: Contents) -> list[Block]:
     """Values by epoch."""
-    run = made.run
+    run = contents.run
     if not run.history:
-        return "<p>No epoch was recorded.</p>"
-    name, unit = made.value
+        return [Text("No epoch was recorded.")]
+    name, unit = contents.value
     expected = finite(run.diagnostics.get("expected_labels"))
     alt = f"{name} of training and held-out images by epoch, and predicted labels per image"
     text = (
-        "How probable the known labels are, on images that were trained on and on images held out; the epoch that is best on "
-        "the latter is kept."
+        "How probable the known labels are, on training images and on held-out images. The epoch that does best on held-out "
+        "images is kept."
         if name == "log-likelihood"
-        else "What was minimised, with its sign changed, by epoch."
+        else "The loss that was minimised, with its sign changed, by epoch."
     )
     value = f"{name}\n{unit}"
-    return f"<p>{text}</p>\n" + picture(lambda figure: history(run.history, made.best_epoch, expected, value, ax=figure), alt)
+    return [Text(text), picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt)]
 
 
-def known(made: Material) -> str:
+def known(contents: Contents) -> list[Block]:
     """How often each label is known."""
-    counts = made.counts
-    if not made.run.weights:
-        return ""
+    counts = contents.counts
+    if not contents.run.weights:
+        return []
     if not counts:
-        return "<p>The run does not say what was known of its labels.</p>"
+        return [Text("The run folder does not say which labels were known.")]
     never = [label for label, (present, _) in counts.items() if not present]
-    text = f"Never known to be present: {listed(never)}." if never else "Every label is known to be present in some image."
-    alt = "known present and known absent images of each label"
-    return f"<p>{escape(text)}</p>\n" + picture(lambda figure: known_counts(counts, ax=figure), alt)
+    text = f"Never known to be present: {listed(never, _NAMES)}." if never else "Every label has at least one labelled image."
+    alt = "images that each label is known to be present in, and absent from"
+    return [Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
 
 
-def together(made: Material) -> str:
+def whose(contents: Contents) -> str:
+    """The heading of the predictions."""
+    other = contents.fitted is not None and str(contents.fitted.source)
+    return "Predictions on these images" if other else "Predictions on the training images"
+
+
+def together(contents: Contents) -> list[Block]:
     """Prevalence before and after, number of labels, what goes together."""
-    found, space = made.fitted, made.run.space
+    found, space = contents.fitted, contents.run.space
     if found is None:
-        return "" if not made.run.weights else _NONE
-    prior = made.prior
-    expected = finite(made.run.diagnostics.get("expected_labels"))
+        commands = (Span("latentlabels report RUN --images DIR", "code"), Span("--embeddings FILE", "code"))
+        text = "The run folder holds no predictions on images. To add them, run "
+        return [Text([text, commands[0], " (or ", commands[1], ")."])] if contents.run.weights else []
+    prior, expected = contents.prior, finite(contents.run.diagnostics.get("expected_labels"))
     names = [space.labels[k] for k in found.together_labels]
-    parts = [f"<p>{escape(_looked_at(found))}</p>"]
+    blocks: list[Block] = [Text(_predicted(found))]
     if prior is not None:
-        parts.append("<p>How often each label is present: as it was believed before training, and as the fit believes now.</p>")
-        shown = picture(
-            lambda figure: prevalence(prior, found.prevalence, space, ax=figure), "prior and posterior prevalence of labels"
-        )
-        parts.append(shown)
+        alt = "prior and posterior prevalence of labels"
+        blocks.append(Text("The share of images that show each label, before training and according to the fit."))
+        blocks.append(picture(lambda figure: prevalence(prior, found.prevalence, space, ax=figure), alt))
     counted, paired = (int(number) for number in found.num_parts)
-    parts.append(f"<p>How many labels an image has{_of(counted, found)}.</p>")
+    blocks.append(Text(f"The number of labels per image{_of(counted, found)}."))
     alt = "distribution of the number of labels per image"
-    parts.append(picture(lambda figure: count_distribution(found.count_probs, expected=expected, ax=figure), alt))
+    blocks.append(picture(lambda figure: count_distribution(found.count_probs, expected=expected, ax=figure), alt))
     if len(names) > 1:
-        parts.append(
-            "<p>Which labels go together: where the label of a row is present, how probable is that of the column"
-            f"{_of(paired, found)}?</p>"
-        )
+        text = "Labels that go together: of the images that show the label of a row, the share that show that of a column"
         alt = "probability of one label where another is present"
-        parts.append(picture(lambda figure: co_occurrence(found.together, space, labels=names, ax=figure), alt))
-    return "\n".join(parts)
+        blocks.append(Text(f"{text}{_of(paired, found)}."))
+        blocks.append(picture(lambda figure: co_occurrence(found.together, space, labels=names, ax=figure), alt))
+    return blocks
 
 
-def _looked_at(found: Findings) -> str:
+def _predicted(found: Findings) -> str:
     looked, total = (int(number) for number in found.num_images)
     stated, used = (int(number) for number in found.num_known)
     source = str(found.source)
-    whose = f"the images of {source}" if source else "the images that it was fitted on"
-    some = f"{looked:,} of {total:,}, evenly spaced" if looked < total else f"all {total:,}" if total > 1 else "there is one"
+    whose = f"of {source}" if source else "that the run was fitted on"
+    some = (
+        f"{looked:,} of the {total:,} images" if looked < total else f"All {total:,} images" if total > 1 else "The one image"
+    )
+    spaced = ", evenly spaced" if looked < total else ""
     if used:
-        known = "What is known of an image is taken into account."
+        told = "Probabilities take the known labels of an image into account."
     elif stated:
-        known = "What is known of an image is left out: the label space contradicts it."
+        told = "Known labels are not taken into account, because the label space contradicts them."
     else:
-        known = "Nothing is known of their labels."
-    return f"The fit looks {'at' if source else 'once more at'} {whose} ({some}). {known}"
+        told = "No labels of these images are known."
+    return f"{some} {whose}{spaced}. {told}"
 
 
 def _of(part: int, found: Findings) -> str:
     """Labels may be so many that a part of the images has to do."""
-    return "" if part == int(found.num_images[0]) else f" (worked out for {part:,} of the images)"
+    return "" if part == int(found.num_images[0]) else f" (computed on {count(part, 'image')})"
 
 
-def examples(made: Material) -> str:
+def examples(contents: Contents) -> list[Block]:
     """A few images as they are."""
-    found, space = made.fitted, made.run.space
+    found, space = contents.fitted, contents.run.space
     if found is None or not len(found.examples):
-        return ""
+        return []
     rows = found.examples
     images = found.pictures[rows] if len(found.pictures) else None
-    text = "The foremost labels of a few images, from the image alone; what is known of them is orange or says so."
+    text = "The most probable labels of a few images, predicted from the image alone. Known labels are orange or marked."
     if images is None:
-        text += " Of embeddings there are no pictures."
-    return f"<p>{text}</p>\n" + gallery(found.marginals[rows], space, images, observed=found.observed[rows])
+        text += " Embeddings have no pictures."
+    return [Text(text), gallery(found.marginals[rows], space, images, observed=found.observed[rows])]
 
 
 def gallery(
@@ -133,7 +136,7 @@ def gallery(
     images: NDArray[Any] | None,
     observed: NDArray[Any] | None = None,
     truth: NDArray[Any] | None = None,
-) -> str:
+) -> Beside:
     """A picture for each image, which a narrow page sets below each other."""
 
     def draw(figure: Figure, at: slice) -> None:
@@ -143,21 +146,21 @@ def gallery(
     parts = []
     for row, p in enumerate(marginals):
         labels = [space.labels[k] for k in np.flatnonzero(p > 0.5)[:8]]
-        alt = f"above 50 %: {listed(labels) or 'none'}"
+        alt = f"above 50 %: {listed(labels, _NAMES) or 'none'}"
         parts.append(picture(partial(draw, at=slice(row, row + 1)), alt, photos=True))
-    return f'<div class="cards">{"".join(parts)}</div>'
+    return Beside(parts, "cards")
 
 
-def sheet(made: Material) -> str:
+def sheet(contents: Contents) -> list[Block]:
     """Images by label."""
-    found, space = made.fitted, made.run.space
+    found, space = contents.fitted, contents.run.space
     if found is None or not len(found.sheet) or not len(found.pictures):
-        return ""
+        return []
     names = [space.labels[k] for k in found.sheet_labels]
     shares = [f"in {percent(float(share))} of all" for share in found.sheet_shares]
     rows = found.sheet
-    text = "For the labels that are most often present, the images in which the fit is surest of them, from the image alone."
-    return f"<p>{text}</p>\n" + picture(
+    text = "The most frequent labels, each with the images most likely to show it, predicted from the image alone."
+    shown = picture(
         lambda figure: contact_sheet(
             found.marginals[rows],
             space,
@@ -171,38 +174,43 @@ def sheet(made: Material) -> str:
         f"the most probable images of {listed(names, 8)}",
         photos=True,
     )
+    return [Text(text), shown]
 
 
-def surprises(made: Material) -> str:
+def suspects(contents: Contents) -> list[Block]:
     """Known labels that the fit finds improbable."""
-    found, space = made.fitted, made.run.space
+    found = contents.fitted
     if found is None:
-        return ""
-    if not len(found.surprise_rows):
-        return "<p>No label of these images is known.</p>"
-    columns = zip(
-        found.surprise_rows, found.surprise_labels, found.surprise_values, found.surprise_probabilities,
-        found.surprise_instead, found.surprise_others, strict=True,
-    )  # fmt: skip
-    listing = [
-        Surprise(int(row), space.labels[k], int(value), float(p), space.labels[other] if other >= 0 else None, float(more))
-        for row, k, value, p, other, more in columns
-    ]
+        return []
+    if not len(found.suspect_rows):
+        return [Text("No labels of these images are known.")]
+    listing = _listing(found, contents.run.space)
     images = found.pictures if len(found.pictures) else None
     text = (
-        "The known labels that the fit finds least probable, from the image alone. Some are mistakes, some are what it has not "
-        "learned: look at them."
+        "The known labels that the fit finds least probable, from the image alone. Some are mistakes; others show what the fit "
+        "has not learned. Check them."
     )
-    names = [str(name) for name in found.surprise_images]
+    names = [str(name) for name in found.suspect_images]
     short = [f"image {name}" if name.isdigit() else "/".join(PurePath(name).parts[-2:]) for name in names]
     rows = [
         (name, one.label, "present" if one.value else "absent", percent(one.probability), one.instead or "")
         for name, one in zip(names, listing, strict=True)
     ]
-    full = table(("image", "label", "known to be", "probability of that", "more probable"), rows, {3})
+    full = plain_table(("image", "label", "known to be", "probability of that", "more probable"), rows, [3])
     shown = picture(
-        lambda figure: surprising_labels(listing, images, names=short, ax=figure),
+        lambda figure: suspect_labels(listing, images, names=short, ax=figure),
         "known labels of least probability",
         photos=True,
     )
-    return f"<p>{text}</p>\n{shown}\n<details><summary>The same as a table</summary>{full}</details>"
+    return [Text(text), shown, Details("The same as a table", [full])]
+
+
+def _listing(found: Findings, space: LabelSpace) -> list[SuspectLabel]:
+    columns = zip(
+        found.suspect_rows, found.suspect_labels, found.suspect_values, found.suspect_probabilities,
+        found.suspect_instead, found.suspect_others, strict=True,
+    )  # fmt: skip
+    return [
+        SuspectLabel(int(row), space.labels[k], int(value), float(p), space.labels[other] if other >= 0 else None, float(more))
+        for row, k, value, p, other, more in columns
+    ]

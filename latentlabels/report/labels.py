@@ -3,62 +3,83 @@
 from __future__ import annotations
 
 import json
-from html import escape
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from ..show.blocks import Block, Cell, Details, Row, Source, Table, Text, plain_table
 from ..space import Free, Group
-from ..words import count, listed
-from .contents import Material
-from .layout import Number, sortable, table
+from ..words import count, finite, listed, percent_of, whole
+from .contents import Contents
 
 _SEARCHABLE = 12  # labels above which one searches rather than looks
+_NAMES = 40  # labels of a group that are named
 
 
-def every_label(made: Material) -> str:
-    """What is known, believed and measured of each label."""
-    run, found, prior, counts = made.run, made.fitted, made.prior, made.counts
-    precision = made.metrics.get("per_label_ap")
-    precision = precision if isinstance(precision, dict) else {}
-    head = ["column", "label", "group"]
-    columns = [("known present", [counts.get(label, (None, None))[0] for label in run.space.labels], "count")] if counts else []
-    if any(absent for _, absent in counts.values()):
-        columns.append(("known absent", [counts.get(label, (None, None))[1] for label in run.space.labels], "count"))
-    if prior is not None:
-        columns.append(("prior", prior.tolist(), "share"))
-    if found is not None:
-        columns.append(("posterior", found.prevalence.tolist(), "share"))
-    if made.evaluated is not None and len(made.evaluated.truth_prevalence):
-        columns.append(("in truth", made.evaluated.truth_prevalence.tolist(), "share"))
-    if precision:
-        columns.append(("average precision", [precision.get(label) for label in run.space.labels], "share"))
+class _Column(NamedTuple):
+    """Figures of all labels: counts, or shares of so many images."""
+
+    name: str
+    values: Sequence[Any]
+    images: float | None = None
+    share: bool = True
+
+    def cell(self, k: int) -> Cell:
+        value = finite(self.values[k])
+        said = percent_of(value, self.images) if self.share else whole(value)
+        return Cell(said, value=value)
+
+
+def every_label(contents: Contents) -> list[Block]:
+    """What is known, predicted and measured of each label."""
+    labels, found = contents.run.space.labels, contents.fitted
+    columns = _columns(contents)
     rows = [
-        (
-            Number(k + 1, "count"),
-            label,
-            _group(run.space.group_of(label)),
-            *(Number(values[k], style) for _, values, style in columns),
-        )
-        for k, label in enumerate(run.space.labels)
+        Row((Cell(whole(k + 1), value=k + 1), label, _group(contents.run.space.group_of(label)), *(c.cell(k) for c in columns)))
+        for k, label in enumerate(labels)
     ]
-    what = "A click on a heading sorts." + (" Prior and posterior: the share of images that show the label." if found else "")
+    text = "Click a heading to sort." + (" Prior and posterior: the share of images that show the label." if found else "")
+    head = ("column", "label", "group", *(column.name for column in columns))
     search = "find a label" if len(rows) > _SEARCHABLE else ""
-    return f"<p>{what}</p>\n" + sortable([*head, *(name for name, *_ in columns)], rows, search)
+    return [Text(text), Table(head, rows, frozenset((0, *range(3, len(head)))), sortable=True, search=search)]
+
+
+def _columns(contents: Contents) -> list[_Column]:
+    labels, counts, found, prior = contents.run.space.labels, contents.counts, contents.fitted, contents.prior
+    columns = []
+    if counts:
+        columns.append(_Column("known present", [counts.get(label, (None, None))[0] for label in labels], share=False))
+    if any(absent for _, absent in counts.values()):
+        columns.append(_Column("known absent", [counts.get(label, (None, None))[1] for label in labels], share=False))
+    if prior is not None:
+        columns.append(_Column("prior", prior.tolist(), contents.num_images))
+    if found is not None:
+        columns.append(_Column("posterior", found.prevalence.tolist(), float(found.num_images[0])))
+    if contents.evaluated is not None and len(contents.evaluated.truth_prevalence):
+        truth = contents.evaluated.truth_prevalence.tolist()
+        columns.append(_Column("true share", truth, float(contents.evaluated.num_images[0])))
+    precision = contents.metrics.get("per_label_ap")
+    if isinstance(precision, dict) and precision:
+        size = finite(contents.metrics.get("num_images"))
+        columns.append(_Column("average precision", [precision.get(label) for label in labels], size))
+    return columns
 
 
 def _group(group: Group) -> str:
     return "" if isinstance(group, Free) else group.name
 
 
-def space(made: Material) -> str:
+def space(contents: Contents) -> list[Block]:
     """The groups."""
-    of = made.run.space
+    of = contents.run.space
     merged: dict[tuple[str, str, str | None], list[str]] = {}
     for group in of.groups:
         merged.setdefault((_group(group), _kind(group), group.requires), []).extend(group.labels)
     rows = [
-        (name or "free", kind, requires or "", len(labels), listed(labels)) for (name, kind, requires), labels in merged.items()
+        (name or "free", kind, requires or "", f"{len(labels):,}", listed(labels, _NAMES))
+        for (name, kind, requires), labels in merged.items()
     ]
     lead = f"{count(of.num_labels, 'label')} in {count(len(of.groups), 'group')}."
-    return f"<p>{lead}</p>\n" + table(("group", "what can be present", "requires", "size", "labels"), rows, {3})
+    return [Text(lead), plain_table(("group", "an image shows", "requires", "size", "labels"), rows, [3])]
 
 
 def _kind(group: Group) -> str:
@@ -67,9 +88,9 @@ def _kind(group: Group) -> str:
     return "one of them or none" if group.optional else "exactly one"
 
 
-def details(made: Material) -> str:
+def details(contents: Contents) -> list[Block]:
     """Configuration and environment, folded up."""
-    config = (made.folder / "config.yaml").read_text(encoding="utf-8")
-    environment = json.dumps(made.run.environment, indent=1, ensure_ascii=False)
+    config = (contents.folder / "config.yaml").read_text(encoding="utf-8")
+    environment = json.dumps(contents.run.environment, indent=1, ensure_ascii=False)
     parts = (("Configuration", config), ("Environment", environment))
-    return "\n".join(f"<details><summary>{name}</summary><pre>{escape(text)}</pre></details>" for name, text in parts)
+    return [Details(name, [Source(text)]) for name, text in parts]

@@ -17,7 +17,7 @@ from bench.handmade import row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from latentlabels.bench import Task
-from latentlabels.bench.charts import standings, tradeoff
+from latentlabels.bench.charts import comparison, tradeoff
 from latentlabels.bench.fits import Row
 from latentlabels.bench.grid import Grid
 from latentlabels.bench.page import write_results
@@ -92,7 +92,7 @@ def test_the_folder(task: Task, tmp_path: Path) -> None:
     assert not tags & {"script", "link", "iframe", "i"}
     assert "default-src 'none'" in text
     assert not re.search(r'(src|href)="(?!data:)', text)
-    for name in (evil, "a/<b>.npz", "<i>nan</i>", *MANY):
+    for name in (evil, "without the image", "a/<b>.npz", "<i>nan</i>", *MANY):
         assert name in reader.text
     assert "Honest: known labels choose" in reader.text and "Generous: complete labels choose" in reader.text
     assert "infinite" in reader.text
@@ -102,7 +102,7 @@ def test_the_folder(task: Task, tmp_path: Path) -> None:
     assert document["grid"]["seeds"] == [0, 1, 2, 3, 4]
     assert document["machine"]["cores"] >= 1
     frame = pd.read_csv(tmp_path / "results.csv")
-    assert len(frame) == 2 * 2 * len(ALL)
+    assert len(frame) == 2 * 2 * (len(ALL) + 1)  # and the row without the image
 
 
 def test_a_page_of_nothing_but_failures(task: Task, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def boxes(figure: Any, names: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("both", [True, False])
 def test_the_rows_have_a_name_each_and_nothing_overlaps(task: Task, table: Table, both: bool) -> None:
     generous = summarize(many(), [task]).data[0].tables[1]
-    figure = standings(table, generous if both else None)
+    figure = comparison(table, generous if both else None)
     _apart(figure, boxes(figure, ALL))
 
 
@@ -152,5 +152,5 @@ def _apart(figure: Any, found: dict[str, Any]) -> None:
 def test_figures_of_few_and_of_nothing_finite(task: Task) -> None:
     for nll in (2.0, math.inf):
         only = summarize([row("collapsed", nll=nll)], [task]).data[0].tables[0]
-        for figure in (standings(only), tradeoff(only)):
+        for figure in (comparison(only), tradeoff(only)):
             figure.draw_without_rendering()

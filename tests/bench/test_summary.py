@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from scipy import stats
 
 from latentlabels.bench import Task
 from latentlabels.bench.results import METRICS, Spread
-from latentlabels.bench.summary import choose, summarize
+from latentlabels.bench.summary import choose, summarize, without_image
+from latentlabels.metrics import evaluate
+from latentlabels.program.starting_point import derive_prior
 
 HONEST, GENEROUS = ("likelihood", "known-map"), ("truth-map",)
 
@@ -69,26 +72,27 @@ def test_mean_and_deviation() -> None:
     assert Spread.of([1.0, math.inf]) == Spread(math.inf, None, 2, 1)
 
 
-def test_the_standing_of_each(scored: Any) -> None:
+def test_the_result_of_each(scored: Any) -> None:
     tables = scored(
         rows("collapsed", [0.64, 0.66]), rows("assume-negative", [0.60, 0.60]), rows("role", [0.61, 0.63]),
         rows("full-labels", [0.70, 0.70]), rows("one-positive-all-negatives", [0.68, 0.68]),
         rows("collapsed", [0.6], rule="truth-map"),
     )  # fmt: skip
     assert set(tables) == {"honest", "generous"}
-    standings = tables["honest"].standings
-    assert [(one.objective, one.kind) for one in standings] == [
-        ("collapsed", "ours"), ("role", "published"), ("assume-negative", "published"), ("full-labels", "oracle"),
-        ("one-positive-all-negatives", "oracle"),
+    results = tables["honest"].results
+    assert [(one.objective, one.kind) for one in results] == [
+        ("collapsed", "ours"), ("role", "published"), ("assume-negative", "published"), ("without the image", "baseline"),
+        ("full-labels", "oracle"), ("one-positive-all-negatives", "oracle"),
     ]  # fmt: skip
-    ours = standings[0]
+    ours = results[0]
     assert ours.figures["mAP"] == Spread(pytest.approx(0.65), pytest.approx(0.02 / 2**0.5), 2)
     assert "group_accuracy" not in ours.figures
     assert ours.gap == {"full-labels": pytest.approx(0.5), "one-positive-all-negatives": pytest.approx(0.625)}
-    assert standings[2].gap["full-labels"] == 0
-    assert standings[3].gap["full-labels"] == 1
-    assert [one.objective for one in tables["generous"].standings] == ["collapsed"]
-    assert tables["generous"].standings[0].gap == {}
+    assert results[2].gap["full-labels"] == 0
+    assert results[3].gap == {}
+    assert results[4].gap["full-labels"] == 1
+    assert [one.objective for one in tables["generous"].results] == ["collapsed", "without the image"]
+    assert tables["generous"].results[0].gap == {}
 
 
 def test_paired_differences_are_those_of_scipy(scored: Any) -> None:
@@ -112,9 +116,15 @@ def test_only_seeds_that_both_have_are_paired(scored: Any) -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "outcome", "p", "said"),
     [
-        ([0.70, 0.71, 0.72], [0.60, 0.60, 0.63], "ahead", True, "ours is ahead of the best published, role: 71.00 % against"),
-        ([0.60, 0.60, 0.63], [0.70, 0.71, 0.72], "behind", True, "ours is behind the best published, role"),
-        ([0.60, 0.64, 0.63], [0.62, 0.62, 0.62], "level", True, "level within noise with the best published, role"),
+        (
+            [0.70, 0.71, 0.72],
+            [0.60, 0.60, 0.63],
+            "ahead",
+            True,
+            "ahead of the best published objective, role: 71.0 % against",
+        ),
+        ([0.60, 0.60, 0.63], [0.70, 0.71, 0.72], "behind", True, "ours is behind the best published objective, role"),
+        ([0.60, 0.64, 0.63], [0.62, 0.62, 0.62], "level", True, "level within noise with the best published objective, role"),
         ([0.61, 0.62, 0.63], [0.60, 0.61, 0.62], "ahead", False, "the same difference in all 3 seeds"),
         ([0.61, 0.62], [0.61, 0.62], "level", False, "equal in all 2 seeds"),
         ([0.61], [0.60], "ahead", False, "one seed: no test, may be noise"),
@@ -136,7 +146,7 @@ def test_less_is_better_of_errors(scored: Any) -> None:
     found = {one.metric: one for one in scored(ours, other, ceiling)["honest"].findings}
     assert found["nll"].outcome == "ahead"
     assert found["nll"].best == "role"  # the ceiling is no published loss
-    assert "0.25 times its" in found["ece"].text
+    assert "0.25 times as large" in found["ece"].text
     assert "80 % of that of full labels" in found["f1"].text
 
 
@@ -148,18 +158,39 @@ def test_what_is_infinite_is_behind_and_never_tested(scored: Any) -> None:
     assert pairs["em"].outcome == "ahead"
     finding = next(found for found in table.findings if found.metric == "nll")
     assert "infinite against 9.000 (infinite for one of the two: no test)" in finding.text
-    assert table.standings[0].figures["nll"].infinite == 2
+    assert table.results[0].figures["nll"].infinite == 2
+
+
+def test_the_row_without_the_image_reads_known_labels_alone(task: Task, scored: Any) -> None:
+    table = scored(rows("collapsed", [0.64, 0.66]), rows("full-labels", [0.2, 0.2]))["honest"]
+    plain = next(one for one in table.results if one.kind == "baseline")
+    prior = derive_prior(task.space, task.observed, task.annotation).prevalence
+    expected = evaluate(task.test_truth, np.tile(prior, (len(task.test_truth), 1)))
+    assert plain.figures["mAP"] == Spread(pytest.approx(expected.map), None, 1)
+    assert plain.figures["brier"].mean == pytest.approx(expected.brier, abs=1e-6)
+    assert plain.figures["count"].mean == pytest.approx(prior.sum())
+    assert without_image(replace(task, truth=None)).figures == plain.figures
+    assert "seconds" not in plain.figures and all(pair.objective != plain.objective for pair in table.paired)
+
+
+def test_digits_end_where_the_seeds_scatter() -> None:
+    mAP = METRICS["mAP"]
+    assert mAP.show(0.71234, error=Spread.of([0.70, 0.72]).error(mAP, 100)) == "71"  # ± 1.0
+    assert mAP.show(0.71234, error=Spread.of([0.711, 0.713]).error(mAP, 100)) == "71.2"  # ± 0.1
+    assert mAP.show(0.71234, error=Spread.of([0.71234]).error(mAP, 100)) == "71"  # one seed, 100 images: 4.5
+    assert mAP.show(0.71234, error=Spread.of([0.71234]).error(mAP, 100_000)) == "71.2"
+    assert METRICS["nll"].show(2.34567, error=Spread.of([2.3, 2.4]).error(METRICS["nll"], 9)) == "2.35"  # ± 0.05
 
 
 def test_which_serves(scored: Any) -> None:
     a, b, c = [0.70, 0.71, 0.72], [0.70, 0.712, 0.718], [0.5, 0.51, 0.5]
     table = scored(rows("collapsed", b), rows("role", a), rows("splc", c), rows("full-labels", [0.9] * 3))["honest"]
-    assert table.serves[0] == "For ranking, role serves these data best: mAP 71.00 %; within noise of it: collapsed."
+    assert table.serves[0] == "For ranking, role serves these data best: mAP 71.0 %. Within noise of it: collapsed."
     lone = scored(rows("role", a), rows("splc", c))["honest"]
-    assert lone.serves[0].endswith("every other one is worse by more than noise.")
+    assert lone.serves[0].endswith("Every other objective is worse by more than noise.")
     assert (lone.paired, lone.findings) == ((), ())
     single = scored(rows("role", [0.7]), rows("splc", [0.6]))["honest"]
-    assert "one seed cannot tell" in single.serves[0]
+    assert "One seed cannot tell" in single.serves[0]
 
 
 def test_the_losses_own_start_is_a_table_of_its_own_with_ours_at_its_default(task: Task) -> None:
@@ -171,11 +202,12 @@ def test_the_losses_own_start_is_a_table_of_its_own_with_ours_at_its_default(tas
     ]
     tables = summarize(found, [task]).data[0].tables
     assert [(table.protocol, table.start) for table in tables] == [("honest", "prior"), ("honest", "own")]
-    assert [(one.objective, one.start, one.figures["mAP"].mean) for one in tables[1].standings] == [
-        ("collapsed", "prior", 0.64), ("role", "own", 0.62),
+    plain = without_image(task).figures["mAP"].mean
+    assert [(one.objective, one.start, one.figures["mAP"].mean) for one in tables[1].results] == [
+        ("collapsed", "prior", 0.64), ("role", "own", 0.62), ("without the image", "", plain),
     ]  # fmt: skip
     lone = summarize(rows("collapsed", [0.2], start="own"), [task]).data[0].tables
-    assert [one.start for one in lone[0].standings] == ["own"]
+    assert [one.start for one in lone[0].results] == ["own", ""]
 
 
 def test_failures_are_listed(task: Task) -> None:
@@ -197,7 +229,7 @@ def test_the_frame_and_the_document(task: Task) -> None:
     assert frame.loc["role", "ours_less_mAP"] == pytest.approx(0.035)
     assert {*METRICS, *(f"{key}_sd" for key in METRICS)} <= set(frame.columns)
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    role = next(one for one in document["data"][0]["tables"][0]["standings"] if one["objective"] == "role")
+    role = next(one for one in document["data"][0]["tables"][0]["results"] if one["objective"] == "role")
     assert (role["figures"]["nll"]["mean"], role["figures"]["nll"]["infinite"]) == (None, 2)
     assert document["data"][0]["num_train"] == 40
     assert document["data"][0]["known_count"] == 1

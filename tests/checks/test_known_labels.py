@@ -266,7 +266,7 @@ def test_alarms_share_their_level() -> None:
     checks = [KnownCount(name, 1.0, 1, 0.0, p) for name, p in (("a", 0.004), ("b", 0.001), ("c", 0.2))]
     assert [check.label for check in alarms(checks, 0.01)] == ["b"]
     assert [check.label for check in alarms(checks, 0.02)] == ["b", "a"]
-    linked = [LinkedCount("x = y", 1.0, 2.0, -1.0, 0.3)]
+    linked = [LinkedCount("x", "y", True, 1.0, 2.0, -1.0, 0.3)]
     assert alarms(linked) == []
 
 

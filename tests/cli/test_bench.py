@@ -58,8 +58,8 @@ def test_one_document_and_the_files(done: tuple[Done, Path]) -> None:
     (data,) = document["data"]
     assert (data["name"], data["num_train"], data["num_test"], data["num_labels"]) == ("shop", 32, 8, 4)
     assert [(table["protocol"], table["start"]) for table in data["tables"]] == [("honest", "prior"), ("generous", "prior")]
-    assert {one["objective"] for one in data["tables"][0]["standings"]} == {"assume-negative", "collapsed"}
-    assert data["tables"][0]["standings"][0]["seeds"] == [0, 1]
+    assert {one["objective"] for one in data["tables"][0]["results"]} == {"assume-negative", "collapsed"}
+    assert data["tables"][0]["results"][0]["seeds"] == [0, 1]
     assert document["failures"] == []
     assert document["report"] == str(folder / "out" / "report.html")
     stored = json.loads((folder / "out" / "results.json").read_text())

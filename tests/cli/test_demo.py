@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from command import latentlabels
 
-from latentlabels.bench import demo
-from latentlabels.bench.demo import OBJECTIVES, run_demo
+from latentlabels.bench import toy_demo
+from latentlabels.bench.toy_demo import OBJECTIVES, run_demo
+from latentlabels.words import percent_of
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def asked(result: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[Path]
         log("rendering scenes")
         return result
 
-    monkeypatch.setattr(demo, "run_demo", run)
+    monkeypatch.setattr(toy_demo, "run_demo", run)
     return folders
 
 
@@ -49,7 +50,7 @@ def test_one_table_and_where_the_report_is(asked: list[Path], result: dict[str, 
     for figures in result["rows"]:
         [line] = [line for line in lines if line.startswith(figures["what"])]
         for key in ("map", "calibration_error", "f1"):
-            assert f" {figures[key]:.1f} %" in line
+            assert f" {percent_of(figures[key] / 100, 48)}" in line
     assert f"report   {result['run']}/report.html" in done.out
     assert f"picture  {result['picture']}" in done.out
     assert (Path(result["run"]) / "report.html").exists()
@@ -61,7 +62,7 @@ def test_json(asked: list[Path], result: dict[str, Any]) -> None:
     done = latentlabels("demo", "--json")
     assert asked == [Path("demo")]  # where --out is not given
     assert done.document == {**result, "report": f"{result['run']}/report.html"}
-    assert [row["objective"] for row in done.document["rows"]] == list(OBJECTIVES)
+    assert [row["objective"] for row in done.document["rows"]] == ["without-image", *OBJECTIVES]
 
 
 def test_what_the_demo_proposes_works(asked: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,5 +79,5 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     done = latentlabels("demo", "--out", tmp_path)
     assert (done.code, done.out) == (1, "")
-    assert "not empty, and no earlier demo; give another folder with --out" in done.err
+    assert "not empty, and not the folder of an earlier demo; give another folder with --out" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -14,6 +14,7 @@ from command import Done, latentlabels
 from latentlabels import LatentLabels
 from latentlabels.metrics import evaluate
 from latentlabels.report.findings import Findings
+from latentlabels.words import number, percent_of
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,9 @@ def test_the_run_folder_and_its_report_have_the_figures(measured: Done, copy: Pa
     assert json.loads((copy / "evaluation.json").read_text()) == measured.document
     report = (copy / "report.html").read_text()
     assert "Evaluation against complete labels" in report
-    assert f"{100 * measured.document['map']:.1f} %" in report
-    assert "A few of these images, with what is truly there." in report
+    assert percent_of(measured.document["map"], 60) in report
+    assert "A few of these images, with their true labels." in report
+    assert "without the image" in report
     found = Findings.read(copy / "evaluation.npz", 21)
     assert found.truth.shape == found.marginals.shape
     assert found.pictures.shape[1:] == (3, 96, 96)
@@ -57,15 +59,29 @@ def test_text(measured: Done, copy: Path, scenes: Path) -> None:
     done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", scenes / "truth.csv")
     found = measured.document
     for line in (
-        "images                   60",
-        f"mAP                      {100 * found['map']:.1f} %",
-        f"negative log-likelihood  {found['nll']:.2f} per image",
-        f"calibration error        {100 * found['calibration_error']:.1f} %",
-        f"F1 at 0.5                {100 * found['f1']:.1f} %",
-        "average precision: the best and the worst 8 of",
+        "measured on 60 images with complete labels",
+        "average precision: the best and worst 8 of",
         f"all figures: {copy / 'evaluation.json'}",
     ):
         assert line in done.out
+    lines = {line[:25].strip(): line[25:].split("  ") for line in done.out.splitlines()}
+    plain = found["without_image"]
+    for name, key in (("mAP", "map"), ("calibration error", "calibration_error"), ("F1 at 0.5", "f1")):
+        cells = [cell.strip() for cell in lines[name] if cell.strip()]
+        assert cells[:2] == [percent_of(found[key], 60), percent_of(plain[key], 60)], name
+    cells = [cell.strip() for cell in lines["negative log-likelihood"] if cell.strip()]
+    assert cells[:2] == [number(found["nll"]), number(plain["nll"])]
+
+
+def test_the_row_without_the_image_is_that_of_the_prevalences_of_the_fit(measured: Done, copy: Path, scenes: Path) -> None:
+    prior = json.loads((copy / "diagnostics.json").read_text())["prior"]
+    truth = pd.read_csv(scenes / "truth.csv", index_col="image")
+    p = np.array([prior[label] for label in truth.columns])
+    expected = evaluate(truth.to_numpy(np.int8), np.tile(p, (60, 1)))
+    plain = measured.document["without_image"]
+    assert plain["num_images"] == 60
+    for key in ("map", "brier", "calibration_error", "f1"):
+        assert plain[key] == pytest.approx(getattr(expected, key), abs=1e-4), key
 
 
 def test_embeddings_with_their_truth(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
@@ -113,7 +129,7 @@ def test_truth_that_is_not_complete(copy: Path, scenes: Path, tmp_path: Path) ->
     assert latentlabels(*args, "--unlisted", "absent", "--json").code == 0
     frame.drop(columns=["rain", "night"]).to_csv(tmp_path / "truth.csv", index=False)
     done = latentlabels(*args)
-    assert 'it says nothing at all of 2 labels ("night", ...)' in done.err
+    assert 'it says nothing about 2 labels ("night", ...)' in done.err
 
 
 @pytest.mark.parametrize(

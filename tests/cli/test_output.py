@@ -9,19 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentlabels.cli.output import Output, bar, console, count, listed, number, percent, plain, show_facts, table
+from latentlabels.cli.output import Output, bar, console, plain, show_facts, table
 
 
 def test_plain_is_what_json_can_hold() -> None:
     value = {"a": np.float32(0.5), "b": np.arange(2), 3: (Path("x"), None, True), "d": [math.nan, math.inf, 1.5]}
     assert plain(value) == {"a": 0.5, "b": [0, 1], "3": ["x", None, True], "d": [None, None, 1.5]}
-
-
-def test_figures() -> None:
-    assert (number(1.23456, 2), number(None), number(math.inf), number(-math.inf)) == ("1.23", "-", "infinite", "-infinite")
-    assert (percent(0.1234), percent(None), percent(1, 0)) == ("12.3 %", "-", "100 %")
-    assert (count(1, "image"), count(2000, "image"), count(2, "box", "boxes")) == ("1 image", "2,000 images", "2 boxes")
-    assert (listed(["a", "b"]), listed(list("abcdefgh"), 2)) == ("a, b", "a, b and 6 more")
 
 
 @pytest.mark.parametrize(("encoding", "expected"), [("utf-8", "██▌"), ("ascii", "##-")])

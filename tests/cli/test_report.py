@@ -45,16 +45,15 @@ def test_a_folder_by_label_is_read_as_fit_reads_it(copy: Path, scenes: Path) -> 
     assert str(found.source) == str(scenes / "images-by-label")
     assert found.num_known.tolist() == [60, 60]
     np.testing.assert_allclose(found.prevalence, before.prevalence, atol=1e-6)
-    assert f"looks at the images of {scenes / 'images-by-label'} (all 60)" in _said(copy)
+    assert f"All 60 images of {scenes / 'images-by-label'}." in _said(copy)
 
 
 def test_a_folder_of_whatever_images(copy: Path, tmp_path: Path) -> None:
     image_folder(tmp_path / "new", holiday=3, red=2)
     done = latentlabels("report", copy, "--images", tmp_path / "new")
     assert done.code == 0
-    assert "with what the run makes of 5 images" in done.out
-    assert "Nothing is known of their labels." in _said(copy)
-    assert "No label of these images is known." in _said(copy)
+    assert "with predictions on 5 images" in done.out
+    assert "No labels of these images are known." in _said(copy)
     one = latentlabels("report", copy, "--images", picture(tmp_path / "one.png"), "--json")
     assert one.document["num_images"] == 1
 
@@ -82,8 +81,8 @@ def test_embeddings_with_what_is_known_of_them(vector_run: Path, vectors: Path, 
     assert latentlabels("report", run, "--embeddings", vectors).code == 0
     found = Findings.read(run / "findings.npz", 4)
     assert found.num_known.tolist() == [40, 40]
-    assert str(found.surprise_images[0]).startswith("shop/")
-    assert "Of embeddings there are no pictures." in _said(run)
+    assert str(found.suspect_images[0]).startswith("shop/")
+    assert "Embeddings have no pictures." in _said(run)
     bare = tmp_path / "bare.npy"
     np.save(bare, np.load(vectors)["embeddings"])
     assert latentlabels("report", run, "--embeddings", bare, "--json").document["num_images"] == 40
@@ -111,13 +110,17 @@ def test_wrong_use_is_one_message(run: Path, vector_run: Path, vectors: Path, sc
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     _one_message(latentlabels("report", tmp_path / "nothing"), 2, "no such run folder", tmp_path / "nothing")
-    _one_message(latentlabels("report", tmp_path / "file"), 2, "a file, no run folder")
+    _one_message(latentlabels("report", tmp_path / "file"), 2, "a file, not a run folder")
     _one_message(latentlabels("report", tmp_path / "empty"), 1, "not a complete run folder")
     _one_message(latentlabels("report", run, "--images", vectors), 2, "embeddings, but this run takes images")
     _one_message(latentlabels("report", vector_run, "--images", scenes), 2, "this run was fitted on embeddings")
     _one_message(latentlabels("report", run, "--images", tmp_path / "nowhere"), 2, "no such file or folder")
     _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "holds no images")
-    _one_message(latentlabels("report", run, "--observed", scenes / "truth.csv"), 2, "of which images? Give --images DIR")
+    _one_message(
+        latentlabels("report", run, "--observed", scenes / "truth.csv"),
+        2,
+        "--observed needs the images that it describes",
+    )
     broken = tmp_path / "broken" / "1.png"
     broken.parent.mkdir()
     broken.write_bytes(b"no image")
@@ -138,7 +141,7 @@ def test_an_interrupted_fit_and_the_command_that_goes_on_with_it(scenes: Path, t
         file.unlink()  # what is left after an epoch
     assert latentlabels("report", run).code == 0
     assert "interrupted after 1 epoch" in _said(run)
-    hint = f"latentlabels fit --resume --out &#x27;{run}&#x27;"
+    hint = f"latentlabels fit --resume --out &#39;{run}&#39;"
     assert hint in _said(run)
     done = latentlabels("report", run, "--images", scenes / "images-by-label")
     _one_message(done, 1, "its fit was not finished", "latentlabels fit --resume")
@@ -148,7 +151,7 @@ def test_an_interrupted_fit_and_the_command_that_goes_on_with_it(scenes: Path, t
         file.unlink()
     (run / "weights.safetensors").unlink()
     assert latentlabels("report", run).code == 0
-    assert f"latentlabels fit &#x27;{run / 'config.yaml'}&#x27; --out NEW" in _said(run)
+    assert f"latentlabels fit &#39;{run / 'config.yaml'}&#39; --out NEW" in _said(run)
     assert latentlabels("fit", run / "config.yaml", "--out", tmp_path / "NEW").code == 0
 
 

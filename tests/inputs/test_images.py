@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning
+from latentlabels.inputs.arrays import resize
 from latentlabels.inputs.embeddings import load_embeddings
 from latentlabels.inputs.images import FilePictures, cache_images, check_images, decode_images, read_image
-from latentlabels.inputs.pixels import resize
 
 Pixels = NDArray[Any]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

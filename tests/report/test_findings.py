@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from latentlabels import LatentLabels
 from latentlabels.annotation import Ignorable
-from latentlabels.checks import surprising_labels
+from latentlabels.checks import suspect_labels
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed
 from latentlabels.report.findings import Findings, find
@@ -101,18 +101,18 @@ def test_every_figure_is_what_a_slow_computation_gives(model: LatentLabels) -> N
     _check_pictures(found, model, images)
 
 
-def test_surprises_are_those_of_the_same_rows(model: LatentLabels) -> None:
+def test_suspects_are_those_of_the_same_rows(model: LatentLabels) -> None:
     _, observed = _tables(40, 1)
     images = _colours(40)
     found = find(model, images, observed)
-    expected = surprising_labels(observed, model.predict_proba(images), SPACE, limit=12)
-    assert len(found.surprise_rows) == len(expected) == 12
-    np.testing.assert_allclose(found.surprise_probabilities, [one.probability for one in expected], atol=1e-5)
-    assert [SPACE.labels[k] for k in found.surprise_labels] == [one.label for one in expected]
-    assert found.surprise_values.tolist() == [one.value for one in expected]
-    assert found.surprise_images.tolist() == [str(one.row) for one in expected]
-    assert [None if k < 0 else SPACE.labels[k] for k in found.surprise_instead] == [one.instead for one in expected]
-    for row, one in zip(found.surprise_rows, expected, strict=True):
+    expected = suspect_labels(observed, model.predict_proba(images), SPACE, limit=12)
+    assert len(found.suspect_rows) == len(expected) == 12
+    np.testing.assert_allclose(found.suspect_probabilities, [one.probability for one in expected], atol=1e-5)
+    assert [SPACE.labels[k] for k in found.suspect_labels] == [one.label for one in expected]
+    assert found.suspect_values.tolist() == [one.value for one in expected]
+    assert found.suspect_images.tolist() == [str(one.row) for one in expected]
+    assert [None if k < 0 else SPACE.labels[k] for k in found.suspect_instead] == [one.instead for one in expected]
+    for row, one in zip(found.suspect_rows, expected, strict=True):
         np.testing.assert_array_equal(found.observed[row], observed[one.row])
         np.testing.assert_allclose(_colour_of(found.pictures[row]), images[one.row, :, 0, 0], atol=1)
 
@@ -134,12 +134,12 @@ def test_of_more_images_than_are_looked_at_the_names_stay_their_own(model: Laten
     np.testing.assert_allclose(found.prevalence, model.posterior(images[rows], observed[rows]).marginals.mean(0), atol=1e-5)
     np.testing.assert_allclose(found.truth_prevalence, truth[rows].mean(0))
     _check_pictures(found, model, images)
-    for place, name in zip(found.surprise_rows, found.surprise_images, strict=True):
+    for place, name in zip(found.suspect_rows, found.suspect_images, strict=True):
         assert int(name) in rows
         np.testing.assert_array_equal(found.observed[place], observed[int(name)])
         np.testing.assert_allclose(_colour_of(found.pictures[place]), images[int(name), :, 0, 0], atol=1)
     named = find(model, images, Observed.from_array(observed, SPACE, [f"image-{row}.jpg" for row in range(95)]), limit=20)
-    assert named.surprise_images.tolist() == [f"image-{name}.jpg" for name in found.surprise_images]
+    assert named.suspect_images.tolist() == [f"image-{name}.jpg" for name in found.suspect_images]
 
 
 def test_very_many_labels_are_counted_in_fewer_images(model: LatentLabels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_files_that_cannot_be_read_move_no_row(model: LatentLabels, tmp_path: Pa
     np.testing.assert_allclose(found.prevalence, model.posterior(images[good], observed[good]).marginals.mean(0), atol=1e-5)
     np.testing.assert_allclose(found.truth_prevalence, truth[good].mean(0))
     _check_pictures(found, model, images)
-    for place, name in zip(found.surprise_rows, found.surprise_images, strict=True):
+    for place, name in zip(found.suspect_rows, found.suspect_images, strict=True):
         np.testing.assert_array_equal(found.observed[place], observed[files.index(Path(str(name)))])
 
 
@@ -234,7 +234,7 @@ def test_of_embeddings_there_are_no_pictures() -> None:
     found = find(model, vectors, observed)
     assert found.pictures.shape == (0, 3, 96, 96)
     np.testing.assert_allclose(found.prevalence, model.posterior(vectors, observed).marginals.mean(0), atol=1e-5)
-    assert len(found.surprise_rows) == 12
+    assert len(found.suspect_rows) == 12
 
 
 def test_one_image_two_images_and_none(model: LatentLabels) -> None:
@@ -243,7 +243,7 @@ def test_one_image_two_images_and_none(model: LatentLabels) -> None:
         assert found.num_images.tolist() == [number, number]
         assert found.num_known.tolist() == [0, 0]
         assert found.examples.tolist() == list(range(number))
-        assert len(found.surprise_rows) == 0
+        assert len(found.suspect_rows) == 0
         assert found.truth.shape == (0, K)
     with pytest.raises(DataError, match="no images: the array has shape"):
         find(model, _colours(0))
@@ -321,9 +321,9 @@ def test_files_of_other_labels_and_pickles_are_refused(model: LatentLabels, tmp_
         Findings.read(path, 6)
     arrays = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
     strange: dict[str, Any] = {
-        "surprise_images": np.array([{"a": 1}], dtype=object), "marginals": found.marginals[:, :3], "examples": np.array([99]),
+        "suspect_images": np.array([{"a": 1}], dtype=object), "marginals": found.marginals[:, :3], "examples": np.array([99]),
         "pictures": found.pictures[1:], "together_labels": np.array([-1]), "sheet": np.array([0.5]),
-        "prevalence": found.prevalence * 3, "surprise_instead": np.full(len(found.surprise_rows), K), "count_probs": np.eye(2),
+        "prevalence": found.prevalence * 3, "suspect_instead": np.full(len(found.suspect_rows), K), "count_probs": np.eye(2),
         "truth": found.truth[1:], "num_images": np.array([3]), "prior": None,
     }  # fmt: skip
     for name, value in strange.items():

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 import latentlabels as ll
 from latentlabels.errors import AnchorWarning, DataWarning
-from latentlabels.show.notebook.posteriors import MAX_IMAGES
+from latentlabels.show.notebook.posterior_cards import MAX_IMAGES
 from latentlabels.words import number
 
 VOID = {"img", "br"}
@@ -144,8 +144,8 @@ def test_what_is_known_by_label_and_by_image():
     assert "Observed: 200 images, 8 labels" in shown.text
     rows = {row[0]: row[1:] for row in shown.rows}
     assert rows["known labels per image"] == ["0 to 2, 1.15 on average; 20 images without any"]
-    assert rows["altogether"] == ["180 known present, 50 known absent, 85.6 % of the table not known"]
-    assert rows["never known present"] == ["6 labels: red, green, car, bike, 2-doors, 4-doors"]
+    assert rows["altogether"] == ["180 known to be present, 50 known to be absent, 85.6 % of the table unknown"]
+    assert rows["never known to be present"] == ["6 labels: red, green, car, bike, 2-doors, 4-doors"]
     assert rows["blue"] == ["150", "", "0"] and rows["striped"] == ["30", "", "50"]
     assert shown.widths == pytest.approx([1.0, 0.2])
     assert rows["b/0.jpg"] == ["blue; not striped"] and shown.rows[-1] == ["and 195 more images"]
@@ -160,7 +160,7 @@ def test_foremost_labels_and_a_count_of_the_rest():
     rows = page(observed).rows
     start = rows.index(["label", "known present", ""])
     assert [row[:2] for row in rows[start + 1 : start + 13]] == [[f"l{k}", str(60 - k)] for k in range(12)]
-    assert rows[start + 13] == ["and 38 more labels, known present on 48 images at most"]
+    assert rows[start + 13] == ["and 38 more labels, known to be present on at most 48 images"]
     assert ["image 0", "l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11 and 38 more"] in rows
 
 
@@ -176,7 +176,7 @@ def test_where_nothing_is_known(size: int):
 def test_absences_alone():
     observed = ll.Observed.from_array([[0] * 20], ll.LabelSpace.free(f"l{k}" for k in range(20)))
     shown = page(observed)
-    assert "and 8 more labels, known absent alone" in shown.text and set(shown.widths) == {0.0}
+    assert "and 8 more labels, known to be absent only" in shown.text and set(shown.widths) == {0.0}
 
 
 # --- posteriors -------------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_other_objectives_and_rules(mixed):
     m = ll.LatentLabels(MIXED, encoder="embedding", epochs=1, objective="assume-negative")
     m.fit(mixed.inputs, mixed.observed, watch=["likelihood"])
     said = facts(m)
-    assert "negative assume-negative loss" in said["on held-out images"]
+    assert "negative assume-negative loss, higher is better" in said["on held-out images"]
     assert "objective='assume-negative'" in said["settings"]
     assert said["weights kept by"] == "known-map, likelihood (for .use(rule))"
     whole = ll.LatentLabels(MIXED, encoder="embedding", epochs=1, objective="full-labels", held_out=0.0)
@@ -389,10 +389,7 @@ def test_warnings_are_shown(mixed):
     m.diagnostics_["warnings"] = ["a < b & so on"]
     shown = page(m)
     assert "Warning: a < b & so on" in shown.text
-    assert (
-        "1 label never known to be present: nothing can be learned of it, which keeps its prior probability (striped)"
-        in shown.text
-    )
+    assert "1 label never known to be present: striped. The fit cannot learn it; it keeps its prior probability." in shown.text
 
 
 def test_scikit_learn_s_manners_are_kept(fitted):

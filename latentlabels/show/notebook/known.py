@@ -1,4 +1,4 @@
-"""What a notebook shows of a label space and of what is known of images."""
+"""What a notebook shows of a label space and of known labels."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ...space import Free, Group, LabelSpace
-from ...words import count
-from ..html import Html, bar, escaped, facts, joined, named, names, paragraph, quiet, table, view
+from ...words import count, percent
+from ..rendering import asset, render
 
 MAX_GROUPS, MAX_NAMES = 30, 12  # of a label space
-MAX_LABELS, MAX_ROWS = 12, 5  # of what is known
+MAX_LABELS, MAX_ROWS = 12, 5  # of known labels
+
+
+def view(template: str, **given: Any) -> str:
+    """A notebook's view of something, with its style."""
+    return render(f"notebook/{template}", style=Markup(asset("notebook/view.css").replace("\n", " ")), **given)
 
 
 # --- the label space ------------------------------------------------------------------------------------
@@ -33,22 +39,46 @@ class Branch(NamedTuple):
     groups: list[Group]
     labels: list[str]
 
+    @property
+    def group(self) -> str | None:
+        """The name of a `OneOf` group; None for free labels."""
+        first = self.groups[0]
+        return None if isinstance(first, Free) else first.name
 
-def space_html(space: LabelSpace) -> Html:
+    @property
+    def requires(self) -> str | None:
+        """The label that it requires."""
+        return self.groups[0].requires
+
+    @property
+    def shows(self) -> str:
+        """What an image can show of it."""
+        first = self.groups[0]
+        if isinstance(first, Free):
+            return "present or not" if len(self.labels) == 1 else "each present or not"
+        return "one of them or none" if first.optional else "exactly one"
+
+    @property
+    def indent(self) -> str:
+        """Of its name, in letters' widths."""
+        return f"{1.3 * min(self.depth, 6) - 1.3:.1f}"
+
+
+def space_html(space: LabelSpace) -> str:
     """The groups as a tree: what requires a label stands below that label's group."""
     branches = list(_tree(space))
-    rows: list[Sequence[Any]] = [_branch(branch) for branch in branches[:MAX_GROUPS]]
-    left_out = branches[MAX_GROUPS:]
-    if left_out:
-        labels = sum(len(branch.labels) for branch in left_out)
-        rows.append((quiet(f"and {count(labels, 'more label')} in {count(len(left_out), 'more group')}"),))
+    rest = branches[MAX_GROUPS:]
+    labels = sum(len(branch.labels) for branch in rest)
     free = sum(isinstance(group, Free) for group in space.groups)
     parts = [f"{space.num_labels - free:,} in {count(len(space.groups) - free, 'group')}"] if free < len(space.groups) else []
     parts += [f"{free:,} free"] if free else []
     return view(
-        f"LabelSpace: {count(space.num_labels, 'label')}, {', '.join(parts)}",
-        table(("group", "on an image", "", "labels"), rows, {2}),
-        paragraph(quiet(f"A head for it gives {count(space.num_logits, 'logit')} per image.")),
+        "space.html",
+        title=f"LabelSpace: {count(space.num_labels, 'label')}, {', '.join(parts)}",
+        branches=branches[:MAX_GROUPS],
+        left_out=f"and {count(labels, 'more label')} in {count(len(rest), 'more group')}" if rest else "",
+        note=f"A head for it gives {count(space.num_logits, 'logit')} per image.",
+        most=MAX_NAMES,
     )
 
 
@@ -71,26 +101,27 @@ def _tree(space: LabelSpace) -> Iterator[Branch]:
         pending += [(depth + 1, branch) for branch in reversed(children)]
 
 
-def _branch(branch: Branch) -> tuple[Any, ...]:
-    group = branch.groups[0]
-    free = isinstance(group, Free)
-    one = len(branch.labels) == 1
-    if free:
-        name, kind = quiet("free label" if one else "free labels"), "present or not" if one else "each present or not"
-    else:
-        name, kind = named(group.name), "one of them or none" if group.optional else "exactly one"
-    if branch.depth:
-        name = Html(f'<span style="padding-left:{1.3 * min(branch.depth, 6) - 1.3:.1f}em">└ {name}</span>')
-    if group.requires is not None:
-        kind = joined([f"{kind}, where ", named(group.requires), " is present"])
-    return name, kind, f"{len(branch.labels):,}", names(branch.labels, MAX_NAMES)
+# --- known labels ---------------------------------------------------------------------------------------
 
 
-# --- what is known --------------------------------------------------------------------------------------
+class ImageName(NamedTuple):
+    """How an image is called: the whole name, and the end of a path that tells images apart; None if that is all."""
+
+    whole: str
+    short: str | None = None
 
 
-def observed_html(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> Html:
-    """What is known of N images: how much, of which labels, and the first images.
+def image_name(images: Sequence[str] | None, row: int) -> ImageName:
+    """The name of an image, or its number."""
+    if images is None or str(images[row]).isdecimal():
+        return ImageName(f"image {row if images is None else images[row]}")
+    whole = str(images[row])
+    parts = PurePath(whole).parts
+    return ImageName(whole, None if len(parts) < 3 else "/".join(parts[-2:]))
+
+
+def observed_html(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> str:
+    """The known labels of N images: how many, which ones, and the first images.
 
     Args:
         values: (N, K) of 1, 0, -1.
@@ -99,64 +130,47 @@ def observed_html(values: NDArray[np.int8], space: LabelSpace, images: Sequence[
     """
     title = f"Observed: {count(len(values), 'image')}, {count(space.num_labels, 'label')}"
     if not len(values):
-        return view(title, paragraph("No images: nothing is known."))
-    per_image, present, absent = (values != -1).sum(1), (values == 1).sum(0), (values == 0).sum(0)
-    low, high, none = int(per_image.min()), int(per_image.max()), int((per_image == 0).sum())
-    spread = f"{low}" if low == high else f"{low:,} to {high:,}, {per_image.mean():.2f} on average"
-    nothing = f"; {count(none, 'image')} without any" if none else ""
-    share = f"{100 * (values == -1).mean():.1f} % of the table not known"
+        return view("observed.html", title=title, facts=[])
+    present, absent = (values == 1).sum(0), (values == 0).sum(0)
     never = [label for label, known in zip(space.labels, present, strict=True) if not known]
-    never_known = joined([f"{count(len(never), 'label')}: ", names(never, MAX_NAMES)]) if never else ""
+    unknown = percent(float((values == -1).mean()), 1)
+    known = f"{present.sum():,} known to be present, {absent.sum():,} known to be absent, {unknown} of the table unknown"
+    more = len(values) - MAX_ROWS
     return view(
-        title,
-        facts(
-            [
-                ("known labels per image", spread + nothing),
-                ("altogether", f"{present.sum():,} known present, {absent.sum():,} known absent, {share}"),
-                ("never known present", never_known),
-            ]
-        ),
-        _known_counts(present, absent, space),
-        _first_rows(values, space, images),
+        "observed.html",
+        title=title,
+        facts=[("known labels per image", _per_image((values != -1).sum(1))), ("altogether", known)],
+        never=never,
+        never_count=count(len(never), "label"),
+        refused=bool(absent.any()),
+        images=[_image(values[i], space, image_name(images, i)) for i in range(min(len(values), MAX_ROWS))],
+        more_images=f"and {count(more, 'more image')}" if more > 0 else "",
+        most=MAX_NAMES,
+        **_labels(present, absent, space),
     )
 
 
-def _known_counts(present: NDArray[Any], absent: NDArray[Any], space: LabelSpace) -> Html:
+def _per_image(known: NDArray[Any]) -> str:
+    low, high, none = int(known.min()), int(known.max()), int((known == 0).sum())
+    spread = f"{low}" if low == high else f"{low:,} to {high:,}, {known.mean():.2f} on average"
+    return spread + (f"; {count(none, 'image')} without any" if none else "")
+
+
+def _labels(present: NDArray[Any], absent: NDArray[Any], space: LabelSpace) -> dict[str, Any]:
+    """The most often known labels, and what the rest is."""
     order = sorted(range(space.num_labels), key=lambda k: (-present[k], -absent[k], k))
     order = [k for k in order if present[k] or absent[k]]
-    if not order:
-        return Html()
-    most, refused = max(int(present.max()), 1), bool(absent.any())
-    head = ("label", "known present", "", *(["known absent"] if refused else []))
-    rows: list[Sequence[Any]] = [
-        (named(space.labels[k]), f"{present[k]:,}", bar(present[k] / most), *([f"{absent[k]:,}"] if refused else []))
+    most = max(int(present.max()), 1)
+    rows = [
+        {"label": space.labels[k], "present": int(present[k]), "absent": int(absent[k]), "share": present[k] / most}
         for k in order[:MAX_LABELS]
     ]
     rest = order[MAX_LABELS:]
-    if rest:
-        top = int(present[rest].max())
-        at_most = f"known present on {count(top, 'image')} at most" if top else "known absent alone"
-        rows.append((quiet(f"and {count(len(rest), 'more label')}, {at_most}"),))
-    return table(head, rows, {1, 3})
+    top = int(present[rest].max()) if rest else 0
+    at_most = f"known to be present on at most {count(top, 'image')}" if top else "known to be absent only"
+    return {"labels": rows, "more_labels": f"and {count(len(rest), 'more label')}, {at_most}" if rest else ""}
 
 
-def _first_rows(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None) -> Html:
-    rows: list[Sequence[Any]] = []
-    for i, row in enumerate(values[:MAX_ROWS]):
-        present, absent = ([space.labels[k] for k in np.flatnonzero(row == sign)] for sign in (1, 0))
-        known = [names(present, MAX_NAMES)] if present else []
-        known += [joined(["not ", names(absent, MAX_NAMES)])] if absent else []
-        rows.append((image_name(images, i), joined(known, "; ") or quiet("nothing")))
-    if len(values) > MAX_ROWS:
-        rows.append((quiet(f"and {count(len(values) - MAX_ROWS, 'more image')}"),))
-    return table(("image", "known"), rows)
-
-
-def image_name(images: Sequence[str] | None, row: int) -> Html:
-    """The end of a path, which tells images apart, with all of it as a tooltip."""
-    if images is None or str(images[row]).isdecimal():
-        return escaped(f"image {row if images is None else images[row]}")
-    whole = str(images[row])
-    parts = PurePath(whole).parts
-    short = "/".join(parts[-2:])
-    return named(whole) if len(parts) < 3 else Html(f'<span title="{escaped(whole)}">{named(short)}</span>')
+def _image(row: NDArray[np.int8], space: LabelSpace, name: ImageName) -> dict[str, Any]:
+    present, absent = ([space.labels[k] for k in np.flatnonzero(row == sign)] for sign in (1, 0))
+    return {"name": name, "present": present, "absent": absent}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ...inputs.images import read_image
 from ...space import LabelSpace
+from ..pixels import rgb
 
 Array = npt.NDArray[np.float64]
 
@@ -56,18 +55,9 @@ def sequence(images: Any) -> Sequence[Any] | None:
     return images if images is None or hasattr(images, "__getitem__") else list(images)
 
 
-def picture(image: Any) -> npt.NDArray[Any]:
-    """An image as (H, W, 3) or (H, W), uint8 or in [0, 1]; large ones thinned out."""
-    shown = np.asarray(read_image(image) if isinstance(image, str | Path) else image)
-    if shown.ndim == 3 and shown.shape[0] in (1, 3) and shown.shape[2] not in (1, 3):
-        shown = shown.transpose(1, 2, 0)
-    if shown.ndim == 3 and shown.shape[2] == 1:
-        shown = shown[..., 0]
-    if not shown.size or not (shown.ndim == 2 or (shown.ndim == 3 and shown.shape[2] == 3)):
-        raise DataError(f"image has shape {np.shape(image)}; expected (3, H, W) or (H, W, 3)")
-    step = max(1, max(shown.shape[:2]) // _PIXELS)
-    shown = shown[::step, ::step]
-    return shown if shown.dtype == np.uint8 else np.clip(np.nan_to_num(shown.astype(np.float64)), 0, 1)
+def picture(image: Any) -> npt.NDArray[np.uint8]:
+    """An image as uint8 (H, W, 3); large ones thinned out."""
+    return rgb(image, _PIXELS)
 
 
 def rows_exist(rows: Sequence[int], number: int) -> None:

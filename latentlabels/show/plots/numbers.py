@@ -1,4 +1,4 @@
-"""Pictures of what a model makes of many images together: how many labels, how frequent, which ones together."""
+"""Pictures of predictions on many images together: how many labels, how frequent, which ones together."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from matplotlib.ticker import MaxNLocator
 from ...errors import DataError
 from ...space import LabelSpace, OneOf
 from ...words import count, percent
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Canvas, Key, Target, message, panels, shrink
+from ..colours import BLUE, GREEN, GREY, MISSING, PALE, SHADES, TRACK, VERMILION
 from .checks import Array, probabilities, table
 from .lettering import Lettering, lettering
+from .surface import SIZE, Canvas, Key, Target, message, panels, shrink
 
 _PITCH = 0.23  # inches of a row
 _SPAN = 3.8  # inches of the axis of shares
 _COUNTS = (5.6, 3.4)  # inches of the picture of numbers
 _CELL = 0.34  # inches of a heat map's cell
-_SHADES = "Blues"
 _TAIL = 5e-4  # numbers of labels beyond which there is less than this are not drawn
 
 
@@ -111,7 +111,7 @@ def prevalence(
     limit: int = 30,
     ax: Target = None,
 ) -> Axes:
-    """How frequent each label was taken to be before the fit, and is found to be.
+    """How frequent each label was expected to be before the fit, and how frequent the fit finds it.
 
     Args:
         prior: (K,) shares of the images that show each label, as stated or worked out beforehand.
@@ -137,11 +137,11 @@ def prevalence(
     if len(rest):
         note = f"{count(len(rest), 'label')} left out, each moved by {100 * max(rest.max(), 0):.1f} percentage points at most"
     key: list[Key] = [
-        ("○", GREY, "prior, before the fit"),
-        ("●", BLUE, "posterior, after it"),
+        ("○", GREY, "before the fit"),
+        ("●", BLUE, "after it"),
         *([("●", GREEN, "truth")] if true is not None else []),
     ]
-    header = "prior → posterior"
+    header = "before → after"
     left, right = letters.width(names, SIZE) + 0.3, letters.width([*said, header], SIZE) + 0.3
     tall = _PITCH * len(chosen)
     width = max(left + _SPAN + right, letters.width([note], SIZE) + 0.3)
@@ -177,7 +177,7 @@ def co_occurrence(
     limit: int = 24,
     ax: Target = None,
 ) -> Axes:
-    """Which labels go together: of the images with a row's label, how many show a column's.
+    """Which labels go together: of the images that show a row's label, the share that show a column's.
 
     A row of all images stands on top, for comparison.
 
@@ -215,7 +215,7 @@ def co_occurrence(
     if len(columns) > number:
         below = percent(float(np.nan_to_num(np.delete(share, chosen)).max()))
         notes.append(f"{count(len(columns) - number, 'label')} left out, each in {below} of the images at most")
-    legend = "of the images with the row's label, how many % show the column's"
+    legend = "of the images that show the row's label, % that show the column's"
     side = _CELL * number
     width = max(left + side, letters.width([legend, *notes], SIZE) + 0.15, 3.0) + 0.15
     height = above + side + _CELL + 0.1 + 0.6 + 0.2 * len(notes)
@@ -239,7 +239,7 @@ def co_occurrence(
 
 def _heat(canvas: Canvas, ax: Axes, values: Array, letters: Lettering) -> None:
     """Shares as shades, with their percents."""
-    shades = colormaps[_SHADES].with_extremes(bad="#C9CED4")  # not the colour behind: a page may make that transparent
+    shades = colormaps[SHADES].with_extremes(bad=MISSING)  # not the colour behind: a page may make that transparent
     ax.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -262,7 +262,7 @@ def _scale(canvas: Canvas, left: float, top: float, name: str) -> None:
     """What shades mean."""
     ax = canvas.axes(left + 0.3, top, 1.6, 0.14)
     shades: Any = np.linspace(0, 1, 128)[None]
-    ax.imshow(shades, cmap=_SHADES, vmin=0, vmax=1, aspect="auto")
+    ax.imshow(shades, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
     ax.set(xticks=[], yticks=[])
     canvas.text(left + 0.25, top - 0.02, "0 %", SIZE - 1, ha="right", color=GREY)
     canvas.text(left + 1.95, top - 0.02, "100 %", SIZE - 1, color=GREY)

@@ -15,9 +15,10 @@ from matplotlib.axes import Axes
 
 from ...space import LabelSpace
 from ...words import count, percent
+from ..colours import BLUE, GREEN, GREY, PALE, TRACK, VERMILION
 from ..top_labels import Outcome, foremost
-from .canvas import BLUE, GREEN, GREY, PALE, TRACK, VERMILION, Canvas, Key, Target, room_of
 from .lettering import Lettering, lettering
+from .surface import Canvas, Key, Target, room_of
 
 _GAP = 0.07  # between a name, a bar and a number
 _DOT = 0.14  # room for the dot of a label that is truly present

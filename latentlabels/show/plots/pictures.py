@@ -1,4 +1,4 @@
-"""Pictures of many images: what a model finds of each label, and which known labels it doubts."""
+"""Pictures of many images: the most probable ones of each label, and known labels that a model doubts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ...checks import Surprise
+from ...checks import SuspectLabel
 from ...errors import DataError
 from ...space import LabelSpace
 from ...words import count, percent
-from .canvas import BLUE, GREEN, GREY, VERMILION, Canvas, Key, Target, message
+from ..colours import BLUE, GREEN, GREY, VERMILION
 from .checks import Array, picture, rows_exist, same_rows, sequence, table
 from .lettering import lettering
 from .panels import Line, Style, grid
+from .surface import Canvas, Key, Target, message
 
 _SIDE = 0.95  # inches of a picture
 _CAPTION = 0.2  # room below it
@@ -102,18 +103,18 @@ def contact_sheet(
     return canvas.ax
 
 
-def surprising_labels(
-    found: Sequence[Surprise],
+def suspect_labels(
+    found: Sequence[SuspectLabel],
     images: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
     *,
     max_images: int = 12,
     names: Sequence[str] | None = None,
     ax: Target = None,
 ) -> Axes:
-    """Known labels that a model finds improbable, beside what it would rather say: possible mistakes.
+    """Known labels that a model finds improbable, beside what it finds more probable: possible mistakes.
 
     Args:
-        found: as `latentlabels.evaluation.surprising_labels` gives them.
+        found: as `latentlabels.suspect_labels` gives them.
         images: all N, of which those are shown whose rows are named; or None.
         max_images: entries at most, the first ones; how many are left out is said.
         names: what each entry's image is called; its row if not given.
@@ -146,9 +147,9 @@ def surprising_labels(
     if not all(one.value for one in shown):
         key.append(("■", GREY, "known to be absent"))
     if any(one.instead is not None for one in shown):
-        key.append(("■", BLUE, "what the model finds"))
+        key.append(("■", BLUE, "more probable according to the model"))
     rest = len(found) - len(shown)
-    notes = ["bars: the model's probability that it is so", *([f"{count(rest, 'more label')} not shown"] if rest > 0 else [])]
+    notes = ["bars: probability according to the model", *([f"{count(rest, 'more label')} not shown"] if rest > 0 else [])]
     return grid(ax, panels, pictures, letters, Style(9, 0.205, 1.15, 1.05), key, notes)
 
 

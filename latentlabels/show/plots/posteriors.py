@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 
 from ...space import LabelSpace
 from ...words import count
-from .canvas import Target, message
 from .checks import picture, same_rows, sequence, table
 from .panels import Style, sheet
+from .surface import Target, message
 
 
 def posterior_bars(

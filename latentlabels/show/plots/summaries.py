@@ -1,4 +1,4 @@
-"""Pictures of what is known, and of what a fit makes of many images together."""
+"""Pictures of known labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...words import count
-from .canvas import GREY, SIZE, VERMILION, Canvas, Target, message
+from ..colours import GREY, VERMILION
 from .lettering import lettering
+from .surface import SIZE, Canvas, Target, message
 
 _PITCH = 0.205  # inches of a row
 _BARS = 3.6  # inches of the longest bar
@@ -31,12 +32,12 @@ def known_counts(counts: Mapping[str, Sequence[int]], *, limit: int = 40, ax: Ta
     present, absent = (np.asarray([counts[name][i] for name in shown], np.int64) for i in (0, 1))
     letters = lettering(shown)
     names = [letters.fit(name, columns[name]) for name in shown]
-    said = [f"{number:,}" if number else "never known present" for number in present]
+    said = [f"{number:,}" if number else "never known to be present" for number in present]
     denied = [f"{number:,}" if number else "" for number in absent]
     note = ""
     if rest:
         never = sum(counts[name][0] == 0 for name in rest)
-        note = f"{count(len(rest), 'label')} left out, each known present in at most {counts[rest[0]][0]:,} images"
+        note = f"{count(len(rest), 'label')} left out, each known to be present in at most {counts[rest[0]][0]:,} images"
         note += f"; {never:,} never" if 0 < never < len(rest) else ""
     left, right = letters.width(names, SIZE) + 0.3, letters.width(said, SIZE) + 0.2
     room = letters.width(denied, SIZE) + 0.15 if absent.any() else 0.0
@@ -57,7 +58,7 @@ def known_counts(counts: Mapping[str, Sequence[int]], *, limit: int = 40, ax: Ta
         canvas.write(bars, edge, row, names[row], letters, ha="right")
         canvas.write(bars, present[row] + 0.07 * scale, row, said[row], letters, style=slant)
         canvas.write(bars, -absent[row] - 0.07 * scale, row, denied[row], letters, ha="right")
-    kinds = [("■", VERMILION, "known present (images)"), ("■", GREY, "known absent (images)")]
+    kinds = [("■", VERMILION, "known to be present (images)"), ("■", GREY, "known to be absent (images)")]
     canvas.key(kinds if absent.any() else kinds[:1], 0.1, 0.1)
     if note:
         canvas.text(0.1, tall + 0.5, note, color=GREY)

@@ -10,8 +10,8 @@ from drawn import SPACE, SPACES, P, bars_of, check_layout, line_of, words
 from matplotlib.figure import Figure
 
 from latentlabels.errors import DataError, LabelSpaceError
+from latentlabels.show.colours import BLUE
 from latentlabels.show.plots import co_occurrence, count_distribution, known_counts, prevalence
-from latentlabels.show.plots.canvas import BLUE
 
 
 def test_known_counts_orders_labels_and_names_those_never_known() -> None:
@@ -21,15 +21,15 @@ def test_known_counts_orders_labels_and_names_those_never_known() -> None:
     assert [bar.get_width() for bar in bars_of(rows, "known absent")] == [0, -100, -7]
     said = words(ax)
     assert [text for text in said if text in "abc"] == ["b", "a", "c"]
-    assert {"1,200", "5", "100", "7", "never known present", "known absent (images)"} <= set(said)
+    assert {"1,200", "5", "100", "7", "never known to be present", "known to be absent (images)"} <= set(said)
     check_layout(ax)
-    assert "known absent (images)" not in words(known_counts({"a": (5, 0)}, ax=Figure()))
+    assert "known to be absent (images)" not in words(known_counts({"a": (5, 0)}, ax=Figure()))
 
 
 def test_known_counts_of_many_labels_says_what_is_left_out() -> None:
     ax = known_counts({f"label {k}": (max(0, 190 - k), 0) for k in range(200)}, ax=Figure())
     assert len(bars_of(ax.child_axes[0], "known present")) == 40
-    assert "160 labels left out, each known present in at most 150 images; 10 never" in words(ax)
+    assert "160 labels left out, each known to be present in at most 150 images; 10 never" in words(ax)
     check_layout(ax)
     check_layout(known_counts({"x": (0, 0)}, ax=Figure()))
     check_layout(known_counts({"x": (0, 12345)}, ax=Figure()))
@@ -87,7 +87,7 @@ def test_prevalence_draws_prior_posterior_and_truth() -> None:
         assert list(marks.get_ydata()) == list(range(7))
     assert line_of(rows, "posterior").get_color() == BLUE
     assert "<1 % → 80 %" in said
-    assert {"prior, before the fit", "posterior, after it", "truth", "share of images that show the label"} <= set(said)
+    assert {"before the fit", "after it", "truth", "share of images that show the label"} <= set(said)
     check_layout(ax)
     assert "truth" not in words(prevalence(prior, posterior, SPACE, ax=Figure()))
 
@@ -135,7 +135,7 @@ def test_co_occurrence_is_the_column_given_the_row() -> None:
     said = words(ax)
     assert [text for text in said if text in SPACE.labels] == 2 * list(SPACE.labels)
     assert said.count("0") == 7  # the column of bikes
-    assert "of the images with the row's label, how many % show the column's" in said
+    assert "of the images that show the row's label, % that show the column's" in said
     assert "grey: the label itself, or a label that no image shows" in said
     heat = next(part for part in ax.child_axes if part.get_label() == "given")
     ends = sorted(float(line.get_ydata()[0]) for line in heat.lines if line.get_ydata()[0] == line.get_ydata()[1])

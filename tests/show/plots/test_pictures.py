@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from latentlabels.checks import Surprise
+from latentlabels.checks import SuspectLabel
 from latentlabels.errors import DataError, LabelSpaceError
-from latentlabels.show.plots import contact_sheet, surprising_labels
-from latentlabels.show.plots.canvas import BLUE, GREY, VERMILION
+from latentlabels.show.colours import BLUE, GREY, VERMILION
+from latentlabels.show.plots import contact_sheet, suspect_labels
 from latentlabels.space import LabelSpace
 
 
@@ -24,7 +24,7 @@ def _images(count: int) -> np.ndarray:
 
 
 def _shown(ax: Axes) -> list[int]:
-    return [int(part.images[0].get_array()[0, 0]) for part in ax.child_axes if part.images]  # type: ignore[index]
+    return [int(part.images[0].get_array()[0, 0, 0]) for part in ax.child_axes if part.images]  # type: ignore[index]
 
 
 def test_contact_sheet_shows_the_most_probable_images_of_each_label() -> None:
@@ -76,14 +76,14 @@ def test_contact_sheet_chooses_the_labels_that_are_expected_most() -> None:
 
 
 FOUND = [
-    Surprise(2, "car", 1, 0.03, "bike", 0.91),
-    Surprise(0, "striped", 0, 0.2, "striped", 0.8),
-    Surprise(2, "blue", 1, 0.4),
+    SuspectLabel(2, "car", 1, 0.03, "bike", 0.91),
+    SuspectLabel(0, "striped", 0, 0.2, "striped", 0.8),
+    SuspectLabel(2, "blue", 1, 0.4),
 ]
 
 
-def test_surprising_labels_say_what_is_known_and_what_is_found() -> None:
-    ax = surprising_labels(FOUND, _images(3), ax=Figure())
+def test_suspect_labels_say_what_is_known_and_what_is_found() -> None:
+    ax = suspect_labels(FOUND, _images(3), ax=Figure())
     assert _shown(ax) == [2, 0, 2]
     panels = [part for part in ax.child_axes if not part.images]
     assert [[bar.get_width() for bar in bars_of(panel)] for panel in panels] == [[0.03, 0.91], [0.2, 0.8], [0.4]]
@@ -92,17 +92,17 @@ def test_surprising_labels_say_what_is_known_and_what_is_found() -> None:
     said = words(ax)
     assert said[:5] == ["image 2", "car", "3 %  known", "bike", "91 %"]
     assert said[5:10] == ["image 0", "not striped", "20 %  known", "striped", "80 %"]
-    assert {"known to be present", "known to be absent", "what the model finds"} <= set(said)
-    assert "bars: the model's probability that it is so" in said
+    assert {"known to be present", "known to be absent", "more probable according to the model"} <= set(said)
+    assert "bars: probability according to the model" in said
     check_layout(ax)
-    named = surprising_labels(FOUND[:1], None, names=["street/日本 <1>.jpg"], ax=Figure())
+    named = suspect_labels(FOUND[:1], None, names=["street/日本 <1>.jpg"], ax=Figure())
     assert not _shown(named)
     assert "known to be absent" not in words(named)
     check_layout(named)
 
 
-def test_surprising_labels_shows_a_few_of_many() -> None:
-    ax = surprising_labels(FOUND * 10, _images(3), max_images=4, ax=Figure())
+def test_suspect_labels_shows_a_few_of_many() -> None:
+    ax = suspect_labels(FOUND * 10, _images(3), max_images=4, ax=Figure())
     assert len(_shown(ax)) == 4
     assert "26 more labels not shown" in words(ax)
     check_layout(ax)
@@ -117,9 +117,9 @@ def test_surprising_labels_shows_a_few_of_many() -> None:
         (lambda: contact_sheet(np.zeros((2, 7)), SPACE, _images(2), truth=np.zeros((1, 7))), "truth: 1 rows"),
         (lambda: contact_sheet(np.zeros((2, 7)), SPACE, _images(2), labels=["tram"]), 'no label "tram"'),
         (lambda: contact_sheet(np.zeros((2, 7)), SPACE, _images(2), remarks=["a"]), "remarks: 1, but 7 labels"),
-        (lambda: surprising_labels(FOUND, _images(2)), "row 2 is named, but there are 2 images"),
-        (lambda: surprising_labels(FOUND, _images(3), names=["a"]), "names: 1, but 3 entries"),
-        (lambda: surprising_labels(FOUND, np.zeros((3, 5, 6, 7))), r"image has shape \(5, 6, 7\)"),
+        (lambda: suspect_labels(FOUND, _images(2)), "row 2 is named, but there are 2 images"),
+        (lambda: suspect_labels(FOUND, _images(3), names=["a"]), "names: 1, but 3 entries"),
+        (lambda: suspect_labels(FOUND, np.zeros((3, 5, 6, 7))), r"image has shape \(5, 6, 7\)"),
     ],
 )
 def test_what_does_not_fit_is_an_error(call: Any, message: str) -> None:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from latentlabels.checks import surprising_labels
+from latentlabels.checks import suspect_labels
 from latentlabels.errors import DataError
 from latentlabels.show import plots
 from latentlabels.space import LabelSpace
@@ -43,7 +43,7 @@ def _calls(space: LabelSpace, count: int = 6) -> dict[str, Draw]:
         "posterior_bars": lambda **how: plots.posterior_bars(p[0], space, images[0], observed[0], truth[0], **how),
         "posterior_gallery": lambda **how: plots.posterior_gallery(p, space, images, observed, truth, **how),
         "contact_sheet": lambda **how: plots.contact_sheet(p, space, images, observed=observed, truth=truth, **few, **how),
-        "surprising_labels": lambda **how: plots.surprising_labels(surprising_labels(observed, p, space), images, **how),
+        "suspect_labels": lambda **how: plots.suspect_labels(suspect_labels(observed, p, space), images, **how),
         "known_counts": lambda **how: plots.known_counts(known, **how),
         "prevalence": lambda **how: plots.prevalence(p[0], p[1], space, truth=truth.mean(0), **how),
         "co_occurrence": lambda **how: plots.co_occurrence(together, space, **how),
@@ -131,7 +131,7 @@ def test_pictures_can_be_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("name", ["contact_sheet", "surprising_labels", "known_counts", "prevalence", "co_occurrence"])
+@pytest.mark.parametrize("name", ["contact_sheet", "suspect_labels", "known_counts", "prevalence", "co_occurrence"])
 def test_labels_of_all_kinds_are_readable(name: str, space: str) -> None:
     check_layout(_calls(SPACES[space])[name](ax=Figure()))
 
@@ -153,7 +153,7 @@ def test_pictures_within_axes_of_axes() -> None:
     [
         lambda: plots.posterior_gallery(np.empty((0, 7)), SPACE),
         lambda: plots.contact_sheet(np.empty((0, 7)), SPACE, []),
-        lambda: plots.surprising_labels([], None),
+        lambda: plots.suspect_labels([], None),
         lambda: plots.known_counts({}),
         lambda: plots.count_distribution(np.full((3, 5), np.nan)),
         lambda: plots.count_distribution(np.empty((0, 5))),

@@ -12,8 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from latentlabels.errors import DataError
+from latentlabels.show.colours import BLUE, GREY, VERMILION
 from latentlabels.show.plots import posterior_bars, posterior_gallery
-from latentlabels.show.plots.canvas import BLUE, GREY, VERMILION
 from latentlabels.show.plots.panels import BARS
 from latentlabels.space import Free, LabelSpace, OneOf
 

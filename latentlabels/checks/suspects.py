@@ -15,7 +15,7 @@ from ..space import LabelSpace, OneOf
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
 
 
-class Surprise(NamedTuple):
+class SuspectLabel(NamedTuple):
     """A known label that a model finds improbable.
 
     Attributes:
@@ -35,7 +35,7 @@ class Surprise(NamedTuple):
     instead_probability: float = math.nan
 
 
-def surprising_labels(observed: npt.ArrayLike, marginals: npt.ArrayLike, space: LabelSpace, limit: int = 20) -> list[Surprise]:
+def suspect_labels(observed: npt.ArrayLike, marginals: npt.ArrayLike, space: LabelSpace, limit: int = 20) -> list[SuspectLabel]:
     """The known labels to which a model gives the smallest probabilities: possible mistakes of the annotation.
 
     The probabilities have to be of the images alone, as `LatentLabels.predict_proba` gives them, not completed from the same
@@ -61,12 +61,12 @@ def surprising_labels(observed: npt.ArrayLike, marginals: npt.ArrayLike, space: 
     rows, columns = np.nonzero((known != -1) & np.isfinite(p))
     first = np.argsort(stated[rows, columns], kind="stable")[: max(limit, 0)]
     group_of = {k: space.columns(group) for group in space.groups if isinstance(group, OneOf) for k in space.columns(group)}
-    found: list[Surprise] = []
+    found: list[SuspectLabel] = []
     for row, k in zip(rows[first].tolist(), columns[first].tolist(), strict=True):
         value = int(known[row, k])
         column = k if value == 0 else _instead(known[row], p[row], k, group_of.get(k, [k]))
         instead = () if column is None else (space.labels[column], float(p[row, column]))
-        found.append(Surprise(row, space.labels[k], value, float(stated[row, k]), *instead))
+        found.append(SuspectLabel(row, space.labels[k], value, float(stated[row, k]), *instead))
     return found
 
 

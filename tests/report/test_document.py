@@ -24,6 +24,7 @@ from latentlabels.metrics import evaluate
 from latentlabels.report import write_report
 from latentlabels.report.findings import EVALUATED, FITTED, Findings, find
 from latentlabels.space import Free, LabelSpace, OneOf
+from latentlabels.words import percent_of
 
 SPACE = LabelSpace(
     [
@@ -152,9 +153,9 @@ def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False
         num_parts=np.array([6, 6]),
         pictures=rng.integers(0, 255, (6 if pictures else 0, 3, 96, 96), dtype=np.uint8), marginals=p, observed=known,
         truth=true if truth else np.empty((0, size)), examples=np.arange(2), sheet_labels=np.arange(top),
-        sheet_shares=p[:, :top].mean(0), sheet=np.arange(6), surprise_rows=np.array([1]), surprise_labels=np.array([1 % size]),
-        surprise_values=np.array([1]), surprise_probabilities=p[1, [1 % size]], surprise_instead=np.array([-1]),
-        surprise_others=np.array([np.nan]), surprise_images=np.array(["photos/red/1.jpg"]),
+        sheet_shares=p[:, :top].mean(0), sheet=np.arange(6), suspect_rows=np.array([1]), suspect_labels=np.array([1 % size]),
+        suspect_values=np.array([1]), suspect_probabilities=p[1, [1 % size]], suspect_instead=np.array([-1]),
+        suspect_others=np.array([np.nan]), suspect_images=np.array(["photos/red/1.jpg"]),
         truth_prevalence=true.mean(0) if truth else np.empty(0),
         truth_counts=np.bincount(true.sum(1)) / 6 if truth else np.empty(0),
     )  # fmt: skip
@@ -190,20 +191,19 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
     page = _Page(path)
     text = page.text
     parts = [
-        "run – latentlabels run 1,200 images, 8 labels: 2.99 labels per image are predicted, 2.35 were expected "
+        "run – latentlabels run 1,200 images, 8 labels. The fit predicts 2.99 labels per image; 2.35 were expected "
         "(source: expected_labels, as stated).",
         "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
-        "images 1,200 0.60 labels known present, 0.20 known absent, in each",
-        "predicted labels per image 2.99 2.35 were expected",
+        "images 1,200 0.60 labels known to be present per image, 0.20 known to be absent",
+        "predicted labels per image 2.99 2.35 expected",
         "epoch kept 1 of 0 to 2, stopped early",
         "held-out log-likelihood −3.00 of the known labels, nats per image",
         "2 warnings the fit predicts 2.99 labels per image: state expected_labels",
-        "1 of 8 labels are never known to be present: nothing can be learned of them, they keep their prior probability "
-        "(4-doors)",
-        "What to do looked at found what to do",
+        "1 of 8 labels is never known to be present: 4-doors. The fit cannot learn it; it keeps its prior probability.",
+        "What to do checked found what to do",
         "Training",
-        "What was known Never known to be present: 4-doors.",
-        "What the fit makes of its images Nothing was kept of the images",
+        "Known labels Never known to be present: 4-doors.",
+        "Predictions on the training images The run folder holds no predictions on images.",
         "Evaluation against complete labels Not measured yet",
         "All labels",
         "Label space 8 labels in 5 groups.",
@@ -226,9 +226,9 @@ def test_label_space_and_labels_are_tables(make: Callable[..., Path]) -> None:
         ["vehicle", "one of them or none", "", "2", "car, bike"],
         ["doors", "exactly one", "car", "2", "2-doors, 4-doors"],
         ["free", "each label or not", "", "2", "striped, süß"],
-        ["3", "car", "vehicle", "102", "30", "20.0 %"],
-        ["6", "4-doors", "doors", "0", "30", "35.0 %"],
-        ["8", "süß", "", "107", "30", "45.0 %"],
+        ["3", "car", "vehicle", "102", "30", "20 %"],
+        ["6", "4-doors", "doors", "0", "30", "35 %"],
+        ["8", "süß", "", "107", "30", "45 %"],
     ):
         assert row in rows
 
@@ -238,16 +238,16 @@ def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
     metrics = _evaluate(run)
     page = _Page(write_report(run))
     values = {row[0]: row[1] for row in page.rows if len(row) == 3}
-    assert values["mean average precision"] == f"{100 * metrics['map']:.1f} %"
-    assert values["calibration error"] == f"{100 * metrics['calibration_error']:.1f} %"
+    assert values["mean average precision"] == percent_of(metrics["map"], 50)
+    assert values["calibration error"] == percent_of(metrics["calibration_error"], 50)
     assert values["Brier score"] == f"{metrics['brier']:.3f}"
     assert values["negative log-likelihood"] == f"{metrics['nll']:.2f}"
     assert values["labels that no image shows"] == "1"
     assert values["count negative log-likelihood"] == "–"
-    assert ["2", "red", "colour", "101", "30", "15.0 %", f"{100 * metrics['per_label_ap']['red']:.1f} %"] in page.rows
+    assert ["2", "red", "colour", "101", "30", "15 %", percent_of(metrics["per_label_ap"]["red"], 50)] in page.rows
     assert ["1", "blue", "colour", "100", "30", "10.0 %", "–"] in page.rows
     assert len(page.pictures) == 3
-    assert "Measured on 50 images whose labels are all known." in page.text
+    assert "Measured on 50 images with complete labels." in page.text
     assert f"mean average precision {values['mean average precision']} 50 images" in page.text
 
 
@@ -263,16 +263,16 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     _found(truth=True).write(run / EVALUATED)
     page = _Page(write_report(run))
     assert list(page.sections) == [
-        "What to do", "Training", "What was known", "What the fit makes of its images", "Examples", "Images by label",
-        "Known labels that may be mistakes", "Evaluation against complete labels", "All labels", "Label space", "Details",
+        "What to do", "Training", "Known labels", "Predictions on the training images", "Examples", "Images by label",
+        "Known labels that may be wrong", "Evaluation against complete labels", "All labels", "Label space", "Details",
     ]  # fmt: skip
-    assert page.said("What the fit makes of its images").startswith(
-        "The fit looks once more at the images that it was fitted on (6 of 60, evenly spaced). What is known of an image is "
-        "taken into account."
+    assert page.said("Predictions on the training images").startswith(
+        "6 of the 60 images that the run was fitted on, evenly spaced. Probabilities take the known labels of an image into "
+        "account."
     )
-    assert "A few of these images, with what is truly there." in page.said("Evaluation against complete labels")
-    values = [f"{100 * value:.1f} %" for value in found.prevalence]
-    truth = [f"{100 * value:.1f} %" for value in _found(truth=True).truth_prevalence]
+    assert "A few of these images, with their true labels." in page.said("Evaluation against complete labels")
+    values = [percent_of(value, 6) for value in found.prevalence]
+    truth = [percent_of(value, 6) for value in _found(truth=True).truth_prevalence]
     for k, label in enumerate(SPACE.labels):
         (row,) = [row for row in page.rows if row[:2] == [str(k + 1), label]]
         assert row[6:8] == [values[k], truth[k]]
@@ -293,7 +293,7 @@ def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
     assert _photographs(sheet) == 18
     _found(pictures=False).write(run / FITTED)
     page = _Page(write_report(run))
-    assert "Of embeddings there are no pictures." in page.text
+    assert "Embeddings have no pictures." in page.text
     assert "Images by label" not in page.sections
     assert not [svg for svg, alt in page.pictures if alt.startswith("above") and _photographs(svg)]
 
@@ -301,18 +301,21 @@ def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
 def test_what_is_said_of_the_images_is_true_of_them(make: Callable[..., Path]) -> None:
     run = make()
     for changes, said in (
-        ({"num_images": [60, 60]}, "(all 60). What is known of an image is taken into account."),
-        ({"num_known": [3, 0]}, "What is known of an image is left out: the label space contradicts it."),
-        ({"num_known": [0, 0]}, "Nothing is known of their labels."),
-        ({"num_images": [1, 1]}, "(there is one)"),
-        ({"num_parts": [3, 6]}, "How many labels an image has (worked out for 3 of the images)."),
-        ({"num_parts": [6, 1]}, "how probable is that of the column (worked out for 1 of the images)?"),
+        (
+            {"num_images": [60, 60]},
+            "All 60 images that the run was fitted on. Probabilities take the known labels",
+        ),
+        ({"num_known": [3, 0]}, "Known labels are not taken into account, because the label space contradicts them."),
+        ({"num_known": [0, 0]}, "No labels of these images are known."),
+        ({"num_images": [1, 1]}, "The one image that the run was fitted on."),
+        ({"num_parts": [3, 6]}, "The number of labels per image (computed on 3 images)."),
+        ({"num_parts": [6, 1]}, "the share that show that of a column (computed on 1 image)."),
     ):
         _found(**{key: np.array(value) for key, value in changes.items()}).write(run / FITTED)
-        assert said in _Page(write_report(run)).said("What the fit makes of its images")
+        assert said in _Page(write_report(run)).said("Predictions on the training images")
     _found(source=np.array("new <photos>")).write(run / FITTED)
-    said = _Page(write_report(run)).said("What the fit makes of its images")
-    assert said.startswith("The fit looks at the images of new <photos> (6 of 60, evenly spaced).")
+    said = _Page(write_report(run)).said("Predictions on these images")
+    assert said.startswith("6 of the 60 images of new <photos>, evenly spaced.")
 
 
 def test_tables_sort_by_the_one_script_that_is_allowed(make: Callable[..., Path]) -> None:
@@ -337,7 +340,7 @@ def test_tables_sort_by_the_one_script_that_is_allowed(make: Callable[..., Path]
             value = cell["data-value"]
             assert (value == "") == (said == "–")
             if value:
-                assert said in (f"{float(value):,.0f}", f"{100 * float(value):.1f} %")
+                assert said in (f"{float(value):,.0f}", *(percent_of(float(value), size) for size in (6, 50, 1200)))
 
 
 def test_the_statements_of_a_real_fit(tmp_path: Path) -> None:
@@ -355,12 +358,12 @@ def test_the_statements_of_a_real_fit(tmp_path: Path) -> None:
     find(model, vectors, observed).write(run / FITTED)
     page = _Page(write_report(run))
     d = model.diagnostics_
-    assert f"90 images, 3 labels: {d['predicted_count']:.2f} labels per image are predicted" in page.text
+    assert f"90 images, 3 labels. The fit predicts {d['predicted_count']:.2f} labels per image" in page.text
     assert f"{d['expected_labels']:.2f} were expected (source: {d['expected_labels_source']})" in page.text
     prevalence = model.posterior(vectors, observed).marginals.mean(0)
     for k, label in enumerate(space.labels):
         (row,) = [row for row in page.rows if row[:2] == [str(k + 1), label]]
-        shares = [f"{100 * value:.1f} %" for value in (d["prior"][label], prevalence[k])]
+        shares = [percent_of(float(value), 90) for value in (d["prior"][label], prevalence[k])]
         assert row[3:] == [str((observed[:, k] == 1).sum()), *shares]
 
 
@@ -372,13 +375,13 @@ def test_an_interrupted_fit_says_how_to_go_on(make: Callable[..., Path]) -> None
         write_report(run)
     (run / "checkpoints").mkdir()
     text = _Page(write_report(run)).text
-    assert "interrupted before its first epoch was over, so that most of this report is missing" in text
-    assert f"start it anew with latentlabels fit '{run}/config.yaml' --out NEW" in text
+    assert "interrupted before the end of its first epoch, so most of this report is missing" in text
+    assert f"To go on, run: latentlabels fit '{run}/config.yaml' --out NEW" in text
     assert "epochs finished 0 of 9 at most" in text
     (run / "checkpoints" / "last.json").write_text(json.dumps(HISTORY))
     page = _Page(write_report(run))
-    assert "interrupted after 3 epochs, so that" in page.text
-    assert f"go on with latentlabels fit --resume --out '{run}'" in page.text
+    assert "interrupted after 3 epochs, so most" in page.text
+    assert f"run: latentlabels fit --resume --out '{run}'" in page.text
     assert "epochs finished 3 of 9 at most" in page.text
     assert "held-out log-likelihood −2.90" in page.text
     assert len(page.pictures) == 1
@@ -418,7 +421,7 @@ def test_what_users_name_stays_text(make: Callable[..., Path]) -> None:
         warnings=[evil], expected_labels_source=evil,
     )  # fmt: skip
     _evaluate(run, space)
-    found = _found(space, source=np.array(evil), surprise_images=np.array([evil]), marginals=np.tile([1.0, 0.0, 1.0], (6, 1)))
+    found = _found(space, source=np.array(evil), suspect_images=np.array([evil]), marginals=np.tile([1.0, 0.0, 1.0], (6, 1)))
     found.write(run / FITTED)
     _found(space, truth=True).write(run / EVALUATED)
     page = _Page(write_report(run))
@@ -437,7 +440,7 @@ def test_what_users_name_stays_text(make: Callable[..., Path]) -> None:
 def test_names_of_every_kind(make: Callable[..., Path], name: str) -> None:
     space = LabelSpace([OneOf("g " + name, [name, "other"]), Free(name + "'")])
     run = make(space, never_known=[name], known_counts={label: [3, 1] for label in space.labels}, prior={})
-    _found(space, surprise_images=np.array([name])).write(run / FITTED)
+    _found(space, suspect_images=np.array([name])).write(run / FITTED)
     page = _Page(write_report(run))
     assert name in page.source
     assert [row for row in page.rows if row[1:3] == [name, "g " + name]]
@@ -452,7 +455,7 @@ def test_every_optional_piece_may_be_absent(make: Callable[..., Path]) -> None:
     assert "bare 1 label. 54 weights" in page.text
     assert "1 warning diagnostics.json is missing" in page.text
     assert "No epoch was recorded." in page.text
-    assert "The run does not say what was known of its labels." in page.text
+    assert "The run folder does not say which labels were known." in page.text
     assert ["1", "x", ""] in page.rows
 
 
@@ -469,7 +472,7 @@ def test_values_that_are_none(make: Callable[..., Path]) -> None:
 
 def test_another_objective_is_no_log_likelihood(make: Callable[..., Path]) -> None:
     page = _Page(write_report(make(config={**CONFIG, "model": {"objective": "focal"}})))
-    assert "held-out negative focal loss −3.00 the higher, the better" in page.text
+    assert "held-out negative focal loss −3.00 higher is better" in page.text
     assert "log-likelihood" not in page.text
 
 
@@ -502,7 +505,7 @@ def test_strange_diagnostics_are_no_error(make: Callable[..., Path]) -> None:
         page = _Page(write_report(make(name=f"run {value}", history=[{"epoch": 0}], **changes)))
         assert "1 warning" in page.text or "2 warnings" in page.text
     run = make(known_counts={"blue": "x", "red": [1]}, prior={"blue": "x"}, best_epoch=-1)
-    assert "The run does not say what was known of its labels." in _Page(write_report(run)).text
+    assert "The run folder does not say which labels were known." in _Page(write_report(run)).text
 
 
 def test_values_that_are_not_finite(make: Callable[..., Path]) -> None:
@@ -568,6 +571,6 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     assert not (run / FITTED).exists()
     page = _Page(write_report(run, m, values, observed))
     assert Findings.read(run / FITTED, 3).num_images.tolist() == [60, 60]
-    assert "Known labels that may be mistakes" in page.text
-    with pytest.raises(DataError, match="no model to look at them with"):
+    assert "Known labels that may be wrong" in page.text
+    with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)

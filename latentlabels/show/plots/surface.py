@@ -12,11 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox, TransformedBbox
 
+from ..colours import GREY, TRACK
 from .lettering import Lettering, lettering
 
-# Okabe and Ito's colours, told apart by the colour-blind
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B7278"
-PALE, TRACK = "#9AA3AD", "#ECEEF1"
 SIZE = 9.0  # points of a letter
 
 Target = Axes | Figure | None
@@ -97,7 +95,7 @@ class Canvas:
         """An image as large as a square lets it be, at the square's top, or at its bottom, "S"."""
         ax = self.axes(left, top, side, side)
         ax.set_anchor(anchor)
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        ax.imshow(image)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         return ax

@@ -1,4 +1,4 @@
-"""Pictures of how well probabilities come true, and of how a fit went."""
+"""Pictures of calibration and of training."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ...metrics import CalibrationCurve, calibration_curve
-from .canvas import BLUE, GREEN, GREY, PALE, SIZE, TRACK, VERMILION, Target, message, panels, shrink
+from ..colours import BLUE, GREEN, GREY, PALE, TRACK, VERMILION
+from .surface import SIZE, Target, message, panels, shrink
 
 _RELIABILITY = (4.6, 5.4)  # inches
 
 
 def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLike | None = None, *, ax: Target = None) -> Axes:
-    """How often labels came true beside how often they were said to, with the number of entries below.
+    """How often labels are present, by predicted probability, with the number of entries below.
 
     Args:
         truth: (N, K) of 0 and 1, or a curve that was worked out before, for example that of `Metrics`.
@@ -42,9 +43,9 @@ def reliability(truth: npt.ArrayLike | CalibrationCurve, marginals: npt.ArrayLik
     if not filled:
         return message(ax, "no entries to measure calibration on")
     outer, (above, below) = panels(ax, *_RELIABILITY, (3.2, 1))
-    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
-    above.plot(*zip(*filled, strict=True), color=BLUE, marker="o", markersize=5, label="found")
-    above.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share truly present")
+    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect calibration")
+    above.plot(*zip(*filled, strict=True), color=BLUE, marker="o", markersize=5, label="this fit")
+    above.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share present")
     above.legend(loc="best", frameon=False, fontsize=SIZE)
     missing = f", {lost:,} without a value left out" if lost else ""
     outer.set_title(f"calibration error {100 * curve.error:.1f} %\n{sum(curve.count):,} entries{missing}", size=10)

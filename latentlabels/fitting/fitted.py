@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .annotation import Annotation
-from .config.kind import Kind
-from .fitting import Best
-from .fitting.build import Program
-from .inputs import PixelFormat
-from .inputs.pixels import Size
-from .program.starting_point import Anchor
-from .space import LabelSpace
+from ..annotation import Annotation
+from ..config.kind import Kind
+from ..inputs import PixelFormat
+from ..inputs.arrays import Size
+from ..program.starting_point import Anchor
+from ..space import LabelSpace
+from .build import Program
+from .stopping import Best
 
 
 @dataclass(frozen=True, eq=False)

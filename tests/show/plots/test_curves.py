@@ -21,7 +21,7 @@ def test_reliability_draws_the_curve() -> None:
     curve = calibration_curve(truth, p)
     ax = reliability(truth, p, ax=Figure())
     above, below = ax.child_axes
-    (line,) = [line for line in above.lines if line.get_label() == "found"]
+    (line,) = [line for line in above.lines if line.get_label() == "this fit"]
     np.testing.assert_allclose(line.get_xdata(), curve.predicted)
     np.testing.assert_allclose(line.get_ydata(), curve.frequency)
     assert [bar.get_height() for bar in below.patches] == list(curve.count)

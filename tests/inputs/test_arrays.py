@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentlabels.errors import DataError
+from latentlabels.inputs.arrays import PixelFormat, images_of, item_pixels, resized
 from latentlabels.inputs.images import decode_images
-from latentlabels.inputs.pixels import PixelFormat, images_of, item_pixels, resized
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 8), np.uint8)
 GREY = PICTURES[:, :1]

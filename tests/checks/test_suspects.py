@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from latentlabels.checks import Surprise, surprising_labels
+from latentlabels.checks import SuspectLabel, suspect_labels
 from latentlabels.errors import DataError
 from latentlabels.space import Free, LabelSpace, OneOf
 
@@ -16,7 +16,7 @@ SPACE = LabelSpace(
 )
 
 
-def _slowly(observed: np.ndarray, p: np.ndarray, space: LabelSpace) -> list[Surprise]:
+def _slowly(observed: np.ndarray, p: np.ndarray, space: LabelSpace) -> list[SuspectLabel]:
     """All known labels, as the documentation says it, one by one."""
     found = []
     for row in range(len(p)):
@@ -25,7 +25,7 @@ def _slowly(observed: np.ndarray, p: np.ndarray, space: LabelSpace) -> list[Surp
             if value == -1 or math.isnan(likely):
                 continue
             if value == 0:
-                found.append(Surprise(row, label, 0, 1 - likely, label, likely))
+                found.append(SuspectLabel(row, label, 0, 1 - likely, label, likely))
                 continue
             free = [j for j in range(space.num_labels) if observed[row, j] == -1 and not math.isnan(p[row, j])]
             group = space.group_of(label)
@@ -38,7 +38,7 @@ def _slowly(observed: np.ndarray, p: np.ndarray, space: LabelSpace) -> list[Surp
             if instead is None:
                 instead = max(free, key=lambda j: p[row, j], default=None)
             rest = () if instead is None else (space.labels[instead], float(p[row, instead]))
-            found.append(Surprise(row, label, 1, likely, *rest))
+            found.append(SuspectLabel(row, label, 1, likely, *rest))
     return sorted(found, key=lambda one: one.probability)
 
 
@@ -57,7 +57,7 @@ def test_surprises_are_those_of_a_loop(seed: int) -> None:
     observed, p = _case(seed)
     expected = _slowly(observed, p, SPACE)
     assert {type(one.instead) for one in expected} >= {str}
-    found = surprising_labels(observed, p, SPACE, limit=1000)
+    found = suspect_labels(observed, p, SPACE, limit=1000)
     assert len(found) == len(expected) > 50
     for one, other in zip(found, expected, strict=True):
         assert one[:3] == other[:3]
@@ -65,8 +65,8 @@ def test_surprises_are_those_of_a_loop(seed: int) -> None:
         assert (one.probability, one.instead_probability) == pytest.approx(
             (other.probability, other.instead_probability), nan_ok=True
         )
-    assert repr(surprising_labels(observed, p, SPACE)) == repr(found[:20])
-    assert surprising_labels(observed, p, SPACE, limit=0) == []
+    assert repr(suspect_labels(observed, p, SPACE)) == repr(found[:20])
+    assert suspect_labels(observed, p, SPACE, limit=0) == []
 
 
 def test_what_the_model_would_rather_say() -> None:
@@ -76,7 +76,7 @@ def test_what_the_model_would_rather_say() -> None:
         observed = np.full((1, 7), -1)
         for name, stated in {label: value, **known}.items():
             observed[0, SPACE.index(name)] = stated
-        (one,) = [one for one in surprising_labels(observed, p, SPACE) if one.label == label]
+        (one,) = [one for one in suspect_labels(observed, p, SPACE) if one.label == label]
         return one.instead, one.instead_probability
 
     assert of("red") == ("blue", 0.9)  # of the same group
@@ -88,11 +88,11 @@ def test_what_the_model_would_rather_say() -> None:
 
 
 def test_nothing_else_to_say() -> None:
-    (one,) = surprising_labels([[1]], [[0.1]], LabelSpace.free(["x"]))
+    (one,) = suspect_labels([[1]], [[0.1]], LabelSpace.free(["x"]))
     assert one[:5] == (0, "x", 1, 0.1, None)
     assert math.isnan(one.instead_probability)
-    assert surprising_labels(np.full((3, 7), -1), np.full((3, 7), 0.5), SPACE) == []
-    assert surprising_labels(np.empty((0, 7)), np.empty((0, 7)), SPACE) == []
+    assert suspect_labels(np.full((3, 7), -1), np.full((3, 7), 0.5), SPACE) == []
+    assert suspect_labels(np.empty((0, 7)), np.empty((0, 7)), SPACE) == []
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_nothing_else_to_say() -> None:
 )
 def test_what_does_not_fit_is_an_error(observed: np.ndarray, p: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        surprising_labels(observed, p, SPACE)
+        suspect_labels(observed, p, SPACE)

@@ -1,0 +1,218 @@
+"""Findings in words: the one place where they get them, for the terminal, the report, notebooks and warnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..words import count, listed, number, percent_of, whole
+from .finding import Finding, Kind, Severity, Todo, stored_warnings
+
+_TITLES = {
+    Kind.SKILL: "what images add",
+    Kind.RANKING: "ranking",
+    Kind.MEASURED: "complete labels",
+    Kind.UNMEASURED: "complete labels",
+    Kind.COUNT: "number of labels",
+    Kind.SCALE: "average number of labels",
+    Kind.LENGTH: "length of training",
+    Kind.OVERFITTING: "overfitting",
+    Kind.HELD_OUT: "held-out images",
+    Kind.NEVER_KNOWN: "labels never known",
+    Kind.RARELY_KNOWN: "labels rarely known",
+    Kind.KNOWN: "known labels",
+    Kind.CONTRADICTION: "label space and annotation",
+    Kind.EVENNESS: "numbers of images",
+    Kind.EVERYWHERE: "labels on nearly every image",
+    Kind.NOTE: "note of the fit",
+}
+
+_TODO = {
+    Todo.LEARN_MORE: "Do not rely on these probabilities. Check that images and labels belong together, start from published "
+    "weights, train longer, or give more known labels.",
+    Todo.CHECK_ANNOTATION: "One of the two is wrong: check the annotation, its rates, and the label space.",
+    Todo.COMPARE_WITH_COLLAPSED: "This objective does not aim at true probabilities. Compare it with the objective collapsed "
+    "before you rely on them.",
+    Todo.STATE_COUNT: "Known labels determine probabilities only up to a common factor. State expected_labels, or declare a "
+    "group of which every image shows exactly one label.",
+    Todo.DECIDE_COUNT: "Decide which number you believe. If you know it roughly, state it as expected_labels and fit again.",
+    Todo.LABEL_COMPLETELY: "Label about 100 images completely and run latentlabels evaluate.",
+    Todo.CALIBRATE: "Check the annotation and expected_labels: they determine the scale of the probabilities.",
+    Todo.TRAIN_LONGER: "Train for more epochs (fit.epochs).",
+    Todo.TRAIN_SLOWER: "Lower the learning rate (fit.learning_rate), or freeze the encoder (model.frozen).",
+    Todo.REGULARISE: "Use more images, a frozen encoder with published weights, or a larger fit.weight_decay.",
+    Todo.HOLD_OUT_MORE: "With so few images, chance decides which epoch is best. Raise fit.held_out.",
+    Todo.FIND_IMAGES: "Their probabilities rest on almost nothing. Label more images that show them.",
+    Todo.FIND_OR_DROP: "The fit cannot learn them; they keep their prior probability. Label images that show them, or remove "
+    "them from the label space.",
+    Todo.WEIGHT_LABELS: "Either some labels are named more readily than others (annotation weighted-positive or "
+    "per-label-search, with weights), or a group declared to apply always does not.",
+    Todo.SAY_PER_LABEL_SEARCH: "If images were collected label by label, use the annotation per-label-search: the number of "
+    "images of a label then says nothing about how frequent it is.",
+}
+
+
+def title(finding: Finding) -> str:
+    """What was looked at, in a few words."""
+    return _TITLES[finding.kind]
+
+
+def sentence(finding: Finding) -> str:
+    """What was found; facts that a stored finding lacks make it shorter, never an error."""
+    try:
+        return _SAID[finding.kind](finding)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return f"{_TITLES[finding.kind]}: the run folder does not hold its figures."
+
+
+def todo(finding: Finding) -> str:
+    """What to do; "" where nothing is."""
+    return " ".join(_TODO[one] for one in finding.todo)
+
+
+def warning(finding: Finding) -> str:
+    """What was found and what to do, in one text."""
+    return " ".join(part for part in (sentence(finding), todo(finding)) if part)
+
+
+def fit_warnings(diagnostics: Mapping[str, Any]) -> list[str]:
+    """What a fit warned of, in words.
+
+    Args:
+        diagnostics: `LatentLabels.diagnostics_`, or a run folder's diagnostics.json.
+    """
+    return [warning(one) for one in stored_warnings(diagnostics)]
+
+
+# --- kind by kind ---------------------------------------------------------------------------------------
+
+
+def _skill(f: Finding) -> str:
+    gain, images = float(f.facts["gain"]), count(f.facts["num_images"], "held-out image")
+    values = f"log-likelihood {number(f.facts['fit'])} against {number(f.facts['without_image'])} nats per image, on {images}"
+    if f.severity is Severity.ACT:
+        worse = "worse than" if gain < 0 else "no better than"
+        return f"The fit predicts known labels {worse} prevalences alone, without looking at the image ({values})."
+    times = f"{math.exp(min(gain, 700)):,.1f} times as probable"
+    only = "only " if f.severity is Severity.LOOK else ""
+    return f"With the image, known labels are {only}{times} as from prevalences alone ({values})."
+
+
+def _ranking(f: Finding) -> str:
+    score, chance = (number(f.facts[key], 3) for key in ("score", "chance"))
+    if f.severity is Severity.ACT:
+        return f"Images are ranked no better than in random order (mAP against known labels {score}, by chance {chance})."
+    return f"Images are ranked better than in random order (mAP against known labels {score}, by chance {chance})."
+
+
+def _measured(f: Finding) -> str:
+    size = f.facts["num_images"]
+    images = count(size, "completely labelled image")
+    if f.severity is Severity.ACT:
+        said = "; ".join(_beside(f, key) for key in ("map", "nll", "brier") if _beside(f, key))
+        return f"On {images} the fit is no better than prevalences alone, without looking at the image ({said})."
+    text = f"The calibration error is {percent_of(f.facts['calibration_error'], size)} on {images}."
+    lost = [_beside(f, key) for key in ("nll", "brier") if _lost(f, key)]
+    return f"{text} It ranks images, but its probabilities are worse than prevalences alone ({lost[0]})." if lost else text
+
+
+def _beside(f: Finding, key: str) -> str:
+    """A figure of the fit beside that of the prediction without looking at the image; "" where one is missing."""
+    value, plain = f.facts.get(key), f.facts.get(f"{key}_without_image")
+    if value is None or plain is None:
+        return ""
+    name = {"map": "mAP", "nll": "negative log-likelihood", "brier": "Brier score"}[key]
+    shown = [percent_of(x, f.facts["num_images"]) if key == "map" else number(x) for x in (value, plain)]
+    return f"{name} {shown[0]} against {shown[1]}"
+
+
+def _lost(f: Finding, key: str) -> bool:
+    value, plain = f.facts.get(key), f.facts.get(f"{key}_without_image")
+    return value is not None and plain is not None and value >= plain
+
+
+def _count(f: Finding) -> str:
+    source = f.facts.get("source")
+    why = f" (source: {source})" if source and f.severity is Severity.ACT else ""
+    predicted, expected = number(f.facts["predicted"], 2), number(f.facts["expected"], 2)
+    return f"The fit predicts {predicted} labels per image; {expected} were expected{why}."
+
+
+def _scale(f: Finding) -> str:
+    return f"How it was determined: {f.facts['source']}."
+
+
+def _length(f: Finding) -> str:
+    best, last = f.facts["best"], f.facts["last"]
+    if f.facts["improving"]:
+        return f"Epoch {best}, the last one, was the best: held-out images were still improving."
+    if best == 0 and f.severity is Severity.LOOK:
+        return "Held-out images got worse after the first epoch."
+    return f"Epoch {best} of 0 to {last} was the best and was kept."
+
+
+def _overfitting(f: Finding) -> str:
+    gap = float(f.facts["gap"])
+    if gap <= 0.05:
+        return "Held-out images are predicted about as well as training images."
+    return f"Known labels are {number(gap, 2)} nats per image less probable on held-out images than on training images."
+
+
+def _held_out(f: Finding) -> str:
+    size = f.facts["num_images"]
+    return f"{count(size, 'held-out image')} chose the epoch." if size else "No image was held out; the last epoch was kept."
+
+
+def _never(f: Finding) -> str:
+    verb = "is" if len(f.labels) == 1 else "are"
+    total = count(f.facts["num_labels"], "label")
+    return f"{len(f.labels):,} of {total} {verb} never known to be present: {listed(f.labels)}."
+
+
+def _rarely(f: Finding) -> str:
+    verb = "is" if len(f.labels) == 1 else "are"
+    few = f.facts["fewer_than"]
+    return f"{count(len(f.labels), 'label')} {verb} known to be present in fewer than {few} images: {listed(f.labels)}."
+
+
+def _contradiction(f: Finding) -> str:
+    if f.severity is Severity.FINE:
+        return "Known labels do not contradict them, as far as this shows without complete labels."
+    claims = [
+        f'"{one["group"]}" should be known {"" if one["equal"] else "at most "}as often as "{one["other"]}" '
+        f"(it is {whole(one['left'])} against {whole(one['right'])})"
+        for one in f.facts["claims"]
+    ]
+    more = f", and {f.facts['more']} more" if f.facts.get("more") else ""
+    return f"Known labels contradict the label space and the annotation: {', '.join(claims)}{more}."
+
+
+def _evenness(f: Finding) -> str:
+    least, most = f.facts["least"], f.facts["most"]
+    span = f"in {count(least, 'image')}" if least == most else f"in {least:,} to {most:,} images"
+    return f"Each label is known {span}: more even than chance would make it."
+
+
+def _everywhere(f: Finding) -> str:
+    return f"The fit finds {listed(f.labels)} in nearly every image, which was not expected."
+
+
+_SAID: dict[Kind, Callable[[Finding], str]] = {
+    Kind.SKILL: _skill,
+    Kind.RANKING: _ranking,
+    Kind.MEASURED: _measured,
+    Kind.UNMEASURED: lambda f: "No image has complete labels yet, so the quality of the probabilities is not measured.",
+    Kind.COUNT: _count,
+    Kind.SCALE: _scale,
+    Kind.LENGTH: _length,
+    Kind.OVERFITTING: _overfitting,
+    Kind.HELD_OUT: _held_out,
+    Kind.NEVER_KNOWN: _never,
+    Kind.RARELY_KNOWN: _rarely,
+    Kind.KNOWN: lambda f: f"Each label is known to be present in at least {count(f.facts['least'], 'image')}.",
+    Kind.CONTRADICTION: _contradiction,
+    Kind.EVENNESS: _evenness,
+    Kind.EVERYWHERE: _everywhere,
+    Kind.NOTE: lambda f: str(f.facts["text"]),
+}

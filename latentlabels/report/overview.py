@@ -1,0 +1,143 @@
+"""The answer first: a fit in a sentence and a few figures, what to worry about, and what to do."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from ..checks.advice import poor
+from ..checks.finding import Finding, Kind, Severity
+from ..checks.sentences import sentence, title, todo, warning
+from ..show.blocks import Block, Notice, Row, Table, Text, Tile, Tiles
+from ..words import count, finite, listed, number, percent_of, whole
+from .contents import Contents
+
+
+def answer(contents: Contents) -> list[Block]:
+    """A sentence, the settings, and tiles."""
+    run = contents.run
+    d = run.diagnostics if run.weights else _last_epoch(contents)
+    predicted, expected = finite(d.get("predicted_count")), finite(d.get("expected_labels"))
+    lead = "" if contents.num_images is None else f"{count(contents.num_images, 'image')}, "
+    lead += count(run.space.num_labels, "label")
+    if predicted is not None:
+        lead += f". The fit predicts {predicted:.2f} labels per image"
+        source = d.get("expected_labels_source", "no source given")
+        lead += "" if expected is None else f"; {expected:.2f} were expected (source: {source})"
+    tiles = _tiles(contents, d)
+    if not run.weights:
+        tiles = [tile for tile in tiles if tile.value != number(None)]
+    settings = " · ".join(_settings(contents))
+    return [Text(f"{lead}.", "lead"), *([Text(settings, "quiet")] if settings else []), Tiles(tiles)]
+
+
+def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
+    run, metrics = contents.run, contents.metrics
+    expected, space = finite(d.get("expected_labels")), run.space
+    wanted = "" if expected is None else f"{expected:.2f} expected"
+    what, unit = contents.value
+    tiles = [
+        Tile("images", whole(contents.num_images), _per_image(contents)),
+        Tile("labels", f"{space.num_labels:,}", f"in {count(len(space.groups), 'group')}"),
+        Tile("predicted labels per image", number(d.get("predicted_count")), wanted),
+        Tile("epoch kept", whole(contents.best_epoch), _epochs(contents)) if run.weights else _finished(contents),
+        Tile(f"held-out {what}", number(d.get("held_out_log_likelihood")), unit),
+    ]
+    skill = next((one for one in contents.advice if one.kind is Kind.SKILL), None)
+    if skill is not None and run.weights:
+        gain = number(skill.facts["gain"], 2)
+        tiles.append(Tile("gain on prevalences alone", gain if gain.startswith("−") else f"+{gain}", "nats per held-out image"))
+    if metrics:
+        size = metrics.get("num_images")
+        tested = f"{whole(size)} images"
+        plain = metrics.get("without_image")
+        beside = f", {percent_of(plain.get('map'), size)} without the image" if isinstance(plain, dict) else ""
+        tiles += [
+            Tile("mean average precision", percent_of(metrics.get("map"), size), tested + beside),
+            Tile("calibration error", percent_of(metrics.get("calibration_error"), size), "of the probabilities"),
+        ]
+    return tiles
+
+
+def _settings(contents: Contents) -> list[str]:
+    run = contents.run
+    model, fit = run.config.get("model") or {}, run.config.get("fit") or {}
+    annotation = (run.config.get("annotation") or {}).get("kind")
+    facts = {
+        "encoder": model.get("encoder"), "annotation": annotation, "objective": model.get("objective"), "seed": fit.get("seed")
+    }  # fmt: skip
+    settings = [f"{key} {value}" for key, value in facts.items() if value is not None]
+    seconds = finite(run.diagnostics.get("seconds"))
+    settings += [] if seconds is None else [f"fitted in {whole(seconds)} s"]
+    return settings + ([f"{count(sum(w.numel() for w in run.weights.values()), 'weight')}"] if run.weights else [])
+
+
+def _per_image(contents: Contents) -> str:
+    known, size = contents.counts, contents.num_images
+    if not known or not size:
+        return ""
+    present, absent = (sum(pair[i] for pair in known.values()) / size for i in (0, 1))
+    text = f"{present:.2f} labels known to be present per image"
+    return f"{text}, {absent:.2f} known to be absent" if absent else text
+
+
+def _last_epoch(contents: Contents) -> dict[str, Any]:
+    """What an interrupted fit has to say, as its diagnostics would: of its last epoch."""
+    last = contents.run.history[-1] if contents.run.history else {}
+    return {key: last.get(key) for key in ("predicted_count", "held_out_log_likelihood")}
+
+
+def _finished(contents: Contents) -> Tile:
+    wanted = finite((contents.run.config.get("fit") or {}).get("epochs"))
+    return Tile("epochs finished", f"{len(contents.run.history):,}", "" if wanted is None else f"of {wanted:,.0f} at most")
+
+
+def _epochs(contents: Contents) -> str:
+    history = contents.run.history
+    if not history:
+        return "none was recorded"
+    last = history[-1].get("epoch", len(history) - 1)
+    return f"of 0 to {last}{', stopped early' if contents.run.diagnostics.get('stopped_early') else ''}"
+
+
+def warned(contents: Contents) -> list[Block]:
+    """What the reader should be told before anything else: above all, that a fit has learned nothing."""
+    run = contents.run
+    bad = poor(contents.advice) if run.weights else None
+    warnings = [*([] if bad is None else [warning(bad)]), *contents.warnings]
+    never = [str(label) for label in run.diagnostics.get("never_known") or []]
+    if not run.weights:
+        warnings.append(_interrupted(contents))
+    elif not run.diagnostics:
+        warnings.append("diagnostics.json is missing, so this report cannot say what the fit found out about itself.")
+    if never:
+        verb, them, keep = ("is", "it", "it keeps its") if len(never) == 1 else ("are", "them", "they keep their")
+        warnings.append(
+            f"{len(never):,} of {count(run.space.num_labels, 'label')} {verb} never known to be present: {listed(never)}. "
+            f"The fit cannot learn {them}; {keep} prior probability."
+        )
+    if not warnings:
+        return [Text("No warnings.", "fine")]
+    return [Notice(count(len(warnings), "warning"), warnings)]
+
+
+def _interrupted(contents: Contents) -> str:
+    folder = shlex.quote(str(contents.folder))
+    if contents.run.history:
+        done, again = f"after {count(len(contents.run.history), 'epoch')}", f"latentlabels fit --resume --out {folder}"
+    else:
+        done = "before the end of its first epoch"
+        again = f"latentlabels fit {shlex.quote(str(contents.folder / 'config.yaml'))} --out NEW"
+    return f"This fit was interrupted {done}, so most of this report is missing. To go on, run: {again}"
+
+
+def advice(contents: Contents) -> list[Block]:
+    """What was looked at, what was found, and what to do."""
+    if not contents.run.weights:
+        return []
+    return [Table(("checked", "found", "what to do"), [_row(one) for one in contents.advice], kind="advice")]
+
+
+def _row(one: Finding) -> Row:
+    nothing = "Nothing to do." if one.severity is Severity.FINE else ""
+    return Row((title(one), sentence(one), todo(one) or nothing), one.severity.value)

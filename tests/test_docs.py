@@ -1,0 +1,110 @@
+"""The pages of docs/ are true: their Python runs, their files and rooms exist, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import latentlabels
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+PACKAGE = ROOT / "latentlabels"
+
+
+def read(page: str) -> str:
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading, up to the next of its kind."""
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(text: str) -> dict[str, object]:
+    """The Python blocks of a text, one after the other in one namespace."""
+    names: dict[str, object] = {"__name__": "docs"}
+    for block in blocks(text):
+        exec(block, names)
+    return names
+
+
+def test_the_annotation_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = section(read("extending.md"), "An annotation")
+    assert len(blocks(text)) == 3
+    names = run(text)
+    assert names["m"].anchor_.expected_labels > 0  # type: ignore[attr-defined]
+    names = run(text.replace("yes=0.6, no=0.2", "yes=0.6, no=0.2, noise=0.1").split("That is enough")[0])
+    assert names["annotation"].noise == 0.1  # type: ignore[attr-defined]
+
+
+def test_the_annotation_recipe_could_fail() -> None:
+    text = section(read("extending.md"), "An annotation").split("That is enough")[0]
+    wrong = text.replace("math.log(1 - self.yes) - math.log(1 - self.no)", "math.log(1 - self.yes)")
+    assert wrong != text
+    with pytest.raises(AssertionError):
+        run(wrong)
+
+
+def test_the_objective_recipe_runs() -> None:
+    objectives = latentlabels.objectives.OBJECTIVES
+    try:
+        names = run(section(read("extending.md"), "An objective"))
+        assert len(names["m"].history_) == 1  # type: ignore[attr-defined]
+    finally:
+        objectives.pop("pairwise-rank", None)
+
+
+def test_the_reader_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    observed = run(section(read("extending.md"), "A reader of a file format"))["observed"]
+    assert isinstance(observed, latentlabels.Observed)
+    assert observed.images == ("1.jpg", "2.jpg") and observed.space.labels == ("blue", "car", "bike")
+    assert observed.values.tolist() == [[1, 1, -1], [-1, -1, 1]]
+
+
+def test_the_label_space_is_as_said() -> None:
+    space = run(read("label-space.md"))["space"]
+    assert isinstance(space, latentlabels.LabelSpace)
+    assert space.num_labels == 8 and space.num_label_sets == 24
+    assert space.columns(space.group_of("car")) == [3, 4]
+    assert [group.name for group in space.children["car"]] == ["doors"]
+
+
+def test_the_architecture_names_all_rooms_in_their_order() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    order = {room: height for height, layer in enumerate(reversed(layers)) for room in layer.split(" | ")}
+    table = section(read("architecture.md"), "The rooms, from bottom to top")
+    named = [name.removesuffix("/").removesuffix(".py") for name in re.findall(r"^\| `([\w./]+)` \|", table, re.MULTILINE)]
+    assert set(named) == set(order) - {"_moved"}
+    heights = [order[name] for name in named]
+    assert heights == sorted(heights)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for name in re.findall(r"`([\w./-]+/[\w./-]*)`", page.read_text(encoding="utf-8")):
+        new = name.rsplit("/", 1)[-1] in ("my_format.py", "mine.py")
+        assert new or any((root / name).exists() for root in (ROOT, PACKAGE, ROOT / "docs")), name
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_code_fits_on_a_page(page: Path) -> None:
+    for code in re.findall(r"```\w+\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        assert max(len(line) for line in code.splitlines()) < 85
