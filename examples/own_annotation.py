@@ -35,7 +35,8 @@ class FirstOfList(ll.annotation.Annotation):
         known = torch.where(self._before(observed), 0, observed)
         return ll.exact.pinned(known, dtype)
 
-    def sample(self, y, generator=None):
+    def _sample(self, y, generator):
+        """Draws of p(o | y): int8 (..., K) of 1 and -1."""
         first = (y > 0.5) & ((y > 0.5).cumsum(-1) == 1)
         return torch.where(first, 1, -1).to(torch.int8)
 

@@ -39,7 +39,18 @@ if TYPE_CHECKING:
     from .inputs import Inputs
     from .observed import Observed
     from .posterior import Posterior
-    from .program import Amortizer, AnnotationGiven, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+    from .program import (
+        Amortizer,
+        AnnotationGiven,
+        CollapsedELBO,
+        ComponentOf,
+        FeatureDecoder,
+        LabelGuide,
+        LabelModel,
+        LabelPrior,
+        LabelsOfComponent,
+        TiedLabelVector,
+    )
     from .program.starting_point import derive_prior
     from .report import write_report
     from .show import plots
@@ -55,10 +66,13 @@ _HOMES = {
     "Amortizer": "program",
     "AnnotationGiven": "program",
     "CollapsedELBO": "program",
+    "ComponentOf": "program",
     "FeatureDecoder": "program",
     "LabelGuide": "program",
     "LabelModel": "program",
     "LabelPrior": "program",
+    "LabelsOfComponent": "program",
+    "TiedLabelVector": "program",
     "derive_prior": "program.starting_point",
     "TinyCNN": "encoders",
     "build_encoder": "encoders",
@@ -105,6 +119,7 @@ __all__ = [
     "AnchorWarning",
     "AnnotationGiven",
     "CollapsedELBO",
+    "ComponentOf",
     "ConfigError",
     "DataError",
     "DataWarning",
@@ -117,6 +132,7 @@ __all__ = [
     "LabelSpace",
     "LabelSpaceError",
     "LabelVector",
+    "LabelsOfComponent",
     "LatentLabels",
     "LatentLabelsError",
     "NonEmptyLabelVector",
@@ -125,6 +141,7 @@ __all__ = [
     "OneOf",
     "Posterior",
     "RunError",
+    "TiedLabelVector",
     "TinyCNN",
     "ToyScenes",
     "WeightsError",

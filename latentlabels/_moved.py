@@ -76,9 +76,9 @@ class _Finder(MetaPathFinder, Loader):
             stacklevel=2,
         )
         for home in homes:
-            for name, value in vars(home).items():
+            for name in dir(home):  # names that a home loads when first used among them
                 if not name.startswith("__"):
-                    setattr(module, name, value)
+                    setattr(module, name, getattr(home, name))
             for name, later in RENAMED.items():
                 if hasattr(home, later):
                     setattr(module, name, getattr(home, later))

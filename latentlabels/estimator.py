@@ -18,23 +18,23 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from . import objectives
-from .annotation import Annotation, Ignorable, UniformPositive
+from .annotation import Annotation, UniformPositive
 from .annotation import from_config as read_annotation
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
-from .config.kind import Kind, kind_of
-from .encoders import wanted_by
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
-from .fitting import Best, LabelModule, LoopSettings, TrainingResult, train
-from .fitting.build import construct, features_once, has_at_least_one, label_vector, warn_of_start
+from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
+from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
+from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
 from .inputs.batches import Batches, split_rows
+from .kind import Kind, kind_of
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
-from .program.starting_point import Anchor, derive_prior, frozen_logits
+from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
 
@@ -180,18 +180,15 @@ class LatentLabels(BaseEstimator):
         assert table is not None
         assert anchor is not None
         objective = program.objective
-        if objective is not None and objective.needs_truth and truth is None:
+        if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" reads complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        frozen = frozen_logits(program.space, anchor.never_known) if objective is None else torch.zeros(1).bool()
         rows = split_rows(len(batches), self.held_out, self.seed)
-        if objective is not None:
-            prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
-            objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
-        module = LabelModule(program.model, program.guide, objective, self.learning_rate, self.weight_decay, frozen)
-        # with labels missing, the losses' own values go on falling while they overfit; with complete ones they do not
-        own_value = objective is None or objective.needs_truth
-        stop = self.stop if self.stop != "auto" else ("likelihood" if own_value else "known-map")
+        prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
+        objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
+        frozen = start.head.frozen_rows(program.space)
+        module = LabelModule(program.model, objective, self.learning_rate, self.weight_decay, frozen)
+        stop = self.stop if self.stop != "auto" else ("likelihood" if objective.stops_by_value() else "known-map")
         settings = LoopSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -205,10 +202,11 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        result = train(module, batches, known, complete, rows, settings, folder, resume)
+        begun = begun_with(table.space, table, self._begun_settings(settings))
+        result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
-        ours = self.objective == "collapsed"
-        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.nonempty)
+        ours = objective.is_likelihood
+        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.values, table.images)
@@ -267,16 +265,16 @@ class LatentLabels(BaseEstimator):
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
         num_inputs = inputs.num_features
-        nonempty = has_at_least_one(settings, how, table)
+        head = decide_head(settings, how, table, anchor)
         pixels = wanted.format if inputs.kind is Kind.IMAGES else None
-        program = construct(table.space, how, settings, nonempty, num_inputs, anchor, pixels)
+        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels)
         start = Fitted(
             space=table.space,
             annotation=how,
             kind=inputs.kind,
             program=program,
             thresholds=_halves(table.space),
-            nonempty=nonempty,
+            head=head,
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
@@ -299,6 +297,12 @@ class LatentLabels(BaseEstimator):
     def _settings(self) -> ModelConfig:
         """The settings of the model, as they are now; checked where they are used."""
         return ModelConfig.model_construct(**{key: getattr(self, key) for key in ModelConfig.model_fields})
+
+    def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
+        """What makes a fit another fit; how long it lasts and where it runs do not."""
+        fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
+        chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
+        return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
 
     def _predicted_count(self, model: LabelModel, batches: Batches, held: Tensor, result: TrainingResult) -> float:
         """Labels per held-out image after the best epoch."""
@@ -359,7 +363,7 @@ class LatentLabels(BaseEstimator):
     @property
     def conditions_by(self) -> Annotation:
         """The annotation by which known labels of an image enter its posterior; published losses have none."""
-        return self.annotation_ if self.objective == "collapsed" else Ignorable()
+        return objectives.find(self.objective).conditions_by(self.annotation_)
 
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
@@ -513,14 +517,14 @@ class LatentLabels(BaseEstimator):
         self._check_fitted()
         found = self.fitted_
         given = self.get_params(deep=False)
-        given["at_least_one"] = found.nonempty  # as it was decided
+        given["at_least_one"] = found.head.nonempty  # as it was decided
         if found.image_size is not None:
             height, width = found.image_size
             given["image_size"] = height if height == width else [height, width]
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
         config = {"annotation": found.annotation.to_config(), "model": model, "fit": fit}
-        about = environment(self.seed, found.data_hash)
+        about = environment(self.seed, found.data_hash) | {"head": found.head.to_dict()}
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
         return write_run(
@@ -552,8 +556,8 @@ class LatentLabels(BaseEstimator):
                 pixels = PixelFormat() if about is None else PixelFormat.from_config(about)  # runs of version 0.1 say nothing
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
             features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
-            nonempty = bool(out.at_least_one)
-            program = construct(run.space, how, out._settings, nonempty, features, None, pixels)
+            head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(f"{folder}: config.yaml and weights.safetensors do not fit together ({error})") from error
@@ -564,7 +568,7 @@ class LatentLabels(BaseEstimator):
             kind=kind,
             program=program,
             thresholds=_halves(run.space),
-            nonempty=nonempty,
+            head=head,
             image_size=size,
             pixels=pixels,
             num_features=features,

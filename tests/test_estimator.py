@@ -230,9 +230,9 @@ WEIGHTS = [1.0, 2.0, 3.0, 4.0]
 def decided(data=FREE, how=None, observed=None, **settings) -> bool:
     m = ll.LatentLabels(data.space, how, encoder="embedding", **settings)
     m.prepare(data.inputs, data.observed if observed is None else observed)
-    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m.fitted_.nonempty
-    assert m.posterior(data.inputs[:2]).distribution.nonempty == m.fitted_.nonempty
-    return m.fitted_.nonempty
+    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m.fitted_.head.nonempty
+    assert m.posterior(data.inputs[:2]).distribution.nonempty == m.fitted_.head.nonempty
+    return m.fitted_.head.nonempty
 
 
 def test_it_is_seen_from_the_data_whether_images_have_a_label(mixed):
@@ -263,7 +263,8 @@ def test_a_run_keeps_what_was_decided(tmp_path: Path, one):
     settings = {"encoder": "embedding", "epochs": 2, "at_least_one": one}
     m = ll.LatentLabels(FREE.space, **settings).fit(FREE.inputs, FREE.observed)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
-    assert m.at_least_one is one and again.at_least_one is again.fitted_.nonempty is m.fitted_.nonempty is (one is not False)
+    assert m.at_least_one is one and again.fitted_.head == m.fitted_.head
+    assert again.at_least_one is m.fitted_.head.nonempty is (one is not False)
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
     post, other = m.posterior(FREE.inputs), again.posterior(FREE.inputs)
     np.testing.assert_array_equal(post.count_probs(), other.count_probs())
@@ -275,7 +276,7 @@ def test_a_run_of_before_loads_without_the_weight(tmp_path: Path):
     file = m.save(tmp_path / "run") / "config.yaml"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "at_least_one" not in line))
     again = ll.LatentLabels.load(tmp_path / "run")
-    assert again.at_least_one is None and not again.fitted_.nonempty
+    assert again.at_least_one is None and not again.fitted_.head.nonempty
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
 
 
@@ -425,7 +426,7 @@ def test_a_run_of_before_has_the_normalisation_of_before(tmp_path: Path):
 def test_what_is_kept_of_a_fit_survives_the_run_folder(tmp_path: Path, mixed):
     m = ll.LatentLabels(MIXED, encoder="embedding", epochs=2).fit(mixed.inputs, mixed.observed)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
-    for name in ("space", "annotation", "kind", "nonempty", "num_features", "history", "data_hash", "image_size", "pixels"):
+    for name in ("space", "annotation", "kind", "head", "num_features", "history", "data_hash", "image_size", "pixels"):
         assert getattr(again.fitted_, name) == getattr(m.fitted_, name), name
     with pytest.raises(DataError, match="embeddings of 5 numbers, but the run was fitted on embeddings of 16"):
         again.predict_proba(np.zeros((2, 5)))

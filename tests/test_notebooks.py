@@ -78,5 +78,5 @@ def test_it_teaches_in_words(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_takes_public_names_only(path: Path) -> None:
     code = "\n".join(cell.source for cell in _read(path).cells if cell.cell_type == "code")
-    imports = re.findall(r"^\s*(?:from|import) +latentlabels.*$", code, re.MULTILINE)
+    imports = re.findall(r"^ *(?:from|import) +latentlabels.*$", code, re.MULTILINE)
     assert imports == ["import latentlabels as ll"]

@@ -17,12 +17,12 @@ from typing import Any
 
 from ..errors import LatentLabelsError
 from ..estimator import LatentLabels
-from ..objectives import OBJECTIVES
+from ..objectives import DEFAULT, OBJECTIVES
 from ..observed import Observed
 from ..posterior import Posterior
 from .tasks import Task
 
-OURS = "collapsed"
+OURS = DEFAULT
 HONEST = ("likelihood", "known-map")
 GENEROUS = "truth-map"
 

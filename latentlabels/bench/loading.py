@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from ..annotation import Annotation, from_config
 from ..config import BenchConfig, Config
-from ..config.kind import PASSED_THROUGH, Kind
 from ..datasets.class_and_colour import class_and_colour
 from ..datasets.hiding import hide
 from ..datasets.mosaics import mosaic_scenes
-from ..encoders import Frozen, build_encoder, wanted_by
+from ..datasets.training_data import known_of, space_of, training_inputs
+from ..encoders import Frozen, build_encoder
 from ..errors import ConfigError, DataError
+from ..fitting.build import wanted_by
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.batches import InMemory
 from ..inputs.embeddings import load_embeddings
-from ..inputs.training_data import known_of, space_of, training_inputs
+from ..kind import PASSED_THROUGH, Kind
 from ..observed import Observed, Tree, match_names
 from ..space import LabelSpace
 from ..words import count

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import objectives
 from ..annotation import UniformPositive
 from ..checks.prevalence_baseline import evaluation_document, without_image
 from ..datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
@@ -79,9 +80,8 @@ def run_demo(
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        fits = {
-            pool.submit(_fit, name, scenes, test, epochs, out if name == "collapsed" else None): name for name in OBJECTIVES
-        }
+        kept = {objectives.DEFAULT: out}  # of the others nothing is written
+        fits = {pool.submit(_fit, name, scenes, test, epochs, kept.get(name)): name for name in OBJECTIVES}
         for fit in as_completed(fits):
             row = fit.result()
             rows[fits[fit]] = row
@@ -105,8 +105,9 @@ def _fit(objective: str, scenes: ToyScenes, test: ToyScenes, epochs: int, out: P
         TOY_SPACE, encoder="tiny", objective=objective, epochs=epochs, learning_rate=3e-3, patience=epochs, seed=0
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("default" if objective == "collapsed" else "ignore", UserWarning)
-        model.fit(scenes.images, scenes.observed, truth=scenes.truth if objective == "full-labels" else None)
+        chosen = objectives.find(objective)
+        warnings.simplefilter("default" if chosen.is_likelihood else "ignore", UserWarning)
+        model.fit(scenes.images, scenes.observed, truth=scenes.truth if chosen.needs_truth else None)
     posterior = model.posterior(test.images)
     metrics = posterior.evaluate(test.truth, TOY_SPACE)
     if out is not None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .. import objectives
 from ..words import finite
 from .diagnostics import FALSE_ALARM, scale
 from .finding import Finding, Kind, Severity, Todo
@@ -16,7 +17,6 @@ _EVERYWHERE = 0.98  # share of images from which a label tells nothing
 _MISCALIBRATED = 0.05
 _FEW_HELD_OUT = 50
 _LITTLE = 1.25  # how many times as probable known labels should be as without looking at the image
-_OURS = "collapsed"
 
 
 def advise(
@@ -38,7 +38,7 @@ def advise(
     Returns:
         One for each thing that could be looked at, the most pressing first; whether the fit learned anything, first of all.
     """
-    ours = (config.get("model") or {}).get("objective", _OURS) == _OURS
+    ours = objectives.of_run(config).is_likelihood
     found = [
         skill(diagnostics, history, ours),
         _ranking(diagnostics, history),

@@ -181,7 +181,7 @@ def _grid(configs: list[Config]) -> Grid:
                     f"{config.where(f'bench.{key}')}: bench.{key}: all data sets of one table are compared alike, and "
                     f"{configs[0].where('bench')} says {getattr(first, key)}; say the same, or leave it out"
                 )
-    there = ["collapsed", *objectives.OBJECTIVES]
+    there = list(objectives.OBJECTIVES)
     asked = [name for name in OBJECTIVE_NAMES if name in there] if first.objectives is None else first.objectives
     for name in asked:
         if name not in there:

@@ -138,16 +138,15 @@ def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
     objective, where = config.model.objective, f"{config.where('model.objective')}: model.objective: "
-    if objective != "collapsed":
-        try:
-            needs_truth = objectives.make(objective, space).needs_truth
-        except ConfigError as error:
-            raise ConfigError(f"{where}{error}") from None
-        if needs_truth and inputs.truth is None:
-            raise ConfigError(
-                f'{where}"{objective}" reads complete labels; give data.embeddings, an .npz with an array `truth`, '
-                "or choose an objective that needs known labels only"
-            )
+    try:
+        needs_truth = objectives.make(objective, space).needs_truth
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
+    if needs_truth and inputs.truth is None:
+        raise ConfigError(
+            f'{where}"{objective}" reads complete labels; give data.embeddings, an .npz with an array `truth`, '
+            "or choose an objective that needs known labels only"
+        )
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
 
@@ -195,8 +194,9 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     images = f"{found['num_images']:,}" + (f", and {len(bad):,} that could not be read and were left out" if bad else "")
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
-    held, ours = found["held_out_log_likelihood"], found["objective"] == "collapsed"
-    what = "log-likelihood of known labels" if ours else f"minus the loss {found['objective']}"
+    from .. import objectives
+
+    held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
     rows = [
         ("images", images),
@@ -209,7 +209,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
-        ("held-out value", f"{number(held)} per image ({what}; higher is better)"),
+        ("held-out value", f"{number(held)} ({value.whole})"),
         ("run", f"{run}"),
         ("report", f"{found['report']}"),
     ]

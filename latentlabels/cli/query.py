@@ -57,7 +57,7 @@ def query(
 
 
 def _one(model: LatentLabels, image: str) -> Inputs:
-    from ..config.kind import Kind
+    from ..kind import Kind
 
     if model.kind is Kind.EMBEDDINGS:
         return one_vector(model, image)

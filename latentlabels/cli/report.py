@@ -59,8 +59,8 @@ def report(
 
 def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
-    from ..config.kind import Kind
     from ..inputs.embeddings import is_embeddings, load_embeddings
+    from ..kind import Kind
     from ..observed import Observed
     from ..report.findings import FITTED, find
 

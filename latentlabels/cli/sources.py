@@ -12,9 +12,9 @@ from .output import UsageError
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..config.kind import Kind
     from ..estimator import LatentLabels
     from ..inputs import Inputs, Reading
+    from ..kind import Kind
     from ..observed import Observed
 
 _UNLISTED = ("unknown", "absent")
@@ -86,8 +86,8 @@ def read_training(config: Config, how: Reading | None = None) -> Inputs:
     Raises:
         ConfigError, DataError, ObservationError: what cannot be used.
     """
-    from ..encoders import wanted_by
-    from ..inputs.training_data import training_inputs
+    from ..datasets.training_data import training_inputs
+    from ..fitting.build import wanted_by
 
     with explained(config):
         return training_inputs(config, wanted_by(config.model, config.fit), how)
@@ -116,8 +116,8 @@ def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) 
         UsageError: nothing by that name, or inputs of the other kind.
         DataError: nothing usable in it; with `strict`, an image that cannot be read.
     """
-    from ..config.kind import Kind
     from ..inputs import concatenated
+    from ..kind import Kind
     from ..observed import find_images
 
     for name in where:
@@ -141,8 +141,8 @@ def check_kind(model: LatentLabels, name: str) -> None:
     Raises:
         UsageError: the name and what the run takes are named.
     """
-    from ..config.kind import Kind
     from ..inputs.embeddings import is_embeddings
+    from ..kind import Kind
 
     given = Kind.EMBEDDINGS if is_embeddings(name.partition("#")[0]) else Kind.IMAGES
     if given is not model.kind:
@@ -198,9 +198,9 @@ def read_labels(
     Raises:
         UsageError: something that is needed was not given.
     """
-    from ..config.kind import Kind
+    from ..datasets.training_data import known_of
     from ..inputs.embeddings import load_embeddings
-    from ..inputs.training_data import known_of
+    from ..kind import Kind
 
     images = model.kind is Kind.IMAGES
     if where is None:

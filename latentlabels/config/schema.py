@@ -14,8 +14,8 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
 from ..errors import ConfigError, LabelSpaceError, nearest
+from ..kind import PASSED_THROUGH, Kind, kind_of
 from ..space import LabelSpace
-from .kind import PASSED_THROUGH, Kind, kind_of
 from .sections import (
     CHOICES,
     OBJECTIVE_NAMES,

@@ -7,38 +7,18 @@ and `FitConfig`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from .. import objectives
+
 AnnotationKind = Literal["ignorable", "uniform-positive", "weighted-positive", "scar", "per-label-search"]
-Objective = Literal[
-    "collapsed",
-    "assume-negative",
-    "label-smoothing",
-    "weighted-negative",
-    "expected-positive",
-    "role",
-    "em",
-    "em-apl",
-    "ll-r",
-    "ll-ct",
-    "ll-cp",
-    "hill",
-    "splc",
-    "asl",
-    "focal",
-    "gr",
-    "nnpu",
-    "smile",
-    "revealed-group",
-    "unknown-class",
-    "vat",
-    "multilabel-soft-margin",
-    "one-positive-all-negatives",
-    "full-labels",
-]
-OBJECTIVE_NAMES: tuple[str, ...] = get_args(Objective)
+if TYPE_CHECKING:
+    Objective = str
+else:  # the registry's names, whose import costs no torch
+    Objective = Literal[objectives.NAMES]
+OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
 
 
 def _no_flag(value: Any) -> Any:
@@ -104,7 +84,7 @@ class ModelConfig(Section):
     expected_labels: Positive | None = Field(default=None, description="a number above 0, or null to derive it from the data")
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
     beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
-    objective: Objective = Field(default="collapsed", description="one of " + ", ".join(OBJECTIVE_NAMES))
+    objective: Objective = Field(default=objectives.DEFAULT, description="one of " + ", ".join(OBJECTIVE_NAMES))
     at_least_one: Flag | None = Field(default=None, description="true or false, or null to see from the data")
     start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
 

@@ -21,6 +21,7 @@ from ..annotation import Annotation, CountBound, Ignorable, as_observed
 from ..errors import ObservationError
 from ..space import LabelSpace
 
+_AT_ONCE = 1 << 18  # logits of components that are worked on at once where there are many
 _ENUMERABLE = 1 << 16  # label sets up to which mixtures without a closed form are enumerated
 
 
@@ -258,7 +259,9 @@ class LabelVector(TorchDistribution):
         if one is not None or tilted is not None:
             base = one if tilted is None else tilted.base
             assert base is not None
-            parts = exact.expected_log_prob(self.forest, self.logits, base.unsqueeze(-2))
+            held = max(1, _AT_ONCE * self.num_components // max(self.logits.numel(), 1))  # components that fit a cache together
+            each = [exact.expected_log_prob(self.forest, some, base.unsqueeze(-2)) for some in self.logits.split(held, -2)]
+            parts = torch.cat(each, -1)
             value = torch.where(weights == 0, 0.0, weights * parts.masked_fill(weights == 0, 0.0)).sum(-1)
             if tilted is not None:
                 counts = self._counts(exact.count_probs)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..config import FitConfig, ModelConfig
-from ..config.kind import PASSED_THROUGH, Kind, kind_of
 from ..errors import ConfigError, nearest
-from ..inputs import PixelFormat, Wanted, as_size
+from ..inputs import PixelFormat
+from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import convolutional, tiny
 from .frozen import Frozen, Standardize
 from .weights import load_weights
@@ -84,13 +83,6 @@ def pixel_format(name: str, weights: str | None = None) -> PixelFormat:
         WeightsError: published weights that do not exist.
     """
     return PixelFormat() if kind_of(name) is Kind.EMBEDDINGS else _family(name).pixels(name, weights)
-
-
-def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
-    """What a model takes, by its settings, before anything is fitted."""
-    size = None if model.image_size is None else as_size(model.image_size)
-    pixels = pixel_format(model.encoder, model.weights)
-    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
 
 
 def build_encoder(

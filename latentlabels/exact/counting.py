@@ -196,14 +196,14 @@ def _by_fourier(forest: Forest, logits: Tensor, size: int, truncated: bool = Fal
     points = size if size <= _PACK else _smooth(size)
     none, excess = _at_roots(forest, packing, logits, log_mass, min(points, _PACK))
     if size > _PACK:
-        members, large = packing.members, packing.large
-        wide = none[..., large]
-        none, excess = _multiply(F.pad(none, (0, 1), value=1.0)[..., members], F.pad(excess, (0, 1))[..., members], scale)
-        excess = torch.fft.rfft(torch.fft.irfft(excess, n=_PACK, dim=1), n=points, dim=1)
+        members, large, pairs = packing.members, packing.large, []
+        if len(members):
+            packs = _multiply(F.pad(none, (0, 1), value=1.0)[..., members], F.pad(excess, (0, 1))[..., members], scale)
+            pairs = [(packs[0], torch.fft.rfft(torch.fft.irfft(packs[1], n=_PACK, dim=1), n=points, dim=1))]
         if large:
             trees = _at_roots(forest, packing._replace(flat=0), logits, log_mass, points)[1]
-            trees = trees[..., [root - packing.flat for root in large]]
-            none, excess = torch.cat([none, wide], -1), torch.cat([excess, trees], -1)
+            pairs.append((none[..., large], trees[..., [root - packing.flat for root in large]]))
+        none, excess = (torch.cat(parts, -1) for parts in zip(*pairs, strict=True))
     none, excess = _multiply(none, excess, scale)
     raw = torch.fft.irfft(excess, n=points, dim=-1)[:, 1:size]
     some = raw + (raw.clamp(min=0.0) - raw).detach()

@@ -56,21 +56,33 @@ def batch_shape(*shapes: torch.Size) -> tuple[int, ...]:
 class LogTiltedProduct(torch.autograd.Function):
     """The fused kernel: no (N, Q, G) tensor is kept for the backward pass, and blocks of labels stay in cache.
 
-    The logarithm is dear: where the tilts are large enough not to underflow, it is taken of products of four.
+    The logarithm is dear: it is taken of products of four, or in double precision of sixteen, where the tilts are large
+    enough for these not to underflow.
     Called with log-odds (N, G), t (N or 1, Q), and the one pinned, present label of each row (N,), or None: it has
     its own probability for a factor.
     """
 
-    elements = 1 << 18  # of a block: a megabyte in float32, about a core's second-level cache
+    bytes = 1 << 20  # of a block: about a core's second-level cache
 
     @staticmethod
-    def _step(odds: Tensor, t: Tensor) -> int:
-        return max(4, LogTiltedProduct.elements // max(1, odds.shape[0] * t.shape[-1]) // 4 * 4)
+    def _step(odds: Tensor, t: Tensor, run: int = 4) -> int:
+        held = LogTiltedProduct.bytes // (odds.element_size() * max(1, odds.shape[0] * t.shape[-1]))
+        return max(run, held // run * run)
+
+    @staticmethod
+    def _halvings(t: Tensor) -> int:
+        """How often a block of factors may be multiplied by its other half before its logarithm is taken."""
+        most = 4 if t.dtype == torch.float64 else 2
+        least = float(t.min()) if t.numel() else 0.0
+        enough = (halvings for halvings in (most, 2) if least ** (1 << halvings) > torch.finfo(t.dtype).tiny * 1e4)
+        return next(enough, 0)
 
     @staticmethod
     def forward(ctx: Any, odds: Tensor, t: Tensor, only: Tensor | None) -> Tensor:
-        width = odds.shape[-1]
-        padded = F.pad(odds, (0, -width % 4), value=-torch.inf) if width % 4 else odds  # factors of 1
+        halvings = LogTiltedProduct._halvings(t)
+        run = 1 << halvings
+        spare = -odds.shape[-1] % run
+        padded = F.pad(odds, (0, spare), value=-torch.inf) if spare else odds  # factors of 1
         present, absent = torch.sigmoid(padded), torch.sigmoid(-padded)
         place = missing = picked = None
         if only is not None:
@@ -79,15 +91,14 @@ class LogTiltedProduct(torch.autograd.Function):
             present.scatter_(-1, place, 0.0)
             absent.scatter_(-1, place, 1.0)
         ctx.save_for_backward(odds, present, absent, t, place, missing)
-        step, t3 = LogTiltedProduct._step(odds, t), t.unsqueeze(-1)
+        step, t3 = LogTiltedProduct._step(odds, t, run), t.unsqueeze(-1)
         out = odds.new_zeros(odds.shape[0], t.shape[-1], dtype=torch.float64)
-        fours = bool(t.numel() and t.min() ** 4 > torch.finfo(odds.dtype).tiny * 1e4)
         for on, off in zip(present.split(step, -1), absent.split(step, -1), strict=True):
             factor = torch.addcmul(off.unsqueeze(-2), on.unsqueeze(-2), t3)
-            if fours:
-                quarter = factor.shape[-1] // 4
-                pair = factor[..., : 2 * quarter] * factor[..., 2 * quarter :]
-                factor = pair[..., :quarter].mul_(pair[..., quarter:])
+            for halving in range(halvings):
+                half = factor.shape[-1] // 2
+                first, second = factor[..., :half], factor[..., half:]
+                factor = first.mul_(second) if halving else first * second
             out += factor.log_().sum(-1, dtype=torch.float64)
         return out if picked is None else out.add_(picked)
 

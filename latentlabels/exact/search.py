@@ -59,26 +59,17 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
             children.setdefault(parent, []).append(len(groups))
             groups.append((block.columns[row][keep].tolist(), present[:, row][:, keep], none[:, row]))
 
-    picks: dict[tuple[int, int], Tensor] = {}  # how many labels the tree of a child holds, by the count so far
+    picks: dict[int, Tensor] = {}  # how many labels the tree of a child holds, by the count of it and those before it
     outcome: dict[int, Tensor] = {}  # which outcome of a group is best, by count
+    trees: dict[int, Tensor] = {}  # the best scores of a group's tree, by count
 
     def siblings(column: int) -> Tensor:
         total = flat.new_zeros(len(flat), 1)
         for child in children.get(column, ()):
-            own = tree(child)
-            a, b = total.shape[1], own.shape[1]
-            best = total.new_full((len(flat), a + b - 1), -torch.inf)
-            taken = torch.zeros(best.shape, dtype=torch.long, device=best.device)
-            for n in range(b):
-                candidate = total + own[:, n : n + 1]
-                better = candidate > best[:, n : n + a]
-                best[:, n : n + a] = torch.where(better, candidate, best[:, n : n + a])
-                taken[:, n : n + a] = torch.where(better, n, taken[:, n : n + a])
-            picks[column, child] = taken
-            total = best
+            total, picks[child] = _best_split(total, trees.pop(child))
         return total
 
-    def tree(index: int) -> Tensor:
+    for index in reversed(range(len(groups))):  # children before parents, as trees may be deep
         columns, present, none = groups[index]
         tables = [present[:, j : j + 1] + siblings(column) for j, column in enumerate(columns)]
         size = 1 + max(table.shape[1] for table in tables)
@@ -86,30 +77,44 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
         for j, table in enumerate(tables):
             stack[:, j, 1 : 1 + table.shape[1]] = table
         stack[:, -1, 0] = none
-        best, outcome[index] = stack.max(1)
-        return best
+        trees[index], outcome[index] = stack.max(1)
 
     total = siblings(forest.num_labels) + potential[:, : forest.max_count + 1]
     out = flat.new_zeros(len(flat), forest.num_labels)
-
-    def read_siblings(column: int, rows: Tensor, count: Tensor) -> None:
+    every = torch.arange(len(flat), device=flat.device)
+    pending = [(forest.num_labels, every, total.argmax(1))]  # present labels, their rows, and how many labels are below them
+    while pending:
+        column, rows, count = pending.pop()
         for child in reversed(children.get(column, [])):
-            share = picks[column, child][rows, count]
-            read_tree(child, rows, share)
+            share = picks[child][rows, count]
             count = count - share
-
-    def read_tree(index: int, rows: Tensor, count: Tensor) -> None:
-        columns = groups[index][0]
-        choice = outcome[index][rows, count]
-        for j, column in enumerate(columns):
-            mine = choice == j
-            if mine.any():
-                out[rows[mine], column] = 1.0
-                if column in children:
-                    read_siblings(column, rows[mine], count[mine] - 1)
-
-    read_siblings(forest.num_labels, torch.arange(len(flat), device=flat.device), total.argmax(1))
+            choice = outcome[child][rows, share]
+            for j, label in enumerate(groups[child][0]):
+                mine = choice == j
+                if mine.any():
+                    out[rows[mine], label] = 1.0
+                    if label in children:
+                        pending.append((label, rows[mine], share[mine] - 1))
     return out.reshape(*lead, forest.num_labels)
+
+
+def _best_split(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """The best sum of two scores by the sum of their counts, (N, a + b - 1), and the second's count in it.
+
+    Of equal sums the one with the least count of the second is taken.
+    """
+    a, b = first.shape[1], second.shape[1]
+    best = first.new_full((len(first), a + b - 1), -torch.inf)
+    taken = torch.zeros(best.shape, dtype=torch.long, device=best.device)
+    swap = b > a  # one step for each count of the shorter one
+    for n in reversed(range(a)) if swap else range(b):
+        here = slice(n, n + (b if swap else a))
+        candidate = first[:, n : n + 1] + second if swap else first + second[:, n : n + 1]
+        better = candidate > best[:, here]
+        best[:, here] = torch.where(better, candidate, best[:, here])
+        count = torch.arange(b, device=best.device).expand_as(candidate) if swap else n
+        taken[:, here] = torch.where(better, count, taken[:, here])
+    return best, taken
 
 
 def most_probable_in_mixture(forest: Forest, logits: Tensor, log_weights: Tensor, max_visits: int = 20_000) -> Tensor:

@@ -4,9 +4,11 @@ For one product of the evidence, Z = sum_y p(y) prod_k phi_k(y_k) factorises ove
 Within a tree a child group sends its parent label the sum over its own outcomes. All sums are of
 log-probabilities, so that nothing underflows; impossible outcomes are -inf and have zero gradient.
 
-Precision of float32 logits: log Z is summed and returned in double precision. Sums by the kernels of flat groups round the
-factors of fewer than 512 labels to float32, which costs at most 3e-8 a label (all labels alike: errors add up); those of
-more labels, and of trees, are in double precision from the logits on. Measured: PRECISION.
+Precision of float32 logits: log Z is summed and returned in double precision. The kernels of flat groups round the factors
+of fewer than 512 labels to float32, which costs at most 6e-8 a label, where all are alike and errors add up; more labels, and
+trees, are in double precision from the logits on. Measured, one known label, error of log p(o | x): equal labels, as at the
+start of a fit, 1e-5 at K = 200 and 2e-5 at 511, 2.5e-7 from 512 to 10,000; random logits, 1e-6 at K = 200 and 5e-7 at
+10,000, with mistakes and rates as well, beside the rounding of the result (7e-6 at -217). Gradients: 1e-7.
 """
 
 from __future__ import annotations

@@ -1,7 +1,19 @@
-"""Training on Lightning: the module, the loop, checkpoints."""
+"""Training: from settings to a program, the module, the loop, stopping, checkpoints."""
 
+from .build import HeadPolicy, Program, build_program, decide_head
 from .loop import LoopSettings, TrainingResult, train
 from .module import LabelModule
-from .stopping import Best
+from .stopping import RULES, Best
 
-__all__ = ["Best", "LabelModule", "LoopSettings", "TrainingResult", "train"]
+__all__ = [
+    "RULES",
+    "Best",
+    "HeadPolicy",
+    "LabelModule",
+    "LoopSettings",
+    "Program",
+    "TrainingResult",
+    "build_program",
+    "decide_head",
+    "train",
+]

@@ -1,8 +1,10 @@
-"""The Pyro program of a fit, made of its settings: encoder, head, prior, decoder, and where they start."""
+"""From the settings of a model to what is trained: the one place that decides how the head is built, and builds it."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -10,19 +12,95 @@ from torch import Tensor
 
 from .. import objectives
 from ..annotation import Annotation, UniformPositive, WeightedPositive
-from ..config import ModelConfig
-from ..config.kind import Kind, kind_of
+from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder
+from ..encoders import Frozen, Standardize, build_encoder, pixel_format
 from ..errors import ConfigError, DataWarning
-from ..inputs import PixelFormat
+from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..kind import Kind, kind_of
+from ..objectives import Objective
 from ..observed import Observed
 from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
-from ..program.starting_point import Anchor, prior_logits
+from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
 
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
+
+
+@dataclass(frozen=True)
+class HeadPolicy:
+    """How the head of a fit is built, decided once by `decide_head` and stored with the run.
+
+    Attributes:
+        mixture: M, components of p(y | x).
+        beta: weight of the generative side: label prior and feature decoder.
+        nonempty: whether the empty label set counts little; see `NonEmptyLabelVector`.
+        start: where the head starts, "prior" or "own".
+        held_at_start: labels whose logits are not trained, since nothing teaches them.
+    """
+
+    mixture: int = 1
+    beta: float = 0.0
+    nonempty: bool = False
+    start: str = "prior"
+    held_at_start: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self) | {"held_at_start": list(self.held_at_start)}
+
+    @classmethod
+    def from_run(cls, stored: Mapping[str, Any] | None, settings: ModelConfig) -> HeadPolicy:
+        """What a run stored; of a run of version 0.1, which stored none, what its settings say.
+
+        Raises:
+            TypeError: something else than `to_dict` gives.
+        """
+        if stored is None:
+            plain = not objectives.find(settings.objective).takes_whole_model
+            mixture, beta = (1, 0.0) if plain else (settings.mixture, settings.beta)
+            return cls(mixture, beta, bool(settings.at_least_one), settings.start)
+        return cls(**{**stored, "held_at_start": tuple(stored["held_at_start"])})
+
+    def frozen_rows(self, space: LabelSpace) -> Tensor:
+        """(L,) True for logits of a space that are not trained."""
+        return frozen_logits(space, self.held_at_start)
+
+
+def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anchor: Anchor) -> HeadPolicy:
+    """How the head is built, by the settings and, where they leave it open, by the known labels.
+
+    Args:
+        given: the settings of the model.
+        annotation: how the known labels came about.
+        table: the known labels.
+        anchor: what they say about prevalences.
+
+    Raises:
+        ConfigError: at_least_one with a model that cannot have it.
+    """
+    objective = objectives.find(given.objective)
+    # one objective, one head: the mixture and the generative side belong to the whole model
+    mixture, beta = (given.mixture, given.beta) if objective.takes_whole_model else (1, 0.0)
+    simple = objective.takes_whole_model and mixture == 1 and beta == 0
+    if given.at_least_one and not simple:
+        raise ConfigError(
+            f"at_least_one goes with objective {objectives.DEFAULT}, mixture 1 and beta 0, not with "
+            f"{given.objective}, {given.mixture} and {given.beta:g}; leave it out"
+        )
+    nonempty = given.at_least_one
+    if nonempty is None:  # every image that was annotated by picking one of its labels has one
+        nonempty = isinstance(annotation, UniformPositive | WeightedPositive) and bool((table.values == 1).any(1).all())
+    held = anchor.never_known if objective.is_likelihood else ()
+    return HeadPolicy(mixture, beta, nonempty and simple and can_be_empty(table.space), given.start, tuple(held))
+
+
+def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
+    """What a model takes, by its settings, before anything is fitted."""
+    size = None if model.image_size is None else as_size(model.image_size)
+    pixels = pixel_format(model.encoder, model.weights)
+    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
 
 
 class Program(NamedTuple):
@@ -32,70 +110,53 @@ class Program(NamedTuple):
         model: p(known labels | x), and of the features where there is a generative side.
         guide: q(y | x), given what is known.
         elbo: their evidence lower bound, in closed form.
-        objective: a published loss instead of it, or None.
-        space: the label space of the head, which a published loss may change.
+        objective: what is minimised, attached to them.
+        space: the label space of the head, which the objective may change.
     """
 
     model: LabelModel
     guide: LabelGuide
     elbo: CollapsedELBO
-    objective: Any
+    objective: Objective
     space: LabelSpace
 
 
-def construct(
+def build_program(
     space: LabelSpace,
-    how: Annotation,
+    annotation: Annotation,
     given: ModelConfig,
-    nonempty: bool,
+    policy: HeadPolicy,
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
 ) -> Program:
-    """Make the Pyro program.
+    """Make the Pyro program and the objective.
 
     Args:
         space: the label space.
-        how: the annotation.
+        annotation: how the known labels came about.
         given: the settings of the model.
-        nonempty: whether the empty label set counts little; see `has_at_least_one`.
+        policy: how the head is built.
         num_inputs: size of embeddings; None for images.
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
     """
-    objective: Any = None if given.objective == "collapsed" else objectives.make(given.objective, space)
-    head = space if objective is None else objective.space
+    objective = objectives.make(given.objective, space)
+    head, mixture, beta = objective.space, policy.mixture, policy.beta
     encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen, pixels)
-    # one objective, one head: the mixture and the generative side belong to ours
-    mixture, beta = (given.mixture, given.beta) if objective is None else (1, 0.0)
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, nonempty)
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
-        if given.start == "prior":
+        if policy.start == "prior":
             amortizer.start_at(logits)
     prior = LabelPrior(head, logits, mixture, learn=mixture > 1) if beta > 0 else None
     decoder = FeatureDecoder(head, encoder.num_features) if beta > 0 else None
-    model = LabelModel(amortizer, how, prior, decoder, beta, SCALE_PRIOR, given.expected_labels)
-    return Program(model, LabelGuide(amortizer, how), CollapsedELBO(), objective, head)
-
-
-def has_at_least_one(given: ModelConfig, how: Annotation, table: Observed) -> bool:
-    """Whether the empty label set counts little, as told, or as the known labels suggest.
-
-    Raises:
-        ConfigError: told so of a model that cannot.
-    """
-    simple = given.objective == "collapsed" and given.mixture == 1 and given.beta == 0
-    if given.at_least_one and not simple:
-        raise ConfigError(
-            "at_least_one goes with objective collapsed, mixture 1 and beta 0, not with "
-            f"{given.objective}, {given.mixture} and {given.beta:g}; leave it out"
-        )
-    picked = isinstance(how, UniformPositive | WeightedPositive)
-    told = given.at_least_one if given.at_least_one is not None else picked and bool((table.values == 1).any(1).all())
-    return told and simple and can_be_empty(table.space)
+    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels)
+    guide = LabelGuide(amortizer, annotation)
+    objective.attach(model, guide)
+    return Program(model, guide, CollapsedELBO(), objective, head)
 
 
 def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stacklevel: int) -> None:

@@ -1,107 +1,178 @@
-"""The state after an epoch, for resuming: tensors in safetensors, the rest in JSON; nothing that loading executes."""
+"""The state after an epoch, for resuming: one safetensors file, whose header holds the rest as JSON; nothing executes.
+
+The file is replaced as a whole, so that weights, moments and history are always those of one epoch. ``last.json`` beside it
+repeats the history for whoever reads an interrupted run; resuming does not look at it.
+
+No state of a random number generator is in it: every epoch seeds its own, from the fit's seed and its number.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import lightning
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import RunError
+from ..observed import Observed
+from ..space import LabelSpace
+from ..writing import replacing, write_json
 from .module import LabelModule
+from .stopping import Best, Watch
 
-_WEIGHTS, _STATE = "last.safetensors", "last.json"
+WEIGHTS, HISTORY = "last.safetensors", "last.json"
+_KEY, _FORMAT = "checkpoint", 2
 
 
-class Checkpoint(NamedTuple):
+@dataclass(frozen=True)
+class Checkpoint:
     """A state to resume from.
 
     Attributes:
+        identity: what the fit was begun with, as `write_checkpoint` was told: a text or hash by what it is of.
         history: a dict per epoch.
+        kept: the best epoch of each rule.
         weights: after the last epoch.
-        best: after the best one.
         moments: of the optimiser, by number of the parameter and name.
     """
 
+    identity: dict[str, str]
     history: list[dict[str, Any]]
+    kept: dict[str, Best]
     weights: dict[str, Tensor]
-    best: dict[str, Tensor]
     moments: dict[str, Tensor]
 
 
-class CheckpointWriter(lightning.Callback):
-    """Writes weights, the optimiser's moments and the history after every epoch.
+def begun_with(space: LabelSpace, table: Observed, settings: Mapping[str, Any]) -> dict[str, str]:
+    """What makes a fit this one and no other, for `write_checkpoint`: a hash of each thing by its name.
+
+    Args:
+        space: the label space.
+        table: the known labels and the images' names.
+        settings: that change what a fit comes to.
+    """
+    return {
+        "label space": _hash(json.dumps(space.to_config(), sort_keys=True).encode()),
+        "images": _hash("\n".join(table.images or (str(len(table)),)).encode()),
+        "known labels": _hash(np.ascontiguousarray(table.values).tobytes()),
+        "settings": _hash(json.dumps(dict(settings), sort_keys=True, default=str).encode()),
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds the state of a fit that has finished an epoch."""
+    return (folder / WEIGHTS).exists()
+
+
+def write_checkpoint(
+    folder: Path, module: LabelModule, optimizer: torch.optim.Optimizer, watch: Watch, identity: Mapping[str, str]
+) -> None:
+    """Write the state after an epoch; a file is replaced only by a whole one.
 
     Args:
         folder: is made if it is not there.
-        history: of the fit, which grows.
-        best: gives the weights of the best epoch so far.
-        moments: of the checkpoint that is resumed.
+        module: whose weights, and what its objective has learnt, are written.
+        optimizer: its moments are written.
+        watch: its history and best weights are written.
+        identity: what the fit was begun with; see `load_checkpoint`.
     """
-
-    def __init__(
-        self,
-        folder: Path,
-        history: list[dict[str, Any]],
-        best: Callable[[], dict[str, Tensor]],
-        moments: dict[str, Tensor] | None = None,
-    ):
-        self.folder, self.history, self.best, self.moments = folder, history, best, moments
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Give the optimiser the moments of the checkpoint that is resumed."""
-        for number, parameter in enumerate(_parameters(trainer)):
-            for key, value in (self.moments or {}).items():
-                if key.startswith(f"{number}."):
-                    trainer.optimizers[0].state[parameter][key.split(".", 1)[1]] = value.to(parameter.device)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the state; a file is replaced only by a whole one."""
-        if not trainer.is_global_zero:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tensors: dict[str, Tensor] = {f"weights.{key}": value for key, value in pl_module.state_dict().items()}
-        tensors |= {f"best.{key}": value for key, value in self.best().items()}
-        for number, parameter in enumerate(_parameters(trainer)):
-            for key, value in trainer.optimizers[0].state.get(parameter, {}).items():
-                tensors[f"moments.{number}.{key}"] = torch.as_tensor(value)
-        tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-        save_file(tensors, self.folder / (_WEIGHTS + ".part"))
-        (self.folder / (_STATE + ".part")).write_text(json.dumps(self.history))
-        os.replace(self.folder / (_WEIGHTS + ".part"), self.folder / _WEIGHTS)
-        os.replace(self.folder / (_STATE + ".part"), self.folder / _STATE)
+    folder.mkdir(parents=True, exist_ok=True)
+    epochs = sorted({best.epoch for best in watch.kept.values()})
+    tensors = {f"weights.{key}": value for key, value in module.state_dict().items()}
+    for best in watch.kept.values():
+        tensors |= {f"kept.{epochs.index(best.epoch)}.{key}": value for key, value in best.state.items()}
+    for number, parameter in enumerate(_parameters(optimizer)):
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"moments.{number}.{key}"] = torch.as_tensor(value)
+    state = {
+        "format": _FORMAT,
+        "identity": dict(identity),
+        "history": watch.history,
+        "kept": {name: [epochs.index(best.epoch), best.epoch, best.score] for name, best in watch.kept.items()},
+    }
+    write_json(folder / HISTORY, watch.history)
+    with replacing(folder / WEIGHTS) as temporary:
+        whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+        save_file(whole, temporary, metadata={_KEY: json.dumps(state)})
 
 
-def load_checkpoint(folder: Path, module: LabelModule) -> Checkpoint | None:
-    """The state in a folder, whose weights are put into `module`; None where there is no checkpoint.
+def load_checkpoint(folder: Path, identity: Mapping[str, str] | None = None) -> Checkpoint | None:
+    """The state in a folder; None where there is no checkpoint.
+
+    Args:
+        folder: where `write_checkpoint` wrote.
+        identity: what this fit is begun with; None takes any.
 
     Raises:
-        RunError: a checkpoint that is damaged, or of another model.
+        RunError: a checkpoint that is damaged, or of a fit that was begun with something else; what differs is named.
     """
-    if not (folder / _STATE).exists():
+    if not has_checkpoint(folder):
         return None
     try:
-        tensors = load_file(folder / _WEIGHTS)
-        history: list[dict[str, Any]] = json.loads((folder / _STATE).read_text())
-        parts = ("weights.", "best.", "moments.")
-        state = Checkpoint(
-            history, *({key.removeprefix(part): v for key, v in tensors.items() if key.startswith(part)} for part in parts)
-        )
-        module.load_state_dict(state.weights)
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        state = json.loads(metadata[_KEY])
+        if state["format"] != _FORMAT:
+            raise ValueError(f"format {state['format']}")
+        kept = {
+            name: Best(_part(tensors, f"kept.{slot}."), int(epoch), float(score))
+            for name, (slot, epoch, score) in state["kept"].items()
+        }
+        found = Checkpoint(state["identity"], state["history"], kept, _part(tensors, "weights."), _part(tensors, "moments."))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise RunError(
-            f"{folder}: no checkpoint of this model ({error}); resume with the config and data that it was begun with, "
-            "or fit anew into another folder"
+            f"{folder / WEIGHTS}: damaged, or written by another version ({error}); fit again, into a new folder"
         ) from error
-    return state
+    if identity is not None:
+        _refuse_others(folder, found.identity, identity)
+    return found
 
 
-def _parameters(trainer: lightning.Trainer) -> list[Tensor]:
-    return [parameter for group in trainer.optimizers[0].param_groups for parameter in group["params"]]
+def restore(state: Checkpoint, module: LabelModule, optimizer: torch.optim.Optimizer | None = None) -> None:
+    """Put weights and moments in their places.
+
+    Raises:
+        RunError: they are of another model.
+    """
+    try:
+        module.load_state_dict(state.weights)
+    except RuntimeError as error:
+        raise RunError(
+            f"no checkpoint of this model ({error}); resume with the config and data that it was begun with, "
+            "or fit into another folder"
+        ) from error
+    for number, parameter in enumerate(_parameters(optimizer) if optimizer is not None else ()):
+        for key, value in _part(state.moments, f"{number}.").items():
+            assert optimizer is not None
+            optimizer.state[parameter][key] = value.to(parameter.device)
+
+
+def _refuse_others(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    differing = [what for what in dict.fromkeys([*now, *before]) if before.get(what) != now.get(what)]
+    if differing:
+        told = "; ".join(f"{before.get(what, 'none')} then, {now.get(what, 'none')} now" for what in differing)
+        raise RunError(
+            f"{folder}: the fit was begun with other {' and other '.join(differing)} ({told}); resume with the config and data "
+            "that it was begun with, or fit into another folder"
+        )
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..annotation import Annotation
-from ..config.kind import Kind
 from ..inputs import PixelFormat
 from ..inputs.arrays import Size
+from ..kind import Kind
 from ..program.starting_point import Anchor
 from ..space import LabelSpace
-from .build import Program
+from .build import HeadPolicy, Program
 from .stopping import Best
 
 
@@ -28,7 +28,7 @@ class Fitted:
         kind: what it was fitted on, images or embeddings.
         program: the Pyro program: model, guide, ELBO, and a published loss in its place.
         thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
-        nonempty: whether the empty label set counts little.
+        head: how the head was decided.
         names: the images that it was fitted on; none for a loaded run.
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
@@ -45,7 +45,7 @@ class Fitted:
     kind: Kind
     program: Program
     thresholds: NDArray[np.float32]
-    nonempty: bool
+    head: HeadPolicy
     names: tuple[str, ...] = ()
     image_size: Size | None = None
     pixels: PixelFormat | None = None

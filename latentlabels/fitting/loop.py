@@ -1,37 +1,45 @@
-"""The loop: a Lightning Trainer, early stopping on held-out known labels, the best weights kept."""
+"""The loop: epochs on one device or in several processes, early stopping on held-out known labels, the best weights kept.
+
+Lightning's `Fabric` finds devices, starts processes and adds up their gradients; the loop itself is ours
+(docs/architecture.md says why). Every epoch seeds the random numbers that it draws from the fit's seed and its own number, so
+that a fit that is resumed is the fit that was not interrupted.
+"""
 
 from __future__ import annotations
 
 import logging
-import shutil
+import os
+import random
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
+import numpy as np
 import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..inputs.batches import Batches, Order
-from .checkpoint import CheckpointWriter, load_checkpoint
+from ..inputs.batches import Batch, Batches, Order, Steps
+from .checkpoint import load_checkpoint, restore, write_checkpoint
 from .module import LabelModule
-from .stopping import Best, Held, Watch
+from .stopping import Best, EpochValues, Held, Watch, in_one_line, rules_named
 
-_STEPS_AT_ONCE = 1024  # of embeddings, which takes away what Lightning does around each
+_LOGGERS = ("lightning.fabric", "lightning.fabric.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero")
+_STEPS_AT_ONCE = 1024  # batches of embeddings that are handed over at once
 
 
 @dataclass(frozen=True)
 class LoopSettings:
     """How long and on what to train; see the `fit` section of a config.
 
-    `stop` names what early stopping watches, see `Watch`; the best weights of the rules in `also` are kept as well, and
+    `stop` names what early stopping watches, see `RULES`; the best weights of the rules in `also` are kept as well, and
     the fit ends when none of them gets better.
     """
 
@@ -66,6 +74,25 @@ class TrainingResult:
     seconds: float
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """What is trained on.
+
+    Attributes:
+        batches: inputs of all N images.
+        observed: (N, K) int8.
+        truth: (N, K) int8 or None.
+        train: (n,) rows to train on.
+        held: (h,) rows held out of which something is known; may be empty: then all epochs are run and the last is kept.
+    """
+
+    batches: Batches
+    observed: Tensor
+    truth: Tensor | None
+    train: Tensor
+    held: Tensor
+
+
 def train(
     module: LabelModule,
     batches: Batches,
@@ -75,6 +102,7 @@ def train(
     settings: LoopSettings,
     checkpoints: Path | None = None,
     resume: bool = False,
+    identity: Mapping[str, str] | None = None,
 ) -> TrainingResult:
     """Train `module` in place; it ends with the weights of the best epoch.
 
@@ -83,101 +111,224 @@ def train(
         batches: inputs of all N images.
         observed: (N, K) int8.
         truth: (N, K) int8 or None.
-        rows: to train on, and held out (may be empty: then all epochs are run and the last is kept).
+        rows: to train on, and held out.
         settings: of the loop.
         checkpoints: a folder for the state after each epoch, or None.
         resume: go on from that state.
+        identity: what the fit is begun with, a text or hash by what it is of ("known labels", ...): a resumed fit has to be
+            begun with the same.
+
+    Raises:
+        RunError: a checkpoint that is damaged, or of another fit.
+        ConfigError: a rule or strategy that does not go with the objective or the data.
+        FloatingPointError: a value that is not finite.
+        KeyboardInterrupt: as it comes; the checkpoint is that of the last whole epoch.
     """
     started = time.perf_counter()
-    lightning.seed_everything(settings.seed, verbose=False)
-    history: list[dict[str, Any]] = []
-    done = 0
-    state = load_checkpoint(checkpoints, module) if resume and checkpoints is not None else None
-    if state is not None:
-        history = state.history
-        done = int(history[-1]["epoch"]) + 1
-    module.first_epoch = done
-    train_rows, held_rows = rows
-    known_rows = held_rows[(observed[held_rows] != -1).any(-1)] if len(held_rows) else held_rows
-    held_loader = batches.loader(known_rows, observed, truth, 4 * settings.batch_size) if len(known_rows) else None
-
-    def held(trained: LabelModule) -> Held:
-        marginals = predict_marginals(trained, batches, known_rows, 4 * settings.batch_size)
-        return Held(observed[known_rows].numpy(), None if truth is None else truth[known_rows].numpy(), marginals)
-
-    rules = (settings.stop, *(rule for rule in settings.also if rule != settings.stop))
-    watch = Watch(module, rules, settings.patience, held if len(known_rows) else None, history, settings.progress)
-    if state is not None:
-        watch.take_over(state)
-    callbacks: list[lightning.Callback] = [watch]
-    moments = None if state is None else state.moments
-    elsewhere = checkpoints is None and settings.strategy.endswith(("spawn", "fork", "notebook"))
-    folder = Path(tempfile.mkdtemp()) if elsewhere else checkpoints
-    if folder is not None:
-        callbacks.append(CheckpointWriter(folder, history, lambda: watch.best.state, moments))
-    if done < settings.epochs and not watch.exhausted:
-        with _quiet():
-            trainer = lightning.Trainer(
-                max_epochs=settings.epochs - done,
-                accelerator=settings.accelerator,
-                devices=settings.devices,
-                strategy=settings.strategy,
-                callbacks=callbacks,
-                logger=False,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                enable_progress_bar=settings.progress,
-                num_sanity_val_steps=0,
-            )
-            if trainer.world_size > 1 and module.objective is not None and module.objective.keeps_images:
-                raise ConfigError(
-                    f'objective "{module.objective.name}" keeps something for each training image, which {trainer.world_size} '
-                    "processes would not share; give fit.devices: 1"
-                )
-            # several processes take one step at a time, lest one waits for a step that another does not have
-            order = Order(settings.seed, done, _STEPS_AT_ONCE if trainer.world_size == 1 else 1)
-            loader = batches.loader(train_rows, observed, truth, settings.batch_size, order)
-            trainer.fit(module, loader, held_loader)
-        if folder is not None and len(history) == done and (end := load_checkpoint(folder, module)) is not None:
-            # the epochs ran in processes of their own, whose words are in the checkpoint
-            watch.take_over(end)
-            history = end.history
-        if elsewhere and folder is not None:
-            shutil.rmtree(folder)
+    known = rows[1][(observed[rows[1]] != -1).any(-1)]
+    data = TrainingData(batches, observed, truth, rows[0], known)
+    rules = rules_named((settings.stop, *settings.also))
+    watch = Watch(rules, settings.patience, module.objective.ramp_epochs, _copied(module))
+    with ExitStack() as stack:
+        fabric = stack.enter_context(_fabric(settings, module))
+        folder = checkpoints
+        if folder is None and fabric.strategy.launcher is not None:  # other processes say by file what they came to
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        loop = _Loop(module, data, settings, watch, folder, dict(identity or {}), resume and checkpoints is not None)
+        if fabric.launch(loop.run) != os.getpid() and folder is not None:
+            state = load_checkpoint(folder)
+            assert state is not None  # the processes have ended well, and there is an epoch at least
+            watch.take_over(state.history, state.kept)
     module.cpu()
     module.load_state_dict(watch.best.state)
     module.eval()
-    return TrainingResult(history, watch.best.epoch, watch.stopped, watch.kept, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return TrainingResult(watch.history, watch.best.epoch, watch.exhausted, watch.kept, seconds)
+
+
+class _Loop:
+    """All that a process needs to train; it is pickled where processes are spawned."""
+
+    def __init__(
+        self,
+        module: LabelModule,
+        data: TrainingData,
+        settings: LoopSettings,
+        watch: Watch,
+        folder: Path | None,
+        identity: dict[str, str],
+        resume: bool,
+    ):
+        self.module, self.data, self.settings, self.watch = module, data, settings, watch
+        self.folder, self.identity, self.resume = folder, identity, resume
+
+    def run(self, fabric: Fabric) -> int:
+        """Train, in the process that this is called in; its number."""
+        module, watch, started = self.module, self.watch, time.perf_counter()
+        module.to(fabric.device)
+        optimizer = module.optimizer()
+        state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
+        if state is not None:
+            watch.take_over(state.history, state.kept)
+            restore(state, module, optimizer)
+            started -= float(watch.history[-1]["seconds"])
+        step = _step_of(fabric, module, optimizer)
+        while watch.next_epoch < self.settings.epochs and not watch.exhausted:
+            epoch = watch.next_epoch
+            _seed(self.settings.seed, epoch, fabric.global_rank)
+            values = EpochValues(self._train(fabric, epoch, step), *self._evaluate(fabric))
+            held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
+            row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
+            if not fabric.is_global_zero:
+                continue
+            if self.settings.progress:
+                print(f"\r{in_one_line(row)}", file=sys.stderr)
+            if self.folder is not None:
+                write_checkpoint(self.folder, module, optimizer, watch, self.identity)
+        fabric.barrier()
+        return os.getpid()
+
+    def _train(self, fabric: Fabric, epoch: int, step: Callable[[Batch], Tensor]) -> float | None:
+        """One epoch; the mean value of what was trained on."""
+        self.module.train()
+        self.module.objective.on_epoch(epoch)
+        total, seen = torch.zeros((), device=fabric.device), 0
+        for batch in self._batches_of(fabric, epoch):
+            total.sub_(step(batch), alpha=len(batch.index))
+            seen += len(batch.index)
+        return _mean(fabric, total, seen)
+
+    def _batches_of(self, fabric: Fabric, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, of this process; each process has as many."""
+        data, rows, ranks = self.data, self.data.train, fabric.world_size
+        if ranks > 1:
+            generator = torch.Generator().manual_seed(self.settings.seed * 100_003 + epoch)
+            rows = rows[torch.randperm(len(rows), generator=generator)]
+            rows = torch.cat([rows, rows[: -len(rows) % ranks]])[fabric.global_rank :: ranks]
+        order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE)
+        loader = data.batches.loader(rows, data.observed, data.truth, self.settings.batch_size, order)
+        count, shown = -(-len(rows) // self.settings.batch_size), time.perf_counter()
+        progress = self.settings.progress and fabric.is_global_zero
+        for number, batch in enumerate(_on(fabric.device, loader)):
+            yield batch
+            if progress and time.perf_counter() - shown > 1:
+                shown = time.perf_counter()
+                print(f"\repoch {epoch}: batch {number + 1} of {count} ", end="", file=sys.stderr, flush=True)
+
+    @torch.no_grad()
+    def _evaluate(self, fabric: Fabric) -> tuple[float | None, float | None]:
+        """The objective's value, and the expected number of labels, on held-out images."""
+        data = self.data
+        rows = data.held[fabric.global_rank :: fabric.world_size]
+        if not len(data.held):
+            return None, None
+        self.module.eval()
+        value, count = torch.zeros((), device=fabric.device), torch.zeros((), device=fabric.device)
+        counted = False
+        for batch in _on(fabric.device, data.batches.loader(rows, data.observed, data.truth, 4 * self.settings.batch_size)):
+            found, size = self.module.held_out(batch), len(batch.index)
+            value.add_(found.value, alpha=size)
+            if found.count is not None:
+                count.add_(found.count, alpha=size)
+                counted = True
+        mean = _mean(fabric, value, len(rows))
+        return mean, _mean(fabric, count, len(rows)) if counted else None
+
+    def _held(self, fabric: Fabric) -> Held:
+        """Held-out labels and their probabilities, in every process."""
+        data, rows = self.data, self.data.held
+        marginals = predict_marginals(self.module, data.batches, rows, 4 * self.settings.batch_size, fabric.device)
+        return Held(data.observed[rows].numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals)
+
+
+def _step_of(fabric: Fabric, module: LabelModule, optimizer: torch.optim.Optimizer) -> Callable[[Batch], Tensor]:
+    """A training step: takes a batch, returns its loss."""
+    together = fabric.world_size > 1
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    wrapped = fabric.setup_module(module) if together else module  # alone, Fabric's wrapper is bookkeeping alone
+
+    def step(batch: Batch) -> Tensor:
+        loss: Tensor = wrapped(batch)
+        for parameter in parameters:  # what zero_grad does, without a tenth of a step's bookkeeping
+            parameter.grad = None
+        if together:
+            fabric.backward(loss)
+        else:
+            loss.backward()  # type: ignore[no-untyped-call]
+        module.hold()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def _on(device: torch.device, loader: Any) -> Iterator[Batch]:
+    """Single batches of a loader, on a device."""
+    away = device.type != "cpu"
+    for item in loader:
+        for batch in item if isinstance(item, Steps) else (Batch(*item),):
+            yield batch.to(device) if away else batch
+
+
+def _mean(fabric: Fabric, total: Tensor, number: int) -> float | None:
+    """The mean over all processes; None of nothing."""
+    if fabric.world_size > 1:
+        both = torch.stack([total.double(), torch.tensor(float(number), device=total.device, dtype=torch.double)])
+        total, count = fabric.all_reduce(both, reduce_op="sum")  # type: ignore[misc]
+        number = int(count)
+    return float(total) / number if number else None
+
+
+def _seed(seed: int, epoch: int, rank: int) -> None:
+    """Seed what an epoch draws: augmentation, dropout, a Dataset's own transforms, processes that read files."""
+    drawn = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
+    torch.manual_seed(int(drawn[0]))
+    np.random.seed(int(drawn[1]))
+    random.seed(int(drawn[2]))
 
 
 @torch.no_grad()
-def predict_marginals(module: LabelModule, batches: Batches, rows: Tensor, batch_size: int) -> Any:
-    """Posterior label probabilities of some rows: numpy (len(rows), K)."""
-    was, device = module.training, module.device
+def predict_marginals(
+    module: LabelModule, batches: Batches, rows: Tensor, batch_size: int, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """Posterior label probabilities of some rows: (len(rows), K)."""
+    was = module.training
     module.eval()
     parts = [module.amortizer(batches.inputs(part).to(device)).marginals.cpu() for part in rows.split(batch_size)]
     module.train(was)
-    return torch.cat(parts).numpy()
+    marginals: NDArray[np.float32] = torch.cat(parts).numpy()
+    return marginals
+
+
+def _copied(module: LabelModule) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's hints are for those who call it; ours has no logger and reads arrays by intention."""
-    loggers = [
-        logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
-    ]
+def _fabric(settings: LoopSettings, module: LabelModule) -> Iterator[Fabric]:
+    """A `Fabric` whose hints for those who call it stay unsaid.
+
+    Raises:
+        ConfigError: several processes and an objective that keeps something for each image.
+    """
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
-            warnings.filterwarnings("ignore", message="Found .* module\\(s\\) in eval mode.*")
-            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`.*")
-            warnings.filterwarnings("ignore", message=".*number of training batches.*is smaller than the logging interval.*")
-            yield
+        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, strategy=settings.strategy)
+        processes = _processes(fabric)
+        if processes > 1 and module.objective.keeps_images:
+            raise ConfigError(
+                f'objective "{module.objective.name}" keeps something for each training image, which {processes} processes '
+                "would not share; give fit.devices: 1"
+            )
+        yield fabric
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _processes(fabric: Fabric) -> int:
+    """How many processes train, also before they are started."""
+    return max(fabric.world_size, int(getattr(fabric.strategy, "num_processes", 1)))

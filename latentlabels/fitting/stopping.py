@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import lightning
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 from ..metrics import map_known
-from .checkpoint import Checkpoint
-from .module import LabelModule
-
-RULES = ("likelihood", "known-map", "truth-map", "none")
 
 
 class Held(NamedTuple):
@@ -35,6 +28,58 @@ class Held(NamedTuple):
     marginals: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What early stopping watches.
+
+    Attributes:
+        name: by which a config calls it.
+        labels: the labels of held-out images whose mAP counts; None: the objective's own value counts.
+        keeps_last: the last epoch is the best one, and nothing stops a fit.
+    """
+
+    name: str
+    labels: Literal["observed", "truth"] | None = None
+    keeps_last: bool = False
+
+    def score(self, value: float | None, held: Held | None) -> float | None:
+        """The higher, the better; None where no image is held out.
+
+        Args:
+            value: of the objective on held-out images.
+            held: their labels and probabilities, if the rule reads labels.
+
+        Raises:
+            ConfigError: complete labels are needed and missing.
+        """
+        if self.labels is None or held is None:
+            return value
+        labels = getattr(held, self.labels)
+        if labels is None:
+            raise ConfigError(f'the stopping rule "{self.name}" reads complete labels; give them as fit(..., truth=Y)')
+        return map_known(labels, held.marginals)
+
+
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (Rule("likelihood"), Rule("known-map", "observed"), Rule("truth-map", "truth"), Rule("none", keeps_last=True))
+}
+"""The rules: "likelihood", the objective's own value on held-out known labels; "known-map", the mAP against them;
+"truth-map", the mAP against complete labels of held-out images, for oracles; "none", all epochs."""
+
+
+def rules_named(names: Sequence[str]) -> tuple[Rule, ...]:
+    """Rules by name, each once.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    for name in names:
+        if name not in RULES:
+            raise ConfigError(f'no stopping rule "{name}"{nearest(name, RULES)} (known: {", ".join(RULES)})')
+    return tuple(RULES[name] for name in dict.fromkeys(names))
+
+
 @dataclass
 class Best:
     """The best epoch so far by one rule.
@@ -49,118 +94,116 @@ class Best:
     epoch: int = -1
     score: float = -np.inf
 
-    def beaten_by(self, rule: str, score: float | None) -> bool:
-        """Whether a score is better; without one, or under the rule "none", the last epoch is the best."""
-        return rule == "none" or score is None or score > self.score
+
+class EpochValues(NamedTuple):
+    """Means over images after an epoch; None where nothing was seen."""
+
+    train: float | None
+    held_out: float | None
+    count: float | None = None  # type: ignore[assignment]  # a field hides tuple.count, which nobody misses
 
 
-class Watch(lightning.Callback):
-    """Records each epoch, keeps the best weights in memory and stops when no rule is beaten any more.
-
-    The rules: "likelihood", the objective's own value on held-out known labels; "known-map", the mAP against
-    them; "truth-map", the mAP against complete labels of held-out images, for oracles; "none", all epochs.
+class Watch:
+    """Records each epoch, keeps the best weights of each rule in memory and says when no rule is beaten any more.
 
     Args:
-        module: what is trained.
         rules: the first one decides which weights the fit ends with.
-        patience: epochs without a better one.
-        held: gives the held-out images after an epoch; None if there are none.
-        history: a dict per epoch, to which is added.
-        progress: say each epoch.
+        patience: epochs without a better one, of those in which the loss is what it stays.
+        ramp_epochs: epochs, from the first, that do not count; see `Objective.ramp_epochs`.
+        state: weights before the first epoch.
     """
 
-    def __init__(
-        self,
-        module: LabelModule,
-        rules: tuple[str, ...],
-        patience: int,
-        held: Callable[[LabelModule], Held] | None,
-        history: list[dict[str, Any]],
-        progress: bool = False,
-    ):
-        self.rules, self.patience, self.held, self.history, self.progress = rules, patience, held, history, progress
-        self.stopped = False
-        state = _copied(module)
-        self.kept = {rule: Best(state) for rule in rules}
-        self.started = time.perf_counter()
-        for row in history:
-            self._take(int(row["epoch"]), {rules[0]: row["score"]}, {})
+    def __init__(self, rules: tuple[Rule, ...], patience: int, ramp_epochs: int, state: dict[str, Tensor]):
+        self.rules, self.patience, self.ramp_epochs = rules, patience, ramp_epochs
+        self.history: list[dict[str, Any]] = []
+        self.kept = {rule.name: Best(state) for rule in rules}
 
     @property
     def best(self) -> Best:
         """By the first rule."""
-        return self.kept[self.rules[0]]
+        return self.kept[self.rules[0].name]
 
-    def take_over(self, state: Checkpoint) -> None:
-        """Go on from what a checkpoint says, which knows the first rule alone."""
-        for row in state.history[len(self.history) :]:
-            self._take(int(row["epoch"]), {self.rules[0]: row["score"]}, {})
-        self.best.state = state.best
-        self.history = state.history
-        self.stopped = self.exhausted
+    @property
+    def next_epoch(self) -> int:
+        """The epoch to go on with."""
+        return int(self.history[-1]["epoch"]) + 1 if self.history else 0
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Runs after the epoch's validation."""
-        module = pl_module
-        assert isinstance(module, LabelModule)
-        epoch = module.first_epoch + trainer.current_epoch
-        train, held_out, count = module.take("train"), module.take("held_out"), module.take("count")
-        wrong = {"training": train, "held-out": None if held_out == -np.inf else held_out, "expected number of labels": count}
-        for name, value in wrong.items():
-            if value is not None and not np.isfinite(value):
-                raise FloatingPointError(
-                    f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate (a tenth of it, say), or look for "
-                    "known labels that the label space makes impossible"
-                )
-        scores = self._scores(module, held_out)
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a rule needs the probabilities of held-out images."""
+        return any(rule.labels is not None for rule in self.rules)
+
+    def take_over(self, history: list[dict[str, Any]], kept: Mapping[str, Best]) -> None:
+        """Go on from what a checkpoint says."""
+        self.history = history
+        self.kept |= {name: best for name, best in kept.items() if name in self.kept}
+
+    def after_epoch(
+        self, values: EpochValues, held: Held | None, seconds: float, state: Callable[[], dict[str, Tensor]]
+    ) -> dict[str, Any]:
+        """Record an epoch.
+
+        Args:
+            values: of the epoch.
+            held: held-out labels and probabilities, if `reads_labels` and images are held out.
+            seconds: since the fit began.
+            state: gives a copy of the weights, called if they are the best by a rule.
+
+        Returns:
+            The epoch's row of the history.
+
+        Raises:
+            FloatingPointError: a value that is not finite.
+            ConfigError: a rule that reads labels that are not there.
+        """
+        epoch = self.next_epoch
+        _refuse_not_finite(epoch, values)
+        scores = {rule.name: rule.score(values.held_out, held) for rule in self.rules}
         row: dict[str, Any] = {
             "epoch": epoch,
-            "train_log_likelihood": train,
-            "held_out_log_likelihood": held_out,
-            "predicted_count": count,
-            "score": scores[self.rules[0]],
-            "seconds": round(time.perf_counter() - self.started, 3),
+            "train_log_likelihood": values.train,
+            "held_out_log_likelihood": values.held_out,
+            "predicted_count": values.count,
+            "score": scores[self.rules[0].name],
+            "seconds": round(seconds, 3),
         }
         self.history.append(row)
-        if self.progress and trainer.is_global_zero:
-            print(_said(row), file=sys.stderr)
-        if any(self.kept[rule].beaten_by(rule, score) for rule, score in scores.items()):
-            self._take(epoch, scores, _copied(module))
-        if self.exhausted:
-            self.stopped, trainer.should_stop = True, True
+        beaten = [rule.name for rule in self.rules if self._beats(rule, scores[rule.name])]
+        if beaten:
+            copied = state()
+            for name in beaten:
+                score = scores[name]
+                self.kept[name] = Best(copied, epoch, -np.inf if score is None else score)
+        return row
 
-    def _scores(self, module: LabelModule, held_out: float | None) -> dict[str, float | None]:
-        """Of each rule."""
-        held = self.held(module) if self.held is not None and {"known-map", "truth-map"} & {*self.rules} else None
-        scores: dict[str, float | None] = dict.fromkeys(self.rules, held_out)
-        if held is not None:
-            for rule, labels in (("known-map", held.observed), ("truth-map", held.truth)):
-                if rule in scores:
-                    if labels is None:
-                        raise ConfigError(f'the stopping rule "{rule}" reads complete labels; give them as fit(..., truth=Y)')
-                    scores[rule] = map_known(labels, held.marginals)
-        return scores
-
-    def _take(self, epoch: int, scores: dict[str, float | None], state: dict[str, Tensor]) -> None:
-        for rule, score in scores.items():
-            if self.kept[rule].beaten_by(rule, score):
-                self.kept[rule] = Best(state, epoch, -np.inf if score is None else score)
+    def _beats(self, rule: Rule, score: float | None) -> bool:
+        return rule.keeps_last or score is None or score > self.kept[rule.name].score
 
     @property
     def exhausted(self) -> bool:
         """Whether by every rule the last `patience` epochs were no better than an earlier one."""
-        last = int(self.history[-1]["epoch"]) if self.history else -1
+        last = self.next_epoch - 1
         return all(
-            rule != "none" and best.epoch >= 0 and last - best.epoch >= self.patience for rule, best in self.kept.items()
+            not rule.keeps_last
+            and self.kept[rule.name].epoch >= 0
+            and last - max(self.kept[rule.name].epoch, self.ramp_epochs - 1) >= self.patience
+            for rule in self.rules
         )
 
 
-def _copied(module: LabelModule) -> dict[str, Tensor]:
-    return {key: value.detach().clone() for key, value in module.state_dict().items()}
+def _refuse_not_finite(epoch: int, values: EpochValues) -> None:
+    held = None if values.held_out == -np.inf else values.held_out
+    wrong = {"training": values.train, "held-out": held, "expected number of labels": values.count}
+    for name, value in wrong.items():
+        if value is not None and not np.isfinite(value):
+            raise FloatingPointError(
+                f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate (a tenth of it, say), or look for "
+                "known labels that the label space makes impossible"
+            )
 
 
-def _said(row: dict[str, Any]) -> str:
-    """An epoch in one line."""
+def in_one_line(row: Mapping[str, Any]) -> str:
+    """An epoch of a history in one line."""
     names = {"train_log_likelihood": "training", "held_out_log_likelihood": "held out", "predicted_count": "labels per image"}
     figures = [f"{name} {row[key]:.3f}" for key, name in names.items() if row[key] is not None]
     return f"epoch {row['epoch']}: {', '.join(figures)} ({row['seconds']:.0f} s)"

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from ..config.kind import Kind
 from ..errors import DataError
+from ..kind import Kind
 from ..observed import Observed, Tree, find_images
 from ..observed.files import warn
 from ..space import LabelSpace

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..config.kind import Kind
+from ..kind import Kind
 from ..observed import Observed
 from .arrays import Interpolation, PixelFormat, Size, resized
 from .batches import Batches, InMemory, Rows, Streamed

@@ -1,53 +1,43 @@
-"""Published losses on the same logits, one short module each, for comparison with the collapsed ELBO."""
+"""What a fit minimises: the collapsed ELBO, and published losses on the same logits for comparison, one short module each.
 
-from .assume_negative import AssumeNegative
-from .base import OBJECTIVES, Known, Objective, Step, flat_groups, make, register
-from .entropy import AsymmetricPseudoLabels, EntropyMaximisation
-from .expected_positive import ExpectedPositive, Role
-from .focusing import Asymmetric, Focal
-from .full_labels import FullLabels
-from .generalized_robust import GeneralizedRobust
-from .label_enhancement import LabelEnhancement
-from .label_smoothing import LabelSmoothing
-from .large_losses import LargeLossPermanent, LargeLossRejection, LargeLossTemporary
-from .non_negative import NonNegative
-from .one_positive_all_negatives import OnePositiveAllNegatives
-from .revealed_group import RevealedGroup
-from .self_paced import Hill, SelfPaced
-from .soft_margin import MultiLabelSoftMargin
-from .unknown_class import UnknownClass
-from .virtual_adversarial import VirtualAdversarial
-from .weighted_negative import WeightedNegative
+Names are loaded when first used, so that a config can be checked against them without importing torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .registry import DEFAULT, HOMES, NAMES, OBJECTIVES, find, make, of_run
+
+if TYPE_CHECKING:
+    from .base import HeldOut, Known, Objective, Step, Value, flat_groups
+
+_BASE = ("HeldOut", "Known", "Objective", "Step", "Value", "flat_groups")
+_CLASSES = {name: module for module, _, name in (home.partition(":") for home in HOMES.values())}
 
 __all__ = [
+    "DEFAULT",
+    "NAMES",
     "OBJECTIVES",
-    "AssumeNegative",
-    "Asymmetric",
-    "AsymmetricPseudoLabels",
-    "EntropyMaximisation",
-    "ExpectedPositive",
-    "Focal",
-    "FullLabels",
-    "GeneralizedRobust",
-    "Hill",
+    "HeldOut",
     "Known",
-    "LabelEnhancement",
-    "LabelSmoothing",
-    "LargeLossPermanent",
-    "LargeLossRejection",
-    "LargeLossTemporary",
-    "MultiLabelSoftMargin",
-    "NonNegative",
     "Objective",
-    "OnePositiveAllNegatives",
-    "RevealedGroup",
-    "Role",
-    "SelfPaced",
     "Step",
-    "UnknownClass",
-    "VirtualAdversarial",
-    "WeightedNegative",
+    "Value",
+    "find",
     "flat_groups",
     "make",
-    "register",
+    "of_run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = "base" if name in _BASE else _CLASSES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_CLASSES})

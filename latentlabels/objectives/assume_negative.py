@@ -16,10 +16,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class AssumeNegative(Objective):
     """Binary cross-entropy with everything unknown as absent; all labels free at prediction."""
 

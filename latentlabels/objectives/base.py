@@ -1,4 +1,4 @@
-"""What all objectives share: one interface on logits and known labels, the registry, and sums over groups.
+"""What all objectives share: one interface on logits and known labels, and sums over groups.
 
 An objective is the mean over the images of a batch of the sum over labels (or groups), so that its scale is that of a
 negative log-likelihood per image, and the same learning rate means the same for all of them.
@@ -6,18 +6,21 @@ negative log-likelihood per image, and the same learning rate means the same for
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import exact
-from ..errors import ConfigError, ObservationError, nearest
+from ..annotation import Annotation, Ignorable
+from ..errors import ConfigError, ObservationError
 from ..space import Free, LabelSpace, OneOf
+
+if TYPE_CHECKING:
+    from ..program import LabelGuide, LabelModel
 
 
 class Known(NamedTuple):
@@ -58,8 +61,34 @@ class Step(NamedTuple):
     predict: Callable[[Tensor], Tensor] | None
 
 
+class Value(NamedTuple):
+    """How to speak of an objective's value, which is the larger the better.
+
+    Attributes:
+        name: for example "log-likelihood".
+        detail: its unit, or how to read it.
+        whole: both in one phrase.
+    """
+
+    name: str
+    detail: str
+    whole: str
+
+
+class HeldOut(NamedTuple):
+    """What a batch of held-out images says.
+
+    Attributes:
+        value: a scalar, the mean over images of the objective's value, the larger the better.
+        count: a scalar, the expected number of present labels per image, if the objective's probabilities are meant as such.
+    """
+
+    value: Tensor
+    count: Tensor | None = None  # type: ignore[assignment]  # a field hides tuple.count, which nobody misses
+
+
 class Objective(nn.Module, ABC):
-    """A loss on the logits of a batch, for comparison with the collapsed ELBO.
+    """What a fit minimises, a loss on the logits of a batch.
 
     `start` is called once, before the first step, and `on_epoch` at the start of each epoch. Parameters of its own are
     trained along, at `rate` times the learning rate; in evaluation mode it gives the value for images that it has not
@@ -70,10 +99,13 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         name: by which a config calls it.
+        is_likelihood: whether its value is the log-probability of what is known, and its probabilities are meant as such.
+        takes_whole_model: whether mixture, at_least_one and the generative side (beta) go with it; else it has a plain head.
         needs_truth: whether it reads complete labels.
         needs_start: whether it cannot do without `start`.
         keeps_images: whether it keeps something for each training image, which several processes would not share.
         rate: learning rate of the objective's own parameters, in units of that of the network.
+        ramp_epochs: epochs until the loss is what it stays; early stopping does not count them.
         epoch: the current one, from 0.
         declared: the declared label space.
         space: the space whose logits it takes and whose distribution they parametrise at prediction. Its labels are
@@ -81,6 +113,8 @@ class Objective(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    is_likelihood: ClassVar[bool] = False
+    takes_whole_model: ClassVar[bool] = False
     needs_truth: ClassVar[bool] = False
     needs_start: ClassVar[bool] = False
     keeps_images: ClassVar[bool] = False
@@ -93,9 +127,50 @@ class Objective(nn.Module, ABC):
         self.epoch = 0
         self.started = False
 
+    @classmethod
+    def value(cls) -> Value:
+        """What minus the loss is called: a history's and a held-out value."""
+        name, detail = f"negative {cls.name} loss", "the higher, the better"
+        return Value(name, detail, f"{name}, {detail}")
+
+    @classmethod
+    def stops_by_value(cls) -> bool:
+        """Whether its own value on held-out images tells when to stop.
+
+        With labels missing, the value of a loss that is no likelihood goes on rising while it overfits.
+        """
+        return cls.is_likelihood or cls.needs_truth
+
+    @classmethod
+    def conditions_by(cls, annotation: Annotation) -> Annotation:
+        """How known labels of an image enter its posterior: a loss on logits states nothing about how they came about."""
+        return Ignorable()
+
+    @property
+    def ramp_epochs(self) -> int:
+        """The loss is the same from the first epoch on."""
+        return 0
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether the loss is `program_loss`, of inputs instead of logits."""
+        return False
+
+    def attach(self, model: LabelModel, guide: LabelGuide) -> None:
+        """See the Pyro program that is trained; a loss on logits alone needs nothing of it."""
+
+    def program_loss(self, inputs: Tensor, observed: Tensor) -> Tensor:
+        """The loss where `runs_program`: a scalar, the mean over images."""
+        raise NotImplementedError(f'objective "{self.name}" is a loss on logits; call it')
+
     def prediction_space(self, space: LabelSpace) -> LabelSpace:
         """The space of the logits, here all labels free."""
         return LabelSpace.free(space.labels)
+
+    @property
+    def num_logits(self) -> int:
+        """How many logits of an image it takes."""
+        return self.space.num_logits
 
     def start(self, known: Known) -> None:
         """Look at the training data before the first step; most objectives need nothing of it."""
@@ -129,10 +204,37 @@ class Objective(nn.Module, ABC):
             ObservationError: observed or truth of the wrong shape.
             ConfigError: truth is needed and missing, or `start` is needed and was not called.
         """
-        if logits.dim() != 2 or logits.shape[1] != self.space.num_logits:
+        return self._loss(self._checked(logits, observed, truth, index, inputs, predict))
+
+    def evaluate(
+        self,
+        logits: Tensor,
+        observed: Tensor,
+        truth: Tensor | None = None,
+        index: Tensor | None = None,
+        inputs: Tensor | None = None,
+        predict: Callable[[Tensor], Tensor] | None = None,
+    ) -> HeldOut:
+        """What held-out images say, of which no step was made; arguments and errors of `forward`."""
+        return self.held_out(self._checked(logits, observed, truth, index, inputs, predict))
+
+    def held_out(self, step: Step) -> HeldOut:
+        """Minus the loss."""
+        return HeldOut(-self._loss(step))
+
+    def _checked(
+        self,
+        logits: Tensor,
+        observed: Tensor,
+        truth: Tensor | None,
+        index: Tensor | None,
+        inputs: Tensor | None,
+        predict: Callable[[Tensor], Tensor] | None,
+    ) -> Step:
+        width = self.num_logits
+        if logits.dim() != 2 or logits.shape[1] != width:
             raise ValueError(
-                f'logits have shape {tuple(logits.shape)}, but objective "{self.name}" on this space takes '
-                f"(B, {self.space.num_logits})"
+                f'logits have shape {tuple(logits.shape)}, but objective "{self.name}" on this space takes (B, {width})'
             )
         shape = (len(logits), self.space.num_labels)
         for what, values in (("observed", observed), ("truth", truth)):
@@ -152,48 +254,11 @@ class Objective(nn.Module, ABC):
             )
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
-        return self._loss(Step(logits, observed, truth, index, inputs, predict))
+        return Step(logits, observed, truth, index, inputs, predict)
 
     @abstractmethod
     def _loss(self, step: Step) -> Tensor:
         """The loss of a batch whose shapes are right: a scalar."""
-
-
-OBJECTIVES: dict[str, type[Objective]] = {}
-"""The objectives by name, in alphabetical order of their modules. The collapsed ELBO is none of them."""
-
-T = TypeVar("T", bound=type[Objective])
-
-
-def register(objective: T) -> T:
-    """Class decorator: enters an objective in `OBJECTIVES` under its name."""
-    OBJECTIVES[objective.name] = objective
-    return objective
-
-
-def make(name: str, space: LabelSpace, **options: Any) -> Objective:
-    """Build an objective by name.
-
-    Args:
-        name: a key of `OBJECTIVES`.
-        space: the declared label space.
-        options: further arguments of the objective.
-
-    Raises:
-        ConfigError: an unknown name or option; the nearest known one is suggested.
-    """
-    if name not in OBJECTIVES:
-        known = ["collapsed", *OBJECTIVES]
-        if name == "collapsed":
-            raise ConfigError('objective "collapsed" is the ELBO of the Pyro program, not a loss on logits alone')
-        raise ConfigError(f'there is no objective "{name}"{nearest(name, known)} (known: {", ".join(known)})')
-    objective = OBJECTIVES[name]
-    accepted = [key for key in inspect.signature(objective).parameters if key != "space"]
-    for key in options:
-        if key not in accepted:
-            takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
-            raise ConfigError(f'objective "{name}" has no option "{key}"{nearest(key, accepted)} ({takes})')
-    return objective(space, **options)
 
 
 def batch_mean(values: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, known_cross_entropy, register
+from .base import Known, Objective, Step, batch_mean, known_cross_entropy
 
 
 def _entropy(logits: Tensor) -> Tensor:
@@ -39,7 +39,6 @@ def _entropy(logits: Tensor) -> Tensor:
     return -torch.sigmoid(logits) * F.logsigmoid(logits) - torch.sigmoid(-logits) * F.logsigmoid(-logits)
 
 
-@register
 class EntropyMaximisation(Objective):
     """Cross-entropy on known labels, entropy to be had on unknown ones; all labels free at prediction.
 
@@ -65,7 +64,6 @@ class EntropyMaximisation(Objective):
         return -self.alpha * _entropy(step.logits)
 
 
-@register
 class AsymmetricPseudoLabels(EntropyMaximisation):
     """`em`, and after some epochs soft pseudo-labels where probabilities are lowest; all labels free at prediction.
 
@@ -103,6 +101,11 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
                 f"and {share}"
             )
         self.beta, self.warmup, self.rounds, self.share = beta, warmup, rounds, share
+
+    @property
+    def ramp_epochs(self) -> int:
+        """Until the last round has given its pseudo-labels."""
+        return self.warmup + self.rounds
 
     def start(self, known: Known) -> None:
         """Count the unknown values of each label."""

@@ -31,10 +31,9 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, known_cross_entropy, register
+from .base import Known, Objective, Step, batch_mean, known_cross_entropy
 
 
-@register
 class ExpectedPositive(Objective):
     """Cross-entropy on known labels, and a penalty on the number of labels; all labels free at prediction.
 
@@ -69,7 +68,6 @@ class ExpectedPositive(Objective):
         return loss + self.weight * excess**2 / logits.shape[1]
 
 
-@register
 class Role(ExpectedPositive):
     """EPR of the network and of estimated labels, and cross-entropies between both; all labels free at prediction.
 

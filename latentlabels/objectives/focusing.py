@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
 class _Focusing(Objective):
@@ -48,7 +48,6 @@ def _power(base: Tensor, exponent: float) -> Tensor:
     return torch.ones_like(base) if exponent == 0 else base**exponent  # 0 ** 0 would have a gradient of NaN
 
 
-@register
 class Focal(_Focusing):
     """Focal loss with everything unknown as absent; all labels free at prediction.
 
@@ -63,7 +62,6 @@ class Focal(_Focusing):
         super().__init__(space, gamma, gamma, 0.0)
 
 
-@register
 class Asymmetric(_Focusing):
     """Asymmetric loss with everything unknown as absent; all labels free at prediction.
 

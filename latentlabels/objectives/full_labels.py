@@ -19,10 +19,9 @@ from torch import Tensor
 from ..annotation import Ignorable
 from ..errors import ObservationError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class FullLabels(Objective):
     """Likelihood of the complete truth; all labels free at prediction, or the declared groups.
 

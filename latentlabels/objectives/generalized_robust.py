@@ -26,10 +26,9 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, known_cross_entropy, register
+from .base import Objective, Step, batch_mean, known_cross_entropy
 
 
-@register
 class GeneralizedRobust(Objective):
     """Cross-entropy on known labels, a weighted mixture of robust losses on the others; all labels free at prediction.
 
@@ -63,6 +62,11 @@ class GeneralizedRobust(Objective):
                 f"sigma is above 0, q2 and q3 are in (0, 1] and ramp is at least 1, not {sigma}, {q2}, {q3} and {ramp}"
             )
         self.ends, self.q2, self.q3, self.ramp = (w, b, mu, sigma), q2, q3, ramp
+
+    @property
+    def ramp_epochs(self) -> int:
+        """Until the four numbers are their last ones."""
+        return self.ramp
 
     def _loss(self, step: Step) -> Tensor:
         progress = min(self.epoch / self.ramp, 1.0)

@@ -31,10 +31,9 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, register
+from .base import Known, Objective, Step, batch_mean
 
 
-@register
 class LabelEnhancement(Objective):
     """Cross-entropy on soft labels, which a variational network infers along the way; all labels free at prediction.
 

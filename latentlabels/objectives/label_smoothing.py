@@ -17,10 +17,9 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class LabelSmoothing(Objective):
     """Binary cross-entropy with smoothed targets and everything unknown as absent; all labels free at prediction.
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, register
+from .base import Known, Objective, Step, batch_mean
 
 
 class _LargeLoss(Objective):
@@ -66,7 +66,6 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
 
 
-@register
 class LargeLossRejection(_LargeLoss):
     """Assumed negatives, large losses left out; all labels free at prediction.
 
@@ -81,7 +80,6 @@ class LargeLossRejection(_LargeLoss):
         return _cross_entropy(step.logits, positive).masked_fill(self._largest(step.logits, unknown), 0.0)
 
 
-@register
 class LargeLossTemporary(_LargeLoss):
     """Assumed negatives, large losses turned into those of positives, for the step; all labels free at prediction.
 
@@ -96,7 +94,6 @@ class LargeLossTemporary(_LargeLoss):
         return _cross_entropy(step.logits, positive | self._largest(step.logits, unknown))
 
 
-@register
 class LargeLossPermanent(_LargeLoss):
     """Assumed negatives, large losses turned into those of positives for good; all labels free at prediction.
 
@@ -114,6 +111,11 @@ class LargeLossPermanent(_LargeLoss):
     def share(self) -> float:
         """The same in each epoch after the first."""
         return self.delta if self.epoch > 0 else 0.0
+
+    @property
+    def ramp_epochs(self) -> int:
+        """Until losses are turned."""
+        return 1
 
     def start(self, known: Known) -> None:
         """Nothing is corrected yet."""

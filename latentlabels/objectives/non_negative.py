@@ -27,10 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, register
+from .base import Known, Objective, Step, batch_mean
 
 
-@register
 class NonNegative(Objective):
     """Positive-unlabelled risk of each label, its negative part kept from going below 0; all labels free at prediction."""
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class OnePositiveAllNegatives(Objective):
     """Binary cross-entropy on known positives and true absences; all labels free at prediction."""
 

@@ -23,10 +23,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total, register
+from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total
 
 
-@register
 class RevealedGroup(Objective):
     """Cross-entropy within the groups of which something is known; all groups exhaustive at prediction."""
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
 def _focal(logits: Tensor, gamma: float) -> Tensor:
@@ -51,7 +51,6 @@ class _Margin(Objective):
         """Of the unknown labels; what the variants differ in."""
 
 
-@register
 class Hill(_Margin):
     """Focal loss with a margin on positives, a hill on unknown labels; all labels free at prediction.
 
@@ -75,7 +74,6 @@ class Hill(_Margin):
         return torch.where(step.observed == 0, F.softplus(step.logits), (self.lambda_ - p) * p**2)
 
 
-@register
 class SelfPaced(_Margin):
     """Focal loss with a margin, unknown labels of high probability as positives; all labels free at prediction.
 
@@ -94,6 +92,11 @@ class SelfPaced(_Margin):
         if not 0 < tau < 1 or warmup < 0:
             raise ConfigError(f"tau is in (0, 1) and warmup at least 0, not {tau} and {warmup}")
         self.tau, self.warmup = tau, warmup
+
+    @property
+    def ramp_epochs(self) -> int:
+        """Until unknown labels may count as present."""
+        return self.warmup
 
     def _others(self, step: Step) -> Tensor:
         negative = _focal(-step.logits, self.gamma)

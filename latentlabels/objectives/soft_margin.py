@@ -18,10 +18,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class MultiLabelSoftMargin(Objective):
     """Binary cross-entropy with the complete truth; all labels free at prediction."""
 

@@ -20,10 +20,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total, register
+from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total
 
 
-@register
 class UnknownClass(Objective):
     """Cross-entropy in every group, with an extra class for "not known"; all groups optional at prediction."""
 

@@ -28,10 +28,9 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..space import LabelSpace
 from .assume_negative import AssumeNegative
-from .base import Step, batch_mean, register
+from .base import Step, batch_mean
 
 
-@register
 class VirtualAdversarial(AssumeNegative):
     """Everything unknown as absent, and predictions smooth around each image; all labels free at prediction.
 

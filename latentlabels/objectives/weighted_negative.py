@@ -20,10 +20,9 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, register
+from .base import Objective, Step, batch_mean
 
 
-@register
 class WeightedNegative(Objective):
     """Binary cross-entropy with everything unknown as absent, at a weight; all labels free at prediction.
 

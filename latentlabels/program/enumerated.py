@@ -30,18 +30,19 @@ def enumerated_model(q: LabelVector, observed: Tensor) -> None:
         raise ValueError("enumerated_model is for free labels; small spaces of groups are enumerated by LabelModel")
     evidence = UniformPositive().evidence(observed, lambda: q._count_bound(observed), q.logits.dtype)
     logits = q.logits[..., 0, :]
+    log_weight, log_t = evidence.log_weight.to(logits.dtype), evidence.tilt[..., 0].to(logits.dtype)
     with pyro.plate("images", len(observed), dim=-2):
         # the weights sum to one only where one label is known; a factor holds what Categorical normalises away
-        total = evidence.log_weight.logsumexp(-1)
+        total = log_weight.logsumexp(-1)
         node = pyro.sample(
             "node",
-            dist.Categorical(logits=evidence.log_weight).expand([len(observed), 1]),
+            dist.Categorical(logits=log_weight).expand([len(observed), 1]),
             infer={"enumerate": "parallel"},
         )
         pyro.factor("total", total.expand(len(observed)).unsqueeze(-1))
         with pyro.plate("labels", q.space.num_labels, dim=-1):
             y = pyro.sample("label", dist.Bernoulli(logits=logits), infer={"enumerate": "parallel"})
-            tilt = evidence.tilt[..., 0][node] if evidence.tilt.dim() == 2 else _gather(evidence.tilt[..., 0], node)
+            tilt = log_t[node] if log_t.dim() == 1 else _gather(log_t, node)
             known = (observed >= 0) & (observed != y)
             pyro.factor("evidence", torch.where(observed >= 0, 0.0, tilt * y).masked_fill(known, -torch.inf))
 

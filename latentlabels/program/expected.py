@@ -14,8 +14,6 @@ from .. import exact
 from ..annotation import Annotation
 from ..distributions.label_vector import LabelVector
 
-_FEW = 256  # label sets that are enumerated without looking for anything better
-
 
 class NoClosedForm(Exception):  # noqa: N818
     """There are too many label sets to sum over, and no other way."""
@@ -51,8 +49,7 @@ def expected_log_prob_of_component(q: LabelVector, target: LabelVector, mixture:
 
 def expected_annotation(q: LabelVector, how: Annotation, observed: Tensor) -> Tensor:
     """E[log p(o | y)], -inf where y that contradicts o has some probability."""
-    few = q.space.num_label_sets <= _FEW
-    potential = None if how.noise or few else how.log_cardinality(observed, q.forest.max_count, q.logits.dtype)
+    potential = None if how.noise else how.log_cardinality(observed, q.forest.max_count, q.logits.dtype)
     if potential is None:
         return over_label_sets(q, lambda y: how.log_prob(observed, y))
     counts = q.count_probs()

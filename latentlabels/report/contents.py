@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import objectives
 from ..checks import Finding, fit_warnings
 from ..checks.advice import advise
 from ..checks.prevalence_baseline import stored_prevalence
@@ -74,10 +75,8 @@ class Contents:
     @property
     def value(self) -> tuple[str, str]:
         """What the values of an epoch are, and in which unit."""
-        objective = (self.run.config.get("model") or {}).get("objective", "collapsed")
-        if objective == "collapsed":
-            return "log-likelihood", "of the known labels, nats per image"
-        return f"negative {objective} loss", "higher is better"
+        value = objectives.of_run(self.run.config).value()
+        return value.name, value.detail
 
     @cached_property
     def advice(self) -> list[Finding]:

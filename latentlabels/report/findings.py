@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import suspect_labels
-from ..config.kind import Kind
 from ..errors import DataError, DataWarning, ObservationError
 from ..inputs import Inputs
+from ..kind import Kind
 from ..posterior import Posterior
 from ..show.pixels import thumbnail
 

@@ -16,46 +16,31 @@ Mask = NDArray[np.bool_]
 
 def feasible(values: NDArray[np.int8], space: LabelSpace) -> Mask:
     """For each row of int8 (N, K) of 1, 0, -1 whether a valid label set agrees with it: (N,)."""
-    children = _children(space)
     present, absent = values == 1, values == 0
-
-    def off(group: Group) -> Mask:
-        """Nothing at or below the group is known to be present."""
-        out: Mask = ~present[:, space.columns(group)].any(1)
-        for label in group.labels:
-            for child in children.get(label, ()):
-                out &= off(child)
-        return out
-
-    def on(group: Group) -> Mask:
-        """Some outcome of the group, which applies, agrees."""
+    off: dict[str, Mask] = {}  # nothing at or below a group is known to be present
+    on: dict[str, Mask] = {}  # some outcome of a group, which applies, agrees
+    for group in reversed(space.parents_first):
         columns = space.columns(group)
-        others_off = [np.ones(len(values), bool) for _ in columns]
-        own_on = [~absent[:, column] for column in columns]
         positives = present[:, columns].sum(1)
-        below_off = [np.ones(len(values), bool) for _ in columns]
+        own_on, below_off = [~absent[:, column] for column in columns], [np.ones(len(values), bool) for _ in columns]
         for position, label in enumerate(group.labels):
-            for child in children.get(label, ()):
-                own_on[position] = own_on[position] & on(child)
-                below_off[position] = below_off[position] & off(child)
+            for child in space.children.get(label, ()):
+                own_on[position] &= on.pop(child.name)
+                below_off[position] &= off.pop(child.name)
         not_off = sum((~one).astype(int) for one in below_off)
-        for position, column in enumerate(columns):
-            # the outcome "this label": no other one is known to be present, nor anything below another one
-            others_off[position] = (positives - present[:, column] == 0) & (not_off - ~below_off[position] == 0)
-        out: Mask = np.any([a & b for a, b in zip(own_on, others_off, strict=True)], axis=0)
-        if group.optional:
-            out = out | ((positives == 0) & (not_off == 0))
-        return out
-
-    agrees = np.ones(len(values), bool)
-    for group in children.get(None, ()):
-        agrees &= on(group)
-    return agrees
+        # the outcome "this label": no other one is known to be present, nor anything below another one
+        others_off = [
+            (positives - present[:, column] == 0) & (not_off - ~one == 0)
+            for column, one in zip(columns, below_off, strict=True)
+        ]
+        agrees: Mask = np.any([a & b for a, b in zip(own_on, others_off, strict=True)], axis=0)
+        off[group.name] = (positives == 0) & (not_off == 0)
+        on[group.name] = agrees | off[group.name] if group.optional else agrees
+    return np.logical_and.reduce([on[root.name] for root in space.roots])
 
 
 def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
     """Why no valid label set agrees with a row that `feasible` refuses, in words."""
-    children = _children(space)
     groups = {label: group for group in space.groups for label in group.labels}
     known = {label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}
     implied: dict[str, str] = {}  # labels that must be present, and the known one that says so
@@ -75,22 +60,23 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
             )
             return f'known to show {first} and {second}, of which group "{group.name}" allows one'
 
-    def blocked(group: Group) -> dict[str, Group | None] | None:
-        """For each label why it cannot be present, None if one can: known to be absent (None), or a blocked group below."""
+    # of each group for each label why it cannot be present: known to be absent (None), or a blocked group below it
+    blocked: dict[str, dict[str, Group | None]] = {}
+    for group in reversed(space.parents_first):
         if group.optional:
-            return None
+            continue
         why: dict[str, Group | None] = {}
         for label in group.labels:
-            below = next((child for child in children.get(label, ()) if blocked(child)), None)
-            if known.get(label) != 0 and below is None:
-                return None
-            why[label] = None if known.get(label) == 0 else below
-        return why
+            below = next((child for child in space.children.get(label, ()) if child.name in blocked), None)
+            if known.get(label) == 0 or below is not None:
+                why[label] = None if known.get(label) == 0 else below
+        if len(why) == len(group.labels):
+            blocked[group.name] = why
 
     # no label of the groups that are left is implied, and nothing below them: only exhaustive ones can fail
     for group in space.groups:
         applies = group.requires is None or group.requires in implied
-        why = blocked(group) if applies and not any(label in implied for label in group.labels) else None
+        why = blocked.get(group.name, {}) if applies and not any(label in implied for label in group.labels) else {}
         if why:
             where = f' where "{group.requires}" is present' if group.requires else ""
             if not any(why.values()):
@@ -103,13 +89,6 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
             )
             return f'no label of group "{group.name}" is left, but one of them always applies{where}: {reasons}'
     return "no valid label set agrees with its known labels"
-
-
-def _children(space: LabelSpace) -> dict[str | None, list[Group]]:
-    children: dict[str | None, list[Group]] = {}
-    for group in space.groups:
-        children.setdefault(group.requires, []).append(group)
-    return children
 
 
 def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> None:

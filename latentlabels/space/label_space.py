@@ -8,7 +8,11 @@ of each other given the image. A label set y in {0,1}^K that breaks a group has 
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,15 +85,16 @@ class LabelSpace:
                     f'group "{group.name}" requires "{group.requires}", which is no label of the space'
                     + nearest(group.requires, owner)
                 )
+        rooted: set[str] = set()  # groups from which the way up ends at a root: chains may be thousands long
         for group in self.groups:
-            seen, above = [group.name], group
-            while above.requires is not None:
+            way, above = {group.name: 0}, group
+            while above.requires is not None and above.name not in rooted:
                 above = by_name[owner[above.requires]]
-                circle = above.name in seen
-                seen.append(above.name)
-                if circle:  # it need not hold the group that the walk began at
-                    path = " -> ".join(seen[seen.index(above.name) :])
+                if above.name in way:  # the circle need not hold the group that the walk began at
+                    path = " -> ".join([*list(way)[way[above.name] :], above.name])
                     raise LabelSpaceError(f"requires goes in a circle: {path}; remove one of them")
+                way[above.name] = len(way)
+            rooted.update(way)
 
     @classmethod
     def free(cls, labels: Iterable[str]) -> LabelSpace:
@@ -204,6 +209,14 @@ class LabelSpace:
         """The groups that require nothing."""
         return self.children.get(None, ())
 
+    @cached_property
+    def parents_first(self) -> tuple[Group, ...]:
+        """All groups, each after the one that it requires a label of. What goes by depth goes along it, without recursion."""
+        order = list(self.roots)
+        for group in order:
+            order += [child for label in group.labels for child in self.children.get(label, ())]
+        return tuple(order)
+
     @property
     def exhaustive_roots(self) -> tuple[OneOf, ...]:
         """The root groups of which every image shows exactly one label."""
@@ -231,39 +244,27 @@ class LabelSpace:
 
     def label_sets(self) -> Iterator[tuple[int, ...]]:
         """All valid label sets y, as 0/1 tuples of length K: the oracle of the tests, for small spaces."""
-        children: dict[str | None, list[Group]] = {}
-        for group in self.groups:
-            children.setdefault(group.requires, []).append(group)
+        outcomes: dict[str, list[int]] = {}  # of a group that applies: the labels present below it, as bits
 
-        def below(groups: list[Group]) -> Iterator[frozenset[int]]:
-            if not groups:
-                yield frozenset()
-                return
-            first, *others = groups
-            for rest in below(others):
-                if first.optional:
-                    yield rest
-                for label in first.labels:
-                    for deeper in below(children.get(label, [])):
-                        yield rest | deeper | {self._columns[label]}
+        def together(groups: Sequence[Group]) -> Iterator[int]:  # the first group's outcomes vary fastest
+            for chosen in itertools.product(*(outcomes[group.name] for group in reversed(groups))):
+                yield functools.reduce(operator.or_, chosen, 0)
 
-        for present in below(children.get(None, [])):
-            yield tuple(int(k in present) for k in range(self.num_labels))
+        for group in reversed(self.parents_first):
+            outcomes[group.name] = [0] if group.optional else []
+            for label in group.labels:
+                outcomes[group.name] += [1 << self._columns[label] | below for below in together(self.children.get(label, ()))]
+        for present in together(self.roots):
+            yield tuple(present >> k & 1 for k in range(self.num_labels))
 
     @cached_property
     def num_label_sets(self) -> int:
         """How many label sets are valid."""
-        children: dict[str | None, list[Group]] = {}
-        for group in self.groups:
-            children.setdefault(group.requires, []).append(group)
-
-        def count(groups: Iterable[Group]) -> int:
-            total = 1
-            for group in groups:
-                total *= int(group.optional) + sum(count(children.get(label, ())) for label in group.labels)
-            return total
-
-        return count(children.get(None, ()))
+        counts: dict[str, int] = {}
+        for group in reversed(self.parents_first):
+            below = (math.prod(counts[child.name] for child in self.children.get(label, ())) for label in group.labels)
+            counts[group.name] = int(group.optional) + sum(below)
+        return math.prod(counts[root.name] for root in self.roots)
 
     def distribution(self, logits: torch.Tensor, mixture_logits: torch.Tensor | None = None) -> LabelDistribution:
         """The distribution of y given logits of shape (..., num_logits); see `LabelVector`."""

@@ -110,7 +110,7 @@ def test_other_objectives_with_complete_labels_where_they_need_them(vectors: Pat
     args = ("--embeddings", vectors, "--set", "model.objective=full-labels", "--set", "fit.epochs=1", "--out", tmp_path / "run")
     done = latentlabels("fit", *args)
     assert done.code == 0, done.err
-    assert "(minus the loss full-labels; higher is better)" in done.out
+    assert "(negative full-labels loss, the higher, the better)" in done.out
     assert len(latentlabels("predict", tmp_path / "run", vectors).rows) == 40
 
 
@@ -127,19 +127,19 @@ def fit_vectors(vectors: Path, run: Path, *args: object) -> Done:
 
 
 def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentlabels.fitting.checkpoint import CheckpointWriter
+    from latentlabels.fitting import loop
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert fit_vectors(vectors, whole, "--set", "fit.epochs=4").code == 0
-    write = CheckpointWriter.on_train_epoch_end
+    write = loop.write_checkpoint
 
-    def interrupted(self: CheckpointWriter, trainer: Any, module: Any) -> None:
-        write(self, trainer, module)
-        if trainer.current_epoch == 1:
+    def interrupted(folder: Path, module: Any, optimizer: Any, watch: Any, identity: Any) -> None:
+        write(folder, module, optimizer, watch, identity)
+        if watch.next_epoch == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointWriter, "on_train_epoch_end", interrupted)
+        patch.setattr(loop, "write_checkpoint", interrupted)
         done = fit_vectors(vectors, parts, "--set", "fit.epochs=4")
     assert done.code == 130
     assert done.out == ""
@@ -340,10 +340,11 @@ def test_a_label_that_is_never_known_keeps_its_prior(folder: Path, tmp_path: Pat
     assert '1 of 3 labels are never known to be present ("unicorn")' in done.err
     assert "never known       unicorn: kept at the prior" in done.out
     rows = latentlabels("predict", tmp_path / "run", folder).rows
-    assert len({row["unicorn"] for row in rows}) == 1
+    # all alike but for what is known of every image: that it has a label as a rule
+    assert np.ptp([float(row["unicorn"]) for row in rows]) < 1e-4
     assert len({row["cat"] for row in rows}) > 1
     prevalence = {row["label"]: row["prevalence"] for row in inspected(folder, tmp_path)["labels"]}
-    assert float(rows[0]["unicorn"]) == pytest.approx(prevalence["unicorn"], rel=1e-3)
+    assert 1 < float(rows[0]["unicorn"]) / prevalence["unicorn"] < 1.1  # the prior, given that an image has a label as a rule
 
 
 def inspected(folder: Path, tmp_path: Path) -> Any:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from latentlabels import annotation as ann
-from latentlabels.distributions import LabelVector
+from latentlabels.distributions import LabelVector, NonEmptyLabelVector
 from latentlabels.errors import ObservationError
 from latentlabels.space import Free, LabelSpace, OneOf
 
@@ -634,3 +634,178 @@ def test_a_wrong_annotation_is_not_calibrated(truth: ann.Annotation, wrong: ann.
     possible = torch.isfinite(prior.log_marginal(observed, wrong))
     posterior = LabelVector(SPACE, prior.logits[possible, 0]).condition(observed[possible], wrong)
     assert oracle.calibration_p_value(posterior.marginals, y[possible]) < oracle.ALPHA
+
+
+# --- at the edges -----------------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_a_thousand_labels():
+    """No answer recurses along it. The i-th label is present with probability prod_{j <= i} p_j."""
+    D = 1000
+    space = LabelSpace([Free("0"), *(Free(str(k), requires=str(k - 1)) for k in range(1, D))])
+    assert space.num_label_sets == D + 1 == len(list(space.label_sets()))
+    logits = torch.full((2, D), 6.0, dtype=torch.float64)
+    logits[1, 500:] = -1.0
+    logits.requires_grad_()
+    q = LabelVector(space, logits)
+    marginals = logits.detach().sigmoid().cumprod(-1)
+    torch.testing.assert_close(q.marginals, marginals)
+    counts = torch.cat([torch.ones(2, 1), marginals], -1) - torch.cat([marginals, torch.zeros(2, 1)], -1)
+    found = q.count_probs()
+    torch.testing.assert_close(found, counts, rtol=0, atol=1e-13)
+    (slope,) = torch.autograd.grad(found[:, 3].sum(), logits)
+    expected = counts[:, 3:4] * torch.cat([1 - logits[:, :3].sigmoid(), -logits[:, 3:4].sigmoid()], -1)
+    torch.testing.assert_close(slope[:, :4], expected.detach())
+    torch.testing.assert_close(q.entropy(), -torch.special.xlogy(counts, counts).sum(-1))
+    assert q.mode().sum(-1).tolist() == [D, 500]
+    assert (q.sample().diff(dim=-1) <= 0).all()
+    observed = torch.full((2, D), -1, dtype=torch.int8)
+    observed[:, 99] = 1
+    posterior = q.condition(observed, ann.UniformPositive())
+    n = torch.arange(1, D + 1, dtype=torch.float64)
+    after = torch.where(n >= 100, counts[:, 1:] / n, 0.0)
+    torch.testing.assert_close(posterior.given.log_marginal, after.sum(-1).log())
+    torch.testing.assert_close(posterior.count_probs()[:, 1:], after / after.sum(-1, keepdim=True), rtol=0, atol=1e-12)
+    assert posterior.mode().sum(-1).tolist() == [float(row.argmax() + 1) for row in after]
+    assert NonEmptyLabelVector(space, logits).mode().sum(-1).tolist() == [D, 500]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "how", [ann.UniformPositive(), ann.UniformPositive(noise=0.1), ann.Scar(0.3), ann.PerLabelSearch()], ids=repr
+)
+def test_half_precision_is_taken_up(how: ann.Annotation, dtype: torch.dtype):
+    """Answers are those of the same logits in float32; the gradient comes back in the leaf's own precision."""
+    K = 1000
+    space, observed = LabelSpace.free(map(str, range(K))), torch.full((4, K), -1, dtype=torch.int8)
+    observed[:, 0] = 1
+    half = (torch.randn(4, K, generator=torch.manual_seed(0)) - 3).to(dtype).requires_grad_()
+    full = half.detach().double().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mine = LabelVector(space, half).log_marginal(observed, how)
+        (slope,) = torch.autograd.grad(mine.sum(), half)
+    theirs = LabelVector(space, full).log_marginal(observed, how)
+    (expected,) = torch.autograd.grad(theirs.sum(), full)
+    assert mine.dtype == torch.float32 and slope.dtype == dtype
+    torch.testing.assert_close(mine.double(), theirs, rtol=2e-6, atol=2e-6)
+    torch.testing.assert_close(slope.double(), expected, rtol=2 * torch.finfo(dtype).eps, atol=1e-6)
+    y = LabelVector(space, half).sample()
+    torch.testing.assert_close(how.log_prob(observed, y.to(dtype)), how.log_prob(observed, y), rtol=1e-6, atol=1e-6)
+
+
+BROKEN = {
+    "NaN of a free label": [0.0, 0.0, 0.0, math.nan],
+    "NaN in a group": [0.0, math.nan, 0.0, 0.0],
+    "two certain labels that exclude each other": [INF, INF, 0.0, 0.0],
+    "no outcome is left": [-INF, -INF, -INF, 0.0],
+}
+
+
+@pytest.mark.parametrize("logits", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("kind", "mixture"), [(LabelVector, None), (LabelVector, 2), (NonEmptyLabelVector, None)])
+def test_logits_without_a_distribution(kind: type[LabelVector], mixture: int | None, logits: list[float]):
+    """Label sets are refused, numbers are NaN, and rows beside them are right."""
+    space = LabelSpace([OneOf("g", ["a", "b"], optional=True), Free("c")])
+    x = torch.tensor([[0.1, 0.2, 0.3, 0.4], logits])
+    right = kind(space, x[:1])
+    q = LabelVector(space, x.unsqueeze(-2).expand(2, 2, 4), torch.zeros(2)) if mixture else kind(space, x)
+    for answer in (q.sample, q.mode, lambda: q.condition(unknown(space, 2, c=1), ann.UniformPositive())):
+        with pytest.raises(ValueError, match=r"1 of 2 images \(row 1\) describe no distribution"):
+            answer()
+    for found, expected in (
+        (q.entropy(), right.entropy()),
+        (q.kl(q), right.kl(right)),
+        (q.count_probs(), right.count_probs()),
+        (q.marginals.sum(-1), right.marginals.sum(-1)),
+        (q.log_prob(torch.tensor([1.0, 0.0, 1.0])), right.log_prob(torch.tensor([1.0, 0.0, 1.0]))),
+        (
+            q.log_marginal(unknown(space, 2, c=1), ann.UniformPositive()),
+            right.log_marginal(unknown(space, 1, c=1), ann.UniformPositive()),
+        ),
+    ):
+        torch.testing.assert_close(found[0], expected[0], atol=1e-6, rtol=1e-6)
+        assert found[1].isnan().any()
+
+
+@pytest.mark.parametrize("how", list(oracle.annotations(K, 0.1).values()) + list(oracle.annotations(K).values()), ids=repr)
+def test_tables_of_floats(how: ann.Annotation):
+    """NaN means unknown, everywhere; a number that says nothing is refused."""
+    q, observed = drawn(SPACE, 0, (2,)), torch.stack([unknown(SPACE, striped=1), unknown(SPACE, striped=1, red=0)])
+    table = torch.where(observed == -1, math.nan, observed.double())
+    assert torch.equal(q.log_marginal(table, how), q.log_marginal(observed, how))
+    assert torch.equal(q.condition(table, how).marginals, q.condition(observed, how).marginals)
+    y = q.mode()
+    assert torch.equal(how.log_prob(table, y), how.log_prob(observed, y))
+    n = NonEmptyLabelVector(SPACE, q.logits[:, 0], 0.05)
+    assert torch.equal(n.log_marginal(table, how), n.log_marginal(observed, how))
+    assert torch.equal(n.condition(table, how).marginals, n.condition(observed, how).marginals)
+    table[1, 2] = 0.5
+    for answer in (lambda: q.log_marginal(table, how), lambda: how.log_prob(table, y)):
+        with pytest.raises(ObservationError, match=r"observed holds 0.5 at \(1, 2\)"):
+            answer()
+
+
+def test_what_excludes_the_known_labels_is_named():
+    space = LabelSpace([OneOf("g", ["a", "b"]), Free("c")])
+    logits = torch.tensor([[0.0, 0.0, 0.0], [-INF, 0.0, 0.0], [0.0, 0.0, INF]])
+    q = LabelVector(space, logits)
+    with pytest.raises(ObservationError, match=r"1 of 3 images \(row 1\) is impossible by the logits"):
+        q.condition(unknown(space, 3, a=1))
+    with pytest.raises(ObservationError, match=r"1 of 3 images \(row 2\) is impossible by the logits"):
+        q.condition(unknown(space, 3, c=0))
+    with pytest.raises(ObservationError, match=r"3 of 3 images \(rows 0, 1, 2\) is impossible: no valid label set"):
+        q.condition(unknown(space, 3, a=1, b=1))
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 2)])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("kind", oracle.KINDS)
+@pytest.mark.parametrize("space", [SPACE, LabelSpace.free("abc"), LabelSpace.free(map(str, range(60))), LabelSpace.free("a")],
+                         ids=["forest", "free", "many", "one"])  # fmt: skip
+def test_no_rows_anywhere(space: LabelSpace, kind: str, noise: float, shape: tuple[int, ...]):
+    size, how = space.num_labels, oracle.annotations(space.num_labels, noise)[kind]
+    logits = torch.zeros(*shape, space.num_logits, requires_grad=True)
+    observed = torch.full((*shape, size), -1, dtype=torch.int8)
+    for prior in (LabelVector(space, logits), NonEmptyLabelVector(space, logits), NonEmptyLabelVector(space, logits, 0.05)):
+        assert prior.log_marginal(observed, how).shape == shape
+        for q in (prior, prior.condition(observed, how), prior.condition(unknown(space), how)):
+            y = q.sample((2,))
+            assert y.shape == (2, *shape, size)
+            assert q.log_prob(y).shape == (2, *shape)
+            assert q.marginals.shape == q.mode().shape == (*shape, size)
+            assert q.count_probs().shape == (*shape, q.forest.max_count + 1)
+            if space.num_label_sets < 1000 or q.num_components == 1:
+                assert q.entropy().shape == q.kl(prior).shape == shape
+            assert q.expand((2, *shape)).marginals.shape == (2, *shape, size)
+        assert prior.log_marginal(unknown(space), how).shape == shape
+        (slope,) = torch.autograd.grad(prior.log_marginal(observed, how).sum() + prior.count_probs().sum(), logits)
+        assert slope.shape == logits.shape
+    y = torch.zeros(*shape, size)
+    assert how.sample(y).shape == y.shape
+    assert how.log_prob(observed, y).shape == shape
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "how", [ann.UniformPositive(), ann.Ignorable(), ann.Scar(0.4), ann.UniformPositive(noise=0.2)], ids=repr
+)
+def test_gradients_of_every_answer_of_a_posterior(how: ann.Annotation, seed: int):
+    """Entropy, divergence, counts and marginals, of conditioned vectors and mixtures, by finite differences."""
+    space = oracle.random_space(seed, most=6)
+    table = oracle.table(space, oracle.random_logits(space, seed))
+    observed = oracle.random_observed(table, seed, 1 + seed % 2, 0.3)
+    x = oracle.random_logits(space, seed, 2).requires_grad_()
+    other = LabelVector(space, torch.linspace(-1, 1, space.num_logits, dtype=torch.float64))
+
+    def answers(q: LabelVector) -> Tensor:
+        return torch.cat([q.entropy()[None], q.kl(other)[None], q.count_probs(), q.marginals])
+
+    def one(value: Tensor) -> Tensor:
+        return answers(LabelVector(space, value[0]).condition(observed, how))
+
+    def mixed(value: Tensor) -> Tensor:
+        return answers(LabelVector(space, value, value[:, 0]).condition(observed, how))
+
+    for function in (one, mixed):
+        assert torch.autograd.gradcheck(function, x, atol=1e-6)
+        assert torch.autograd.gradgradcheck(function, x, atol=1e-5)

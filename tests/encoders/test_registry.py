@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from latentlabels.config import FitConfig, ModelConfig
-from latentlabels.config.kind import Kind
-from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names, pixel_format, wanted_by
+from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names, pixel_format
 from latentlabels.errors import ConfigError, WeightsError
+from latentlabels.fitting.build import wanted_by
 from latentlabels.inputs import PixelFormat
+from latentlabels.kind import Kind
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import oracle
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from latentlabels import exact
+from latentlabels.annotation import Annotation, Scar, UniformPositive
+from latentlabels.distributions import LabelVector
 from latentlabels.exact import kernels
 from latentlabels.exact.evidence import Evidence, mix
 from latentlabels.exact.sums import log_tilted_product
@@ -217,7 +221,7 @@ def test_tilted_product_broadcasts(shapes: tuple[tuple[int, ...], tuple[int, ...
 
 def test_tilted_product_in_blocks(monkeypatch: pytest.MonkeyPatch):
     """Labels are taken in blocks that stay in cache: a small block gives the same sums and gradients."""
-    monkeypatch.setattr(kernels.LogTiltedProduct, "elements", 64)
+    monkeypatch.setattr(kernels.LogTiltedProduct, "bytes", 64)
     odds = torch.randn(3, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     log_t = torch.linspace(-3, 0, 5, dtype=torch.float64)
     found, expected = log_tilted_product(odds, log_t), plain_product(odds, log_t)
@@ -315,3 +319,37 @@ def test_unbound_columns_are_the_labels_that_say_nothing_of_others(seed: int):
 
 def test_a_forest_is_compiled_once():
     assert exact.compile_forest(oracle.random_space(3)) is exact.compile_forest(oracle.random_space(3), "cpu")
+
+
+@pytest.mark.parametrize(("labels", "tol"), [(200, 3e-5), (511, 5e-5), (512, 6e-7), (5000, 6e-7)])
+@pytest.mark.parametrize("mean", [0.5, 3.0, 40.0])
+def test_float32_of_equal_labels(labels: int, tol: float, mean: float):
+    """The stated precision where rounding errors all have one sign, by the binomial distribution."""
+    logits = torch.full((1, labels), math.log(mean / (labels - mean)))
+    observed = torch.full((1, labels), -1, dtype=torch.int8)
+    observed[:, 0] = 1
+    p, n = float(logits[0, 0].double().sigmoid()), np.arange(labels)
+    expected = math.log(p) + math.log(float(stats.binom.pmf(n, labels - 1, p) @ (1 / (n + 1))))
+    q = LabelVector(LabelSpace.free(map(str, range(labels))), logits)
+    assert float(q.log_marginal(observed, UniformPositive())) == pytest.approx(expected, abs=tol)
+
+
+RATES = [0.1 + 0.8 * k / 3000 for k in range(3000)]
+
+
+@pytest.mark.parametrize(
+    "how", [UniformPositive(), UniformPositive(noise=0.1), Scar(RATES)], ids=["uniform", "mistakes", "scar"]
+)
+def test_float32_of_thousands_of_labels(how: Annotation):
+    space, observed = LabelSpace.free(map(str, range(3000))), torch.full((4, 3000), -1, dtype=torch.int8)
+    observed[:, 7] = 1
+    logits = torch.randn(4, 3000, generator=torch.manual_seed(0)) - 3
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x = logits.to(dtype).requires_grad_()
+        q = LabelVector(space, x)
+        value = q.log_marginal(observed, how)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        found.append([part.double() for part in (value, slope, q.condition(observed, how).marginals)])
+    for single, double, tol in zip(*found, (4e-6, 1e-6, 1e-6), strict=True):
+        torch.testing.assert_close(single, double, rtol=1e-7, atol=tol)

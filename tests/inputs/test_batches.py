@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from latentlabels.config.kind import Kind
 from latentlabels.inputs.batches import Batch, Batches, InMemory, Order, Steps, Streamed, split_rows
+from latentlabels.kind import Kind
 
 N, K = 23, 4
 EMBEDDINGS = torch.arange(N, dtype=torch.float32).view(N, 1) * torch.tensor([1.0, 10.0])

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from latentlabels.config.kind import Kind
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.inputs import Inputs, Reading, Wanted, as_size, door, read_inputs
 from latentlabels.inputs.batches import Batches, InMemory, Streamed
+from latentlabels.kind import Kind
 from latentlabels.observed import Observed
 from latentlabels.space import Free, LabelSpace, OneOf
 

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset, TensorDataset
 
 import latentlabels as ll
 from latentlabels.cli.app import main
-from latentlabels.config.kind import Kind
 from latentlabels.errors import DataError
 from latentlabels.inputs import Inputs
+from latentlabels.kind import Kind
 
 SPACE = ll.LabelSpace([ll.OneOf("colour", ["red", "blue"]), ll.Free("striped")])
 

@@ -114,14 +114,14 @@ def test_running_statistics_know_nothing_of_perturbed_images() -> None:
     observed = torch.tensor([[1, -1], [-1, 1]] * 4, dtype=torch.int8)
     space = LabelSpace.free(["a", "b"])
     model = LatentLabels(space, encoder="tiny", image_size=32).prepare(images.numpy(), observed.numpy())
-    module = LabelModule(model.model, model.guide, make("vat", space), 1e-3, 0.0, torch.zeros(1).bool())
+    module = LabelModule(model.model, make("vat", space), 1e-3, 0.0, torch.zeros(1).bool())
     once = copy.deepcopy(module)
     module.train()
     once.train()
     values = images.float() / 255
-    once._logits(values)
+    once.logits(values)
     before = {key: value.clone() for key, value in module.named_buffers() if "running" in key or "num_batches" in key}
-    module.loss(Batch(values, observed, None, torch.arange(8))).backward()
+    module(Batch(values, observed, None, torch.arange(8))).backward()
     expected = dict(once.named_buffers())
     assert len(before) > 2
     for key, value in before.items():

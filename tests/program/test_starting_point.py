@@ -136,7 +136,7 @@ def test_a_fit_says_when_the_scale_has_drifted(mixed):
     space = LabelSpace.free(mixed.space.labels)
     settings = {"encoder": "embedding", "epochs": 30, "patience": 30, "learning_rate": 0.05}
     model = LatentLabels(space, **settings)  # the default of 1.5 is where it starts, and 2.7 are true
-    with pytest.warns(AnchorWarning, match=r"predicts .* labels per image, 1\.50 were expected"):
+    with pytest.warns(AnchorWarning, match=r"predicts .* labels per image; 1\.50 were expected"):
         model.fit(mixed.inputs, mixed.observed)
     assert model.diagnostics_["warnings"]
     stated = LatentLabels(space, expected_labels=float(mixed.truth.sum(1).mean()), **settings)

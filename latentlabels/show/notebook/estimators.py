@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from ... import objectives
 from ...checks import Severity, fit_warnings
 from ...checks.advice import skill
 from ...checks.sentences import warning
@@ -105,9 +106,7 @@ def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     epochs = "" if best is None or best < 0 else whole(best)
     if epochs and history:
         epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
-    value, name = finite(d.get("held_out_log_likelihood")), "log-likelihood of the known labels, nats per image"
-    if m.objective != "collapsed":
-        name = f"negative {m.objective} loss, higher is better"
+    value, name = finite(d.get("held_out_log_likelihood")), objectives.find(m.objective).value().whole
     kept = list(getattr(m, "kept_", None) or {})
     found = [
         ("labels per image", ", ".join(said), str(source or "") if said else ""),
@@ -120,7 +119,7 @@ def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _warnings(m: Any, d: Mapping[str, Any]) -> list[str]:
     """What to know first: above all, that a fit has learned nothing from its images."""
-    found = skill(d, getattr(m, "history_", None) or [], m.objective == "collapsed")
+    found = skill(d, getattr(m, "history_", None) or [], objectives.find(m.objective).is_likelihood)
     bad = [warning(found)] if found is not None and found.severity is Severity.ACT else []
     return [*bad, *fit_warnings(d)]
 

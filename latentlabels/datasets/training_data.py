@@ -7,13 +7,12 @@ from pathlib import Path
 
 from ..annotation import KINDS
 from ..config import Config
-from ..config.kind import Kind
 from ..errors import ConfigError
+from ..inputs import Inputs, Reading, Wanted, read_inputs
+from ..inputs.embeddings import load_embeddings
+from ..kind import Kind
 from ..observed import Observed, Tree
 from ..space import LabelSpace
-from .door import Reading, read_inputs
-from .embeddings import load_embeddings
-from .inputs import Inputs, Wanted
 
 
 def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) -> Inputs:

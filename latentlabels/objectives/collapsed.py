@@ -1,0 +1,182 @@
+"""Collapsed: the evidence lower bound of the Pyro program, every combination of the unknown labels summed over exactly.
+
+Source: this package; see `..program` for the program, and `CollapsedELBO` for the bound. Swersky et al., "Probabilistic
+n-choose-k models for classification and ranking", NeurIPS 2012, sum over cardinalities in the same spirit.
+
+    loss = -mean over images of  log p(o | x) = -log sum_y p(y | x) p(o | y),    p(o | y) the annotation
+    and of what the program adds: the scale prior, the stated number of labels, and for beta > 0 the label prior and features
+
+About an unknown label it assumes what the annotation states, and nothing else. Its value is a log-likelihood, so that it is
+comparable between epochs and fits, tells when to stop, and its probabilities are meant as such.
+
+Pitfall: known positives fix probabilities only up to a scale per image (see `..program.starting_point`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import exact
+from ..annotation import Annotation, CountBound, UniformPositive
+from ..distributions import LabelVector, NonEmptyLabelVector
+from ..exact.picked import FlatGroups, PickedLogLikelihood, Terms, flat_groups, serves
+from ..program import CollapsedELBO, LabelGuide, LabelModel
+from ..space import LabelSpace
+from .base import HeldOut, Known, Objective, Step, Value, batch_mean
+
+_LEAST_ODDS = 0.01  # of the empty set; with less, what is left of the other sets may be a difference of equal numbers
+_FEW = 16  # groups up to which the quadrature is exact with few nodes
+
+
+class _Program(NamedTuple):
+    """Kept in a tuple, as a module would hold the parameters of the network twice."""
+
+    model: LabelModel
+    guide: LabelGuide
+
+
+class _OnePositive:
+    """What is worked out once for a data set of which each image to train on has one known label, present: most training.
+
+    Args:
+        model: of the program.
+        observed: (N, K) of all images.
+        groups: of the label space.
+    """
+
+    def __init__(self, model: LabelModel, observed: Tensor, groups: FlatGroups):
+        self.annotation, self.groups, self.space = model.annotation, groups, model.amortizer.space
+        label = observed.argmax(-1, keepdim=True)
+        self.own, self.place = groups.group[label], groups.place[label]  # (N, 1)
+        self.example = observed.new_full((1, observed.shape[-1]), -1)
+        self.example[0, 0] = 1
+        q = model.amortizer.vector(torch.zeros(1, self.space.num_logits))
+        odds = q.empty_odds if isinstance(q, NonEmptyLabelVector) else 1.0
+        self.terms = Terms(
+            torch.zeros(1, 1), torch.zeros(1), 1 - odds, (model.scale_prior - 1) * (odds < 1),
+            0.0 if model.expected_labels is None else model.count_weight, model.expected_labels or 1.0,
+        )  # fmt: skip
+        self._rules: dict[tuple[int, torch.dtype], Terms] = {}
+
+    @classmethod
+    def of(cls, model: LabelModel, known: Known) -> _OnePositive | None:
+        """None where the program or the data ask for the general sums."""
+        forest = exact.compile_forest(model.amortizer.space)
+        groups, rows = flat_groups(forest), known.observed[known.rows]
+        one_each = bool(((rows == 1).sum(-1) == 1).all()) and not bool((rows == 0).any())
+        simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0 and one_each
+        q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))
+        simple = simple and (not isinstance(q, NonEmptyLabelVector) or q.empty_odds > _LEAST_ODDS)
+        if not simple or groups is None or not _shares_evidence(model.annotation, rows[:2]):
+            return None
+        return cls(model, known.observed, groups)
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor | None:
+        """Minus the mean log-likelihood of images by row; None where the general sums do better."""
+        if not len(logits) or not serves(logits):
+            return None
+        own, place = self.own.index_select(0, index), self.place.index_select(0, index)
+        value: Tensor | None = PickedLogLikelihood.apply(logits, own, place, self.groups, self._terms)
+        return None if value is None else -value
+
+    def _terms(self, rest: Tensor) -> Terms:
+        """With the nodes that label probabilities (N, G) ask for, in steps of a fifth of their expected number."""
+        longest = rest.shape[-1]
+        step = 0 if longest <= _FEW else math.ceil(4 * math.log2(max(float(rest.sum(-1).max()), 0.05)))
+        if (step, rest.dtype) not in self._rules:
+            bound = CountBound(float(longest) if longest <= _FEW else 2.0 ** (step / 4), 1, longest)
+            evidence = self.annotation.evidence(self.example, lambda: bound, rest.dtype)
+            less, log_weight = evidence.tilt.double().exp() - 1, evidence.log_weight
+            self._rules[step, rest.dtype] = self.terms._replace(less=less.to(rest.dtype), log_weight=log_weight.to(rest.dtype))
+        return self._rules[step, rest.dtype]
+
+
+def _shares_evidence(annotation: Annotation, rows: Tensor) -> bool:
+    """Whether all images of one known label have the same tilts and weights, and nothing else comes in."""
+    if annotation.noise or annotation.selection_weights(rows.shape[-1], torch.float64, rows.device) is not None:
+        return False
+    evidence = annotation.evidence(rows, lambda: CountBound(1.0, 1, rows.shape[-1]), torch.float64)
+    return evidence.uniform and evidence.log_weight.dim() == 1 and evidence.tilt.dim() == 2
+
+
+class Collapsed(Objective):
+    """Minus the log-likelihood of the known labels, the unknown ones summed over; the declared groups at prediction.
+
+    Args:
+        space: the label space.
+        annotation: how the known labels came about; `UniformPositive` if not given. `attach` takes that of the program.
+    """
+
+    name = "collapsed"
+    is_likelihood = True
+    takes_whole_model = True
+
+    def __init__(self, space: LabelSpace, annotation: Annotation | None = None):
+        super().__init__(space)
+        self.annotation = UniformPositive() if annotation is None else annotation
+        self._program: _Program | None = None
+        self._elbo = CollapsedELBO()
+        self._one_positive: _OnePositive | None = None
+
+    @classmethod
+    def value(cls) -> Value:
+        """A log-likelihood."""
+        name, detail = "log-likelihood", "of the known labels, nats per image"
+        return Value(name, detail, f"{name} {detail}")
+
+    @classmethod
+    def conditions_by(cls, annotation: Annotation) -> Annotation:
+        """By the annotation that it was fitted under."""
+        return annotation
+
+    def prediction_space(self, space: LabelSpace) -> LabelSpace:
+        """The declared one."""
+        return space
+
+    def attach(self, model: LabelModel, guide: LabelGuide) -> None:
+        """Take the program's annotation, and what it adds to the likelihood."""
+        self._program, self.annotation = _Program(model, guide), model.annotation
+
+    @property
+    def num_logits(self) -> int:
+        """Those of the program's head, of every component of a mixture and of their weights."""
+        return self.space.num_logits if self._program is None else self._program.model.amortizer.head.out_features
+
+    @property
+    def runs_program(self) -> bool:
+        """With a generative side the bound needs the traces of model and guide."""
+        return self._program is not None and self._program.model.beta > 0
+
+    def program_loss(self, inputs: Tensor, observed: Tensor) -> Tensor:
+        """Minus the evidence lower bound, the mean over images: a scalar."""
+        assert self._program is not None
+        return self._elbo.differentiable_loss(*self._program, inputs, observed) / max(len(observed), 1)
+
+    def start(self, known: Known) -> None:
+        """Work out what is the same in every epoch."""
+        super().start(known)
+        self._one_positive = None if self._program is None else _OnePositive.of(self._program.model, known)
+
+    def _loss(self, step: Step) -> Tensor:
+        if self.training and self._one_positive is not None and step.index is not None:
+            loss = self._one_positive.loss(step.logits, step.index)
+            if loss is not None:
+                return loss
+        # the ELBO is log Z itself where beta is 0: the tests hold the two equal, and a trace costs a millisecond
+        q = self._vector(step.logits)
+        value = q.log_marginal(step.observed, self.annotation)
+        return -batch_mean(value if self._program is None else value + self._program.model.log_factors(q))
+
+    def held_out(self, step: Step) -> HeldOut:
+        """log p(o | x), and the expected number of labels."""
+        q = self._vector(step.logits)
+        return HeldOut(batch_mean(q.log_marginal(step.observed, self.annotation)), batch_mean(q.marginals.sum(-1)))
+
+    def _vector(self, logits: Tensor) -> LabelVector:
+        if self._program is None:
+            return LabelVector(self.space, logits, validate_args=False)
+        return self._program.model.amortizer.vector(logits)
