@@ -25,17 +25,17 @@ class FirstOfList(ll.annotation.Annotation):
         up_to = (observed == 1).flip(-1).cumsum(-1).flip(-1) > 0
         return up_to & (observed != 1)
 
-    def _log_pick(self, observed, y):
+    def log_pick(self, observed, y):
         """log p(known positives | y), given that they are present in y: (...)."""
         missed = (self._before(observed) & (y > 0.5)).any(-1)
         return torch.where(missed, -torch.inf, 0.0).to(y.dtype)
 
-    def _evidence(self, observed, bound, dtype):
+    def products(self, observed, bound, dtype):
         """The same as a product over labels, which the exact sums take."""
         known = torch.where(self._before(observed), 0, observed)
         return ll.exact.pinned(known, dtype)
 
-    def _sample(self, y, generator):
+    def draw(self, y, generator):
         """Draws of p(o | y): int8 (..., K) of 1 and -1."""
         first = (y > 0.5) & ((y > 0.5).cumsum(-1) == 1)
         return torch.where(first, 1, -1).to(torch.int8)

@@ -13,6 +13,9 @@ from types import ModuleType
 _HOMES: dict[str, tuple[str, ...]] = {
     "advice": ("checks.advice",),
     "anchor": ("program.starting_point",),
+    "annotation.found": ("annotation.scar", "annotation.label_search"),
+    "annotation.picks": ("annotation.ignorable", "annotation.uniform", "annotation.weighted"),
+    "annotation.reading": ("annotation.registry",),
     "config_sections": ("config.sections",),
     "config_source": ("config.source",),
     "construction": ("fitting.build",),

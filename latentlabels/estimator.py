@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -512,8 +512,13 @@ class LatentLabels(BaseEstimator):
 
     # --- the run folder ---------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path) -> Path:
-        """Write a run folder, from which `load` makes this estimator again."""
+    def save(self, folder: str | Path, sections: Mapping[str, Any] | None = None) -> Path:
+        """Write a run folder, from which `load` makes this estimator again.
+
+        Args:
+            folder: a new folder, or that of an earlier run, which is replaced file by file.
+            sections: of `config.yaml` beside the estimator's own: `data` says what was read.
+        """
         self._check_fitted()
         found = self.fitted_
         given = self.get_params(deep=False)
@@ -523,7 +528,7 @@ class LatentLabels(BaseEstimator):
             given["image_size"] = height if height == width else [height, width]
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
-        config = {"annotation": found.annotation.to_config(), "model": model, "fit": fit}
+        config = {"annotation": found.annotation.to_config(), **(sections or {}), "model": model, "fit": fit}
         about = environment(self.seed, found.data_hash) | {"head": found.head.to_dict()}
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from .processes import is_alive
 
 _MARK = ".partial"
 
@@ -20,24 +24,74 @@ _MARK = ".partial"
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path to write to, which becomes `path` when the block ends without an error.
 
-    The temporary name keeps the ending of `path`, since some writers choose their format by it.
+    The temporary name keeps the ending of `path`, since some writers choose their format by it. A link is followed, and what is
+    no file, such as a pipe, is written to directly.
+
+    Raises:
+        OSError: what cannot be written; it names `path`.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{_MARK}{path.suffix}")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    with temporary(path) as hidden:
+        try:
+            yield hidden
+            with hidden.open("rb+") as file:
+                os.fsync(file.fileno())
+            hidden.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            if error.filename == str(hidden):
+                error.filename = str(path)
+            raise
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[TextIO]:
+    """A text file in UTF-8 to write to bit by bit, which becomes `path` when the block ends without an error."""
+    with replacing(path) as hidden, hidden.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def temporary(path: str | Path) -> Iterator[Path]:
+    """A hidden path beside `path` to write to, which is removed when the block ends, or later if the process is killed."""
+    path = Path(os.path.realpath(path))
+    hidden = path.with_name(f".{path.stem[:40]}.{os.getpid()}{_MARK}{path.suffix}")
+    _clear(path.parent, hidden.name.split(f"{os.getpid()}{_MARK}")[0])
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        yield hidden
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def building(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder to fill, which becomes `folder` when the block ends without an error.
+
+    For many small files: they are not flushed one by one, so a loss of power, though not a killed process, may lose some.
+
+    Raises:
+        OSError: `folder` is there already and holds something.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{_MARK}")
+    hidden.mkdir()
+    try:
+        yield hidden
+        hidden.replace(folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file of bytes."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    with replacing(path) as hidden:
+        hidden.write_bytes(content)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -45,15 +99,47 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write one JSON document."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+def write_json(path: str | Path, value: Any, *, compact: bool = False) -> None:
+    """Write one JSON document, on one line if `compact`."""
+    write_text(path, json.dumps(value, indent=None if compact else 1, ensure_ascii=False) + "\n")
+
+
+def append_text(path: str | Path, text: str) -> None:
+    """Add lines to the end of a file, which is made if it is not there, and flush it to disk.
+
+    One call of the system: a killed process leaves all of the lines or none. A loss of power may leave some of the bytes, so a
+    reader drops a last line without an end.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        left = memoryview(text.encode("utf-8"))
+        while left:  # a single call, but where the disk is full
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def clear_leftovers(folder: str | Path) -> None:
-    """Remove the temporary files that killed processes left in a folder."""
-    for left in Path(folder).glob(f".*{_MARK}*"):
-        left.unlink(missing_ok=True)
+    """Remove the temporary files and folders that killed processes left in a folder; those of living ones stay."""
+    _clear(Path(folder), ".")
+
+
+def _clear(folder: Path, start: str) -> None:
+    """Remove what is left over of names that start so."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(start) and is_leftover(entry.name)]
+        for path in left:
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name was left by a process that has ended."""
+    found = re.search(rf"\.(\d+){re.escape(_MARK)}(\.|$)", name)
+    return found is not None and not is_alive(int(found[1]))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -20,6 +20,7 @@ import latentlabels as ll
 from latentlabels.config import FitConfig, ModelConfig
 from latentlabels.distributions.nonempty import EMPTY_ODDS
 from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, RunError
+from latentlabels.fitting.run_folder import write_manifest
 from latentlabels.inputs import PixelFormat
 from latentlabels.objectives import OBJECTIVES
 
@@ -275,6 +276,7 @@ def test_a_run_of_before_loads_without_the_weight(tmp_path: Path):
     m = ll.LatentLabels(FREE.space, encoder="embedding", epochs=1, at_least_one=False).fit(FREE.inputs, FREE.observed)
     file = m.save(tmp_path / "run") / "config.yaml"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "at_least_one" not in line))
+    write_manifest(tmp_path / "run")
     again = ll.LatentLabels.load(tmp_path / "run")
     assert again.at_least_one is None and not again.fitted_.head.nonempty
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))

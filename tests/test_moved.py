@@ -51,3 +51,11 @@ def test_public_names_are_there(name: str) -> None:
 def test_what_is_public_is_listed_once() -> None:
     assert len(set(ll.__all__)) == len(ll.__all__)
     assert set(ll._HOMES) | set(ll._ROOMS) | {"__version__"} == set(ll.__all__)
+
+
+def test_public_names_of_version_0_1_that_have_another_name_now() -> None:
+    with pytest.warns(DeprecationWarning, match="is now suspect_labels"):
+        assert ll.surprising_labels is ll.suspect_labels
+    plots = importlib.import_module("latentlabels.show.plots")
+    with pytest.warns(DeprecationWarning, match=r"is now plots\.suspect_labels"):
+        assert plots.surprising_labels is plots.suspect_labels

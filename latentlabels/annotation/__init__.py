@@ -12,13 +12,28 @@ Sources: Rubin, 1976 (missing data mechanisms); Elkan and Noto, KDD 2008, and Be
 Cole et al., CVPR 2021 (single positive labels).
 """
 
-from .base import Annotation, CountBound, as_observed
-from .found import PerLabelSearch, Scar
-from .picks import Ignorable, UniformPositive, WeightedPositive
-from .reading import KINDS, from_config
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .registry import DEFAULT, HOMES, KINDS, NAMES, from_config
+
+if TYPE_CHECKING:
+    from .base import Annotation, CountBound
+    from .ignorable import Ignorable
+    from .label_search import PerLabelSearch
+    from .scar import Scar
+    from .uniform import UniformPositive
+    from .weighted import WeightedPositive
+
+_BASE = ("Annotation", "CountBound")
+_CLASSES = {name: module for module, _, name in (home.partition(":") for home in HOMES.values())}
 
 __all__ = [
+    "DEFAULT",
     "KINDS",
+    "NAMES",
     "Annotation",
     "CountBound",
     "Ignorable",
@@ -26,6 +41,16 @@ __all__ = [
     "Scar",
     "UniformPositive",
     "WeightedPositive",
-    "as_observed",
     "from_config",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = "base" if name in _BASE else _CLASSES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

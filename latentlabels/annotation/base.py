@@ -7,7 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError, ObservationError
@@ -51,8 +53,19 @@ class Annotation(ABC):
     """p(o | y); subclasses say how the known positives are picked. Stateless: safe to share."""
 
     kind: str
+    meaning: ClassVar[str] = ""
+    """What it says of known labels, in a few words."""
     one_positive: ClassVar[bool] = False
     """Whether it describes a single known positive per row: an image that was found twice is then two rows."""
+
+    says_which: ClassVar[bool] = True
+    """Whether it says which labels become known; otherwise nothing can be checked against counts."""
+    picks_present: ClassVar[bool] = False
+    """Whether known positives are a pick from the present labels, so that an image with a known one is never empty."""
+    one_by_one: ClassVar[bool] = False
+    """Whether each present label is reported by itself; otherwise one or more are picked together."""
+    by_label: ClassVar[bool] = False
+    """Whether images were collected label by label: how many images a label has then says nothing about its prevalence."""
 
     def __init__(self, *, noise: float = 0.0):
         if not 0.0 <= noise < 1.0:
@@ -62,18 +75,18 @@ class Annotation(ABC):
     # --- what a subclass states -------------------------------------------------------------------------
 
     @abstractmethod
-    def _log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
+    def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
         """log p(known positives | y), given that all of them are present in y: (...)."""
 
     @abstractmethod
-    def _evidence(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
-        """`_log_pick` with the pins, as a mixture of products; `dtype` sets the tolerance of a quadrature."""
+    def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
+        """`log_pick` with the pins, as a mixture of products; `dtype` sets the tolerance of a quadrature."""
 
     @abstractmethod
-    def _sample(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
+    def draw(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
         """`sample` without noise."""
 
-    def _check(self, observed: Tensor) -> None:  # noqa: B027
+    def check(self, observed: Tensor) -> None:  # noqa: B027
         """Refuse observations that the annotation does not describe; most describe all."""
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
@@ -82,6 +95,14 @@ class Annotation(ABC):
 
     def selection_weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
         """Weights v by which an image got into the data, with probability sum_k v_k y_k; None if all did."""
+        return None
+
+    def readiness(self, num_labels: int) -> NDArray[np.float64]:
+        """(K,) in proportion to the probability that a present label becomes known, all else equal."""
+        return np.ones(num_labels)
+
+    def prevalence(self, observed: NDArray[np.int8]) -> tuple[NDArray[np.float64], str] | None:
+        """Prevalences (K,) that known labels (N, K) imply by themselves, and what says so; None if only up to a scale."""
         return None
 
     # --- what the package calls -------------------------------------------------------------------------
@@ -100,16 +121,16 @@ class Annotation(ABC):
             ObservationError: more known positives than the annotation describes, or other values.
         """
         observed = as_observed(observed)
-        self._check(observed)
+        self.check(observed)
         present = y > 0.5
         dtype = torch.promote_types(y.dtype, torch.float32) if y.is_floating_point() else torch.get_default_dtype()
         observed, present = torch.broadcast_tensors(observed, present)
         fits = ~((observed == 1) & ~present).any(-1)
         absent = ((observed == 0) & present).any(-1)
-        value = self._log_pick(observed, present.double())
+        value = self.log_pick(observed, present.double())
         value = torch.where(fits, value, -torch.inf)
         if self.noise:
-            mistaken = self._log_pick(observed, (observed != 0).double()) + self._log_found(observed, present)
+            mistaken = self.log_pick(observed, (observed != 0).double()) + self._log_found(observed, present)
             value = torch.logaddexp(value + math.log1p(-self.noise), mistaken + math.log(self.noise))
         return torch.where(absent, -torch.inf, value).to(dtype)
 
@@ -128,12 +149,12 @@ class Annotation(ABC):
             bound: gives the `CountBound` of the images, worked out only where it is needed.
             dtype: of the logits, which sets the tolerance; weights and tilts are in double precision.
         """
-        self._check(observed)
-        base = self._evidence(observed, bound, dtype)
+        self.check(observed)
+        base = self.products(observed, bound, dtype)
         if not self.noise:
             return base
         right, wrong = math.log1p(-self.noise), math.log(self.noise)
-        mistaken = self._log_pick(observed, (observed != 0).double()).unsqueeze(-1) + wrong
+        mistaken = self.log_pick(observed, (observed != 0).double()).unsqueeze(-1) + wrong
         absences = pinned(torch.where(observed == 1, -1, observed).to(observed.dtype), torch.float64)
         weights = self.selection_weights(observed.shape[-1], torch.float64, observed.device)
         if weights is None:
@@ -154,9 +175,9 @@ class Annotation(ABC):
             `Ignorable` asked for an absent label.
         """
         if not self.noise:
-            return self._sample(y, generator)
+            return self.draw(y, generator)
         mistaken = torch.rand((*y.shape[:-1], 1), generator=generator, device=y.device) < self.noise
-        return self._sample(torch.where(mistaken & self._can_be_found(y), torch.ones_like(y), y), generator)
+        return self.draw(torch.where(mistaken & self._can_be_found(y), torch.ones_like(y), y), generator)
 
     def _can_be_found(self, y: Tensor) -> Tensor:
         """Whether an image with these labels can be in the data: (..., 1)."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
+import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,12 @@ import torch
 
 from ..config.sections import FitConfig, ModelConfig, Section
 from ..errors import DataError, RunError
+from ..locking import LOCK, holding
+from ..writing import append_text, clear_leftovers, is_leftover, temporary, write_bytes, write_json
 from .fits import Job, Row, fit, is_oracle, plain, rules_of
 from .tasks import Task
+from .workers import in_one_thread
+from .workers import workers as processes
 
 VERSION = 1
 ROWS, FOLDER = "rows.jsonl", "bench.json"
@@ -74,7 +77,7 @@ def run_grid(
         The rows of all fits in the grid: one for each stopping rule, or one with `error`.
 
     Raises:
-        RunError: a folder that is none of a comparison, or of other data or settings.
+        RunError: a folder that is none of a comparison, or of other data or settings, or at which another process works.
         DataError: no tasks, two of one name, or truth missing that all of the objectives need.
     """
     folder = Path(out)
@@ -85,8 +88,18 @@ def run_grid(
         )
     if not jobs:
         raise DataError("nothing to fit: every objective asked for learns from complete labels, and there are none")
+    check_folder(folder, tasks)
+    folder.mkdir(parents=True, exist_ok=True)
+    with holding(folder, "comparing objectives", log):
+        clear_leftovers(folder)
+        open_folder(folder, tasks)
+        return _run(jobs, tasks, folder, workers, log)
+
+
+def _run(
+    jobs: Sequence[Job], tasks: Sequence[Task], folder: Path, workers: int | None, log: Callable[[str], None]
+) -> list[Row]:
     by_name = {task.name: task for task in tasks}
-    open_folder(folder, tasks)
     rows = read_rows(folder)
     rules = {task.name: rules_of(task) for task in tasks}
     todo = [job for job in jobs if any((job, rule) not in rows for rule in rules[job.data])]
@@ -94,10 +107,9 @@ def run_grid(
         f"{len(jobs):,} fits, {len(jobs) - len(todo):,} of them done before" if len(todo) < len(jobs) else f"{len(jobs):,} fits"
     )
     first, failures = 0.0, dict[Job, Row]()
-    for number, (job, found) in enumerate(_done(by_name, todo, workers), 1):
-        with (folder / ROWS).open("a", encoding="utf-8") as file:
-            # in one piece: a fit is in the file as a whole, or not at all
-            file.write("".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain(found)))
+    for number, (job, found) in enumerate(_done(by_name, todo, workers, folder), 1):
+        # in one piece: a fit is in the file as a whole, or not at all
+        append_text(folder / ROWS, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain(found)))
         for row in found:
             if "error" in row:
                 failures[job] = row
@@ -124,21 +136,21 @@ def _left(seconds: float) -> str:
 
 # --- processes ------------------------------------------------------------------------------------------
 
-_tasks: dict[str, Task] = {}  # of a worker process, which gets them once
+
+@lru_cache(1)
+def _tasks(path: Path) -> dict[str, Task]:
+    """Of a worker process, which reads them once."""
+    with path.open("rb") as file:
+        found: dict[str, Task] = pickle.load(file)
+    return found
 
 
-def _begin(tasks: dict[str, Task]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the workers
-    torch.set_num_threads(1)
-    _tasks.update(tasks)
+def _work(path: Path, job: Job) -> list[Row]:
+    return fit(_tasks(path)[job.data], job)
 
 
-def _work(job: Job) -> list[Row]:
-    return fit(_tasks[job.data], job)
-
-
-def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None) -> Iterator[tuple[Job, list[Row]]]:
-    """Each job with its rows, as they come."""
+def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None, folder: Path) -> Iterator[tuple[Job, list[Row]]]:
+    """Each job with its rows, as they come; the processes find their data in a temporary file in `folder`."""
     if not jobs:
         return
     if workers == 0:
@@ -146,9 +158,9 @@ def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None) -> I
             yield job, fit(tasks[job.data], job)
         return
     number = min(len(jobs), cores() if workers is None else workers)
-    # processes of one thread each: threads within a fit this small wait for each other
-    with _pool(number, tasks) as pool:
-        futures: dict[Future[list[Row]], Job] = {pool.submit(_work, job): job for job in jobs}
+    with temporary(folder / "tasks") as path, processes(number) as pool:
+        path.write_bytes(pickle.dumps(tasks))
+        futures: dict[Future[list[Row]], Job] = {pool.submit(in_one_thread, _work, path, job): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures.pop(future), future.result()
@@ -159,23 +171,6 @@ def _done(tasks: dict[str, Task], jobs: Sequence[Job], workers: int | None) -> I
             ) from None
 
 
-@contextmanager
-def _pool(number: int, tasks: dict[str, Task]) -> Iterator[ProcessPoolExecutor]:
-    before = {child.pid for child in multiprocessing.active_children()}
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(number, mp_context=spawn, initializer=_begin, initargs=(tasks,))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            if child.pid not in before:
-                child.terminate()  # what they are at would go on for minutes
-        raise
-    finally:
-        pool.shutdown()
-
-
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -184,14 +179,17 @@ def cores() -> int:
 # --- the folder -----------------------------------------------------------------------------------------
 
 
-def open_folder(folder: Path, tasks: Iterable[Task]) -> None:
-    """Make the folder of a comparison, or see that it is of the same data and settings.
+def check_folder(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
+    """See that a folder is new, or that of a comparison of the same data and settings.
+
+    Returns:
+        The hash of each task, those of earlier ones too.
 
     Raises:
         RunError: it is not, or is no such folder.
     """
     stored: dict[str, str] = {}
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(not _is_ours(path.name) for path in folder.iterdir())):
         try:
             found = json.loads((folder / FOLDER).read_text(encoding="utf-8"))
             stored, version = dict(found["tasks"]), int(found["version"])
@@ -208,21 +206,23 @@ def open_folder(folder: Path, tasks: Iterable[Task]) -> None:
                 f'{folder}: its fits of "{name}" are of other data or settings (labels, annotation, model or fit have changed '
                 "since); give another --out, or change them back"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"version": VERSION, "tasks": stored | hashes}, indent=1, ensure_ascii=False) + "\n"
-    _replace(folder / FOLDER, text)
+    return stored | hashes
 
 
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+def _is_ours(name: str) -> bool:
+    """Whether a file is what a process left that was killed as it began."""
+    return name == LOCK or is_leftover(name)
+
+
+def open_folder(folder: Path, tasks: Iterable[Task]) -> None:
+    """Write down which tasks the folder of a comparison is of; see `check_folder`."""
+    write_json(folder / FOLDER, {"version": VERSION, "tasks": check_folder(folder, tasks)})
 
 
 def read_rows(folder: Path) -> dict[tuple[Job, str], Row]:
     """The rows of a folder by fit and stopping rule, the latest ones; those of failures are left out.
 
-    A last line that was only half written is cut off.
+    A last line without an end, which a loss of power may leave, is cut off.
 
     Raises:
         RunError: a line that is no row.
@@ -234,8 +234,7 @@ def read_rows(folder: Path) -> dict[tuple[Job, str], Row]:
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     if len(whole) < len(text):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
+        write_bytes(path, whole)
     for number, line in enumerate(whole.decode("utf-8").splitlines(), 1):
         try:
             row: Row = json.loads(line)

@@ -59,10 +59,10 @@ def _data_set(rows: Sequence[Row], task: Task) -> DataSet:
     protocols: list[tuple[str, tuple[str, ...]]] = [("honest", HONEST)]
     if any(row["rule"] == GENEROUS for row in rows):
         protocols.append(("generous", (GENEROUS,)))
-    plain = without_image(task)
-    tables = tuple(
-        _table(rows, protocol, rules, start, plain, len(task.test_truth)) for start in starts for protocol, rules in protocols
-    )
+    tables: list[Table] = []
+    if rows:  # settings with which every fit fails may suit no prevalences either
+        plain, size = without_image(task), len(task.test_truth)
+        tables = [_table(rows, protocol, rules, start, plain, size) for start in starts for protocol, rules in protocols]
     return DataSet(
         task.name,
         task.source,

@@ -7,13 +7,11 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .. import objectives
@@ -26,7 +24,8 @@ from ..metrics import Metrics
 from ..program.starting_point import derive_prior
 from ..space import OneOf
 from ..words import percent_of
-from ..writing import write_json
+from ..writing import clear_leftovers, replacing, write_json, write_text
+from .workers import in_one_thread, workers
 
 WITHOUT_IMAGE = "without-image"
 OBJECTIVES = {
@@ -37,6 +36,7 @@ OBJECTIVES = {
     "full-labels": "ceiling: BCE on complete labels",
 }
 WHAT = {WITHOUT_IMAGE: "without looking at the image: prevalences", **OBJECTIVES}
+_BEGUN = "unfinished.txt"
 _SEED = 1
 _SIZE = 48  # pixels: the small network sees more of the scene than at 64, and is faster
 
@@ -63,25 +63,28 @@ def run_demo(
     """
     started = time.perf_counter()
     out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / "results.json").exists():
+    begun = out / _BEGUN
+    if out.exists() and any(out.iterdir()) and not ((out / "results.json").exists() or begun.exists()):
         raise DataError(f"{out}: not empty, and not the folder of an earlier demo; give another folder with --out")
-    shutil.rmtree(out / "scenes", ignore_errors=True)
-    shutil.rmtree(out / "run", ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(begun, "The demo that was begun here has not come to its end; run it again.\n")
+    clear_leftovers(out)
+    for name in ("scenes", "run"):
+        shutil.rmtree(out / name, ignore_errors=True)
     log(
         f"rendering {train_size:,} training scenes with one known label each and {test_size:,} test scenes with complete labels"
     )
     scenes, test = (render_scenes(number, _SEED + i, size=_SIZE) for i, number in enumerate((train_size, test_size)))
     write_scenes(_first(scenes, 600), out / "scenes")
     cores = os.cpu_count() or 1
-    workers = min(len(OBJECTIVES), cores)
-    log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {workers} at a time")
+    number = min(len(OBJECTIVES), cores)
+    log(f"fitting the same small network with {len(OBJECTIVES)} objectives, {number} at a time")
     rows: dict[str, dict[str, Any]] = {}
-    # processes of one thread each: threads within a fit this small wait for each other
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        kept = {objectives.DEFAULT: out}  # of the others nothing is written
-        fits = {pool.submit(_fit, name, scenes, test, epochs, kept.get(name)): name for name in OBJECTIVES}
+    with workers(number) as pool:
+        fits = {
+            pool.submit(in_one_thread, _fit, name, scenes, test, epochs, out if name == objectives.DEFAULT else None): name
+            for name in OBJECTIVES
+        }
         for fit in as_completed(fits):
             row = fit.result()
             rows[fits[fit]] = row
@@ -95,6 +98,7 @@ def run_demo(
         "seconds": round(time.perf_counter() - started, 1),
     }
     write_json(out / "results.json", result)
+    begun.unlink()
     return result
 
 
@@ -152,7 +156,8 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
     shown = _varied(test, marginals, 6)
     figure = Figure()
     posterior_gallery(marginals[shown], test.space, test.images[shown], truth=test.truth[shown], limit=12, ax=figure)
-    figure.savefig(out / "picture.png", dpi=110)
+    with replacing(out / "picture.png") as temporary:
+        figure.savefig(temporary, dpi=110)
     find(model, test.images, truth=test.truth).write(run / EVALUATED)
     write_report(run, model, scenes.images, scenes.observed)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..annotation import Annotation, Ignorable, PerLabelSearch
+from ..annotation import Annotation
 from ..fitting import TrainingResult
 from ..observed import Observed
 from ..program.starting_point import Anchor
@@ -49,7 +49,7 @@ def evenness(table: Observed, how: Annotation) -> Finding | None:
 
     Seldom by chance: with probability 0.001 at most.
     """
-    p = None if isinstance(how, PerLabelSearch | Ignorable) else even_count_check(table.values)
+    p = None if how.by_label or not how.says_which else even_count_check(table.values)
     if p is None or p > FALSE_ALARM:
         return None
     counts = [present for present, _ in table.counts().values()]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 from scipy import stats
 
-from ..annotation import Annotation, Ignorable, Scar
+from ..annotation import Annotation
 from ..distributions import LabelVector
 from ..errors import ConfigError, DataError
 from ..space import LabelSpace, OneOf
@@ -98,14 +98,14 @@ def known_probs(q: LabelVector, how: Annotation) -> npt.NDArray[np.float64]:
     Raises:
         ConfigError: `Ignorable`, which does not say which labels become known.
     """
-    if isinstance(how, Ignorable):
+    if not how.says_which:
         raise ConfigError(
             'the annotation "ignorable" does not say which labels become known, so that nothing can be checked of it'
         )
     with torch.no_grad():
-        if isinstance(how, Scar):
+        if how.one_by_one:
             present = (1 - how.noise) * q.marginals.double().cpu() + how.noise
-            return (present * how.rates.expand(q.event_shape)).numpy()
+            return present.numpy() * how.readiness(q.space.num_labels)
         columns = []
         for label in range(q.space.num_labels):
             one = torch.full(q.event_shape, -1, dtype=torch.int8, device=q.logits.device)
@@ -184,15 +184,15 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
     known = np.asarray(observed)
     if known.ndim != 2 or known.shape[1] != space.num_labels:
         raise DataError(f"observed has shape {known.shape}; it should be (images, {space.num_labels})")
-    if isinstance(how, Ignorable) or not len(known):
+    if not how.says_which or not len(known):
         return []
-    positive, weights = known == 1, _readiness(how, space.num_labels)
+    positive, weights = known == 1, how.readiness(space.num_labels)
     share = positive / weights
     if how.noise:  # a mistaken pick takes any label that is not known absent, and says nothing of what is present
         open_ = known != 0
         picks = (
             1.0
-            if isinstance(how, Scar)
+            if how.one_by_one
             else positive.sum(1, keepdims=True) / np.maximum((open_ * weights).sum(1, keepdims=True), _TINY)
         )
         share = share - how.noise * open_ * picks
@@ -243,13 +243,6 @@ def even_count_check(observed: npt.ArrayLike, draws: int = 4999) -> float | None
 def alarms(checks: Sequence[Count], level: float = 0.01) -> list[Count]:
     """The checks that fail, the least probable first; if all is right, one or more do with probability `level` at most."""
     return sorted((check for check in checks if check.p < level / len(checks)), key=lambda check: check.p)  # Bonferroni
-
-
-def _readiness(how: Annotation, num_labels: int) -> npt.NDArray[np.float64]:
-    """(K,) in proportion to the probability that a present label becomes known, all else equal."""
-    given = getattr(how, "rates", None)
-    given = getattr(how, "weights", None) if given is None else given
-    return np.ones(num_labels) if given is None else np.broadcast_to(given.numpy().astype(np.float64), num_labels)
 
 
 def _linked(group: str, other: str, equal: bool, left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> LinkedCount:

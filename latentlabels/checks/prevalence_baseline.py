@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..annotation import Annotation, PerLabelSearch, UniformPositive, WeightedPositive
+from ..annotation import Annotation
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..distributions.nonempty import EMPTY_ODDS
 from ..metrics import Metrics, evaluate
@@ -138,7 +138,7 @@ def _shares_of_known(
 ) -> float | None:
     """The same by the shares in which labels are known in the other rows; None where an image knows more than one label."""
     one = ((observed == 1).sum(1) == 1) & (observed != 0).all(1)
-    if not isinstance(how, UniformPositive | WeightedPositive | PerLabelSearch) or not one[kept].all():
+    if how.one_by_one or not how.says_which or not one[kept].all():
         return None
     trained = np.ones(len(observed), bool)
     trained[held] = False

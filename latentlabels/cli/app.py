@@ -1,6 +1,6 @@
 """The `latentlabels` command: its verbs, and how errors, warnings and exit codes come out.
 
-Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted by Ctrl-C, 143 ended by `kill`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
 from . import bench, complete, demo, evaluate, fit, inspect, predict, query, report
+from .interrupt import interrupted, interruptible, leave
 from .output import UsageError
 
-SUCCESS, FAILURE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILURE, WRONG_USE, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
 
 
 class _Verbs(TyperGroup):
@@ -86,6 +87,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    own_process = args is None
     args = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in args
     stdout = sys.stdout
@@ -95,7 +97,8 @@ def main(args: Sequence[str] | None = None) -> int:
         if not debug:
             logging.disable(logging.INFO)  # Lightning's words about devices
         try:
-            code = _run(args, debug)
+            with interruptible():
+                code = _run(args, debug)
             stdout.flush()
         except BrokenPipeError:
             _discard_output()  # the reader has had enough: that is no error
@@ -103,6 +106,8 @@ def main(args: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout = stdout
             logging.disable(disabled)
+    if own_process and code in (INTERRUPTED, ENDED):
+        leave(code)  # at its end Python would wait for threads that decode images
     return code
 
 
@@ -110,14 +115,14 @@ def _run(args: list[str], debug: bool) -> int:
     try:
         code = typer.main.get_command(app).main(args, prog_name="latentlabels", standalone_mode=False)
         if code == INTERRUPTED:
-            return _interrupted()
+            return interrupted()
         return code if isinstance(code, int) else SUCCESS
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
+        return interrupted()
     except SystemExit as exit_:
         causes = _causes(exit_)
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
-            return _interrupted()  # Lightning catches Ctrl-C and exits with 1
+            return interrupted()  # Lightning catches Ctrl-C and exits with 1
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
             raise BrokenPipeError from None
         return exit_.code if isinstance(exit_.code, int) else FAILURE
@@ -170,11 +175,6 @@ def _causes(error: BaseException) -> list[BaseException]:
         found.append(cause)
         cause = cause.__cause__ or cause.__context__
     return found
-
-
-def _interrupted() -> int:
-    print("interrupted", file=sys.stderr)
-    return INTERRUPTED
 
 
 def _show_warnings(debug: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from ..errors import ConfigError, DataError
 from ..words import NONE, count
 from . import options
+from .interrupt import advise
 from .output import Debug, Json, Output, UsageError, table
 from .sources import explained
 
@@ -80,11 +81,8 @@ def bench(
         from ..bench.summary import summarize
 
         output.note(f"{count(len(tasks), 'data set')}; results go to {out}")
-        try:
-            rows = run_grid(tasks, grid, out, workers, output.note)
-        except KeyboardInterrupt:
-            output.note(f"\nfinished fits are in {out}; run the same command again to resume")
-            raise
+        advise(f"finished fits are in {out}; run the same command again to resume")
+        rows = run_grid(tasks, grid, out, workers, output.note)
         summary = summarize(rows, tasks)
         document = write_results(out, summary, tasks, grid)
         output.emit({"out": out, "report": out / "report.html", **document}, lambda console: _show(console, summary, out))

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import DataError
 from ..words import count, number, percent_of
-from ..writing import write_json
+from ..writing import clear_leftovers, write_json
 from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
 from .sources import load_run, read_labelled, read_labels, unreadable_names
@@ -68,6 +68,7 @@ def evaluate(
         metrics = model.posterior(inputs).evaluate(complete, model.space_)
         found = _beside(metrics, model, complete)
         document = {"run": run, "images": images, "truth": truth, "unreadable": unreadable_names(inputs, known), **found}
+        clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
         _report(run, model, inputs.labelled(None, complete))
         output.emit(document, lambda console: _show(console, metrics, found, run))

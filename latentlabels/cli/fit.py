@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, RunError
+from ..locking import LOCK, holding
 from ..words import count, listed, number
+from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
+from .interrupt import advise
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
 from .sources import explained, make_config, read_training
 
@@ -54,27 +60,18 @@ def fit(
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
-        inputs = read_training(settings)
-        model, space = _estimator(settings, inputs)
-        what = count(len(inputs), inputs.kind.one)
-        if first:
-            output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
-            # written before training as well, so that an interrupted fit can be resumed by its folder alone
-            (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-            _write_config(out, settings, space)
-        try:
+        with _held(out, resume, output) if first else nullcontext():
+            inputs = read_training(settings)
+            model, space = _estimator(settings, inputs)
+            what = count(len(inputs), inputs.kind.one)
+            if first:
+                output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
+                _begin(out, settings, inputs)
             with explained(settings):
                 model.fit(inputs, checkpoints=out / "checkpoints", resume=resume)
-        except (KeyboardInterrupt, SystemExit):
-            if (out / "checkpoints" / "last.json").exists():
-                output.note(f"\nto go on from the last epoch: latentlabels fit --resume --out {out}")
-            raise
-        except Exception:
-            _remove_if_empty(out)
-            raise
-        if not first:
-            return
-        _finish(model, inputs, settings, space, out)
+            if not first:
+                return
+            _finish(model, inputs, settings, out)
         document = _document(model, inputs, out)
         output.emit(document, lambda console: _show(console, document))
 
@@ -85,22 +82,94 @@ def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: 
     folder = out if out is not None else Path("runs") / name
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: a file; give the name of a new folder")
-    if first and folder.is_dir() and any(folder.iterdir()):
-        other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
-        is_run = (folder / "config.yaml").exists() and (folder / "checkpoints").exists()
-        resume = ", or --resume to go on with the fit in it" if is_run else ""
-        raise UsageError(f"--out {folder}: not empty, and nothing is overwritten; give another folder, --out {other}{resume}")
+    if first and not (folder / LOCK).exists():  # else the lock says first who is there
+        _check_empty(folder)
     return config, folder
+
+
+def _check_empty(folder: Path) -> None:
+    """Refuse a folder that holds something, but for what a process left that was killed before its fit was begun."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if not any(name for name in names if not (name in (LOCK, "checkpoints") or is_leftover(name))) and not _is_begun(folder):
+        return
+    other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
+    resume = ", or --resume to go on with the fit in it" if _is_begun(folder) else ""
+    raise UsageError(f"--out {folder}: not empty, and nothing is overwritten; give another folder, --out {other}{resume}")
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a fit was begun there, so that --resume goes on with it."""
+    checkpoints = folder / "checkpoints"
+    return (checkpoints / "config.yaml").exists() or ((folder / "config.yaml").exists() and checkpoints.exists())
+
+
+@contextmanager
+def _held(folder: Path, resume: bool, output: Output) -> Iterator[None]:
+    """Keep other fits out of a folder; one that fails before its first epoch leaves nothing, which would be in the way."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(folder, "fitting", output.note):
+            for part in (folder, folder / "checkpoints"):
+                clear_leftovers(part)
+            if not resume:
+                _check_empty(folder)  # another fit may have come between
+            try:
+                yield
+            except Exception:
+                _remove_begun(folder)
+                raise
+    finally:
+        for path in made:
+            with suppress(OSError):  # it holds something
+                path.rmdir()
+
+
+def _remove_begun(folder: Path) -> None:
+    """Remove what was begun, if no epoch was finished."""
+    checkpoints = folder / "checkpoints"
+    if not (checkpoints / "last.json").exists() and checkpoints.exists():
+        for name in ("config.yaml", "data.json"):
+            (checkpoints / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            checkpoints.rmdir()
+
+
+def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
+    """Write down what is fitted, before training, so that an interrupted fit can be resumed by its folder alone.
+
+    Raises:
+        RunError: a fit was begun there on other data.
+    """
+    from ..fitting.identity import differences, identify
+
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    assert inputs.observed is not None  # the training data of a config have labels
+    now = identify(inputs.observed, inputs)
+    stored = checkpoints / "data.json"
+    if stored.exists():
+        found = differences(json.loads(stored.read_text(encoding="utf-8")), now)
+        if found:
+            raise RunError(
+                f"--resume: {folder} was begun on other data; {'; '.join(found)}. Give the data as they were to go on with "
+                "that fit, or leave out --resume and give another --out to start a new one"
+            )
+    write_json(stored, now)
+    config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
+    advise(f"run the same command with --resume to go on, or: latentlabels fit --resume --out {folder}")
 
 
 def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
     """The config of an interrupted fit; what is given again must say the same."""
+    from ..fitting.run_folder import begun_config
+
     if out is None and path is None:
         raise UsageError("--resume: which fit? Give its run folder by --out RUN")
     folder = out if out is not None else Path("runs") / (path.stem if path is not None else "")
-    stored = folder / "config.yaml"
-    if not stored.exists() or not (folder / "checkpoints" / "last.json").exists():
-        raise UsageError(f"--resume: {folder} holds no fit that has finished an epoch; leave out --resume to start one")
+    if not _is_begun(folder):
+        raise UsageError(f"--resume: {folder} holds no fit that was begun; leave out --resume to start one")
+    stored = begun_config(folder)
     if path is None and given["images"] is None and given["embeddings"] is None:
         return make_config(stored, **given), folder
     config, before = make_config(path, **given), make_config(stored)
@@ -150,25 +219,11 @@ def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
 
-def _write_config(out: Path, config: Config, space: LabelSpace) -> None:
-    config.model_copy(update={"labels": space.to_config()}).write(out / "config.yaml")
-
-
-def _remove_if_empty(out: Path) -> None:
-    """A fit that failed before its first epoch leaves no folder, which would stand in the way of the next try."""
-    if any((out / "checkpoints").iterdir()):
-        return
-    (out / "checkpoints").rmdir()
-    (out / "config.yaml").unlink(missing_ok=True)
-    if not any(out.iterdir()):
-        out.rmdir()
-
-
-def _finish(model: LatentLabels, inputs: Inputs, config: Config, space: LabelSpace, out: Path) -> None:
+def _finish(model: LatentLabels, inputs: Inputs, config: Config, out: Path) -> None:
     from ..report import write_report
 
-    model.save(out)
-    _write_config(out, config, space)  # with the data section, which the estimator does not know
+    resolved = config.resolved()
+    model.save(out, {"data": resolved["data"], "annotation": resolved["annotation"]})
     write_report(out, model, inputs)
 
 

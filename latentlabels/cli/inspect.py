@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 _LISTED = 30
 _FEW = 10
-_MEANING = {
-    "ignorable": "which labels are known does not depend on whether they are present",
-    "uniform-positive": "the known labels of an image are a uniform pick from those it shows; a missing label says nothing",
-    "weighted-positive": "one present label of each image is known, picked by the labels' weights",
-    "scar": "each present label is reported at its rate, an absent one never",
-    "per-label-search": "images were collected label by label",
-}
 
 
 def inspect(
@@ -126,7 +119,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
             for k, label in enumerate(space.labels)
         ],
         "groups": _groups(table_, anchor),
-        "annotation": {"kind": how.kind, "meaning": _MEANING[how.kind]},
+        "annotation": {"kind": how.kind, "meaning": how.meaning},
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import ConfigError, DataError, OpenCellsError, RunError, nearest
+from ..errors import ConfigError, DataError, OpenCellsError, nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -104,8 +104,6 @@ def load_run(folder: Path) -> LatentLabels:
         raise UsageError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
     from ..estimator import LatentLabels
 
-    if (folder / "checkpoints").is_dir() and not (folder / "weights.safetensors").exists():
-        raise RunError(f"{folder}: its fit was not finished; `latentlabels fit --resume --out {folder}` goes on with it")
     return LatentLabels.load(folder)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ..errors import nearest
+from ..writing import replacing, writing
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -56,16 +57,14 @@ def write_table(
 
         frame = pd.DataFrame(values, columns=list(labels))
         frame.insert(0, "image", list(names))
-        frame.to_parquet(path, index=False)
-    elif ending in (".jsonl", ".ndjson"):
-        _in_file(path, lambda file: file.writelines(_lines(names, labels, values)))
-    else:
-        _in_file(path, lambda file: _write_rows(file, names, labels, values, "\t" if ending == ".tsv" else ","))
-
-
-def _in_file(path: Path, write: Callable[[TextIO], None]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write(file)
+        with replacing(path) as temporary:
+            frame.to_parquet(temporary, index=False)
+        return
+    with writing(path) as file:
+        if ending in (".jsonl", ".ndjson"):
+            file.writelines(_lines(names, labels, values))
+        else:
+            _write_rows(file, names, labels, values, "\t" if ending == ".tsv" else ",")
 
 
 def _write_rows(file: TextIO, names: Sequence[str], labels: Sequence[str], values: NDArray[np.float32], delimiter: str) -> None:

@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from ..errors import ConfigError, LabelSpaceError, nearest
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from ..space import LabelSpace
+from ..writing import write_text
 from .sections import (
     CHOICES,
     OBJECTIVE_NAMES,
@@ -137,8 +138,7 @@ class Config(Section):
 
     def write(self, path: str | Path) -> None:
         """Write `resolved` as YAML, which `read_config` reads again."""
-        text = yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True)
-        Path(path).write_text(text, encoding="utf-8")
+        write_text(path, yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True))
 
 
 def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> Config:

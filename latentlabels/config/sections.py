@@ -7,16 +7,17 @@ and `FitConfig`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from .. import objectives
+from .. import annotation, objectives
 
-AnnotationKind = Literal["ignorable", "uniform-positive", "weighted-positive", "scar", "per-label-search"]
 if TYPE_CHECKING:
+    AnnotationKind = str
     Objective = str
-else:  # the registry's names, whose import costs no torch
+else:  # the registries' names, whose import costs no torch
+    AnnotationKind = Literal[annotation.NAMES]
     Objective = Literal[objectives.NAMES]
 OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
 
@@ -62,7 +63,7 @@ class DataConfig(Section):
 class AnnotationConfig(Section):
     """How the known labels came about; see `latentlabels.annotation`."""
 
-    kind: AnnotationKind = Field(default="uniform-positive", description="one of " + ", ".join(get_args(AnnotationKind)))
+    kind: AnnotationKind = Field(default=annotation.DEFAULT, description="one of " + ", ".join(annotation.NAMES))
     weights: list[Positive] | dict[str, Positive] | None = Field(
         default=None, description="positive numbers, one for each label: a list in the order of the labels, or label: number"
     )
@@ -162,7 +163,7 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": get_args(AnnotationKind),
+    "kind": annotation.NAMES,
     "objective": OBJECTIVE_NAMES,
     "start": ("prior", "own"),
     "unlisted": ("unknown", "absent"),

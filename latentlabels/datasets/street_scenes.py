@@ -8,6 +8,7 @@ complete truth stands what a collector of singly-labelled photographs would know
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..space import Free, LabelSpace, OneOf
+from ..writing import building, write_text
 from .scenes import Throw, draw_scene
 
 VEHICLES = ("car", "bike", "bus", "truck")
@@ -243,15 +245,15 @@ def write_scenes(scenes: ToyScenes, directory: str | Path) -> None:
     root = directory / "images-by-label"
     if root.exists() and any(root.iterdir()):
         raise DataError(f"{root}: already holds images, with which the new ones would mix; remove it or give another directory")
-    root.mkdir(parents=True, exist_ok=True)
-    for label in {scenes.known(i) for i in range(len(scenes))}:
-        (root / label).mkdir()
-    with (directory / "truth.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["image", *scenes.space.labels])
-        for i in range(len(scenes)):
-            name = f"{scenes.known(i)}/{i + 1:05d}.png"
-            Image.fromarray(scenes.images[i].transpose(1, 2, 0)).save(root / name)
-            table.writerow([name, *scenes.truth[i].tolist()])
-    text = yaml.safe_dump(scenes.space.to_config(), sort_keys=False, default_flow_style=None)
-    (directory / "labels.yaml").write_text(text, encoding="utf-8")
+    names = [f"{scenes.known(i)}/{i + 1:05d}.png" for i in range(len(scenes))]
+    with building(root) as temporary:
+        for label in {scenes.known(i) for i in range(len(scenes))}:
+            (temporary / label).mkdir()
+        for image, name in zip(scenes.images, names, strict=True):
+            Image.fromarray(image.transpose(1, 2, 0)).save(temporary / name)
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    rows.writerow(["image", *scenes.space.labels])
+    rows.writerows([name, *row] for name, row in zip(names, scenes.truth.tolist(), strict=True))
+    write_text(directory / "truth.csv", table.getvalue())
+    write_text(directory / "labels.yaml", yaml.safe_dump(scenes.space.to_config(), sort_keys=False, default_flow_style=None))

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from .. import exact
-from ..annotation import Annotation, CountBound, Ignorable, as_observed
+from ..annotation import Annotation, CountBound, Ignorable
+from ..annotation.base import as_observed
 from ..errors import ObservationError
 from ..space import LabelSpace
 

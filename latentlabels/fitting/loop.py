@@ -165,6 +165,7 @@ class _Loop:
     def run(self, fabric: Fabric) -> int:
         """Train, in the process that this is called in; its number."""
         module, watch, started = self.module, self.watch, time.perf_counter()
+        _unshare(module)
         module.to(fabric.device)
         optimizer = module.optimizer()
         state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
@@ -239,6 +240,14 @@ class _Loop:
         data, rows = self.data, self.data.held
         marginals = predict_marginals(self.module, data.batches, rows, 4 * self.settings.batch_size, fabric.device)
         return Held(data.observed[rows].numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals)
+
+
+@torch.no_grad()
+def _unshare(module: LabelModule) -> None:
+    """Spawned processes get tensors in shared memory, where one's steps would move the other's weights: each takes a copy."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_shared() and not tensor.is_cuda:
+            tensor.data = tensor.data.clone()
 
 
 def _step_of(fabric: Fabric, module: LabelModule, optimizer: torch.optim.Optimizer) -> Callable[[Batch], Tensor]:

@@ -1,4 +1,4 @@
-"""The run folder: what a fit leaves behind, written whole and read without executing anything."""
+"""The run folder: what a fit leaves behind, written whole and read without executing anything; see docs/run-folder.md."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as pack
 from torch import Tensor
 
 from ..errors import RunError
 from ..space import LabelSpace
+from ..writing import clear_leftovers, write_bytes, write_json, write_text
 
-FORMAT = 1
+FORMAT = 2
+"""Of the folder. 1: version 0.1, without a manifest. 2: `manifest.json` is written last."""
+MANIFEST, CONFIG, WEIGHTS, CHECKPOINTS = "manifest.json", "config.yaml", "weights.safetensors", "checkpoints"
+_NEEDED = (CONFIG, "labels.json", WEIGHTS, "environment.json")
+_LISTED = (*_NEEDED, "metrics.jsonl", "diagnostics.json")
+_SECTIONS = ("data", "labels", "annotation", "model", "fit")
 _PACKAGES = ("latentlabels", "torch", "torchvision", "pyro-ppl", "lightning", "numpy")
 
 
@@ -29,7 +36,7 @@ class Run:
     """The contents of a run folder.
 
     Attributes:
-        config: sections `annotation`, `model` and `fit`, resolved.
+        config: sections `annotation`, `model` and `fit`, resolved; `data` too, where a command made the fit.
         space: the label space.
         weights: the state_dict of the Pyro model.
         history: a dict per epoch.
@@ -46,66 +53,144 @@ class Run:
 
 
 def write_run(folder: str | Path, run: Run) -> Path:
-    """Write a run folder; existing files of the same names are replaced."""
+    """Write a run folder; existing files of the same names are replaced.
+
+    `environment.json` comes first and says that there is a manifest; `manifest.json` comes last. A process that is killed in
+    between leaves a folder that `read_run` refuses, naming the files that are missing or do not belong together.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = {**run.config, "labels": run.space.to_config()}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    _json(folder / "labels.json", {"labels": run.space.to_config()})
-    save_file({key: value.detach().cpu().contiguous() for key, value in run.weights.items()}, folder / "weights.safetensors")
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in run.history), encoding="utf-8")
-    _json(folder / "environment.json", run.environment)
-    _json(folder / "diagnostics.json", run.diagnostics)
+    clear_leftovers(folder)
+    labels = run.space.to_config()
+    sections = {**run.config, "labels": labels}
+    config = {key: sections[key] for key in (*_SECTIONS, *sections) if key in sections}
+    write_json(folder / "environment.json", run.environment)
+    write_json(folder / "labels.json", {"labels": labels})
+    write_bytes(folder / WEIGHTS, pack({key: value.detach().cpu().contiguous() for key, value in run.weights.items()}))
+    write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in run.history))
+    write_json(folder / "diagnostics.json", run.diagnostics)
+    write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_manifest(folder)
     return folder
 
 
+def write_manifest(folder: str | Path) -> None:
+    """Write `manifest.json`: the sizes and hashes of the files of a run as they are now."""
+    folder = Path(folder)
+    files = {name: {"size": (folder / name).stat().st_size, "sha256": _hash(folder / name)} for name in _LISTED}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files})
+
+
 def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
-    """Read a run folder.
+    """Read a run folder, and see that each of its files is the one that was written.
 
     Args:
         folder: where it is.
         unfinished: take what an interrupted fit left as well, without weights and diagnostics.
 
     Raises:
-        RunError: no run folder, a file that is missing or damaged, or a format of a later version.
+        RunError: no run folder, a fit that was not finished, a file that is missing or damaged, or a later format.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
-    if unfinished and not (folder / "weights.safetensors").exists() and (folder / "checkpoints").is_dir():
-        return _unfinished(folder)
-    missing = [
-        name
-        for name in ("config.yaml", "labels.json", "weights.safetensors", "environment.json")
-        if not (folder / name).exists()
-    ]
+    if is_unfinished(folder):
+        if unfinished:
+            return _unfinished(folder)
+        raise RunError(f"{folder}: its fit was not finished; `latentlabels fit --resume --out {folder}` goes on with it")
+    missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
         raise RunError(f"{folder}: not a complete run folder, it lacks {', '.join(missing)}; fit again with --out")
     try:
         environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        weights = load_file(folder / "weights.safetensors")
+        _check_format(environment, folder)
+        _check_files(environment, folder)
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
         history = _lines(folder / "metrics.jsonl")
         diagnostics = _lines(folder / "diagnostics.json", whole=True)
-        for what in (environment, config, diagnostics, *history):
+        for what in (config, diagnostics, *history):
             if not isinstance(what, dict):
                 raise ValueError(f"it holds {str(what)[:40]!r} where names and values should be")
     except (ValueError, yaml.YAMLError, SafetensorError, OSError) as error:
         raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
+    space = LabelSpace.read(folder / "labels.json")
+    return Run(config, space, weights, history, environment, diagnostics)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a fit was begun here and has not written its run to the end."""
+    if not (folder / CHECKPOINTS).is_dir():
+        return False
+    if not (folder / WEIGHTS).exists():
+        return True
+    return not (folder / MANIFEST).exists() and (_format(folder) or 0) >= 2
+
+
+def begun_config(folder: str | Path) -> Path:
+    """The config that a fit was begun with: in `checkpoints`, or where version 0.1 put it."""
+    begun = Path(folder) / CHECKPOINTS / CONFIG
+    return begun if begun.exists() else Path(folder) / CONFIG
+
+
+def _format(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / "environment.json").read_text(encoding="utf-8"))["format"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_format(environment: Any, folder: Path) -> None:
+    if not isinstance(environment, dict):
+        raise ValueError(f"environment.json holds {str(environment)[:40]!r} where names and values should be")
     if environment.get("format", 0) > FORMAT:
         raise RunError(
             f"{folder}: written by version {environment.get('versions', {}).get('latentlabels')}, in a format later than "
             "this version reads; install that version or a later one"
         )
-    space = LabelSpace.read(folder / "labels.json")
-    return Run(config, space, weights, history, environment, diagnostics)
+
+
+def _check_files(environment: dict[str, Any], folder: Path) -> None:
+    """Compare the files with the manifest, which runs of version 0.1 lack.
+
+    Raises:
+        ValueError: what is missing, of another size, or changed.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        if environment.get("format", 0) < 2:
+            return
+        raise ValueError(f"{MANIFEST} is missing: whatever wrote the run did not come to its end")
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        stated = {str(name): (int(found["size"]), str(found["sha256"])) for name, found in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{MANIFEST} holds no sizes and hashes of files") from None
+    wrong = [problem for name, (size, digest) in stated.items() if (problem := _problem(folder / name, size, digest))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def _problem(path: Path, size: int, digest: str) -> str:
+    """What is wrong with a file that had this size and hash; "" if nothing is."""
+    if not path.exists():
+        return f"{path.name} is missing"
+    found = path.stat().st_size
+    if found != size:
+        return f"{path.name} has {found:,} bytes, and had {size:,} when it was written"
+    return f"{path.name} has changed since it was written" if _hash(path) != digest else ""
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unfinished(folder: Path) -> Run:
     """What a fit has written before it was interrupted: its config, and the epochs that it finished."""
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        history = _lines(folder / "checkpoints" / "last.json", whole=True) or []
+        config = yaml.safe_load(begun_config(folder).read_text(encoding="utf-8"))
+        history = _lines(folder / CHECKPOINTS / "last.json", whole=True) or []
         space = LabelSpace.from_config(config["labels"])
         if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
             raise ValueError("checkpoints/last.json holds no epochs")
@@ -130,10 +215,6 @@ def hash_data(observed: NDArray[np.int8], images: tuple[str, ...] | None) -> str
     digest = hashlib.sha256(np.ascontiguousarray(observed).tobytes())
     digest.update("\n".join(images or ()).encode())
     return digest.hexdigest()[:16]
-
-
-def _json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _lines(path: Path, whole: bool = False) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..kind import Kind
+from ..processes import begin_worker
 from .augmentation import augment
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -227,7 +228,12 @@ class Streamed(Batches):
         dataset = _BatchDataset(self, observed, truth)
         sampler = _BatchSampler(rows, batch_size, order, self.augment)
         return DataLoader(
-            dataset, sampler=sampler, batch_size=None, num_workers=self.workers, persistent_workers=self.workers > 0
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            worker_init_fn=begin_worker,
         )
 
     def inputs(self, rows: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent
 from ..words import listed
+from ..writing import replacing
 from .files import Tree
 from .folder import read_folder
 from .frame import read_frame
@@ -233,12 +234,13 @@ class Observed:
         """
         path = Path(path)
         frame = self.to_frame()
-        if path.suffix.lower() == ".parquet":
-            frame.to_parquet(path)
-        elif path.suffix.lower() in (".jsonl", ".ndjson"):
-            frame.reset_index().to_json(path, orient="records", lines=True, force_ascii=False)
-        else:
-            frame.to_csv(path)
+        with replacing(path) as temporary:
+            if path.suffix.lower() == ".parquet":
+                frame.to_parquet(temporary)
+            elif path.suffix.lower() in (".jsonl", ".ndjson"):
+                frame.reset_index().to_json(temporary, orient="records", lines=True, force_ascii=False)
+            else:
+                frame.to_csv(temporary)
         return path
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..annotation import Annotation, Ignorable, Scar
+from ..annotation import Annotation
 from ..errors import DataError
 from ..space import Free, Group, LabelSpace, OneOf
 
@@ -60,29 +60,22 @@ def derive_prior(
     """
     if expected_labels is not None and not 0 < expected_labels <= space.num_labels:
         raise DataError(f"expected_labels is {expected_labels}, but an image has between 0 and {space.num_labels} labels")
-    present, absent = (values == 1).sum(0).astype(float), (values == 0).sum(0).astype(float)
+    present = (values == 1).sum(0).astype(float)
     told = max(int((values == 1).any(1).sum()), 1)
     known = max(present.sum() / told, 1.0)  # known positives per image that has any
     rate = (present + 0.5) / (told + 1.0)
     never = tuple(label for label, count in zip(space.labels, present, strict=True) if count == 0)
-    weights = getattr(annotation, "weights", None)
-    if weights is not None:
-        rate = rate / (weights.numpy() / weights.mean().item())
-
-    identified = True
-    if isinstance(annotation, Scar):
-        prevalence = np.minimum(
-            (present + 0.5) / (len(values) + 1.0) / np.broadcast_to(annotation.rates.numpy(), rate.shape), 1
-        )
-        expected, source = float(prevalence.sum()), "the reporting rates of the annotation"
-    elif isinstance(annotation, Ignorable) and absent.sum() > 0:
-        prevalence = (present + 0.5) / (present + absent + 1.0)
-        expected, source = float(prevalence.sum()), "known presences and absences"
+    identified, implied = True, annotation.prevalence(values)
+    if implied is not None:
+        prevalence, source = implied
+        expected = float(prevalence.sum())
     else:
+        readiness = annotation.readiness(space.num_labels)
+        rate = rate / (readiness / readiness.mean())
         expected, source, identified = _scale(space, rate, known)
         if expected_labels is not None:
             expected, source = float(expected_labels), "expected_labels, as stated"
-        prevalence = rate * (expected / known if weights is None else expected / rate.sum())
+        prevalence = rate * (expected / known if np.ptp(readiness) == 0 else expected / rate.sum())
     prevalence = np.clip(prevalence, _LEAST, 1.0)
     logits, prevalence = _forest(space, prevalence)
     return Anchor(float(expected), identified, source, prevalence, logits, never)

@@ -23,6 +23,7 @@ from ..inputs import Inputs
 from ..kind import Kind
 from ..posterior import Posterior
 from ..show.pixels import thumbnail
+from ..writing import replacing
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
@@ -102,7 +103,8 @@ class Findings:
     def write(self, path: str | Path) -> Path:
         """Write them as an .npz, which holds no pickle."""
         path = Path(path)
-        np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, **{field.name: getattr(self, field.name) for field in fields(self)})
         return path
 
     @classmethod

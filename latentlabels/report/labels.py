@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Cell, Details, Row, Source, Table, Text, plain_table
 from ..space import Free, Group
 from ..words import count, finite, listed, percent_of, whole
@@ -90,7 +91,9 @@ def _kind(group: Group) -> str:
 
 def details(contents: Contents) -> list[Block]:
     """Configuration and environment, folded up."""
-    config = (contents.folder / "config.yaml").read_text(encoding="utf-8")
+    config = (contents.folder / "config.yaml" if contents.run.weights else begun_config(contents.folder)).read_text(
+        encoding="utf-8"
+    )
     environment = json.dumps(contents.run.environment, indent=1, ensure_ascii=False)
     parts = (("Configuration", config), ("Environment", environment))
     return [Details(name, [Source(text)]) for name, text in parts]

@@ -8,6 +8,7 @@ from typing import Any
 from ..checks.advice import poor
 from ..checks.finding import Finding, Kind, Severity
 from ..checks.sentences import sentence, title, todo, warning
+from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Notice, Row, Table, Text, Tile, Tiles
 from ..words import count, finite, listed, number, percent_of, whole
 from .contents import Contents
@@ -127,7 +128,7 @@ def _interrupted(contents: Contents) -> str:
         done, again = f"after {count(len(contents.run.history), 'epoch')}", f"latentlabels fit --resume --out {folder}"
     else:
         done = "before the end of its first epoch"
-        again = f"latentlabels fit {shlex.quote(str(contents.folder / 'config.yaml'))} --out NEW"
+        again = f"latentlabels fit {shlex.quote(str(begun_config(contents.folder)))} --out NEW"
     return f"This fit was interrupted {done}, so most of this report is missing. To go on, run: {again}"
 
 

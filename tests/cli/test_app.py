@@ -130,7 +130,7 @@ def test_ctrl_c_is_exit_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("latentlabels.cli.predict.load_run", stop)
     done = latentlabels("predict", tmp_path, "x.png")
-    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+    assert (done.code, done.out, done.err) == (130, "", "interrupted; run the same command again\n")
 
 
 def test_stdout_is_itself_again_after_an_error(tmp_path: Path) -> None:

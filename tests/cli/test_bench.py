@@ -58,7 +58,7 @@ def test_one_document_and_the_files(done: tuple[Done, Path]) -> None:
     (data,) = document["data"]
     assert (data["name"], data["num_train"], data["num_test"], data["num_labels"]) == ("shop", 32, 8, 4)
     assert [(table["protocol"], table["start"]) for table in data["tables"]] == [("honest", "prior"), ("generous", "prior")]
-    assert {one["objective"] for one in data["tables"][0]["results"]} == {"assume-negative", "collapsed"}
+    assert {one["objective"] for one in data["tables"][0]["results"]} == {"assume-negative", "collapsed", "without the image"}
     assert data["tables"][0]["results"][0]["seeds"] == [0, 1]
     assert document["failures"] == []
     assert document["report"] == str(folder / "out" / "report.html")
@@ -66,7 +66,9 @@ def test_one_document_and_the_files(done: tuple[Done, Path]) -> None:
     assert {key: document[key] for key in stored} == stored
     rows = [json.loads(line) for line in (folder / "out" / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 2 * 2 * 3
-    assert len(pd.read_csv(folder / "out" / "results.csv")) == 4
+    assert (
+        len(pd.read_csv(folder / "out" / "results.csv")) == 6
+    )  # two objectives and the prediction without the image, by both protocols
     assert "[4/4] shop: collapsed" in result.err
 
 

@@ -21,7 +21,7 @@ from latentlabels.config import read_config
 
 RUN_FILES = {
     "config.yaml", "labels.json", "weights.safetensors", "metrics.jsonl", "environment.json", "diagnostics.json", "report.html",
-    "checkpoints", "findings.npz",
+    "checkpoints", "findings.npz", "manifest.json",
 }  # fmt: skip
 
 
@@ -143,7 +143,8 @@ def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path
         done = fit_vectors(vectors, parts, "--set", "fit.epochs=4")
     assert done.code == 130
     assert done.out == ""
-    assert f"to go on from the last epoch: latentlabels fit --resume --out {parts}" in done.err
+    said = "interrupted; run the same command with --resume to go on, or: latentlabels fit --resume --out"
+    assert done.err.splitlines()[-1] == f"{said} {parts}"
     done = latentlabels("predict", parts, vectors)
     assert done.code == 1
     assert f"its fit was not finished; `latentlabels fit --resume --out {parts}` goes on with it" in done.err
@@ -175,7 +176,54 @@ def test_resuming_needs_something_to_resume(vectors: Path, tmp_path: Path) -> No
     done = latentlabels("fit", "--resume", "--embeddings", vectors)
     assert (done.code, "Give its run folder by --out RUN" in done.err) == (2, True)
     done = latentlabels("fit", "--resume", "--embeddings", vectors, "--out", tmp_path / "new")
-    assert (done.code, "holds no fit that has finished an epoch" in done.err) == (2, True)
+    assert (done.code, "holds no fit that was begun" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("what", ["images", "known labels", "embeddings"])
+def test_resuming_refuses_other_data_and_says_what_differs(vectors: Path, tmp_path: Path, what: str) -> None:
+    path, run = tmp_path / "data.npz", tmp_path / "run"
+    found = dict(np.load(vectors))
+    np.savez(path, **found)
+    assert fit_vectors(path, run, "--set", "fit.epochs=1").code == 0
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    row, column = np.argwhere(found["observed"] == -1)[0]
+    if what == "images":
+        found["images"] = found["images"][::-1]
+    elif what == "known labels":
+        found["observed"][row, column] = 0
+    else:
+        found["embeddings"][3] += 1
+    np.savez(path, **found)
+    done = fit_vectors(path, run, "--set", "fit.epochs=2", "--resume")
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert f"{run} was begun on other data; the {what}: " in last
+    assert "Give the data as they were to go on with that fit, or leave out --resume and give another --out" in last
+    assert last.count(" then, ") == 1
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+
+
+def test_a_fit_that_was_begun_and_finished_no_epoch_is_resumed(
+    vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*args: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("latentlabels.estimator.LatentLabels.fit", stop)
+        assert fit_vectors(vectors, tmp_path / "run", "--set", "fit.epochs=1").code == 130
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoints"}
+    done = fit_vectors(vectors, tmp_path / "run", "--set", "fit.epochs=1")
+    assert (done.code, "or --resume to go on with the fit in it" in done.err) == (2, True)
+    assert latentlabels("fit", "--resume", "--out", tmp_path / "run").code == 0
+    assert len(history(tmp_path / "run")) == 1
+
+
+def test_a_run_knows_whether_every_image_has_a_label(vectors: Path, tmp_path: Path) -> None:
+    args = ("--embeddings", vectors, "--set", "fit.epochs=1", "--out", tmp_path / "run")
+    assert latentlabels("fit", *args).code == 0
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["at_least_one"] is True
+    assert yaml.safe_load((tmp_path / "run" / "checkpoints" / "config.yaml").read_text())["model"]["at_least_one"] is None
 
 
 # --- what is wrong with the data ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import yaml
 from command import TINY, Done, image_folder, latentlabels, picture
 
 from latentlabels import LatentLabels
+from latentlabels.fitting.run_folder import write_manifest
 from latentlabels.observed import Observed
 from latentlabels.report.findings import Findings, find
 
@@ -147,12 +148,12 @@ def test_an_interrupted_fit_and_the_command_that_goes_on_with_it(scenes: Path, t
     _one_message(done, 1, "its fit was not finished", "latentlabels fit --resume")
     assert latentlabels("fit", "--resume", "--out", run, "--set", "fit.epochs=2").code == 0
     assert "interrupted" not in _said(run)
-    for file in (run / "checkpoints").iterdir():
+    for file in (run / "checkpoints").glob("last.*"):
         file.unlink()
     (run / "weights.safetensors").unlink()
     assert latentlabels("report", run).code == 0
-    assert f"latentlabels fit &#39;{run / 'config.yaml'}&#39; --out NEW" in _said(run)
-    assert latentlabels("fit", run / "config.yaml", "--out", tmp_path / "NEW").code == 0
+    assert f"latentlabels fit &#39;{run / 'checkpoints' / 'config.yaml'}&#39; --out NEW" in _said(run)
+    assert latentlabels("fit", run / "checkpoints" / "config.yaml", "--out", tmp_path / "NEW").code == 0
 
 
 def test_copies_in_several_folders_are_images_as_in_the_fit(copy: Path, tmp_path: Path) -> None:
@@ -162,6 +163,7 @@ def test_copies_in_several_folders_are_images_as_in_the_fit(copy: Path, tmp_path
     stored = yaml.safe_load((copy / "config.yaml").read_text())
     stored["annotation"] = {"kind": "per-label-search"}
     (copy / "config.yaml").write_text(yaml.safe_dump(stored))
+    write_manifest(copy)
     assert latentlabels("report", copy, "--images", tmp_path / "by-label", "--json").document["num_images"] == 3
 
 

@@ -53,8 +53,9 @@ def test_a_run_that_did_not_store_it_loads_by_its_settings(tmp_path: Path) -> No
         data = draw(MIXED, 40)
         folder = model.fit(data.inputs, data.observed).save(tmp_path / name)
         file = folder / "environment.json"
-        file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != "head"}))
-        (folder / "manifest.json").unlink(missing_ok=True)  # it would notice
+        about = {key: value for key, value in json.loads(file.read_text()).items() if key != "head"}
+        file.write_text(json.dumps(about | {"format": 1}))
+        (folder / "manifest.json").unlink()
         again = LatentLabels.load(folder)
         assert again.fitted_.head == model.fitted_.head
         np.testing.assert_array_equal(again.predict_proba(data.inputs), model.predict_proba(data.inputs))

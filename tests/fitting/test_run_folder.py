@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,7 +17,7 @@ from conftest import MIXED
 from latentlabels.annotation import Scar, UniformPositive
 from latentlabels.errors import RunError
 from latentlabels.estimator import LatentLabels
-from latentlabels.fitting.run_folder import read_run
+from latentlabels.fitting.run_folder import FORMAT, read_run, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,7 @@ def test_damaged_weights_are_named(run, tmp_path: Path):
 def test_weights_of_another_space_do_not_fit(run, tmp_path: Path):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / "labels.json").write_text(json.dumps({"labels": [{"name": "one"}]}))
+    write_manifest(folder)
     with pytest.raises(RunError, match="do not fit together"):
         LatentLabels.load(folder)
 
@@ -121,7 +124,7 @@ def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
     with pytest.raises(RunError, match="lacks weights"):  # no checkpoints: this is no interrupted fit
         read_run(copy, unfinished=True)
     (copy / "checkpoints").mkdir()
-    with pytest.raises(RunError, match="lacks weights"):
+    with pytest.raises(RunError, match="its fit was not finished; `latentlabels fit --resume --out"):
         read_run(copy)
     found = read_run(copy, unfinished=True)
     assert found.space == run[0].space
@@ -137,5 +140,116 @@ def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
 def test_lists_where_names_and_values_should_be_are_damage(run, tmp_path: Path, name: str):
     copy = Path(shutil.copytree(run[1], tmp_path / "run"))
     (copy / name).write_text("[3]\n")
+    write_manifest(copy)
     with pytest.raises(RunError, match="damaged"):
         read_run(copy)
+
+
+# --- the manifest ---------------------------------------------------------------------------------------
+
+LISTED = ["config.yaml", "diagnostics.json", "environment.json", "labels.json", "metrics.jsonl", "weights.safetensors"]
+
+
+def test_the_manifest_holds_sizes_and_hashes_and_comes_last(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    written: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, target: (replace(source, target), written.append(Path(target).name)))
+    folder = LatentLabels.load(run[1]).save(tmp_path / "run")
+    assert sorted(written) == sorted([*LISTED, "manifest.json"])  # each once
+    assert (written[0], written[-1]) == ("environment.json", "manifest.json")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["format"] == FORMAT == json.loads((folder / "environment.json").read_text())["format"]
+    assert sorted(manifest["files"]) == LISTED
+    for name, stated in manifest["files"].items():
+        content = (folder / name).read_bytes()
+        assert stated == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
+def test_the_file_that_is_not_the_one_that_was_written_is_named(run, tmp_path: Path, name: str, damage: str):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    content = (copy / name).read_bytes()
+    middle = len(content) // 2
+    other = bytes([content[middle] ^ 1])
+    new = {"cut": content[:middle], "changed": content[:middle] + other + content[middle + 1 :], "emptied": b""}[damage]
+    (copy / name).write_bytes(new)
+    with pytest.raises(RunError, match="damaged|restore") as found:
+        read_run(copy)
+    if name != "environment.json":  # which says that there is a manifest, and has to be read before
+        said = (
+            "has changed since it was written" if damage == "changed" else f"has {len(new):,} bytes, and had {len(content):,}"
+        )
+        assert f"{name} {said}" in str(found.value)
+    assert str(copy) in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["diagnostics.json", "metrics.jsonl"])
+def test_files_that_runs_of_before_may_lack_are_missed_by_the_manifest(run, tmp_path: Path, name: str):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    (copy / name).unlink()
+    with pytest.raises(RunError, match=f"{name} is missing"):
+        read_run(copy)
+
+
+def test_a_run_without_its_manifest_was_not_finished(run, tmp_path: Path):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    (copy / "manifest.json").unlink()
+    with pytest.raises(RunError, match="manifest.json is missing: whatever wrote the run did not come to its end"):
+        read_run(copy)
+    (copy / "checkpoints").mkdir()
+    with pytest.raises(RunError, match="its fit was not finished; `latentlabels fit --resume --out"):
+        read_run(copy)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"files": 3}', '{"files": {"labels.json": 3}}'])
+def test_a_damaged_manifest(run, tmp_path: Path, content: str):
+    copy = Path(shutil.copytree(run[1], tmp_path / "run"))
+    (copy / "manifest.json").write_text(content)
+    with pytest.raises(RunError, match="damaged"):
+        read_run(copy)
+
+
+def test_a_save_stopped_in_the_middle_is_not_taken_for_a_run(run, mixed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the number of files that were replaced, of a run of this version or of the one before."""
+    _, folder = run
+    other = LatentLabels(MIXED, UniformPositive(), "embedding", epochs=1, seed=6).fit(mixed.inputs[:80], mixed.observed[:80])
+    replace = os.replace
+    for version in (1, 2):
+        for number in range(1, len(LISTED) + 1):
+            copy = Path(shutil.copytree(folder, tmp_path / f"{version}-{number}"))
+            if version == 1:
+                about = json.loads((copy / "environment.json").read_text())
+                (copy / "environment.json").write_text(json.dumps(about | {"format": 1}))
+                (copy / "manifest.json").unlink()
+            left = number
+
+            def stop(source: Path, target: Path) -> None:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+                replace(source, target)
+
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(os, "replace", stop)
+                other.save(copy)
+            with pytest.raises(RunError):
+                read_run(copy)
+
+
+# --- runs of earlier versions ---------------------------------------------------------------------------
+
+RUNS = Path(__file__).parent.parent / "fixtures" / "runs"
+
+
+@pytest.mark.parametrize("name", ["0.1-embeddings", "0.1-command", "0.2-embeddings"])
+def test_runs_of_earlier_versions_load_and_predict_the_same(name: str, tmp_path: Path):
+    expected = {key: np.array(value) for key, value in json.loads((RUNS / f"{name}.expected.json").read_text()).items()}
+    inputs, observed = expected["inputs"].astype(np.float32), expected["observed"].astype(np.int8)
+    model = LatentLabels.load(RUNS / name)
+    for loaded in (model, LatentLabels.load(model.save(tmp_path / "again"))):
+        np.testing.assert_allclose(loaded.predict_proba(inputs), expected["marginals"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(loaded.posterior(inputs, observed).marginals, expected["given"], rtol=0, atol=1e-6)
+    assert model.space.labels == ("car", "bike", "two doors", "four doors", "striped")
+    assert read_run(tmp_path / "again").environment["format"] == FORMAT

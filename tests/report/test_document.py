@@ -448,8 +448,10 @@ def test_names_of_every_kind(make: Callable[..., Path], name: str) -> None:
 
 def test_every_optional_piece_may_be_absent(make: Callable[..., Path]) -> None:
     run = make(LabelSpace.free(["x"]), "bare", {}, [])
-    for name in ("metrics.jsonl", "diagnostics.json"):
+    for name in ("metrics.jsonl", "diagnostics.json", "manifest.json"):
         (run / name).unlink()
+    versions = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(versions | {"format": 1}))  # as version 0.1 left it
     page = _Page(write_report(run))
     assert not page.pictures
     assert "bare 1 label. 54 weights" in page.text

@@ -1,0 +1,67 @@
+"""Labels that are reported now and then: selected completely at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..exact.evidence import Evidence
+from .base import Annotation, CountBound, numbers_of, sized
+
+
+class Scar(Annotation):
+    """Each present label is reported independently with probability c_k, absent ones never (SCAR).
+
+    For tags and click logs.
+
+    Args:
+        rates: c, one number for all labels or one for each, in (0, 1].
+        noise: see the module.
+    """
+
+    kind = "scar"
+    meaning = "each present label is reported at its rate, an absent one never"
+    one_by_one = True
+
+    def __init__(self, rates: float | Sequence[float] | Tensor, *, noise: float = 0.0):
+        super().__init__(noise=noise)
+        self.rates = numbers_of(rates, "rates", low=0.0, low_open=True, high=1.0)
+
+    def _logs(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        rates = sized(self.rates, num_labels, "rates").to(device=device)
+        return rates.log().to(dtype), torch.log1p(-rates).to(dtype)
+
+    def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
+        reported, silent = self._logs(observed.shape[-1], y.dtype, y.device)
+        value = torch.where(observed == 1, reported, 0.0)
+        return (value + torch.where((observed == -1) & (y > 0.5), silent, 0.0)).sum(-1)
+
+    def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
+        reported, silent = self._logs(observed.shape[-1], torch.float64, observed.device)
+        log_weight = torch.where(observed == 1, reported, 0.0).sum(-1, keepdim=True)
+        return Evidence(log_weight, silent.unsqueeze(-2), observed.unsqueeze(-2))
+
+    def draw(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Each present label by its rate."""
+        rates = sized(self.rates, y.shape[-1], "rates").to(y.device)
+        told = torch.rand(y.shape, generator=generator, device=y.device, dtype=rates.dtype) < rates
+        return torch.where(told & (y > 0.5), 1, -1).to(torch.int8)
+
+    def to_config(self) -> dict[str, Any]:
+        """The `annotation` section of a config that gives this annotation."""
+        rates = self.rates.tolist()
+        return super().to_config() | {"rates": rates[0] if len(rates) == 1 else rates}
+
+    def readiness(self, num_labels: int) -> NDArray[np.float64]:
+        """The rates."""
+        return np.asarray(sized(self.rates, num_labels, "rates").numpy(), dtype=np.float64)
+
+    def prevalence(self, observed: NDArray[np.int8]) -> tuple[NDArray[np.float64], str] | None:
+        """The share of images that report a label, divided by its rate."""
+        share = ((observed == 1).sum(0) + 0.5) / (len(observed) + 1.0)
+        return np.minimum(share / self.readiness(observed.shape[1]), 1.0), "the reporting rates of the annotation"

@@ -1,0 +1,43 @@
+"""Known positives that are any of the present labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..exact.counting import log_binomials
+from ..exact.evidence import Evidence, only_label
+from ..exact.quadrature import subset_rule
+from .base import Annotation, CountBound, pick_one
+
+
+class UniformPositive(Annotation):
+    """The m known positives are a uniform subset of the N present labels: p(o|y) = 1/C(N, m).
+
+    With m = 1: each image has one known label, any of its own. Images without a known positive say nothing.
+    """
+
+    kind = "uniform-positive"
+    meaning = "the known labels of an image are a uniform pick from those it shows; a missing label says nothing"
+    picks_present = True
+
+    def draw(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        """One present label, any of them (m = 1)."""
+        return pick_one(y, None, generator)
+
+    def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
+        known, count = (observed == 1).sum(-1).double(), (y > 0.5).sum(-1).double()
+        spare = (count - known).clamp(min=0)
+        return torch.lgamma(known + 1) + torch.lgamma(spare + 1) - torch.lgamma(spare + known + 1)
+
+    def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
+        only = only_label(observed)
+        log_t, log_weight = subset_rule((observed == 1).sum(-1) if only is None else 1, *bound(), dtype, observed.device)
+        return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2), only)
+
+    def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
+        """-log C(n, m), 0 where n < m, which the pins exclude."""
+        binomials = log_binomials(most, (observed == 1).sum(-1), dtype)
+        return torch.where(torch.isneginf(binomials), 0.0, -binomials)
