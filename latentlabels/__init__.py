@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .estimator import LatentLabels
+    from .inputs import Inputs
     from .observed import Observed
     from .posterior import Posterior
     from .program import (
@@ -75,6 +76,7 @@ _HOMES = {
     "derive_prior": "program.starting_point",
     "TinyCNN": "encoders",
     "build_encoder": "encoders",
+    "Inputs": "inputs",
     "LatentLabels": "estimator",
     "Posterior": "posterior",
     "even_count_check": "checks",
@@ -123,6 +125,7 @@ __all__ = [
     "DataWarning",
     "FeatureDecoder",
     "Free",
+    "Inputs",
     "LabelGuide",
     "LabelModel",
     "LabelPrior",

@@ -23,7 +23,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "data.batches": ("inputs.batches",),
     "data.colours": ("datasets.class_and_colour",),
     "data.hiding": ("datasets.hiding",),
-    "data.images": ("inputs.images",),
+    "data.images": ("inputs.images", "inputs.embeddings", "inputs.arrays"),
     "data.mosaics": ("datasets.mosaics",),
     "data.scenes": ("datasets.scenes",),
     "data.sources": ("inputs.door",),

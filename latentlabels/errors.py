@@ -18,6 +18,21 @@ class ObservationError(LatentLabelsError, ValueError):
     """Known labels that cannot be read or that no valid label set agrees with."""
 
 
+class OpenCellsError(ObservationError):
+    """A table that lists only present labels, where nobody has said what the labels that it leaves open mean.
+
+    Attributes:
+        table: the path of the table.
+    """
+
+    def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
+        super().__init__(
+            f"{table}: lists only labels that are present; what about the others? Say {mend} (nobody looked, or nobody wrote "
+            f"it down) or {other}{more}"
+        )
+        self.table = table
+
+
 class ConfigError(LatentLabelsError, ValueError):
     """A configuration that cannot be used; names the file and the key."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,16 +25,24 @@ from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_once, label_vector, warn_of_start
+from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
+from .fitting.fitted import Fitted
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
 from .inputs.batches import Batches, split_rows
-from .inputs.door import resolve_inputs
-from .observed import Observed
+from .kind import Kind, kind_of
 from .posterior import Posterior
+from .program import CollapsedELBO, LabelGuide, LabelModel
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+    from .inputs.alignment import Labels
+    from .inputs.door import Images
 
 _M, _F = ModelConfig(), FitConfig()
 
@@ -47,8 +56,9 @@ class LatentLabels(BaseEstimator):
         encoder: "embedding" for arrays (N, D), "tiny", or a torchvision ResNet, ConvNeXt or EfficientNet.
         weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
         frozen: train the head alone, on features that are worked out once.
-        image_size: pixels that image files are resized to, one number or (height, width); arrays keep their own size, to
-            which files are resized later.
+        image_size: pixels that all images are resized to, one number or (height, width). None: arrays, and Datasets whose
+            pictures agree, keep their own size; files take that of the encoder's weights, mostly 224. Later images are
+            resized to the size of the fit, whatever they come as.
         expected_labels: how many labels an image has on average, as the user states it, at which the fit is then held; None
             to derive it from the known labels where an exhaustive group allows that, else 1.5 per known one: where it starts.
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
@@ -68,14 +78,16 @@ class LatentLabels(BaseEstimator):
         devices: of Lightning.
         strategy: of Lightning: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
+        augment: whether images are mirrored and moved a little, at random, while they are trained on: the same for files,
+            arrays and Datasets. Features of a frozen encoder and embeddings are not.
 
-    After `fit`: ``model``, ``guide``, ``elbo`` (the Pyro program), ``history_`` (a dict per epoch),
-    ``diagnostics_``, ``anchor_`` (prevalences before training), ``kept_`` (the best epoch of each rule that was watched).
+    `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
+    What a fit finds is one value, ``fitted_`` (`Fitted`), from which these read: ``model``, ``guide``, ``elbo`` (the Pyro
+    program), ``space_``, ``annotation_``, ``names_``, ``history_`` (a dict per epoch), ``diagnostics_``, ``anchor_``
+    (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``.
     """
 
-    history_: list[dict[str, Any]]
-    kept_: dict[str, Best]
-    diagnostics_: dict[str, Any]
+    fitted_: Fitted
 
     def __init__(
         self,
@@ -85,7 +97,7 @@ class LatentLabels(BaseEstimator):
         *,
         weights: str | None = _M.weights,
         frozen: bool = _M.frozen,
-        image_size: int | Sequence[int] = _M.image_size,
+        image_size: int | Sequence[int] | None = _M.image_size,
         expected_labels: float | None = _M.expected_labels,
         mixture: int = _M.mixture,
         beta: float = _M.beta,
@@ -104,6 +116,7 @@ class LatentLabels(BaseEstimator):
         devices: Any = _F.devices,
         strategy: str = _F.strategy,
         workers: int = _F.workers,
+        augment: bool = _F.augment,
     ):
         self.space = space
         self.annotation = annotation
@@ -129,14 +142,15 @@ class LatentLabels(BaseEstimator):
         self.devices = devices
         self.strategy = strategy
         self.workers = workers
+        self.augment = augment
 
     # --- fitting ----------------------------------------------------------------------------------------
 
     def fit(
         self,
-        images: Any,
-        observed: Any = None,
-        truth: Any = None,
+        images: Images,
+        observed: Labels | None = None,
+        truth: Labels | None = None,
         *,
         checkpoints: str | Path | None = None,
         resume: bool = False,
@@ -145,10 +159,11 @@ class LatentLabels(BaseEstimator):
         """Fit by SVI, and keep the weights of the best epoch.
 
         Args:
-            images: a folder, a list of image files, a torch Dataset of images (3, H, W), an array of images
-                (N, 3, H, W), or of embeddings (N, D) with encoder="embedding".
-            observed: `Observed`, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder.
-            truth: complete labels (N, K), which only the ceilings and the stopping rule "truth-map" read.
+            images: a folder, a list of image files, a torch Dataset of images (3, H, W), an array of images (N, 3, H, W) or
+                (N, H, W, 3), or with encoder="embedding" embeddings: an array or DataFrame (N, D), or an .npz; or `Inputs`.
+            observed: `Observed`, a DataFrame, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder
+                or an .npz with `observed`. Where both sides have names, rows are matched by name.
+            truth: complete labels (N, K), likewise, which only the ceilings and the stopping rule "truth-map" read.
             checkpoints: a folder for the state after each epoch.
             resume: go on from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit goes on while any of
@@ -160,16 +175,19 @@ class LatentLabels(BaseEstimator):
         Raises:
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
-        batches, table = self._prepare(images, observed)
-        objective = self._objective
+        start, inputs, batches = self._prepare(images, observed, truth)
+        program, anchor, table, truth = start.program, start.anchor, inputs.observed, inputs.truth
+        assert table is not None
+        assert anchor is not None
+        objective = program.objective
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" reads complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
         rows = split_rows(len(batches), self.held_out, self.seed)
-        prevalence = torch.tensor(self.anchor_.prevalence, dtype=torch.float32)
-        objective.start(objectives.Known(known, rows[0], prevalence, self.anchor_.expected_labels, batches.inputs))
-        frozen = self._head.frozen_rows(self._head_space)
-        module = LabelModule(self.model, objective, self.learning_rate, self.weight_decay, frozen)
+        prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
+        objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
+        frozen = start.head.frozen_rows(program.space)
+        module = LabelModule(program.model, objective, self.learning_rate, self.weight_decay, frozen)
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective.stops_by_value() else "known-map")
         settings = LoopSettings(
             epochs=self.epochs,
@@ -182,20 +200,17 @@ class LatentLabels(BaseEstimator):
             stop=stop if len(rows[1]) else "none",
             also=tuple(watch) if len(rows[1]) else (),
         )
-        complete = None if truth is None else torch.as_tensor(np.asarray(truth), dtype=torch.int8)
+        complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        assert self.space is not None
-        begun = begun_with(self.space, table, self._begun_settings(settings))
+        begun = begun_with(table.space, table, self._begun_settings(settings))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
-        self.history_ = result.history
-        self.kept_ = result.kept
-        count = self._predicted_count(batches, rows[1], result)
+        count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
-        self.diagnostics_ = diagnose(table, self._how, self.anchor_, result, count, ours, rows[1], self._nonempty)
-        for message in fit_warnings(self.diagnostics_):
+        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
+        for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
-        self._data_hash = hash_data(table.values, table.images)
-        self._fitted = True
+        digest = hash_data(table.values, table.images)
+        self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)
         return self
 
     def use(self, rule: str) -> LatentLabels:
@@ -208,7 +223,7 @@ class LatentLabels(BaseEstimator):
             ConfigError: a rule that was not watched.
         """
         self._check_fitted()
-        kept = getattr(self, "kept_", {})
+        kept = self.kept_
         if rule not in kept:
             raise ConfigError(f'the rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})')
         own = self.model.state_dict().keys()
@@ -216,48 +231,63 @@ class LatentLabels(BaseEstimator):
         self.model.load_state_dict({key: value for key, value in state.items() if key in own})
         return self
 
-    def prepare(self, images: Any, observed: Any = None) -> LatentLabels:
+    def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
         """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
 
         For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in a loop of one's own, with
         ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
         whole process: call ``pyro.clear_param_store()`` before training another one.
         """
-        self._prepare(images, observed)
-        self.history_ = []
-        self.diagnostics_ = {}
-        self._fitted = True
+        self.fitted_, _, _ = self._prepare(images, observed, None)
         return self
 
-    def _prepare(self, images: Any, observed: Any) -> tuple[Batches, Observed]:
-        batches, table, names = resolve_inputs(
+    def _prepare(self, images: Images, observed: Labels | None, truth: Labels | None) -> tuple[Fitted, Inputs, Batches]:
+        """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
+        how, settings = self._how, self._settings
+        wanted = self._wanted()
+        inputs = read_inputs(
             images,
             observed,
-            self.space,
-            on_images=self.encoder != "embedding",
-            image_size=self.image_size,
-            workers=self.workers,
-            merge=not self._how.one_positive,
+            truth,
+            space=self.space,
+            wanted=wanted,
+            how=Reading(labelled=True, merge=not how.one_positive),
         )
-        if self.space is None:
-            self.space = table.space
-        if len(batches) < 2:
-            raise DataError(f"{len(batches)} image is too few to fit; give at least two")
-        self.names_ = names
-        self._size = self.image_size
-        if batches.on_images:  # arrays and Datasets bring a size of their own, at which files are to be read later
-            height, width = batches.inputs(torch.arange(1)).shape[-2:]
-            given = self.image_size if not isinstance(self.image_size, int) else (self.image_size, self.image_size)
-            if tuple(given) != (height, width):
-                self._size = height if height == width else [height, width]
-        self.anchor_: Anchor = derive_prior(self.space, table.values, self._how, self.expected_labels)
-        warn_of_start(self._settings, self.anchor_, self.space.num_labels, stacklevel=3)
+        table = inputs.observed
+        if table is None:
+            raise DataError(
+                "observed is missing: nothing is known of the labels, so that nothing can be learned; give "
+                "fit(images, observed), or a folder with one folder of images for each label"
+            )
+        if len(inputs) < 2:
+            raise DataError(f"{len(inputs)} image is too few to fit; give at least two")
+        anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
+        warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
-        num_inputs = None if batches.on_images else batches.inputs(torch.arange(1)).shape[1]
-        self._head = decide_head(self._settings, self._how, table, self.anchor_)
-        self._build(num_inputs, self.anchor_)
-        encoder = self.model.amortizer.encoder
-        return features_once(encoder, batches, self.frozen, self.batch_size), table
+        num_inputs = inputs.num_features
+        head = decide_head(settings, how, table, anchor)
+        pixels = wanted.format if inputs.kind is Kind.IMAGES else None
+        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels)
+        start = Fitted(
+            space=table.space,
+            annotation=how,
+            kind=inputs.kind,
+            program=program,
+            thresholds=_halves(table.space),
+            head=head,
+            names=inputs.names,
+            image_size=inputs.size,
+            pixels=pixels,
+            num_features=num_inputs,
+            anchor=anchor,
+        )
+        encoder = program.model.amortizer.encoder
+        return start, inputs, features_once(encoder, inputs.items, self.frozen, self.batch_size)
+
+    def _wanted(self) -> Wanted:
+        """What this model takes, by its settings."""
+        fit = FitConfig.model_construct(workers=self.workers, augment=self.augment)
+        return wanted_by(self._settings, fit)
 
     @property
     def _how(self) -> Annotation:
@@ -268,75 +298,200 @@ class LatentLabels(BaseEstimator):
         """The settings of the model, as they are now; checked where they are used."""
         return ModelConfig.model_construct(**{key: getattr(self, key) for key in ModelConfig.model_fields})
 
-    def _build(self, num_inputs: int | None, anchor: Anchor | None) -> None:
-        """Make the Pyro program; `anchor` is None where weights are loaded next."""
-        assert self.space is not None
-        made = build_program(self.space, self._how, self._settings, self._head, num_inputs, anchor)
-        self.model, self.guide, self.elbo, self._objective, self._head_space = made
-
-    @property
-    def _nonempty(self) -> bool:
-        return self._head.nonempty
-
     def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
         """What makes a fit another fit; how long it lasts and where it runs do not."""
-        fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed")
+        fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
 
-    def _predicted_count(self, batches: Batches, held: Tensor, result: TrainingResult) -> float:
+    def _predicted_count(self, model: LabelModel, batches: Batches, held: Tensor, result: TrainingResult) -> float:
         """Labels per held-out image after the best epoch."""
         row = next((row for row in result.history if row["epoch"] == result.best_epoch), {})
         if row.get("predicted_count") is not None:
             return float(row["predicted_count"])
         rows = held if len(held) else torch.arange(min(len(batches), 1000))
-        return float(label_vector(self.model.amortizer, batches, rows, self.batch_size).marginals.sum(-1).mean())
+        return float(label_vector(model.amortizer, batches, rows, self.batch_size).marginals.sum(-1).mean())
 
     # --- answers ----------------------------------------------------------------------------------------
 
-    def posterior(self, images: Any, observed: Any = None) -> Posterior:
+    def read(
+        self,
+        images: Images,
+        observed: Labels | None = None,
+        truth: Labels | None = None,
+        *,
+        how: Reading | None = None,
+    ) -> Inputs:
+        """Read images or embeddings as this fitted model takes them, once, for several questions about them.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+            observed: what is known of them, as for `fit`.
+            truth: complete labels, as for `fit`.
+            how: details of reading.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: inputs of another kind or size.
+        """
+        self._check_fitted()
+        found = self.fitted_
+        wanted = Wanted(
+            found.kind, found.image_size, found.pixels or PixelFormat(), found.num_features, self.workers, self.augment
+        )
+        return read_inputs(images, observed, truth, space=found.space, wanted=wanted, how=how)
+
+    def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
         """The posterior of all labels.
 
         Args:
-            images: as for `fit`.
+            images: as for `fit`, or a folder of any images. Images of another size than the fit's are resized to it.
             observed: what is known of them, as for `fit`: the posterior is then given that, under the annotation.
 
         Raises:
             NotFittedError: before `fit`.
         """
-        self._check_fitted()
-        batches, table, names = resolve_inputs(
-            images,
-            observed,
-            self.space,
-            on_images=self.encoder != "embedding",
-            image_size=getattr(self, "_size", self.image_size),
-            workers=self.workers,
-            labelled=observed is not None,
-        )
-        q = label_vector(self.model.amortizer, batches, torch.arange(len(batches)), self.batch_size)
-        files = isinstance(images, str | Path) or (isinstance(images, list | tuple) and isinstance(images[0], str | Path))
-        pictures = names if files else images if batches.on_images else None  # files that could not be read have no row
-        found = Posterior(q, names, pictures)
-        return found if observed is None else found.observing(table.values, self.conditions_by)
+        inputs = self.read(images, observed)
+        rows = torch.arange(len(inputs))
+        q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
+        found = Posterior(q, inputs.names, inputs.pictures)
+        if observed is None:
+            return found
+        assert inputs.observed is not None
+        return found.observing(inputs.observed.values, self.conditions_by)
 
     @property
     def conditions_by(self) -> Annotation:
         """The annotation by which known labels of an image enter its posterior; published losses have none."""
-        return objectives.find(self.objective).conditions_by(self._how)
+        return objectives.find(self.objective).conditions_by(self.annotation_)
 
-    def predict_proba(self, images: Any) -> NDArray[np.float32]:
+    def predict_proba(self, images: Images) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
         return self.posterior(images).marginals
 
+    def predict(self, images: Images) -> NDArray[np.int8]:
+        """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
+
+        Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
+        result may therefore be no valid label set: two labels of a group may both be present, or none of an exhaustive one.
+        For the most probable valid set ask ``posterior(images).mode()``.
+
+        Returns:
+            int8 (N, K).
+        """
+        return (self.predict_proba(images) >= self.thresholds_).astype(np.int8)
+
+    def score(self, images: Images, truth: Labels | None = None) -> float:
+        """The mean log-likelihood of complete label sets, natural logarithm; higher is better.
+
+        Args:
+            images: N of them, as for `fit`.
+            truth: (N, K) complete labels: `Observed`, a DataFrame or an array; of `Inputs` or an .npz their own, if left out.
+
+        Returns:
+            -inf where the model calls one of the label sets impossible.
+
+        Raises:
+            DataError: no complete labels.
+        """
+        inputs = self.read(images, truth=truth)
+        if inputs.truth is None:
+            raise DataError("score compares with complete labels; give score(images, truth)")
+        return float(self.posterior(inputs).log_prob(inputs.truth).mean())
+
     def _check_fitted(self) -> None:
-        if not getattr(self, "_fitted", False):
+        if not self.__sklearn_is_fitted__():
             raise NotFittedError(
                 "this LatentLabels is not fitted yet; call fit(images, observed) first, or LatentLabels.load(run)"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return bool(getattr(self, "_fitted", False))
+        return "fitted_" in self.__dict__
+
+    def __sklearn_tags__(self) -> Tags:
+        """For scikit-learn: labels are needed, many for each row; what is random is seeded."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        tags.input_tags.two_d_array = kind_of(self.encoder) is Kind.EMBEDDINGS
+        return tags
+
+    @property
+    def kind(self) -> Kind:
+        """What this model takes: images or embeddings."""
+        return kind_of(self.encoder)
+
+    @property
+    def model(self) -> LabelModel:
+        """The Pyro model, after `fit` or `prepare`."""
+        return self._found.program.model
+
+    @property
+    def guide(self) -> LabelGuide:
+        """The Pyro guide."""
+        return self._found.program.guide
+
+    @property
+    def elbo(self) -> CollapsedELBO:
+        """The evidence lower bound of model and guide."""
+        return self._found.program.elbo
+
+    @property
+    def space_(self) -> LabelSpace:
+        """The label space that was fitted; `space` is the one that was given, which may be None."""
+        return self._found.space
+
+    @property
+    def annotation_(self) -> Annotation:
+        """How the known labels came about, as fitted."""
+        return self._found.annotation
+
+    @property
+    def n_features_in_(self) -> int:
+        """D of the embeddings that it was fitted on; images have none."""
+        if self._found.num_features is None:
+            raise AttributeError("a model of images has no n_features_in_; see fitted_.image_size")
+        return self._found.num_features
+
+    @property
+    def names_(self) -> tuple[str, ...]:
+        """The names of the images that it was fitted on."""
+        return self._found.names
+
+    @property
+    def anchor_(self) -> Anchor:
+        """Prevalences before training."""
+        if self._found.anchor is None:
+            raise AttributeError("a loaded run has no anchor_: it is not stored")
+        return self._found.anchor
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """A dict for each epoch."""
+        return self._found.history
+
+    @property
+    def kept_(self) -> dict[str, Best]:
+        """The best epoch of each stopping rule that was watched."""
+        return self._found.kept
+
+    @property
+    def diagnostics_(self) -> dict[str, Any]:
+        """What the fit reports."""
+        return self._found.diagnostics
+
+    @property
+    def thresholds_(self) -> NDArray[np.float32]:
+        """(K,) the probabilities from which `predict` calls a label present: 0.5 each, until they are calibrated."""
+        return self._found.thresholds
+
+    @property
+    def _found(self) -> Fitted:
+        found: Fitted | None = self.__dict__.get("fitted_")
+        if found is None:  # an AttributeError, so that hasattr tells a fitted estimator from another one
+            raise AttributeError("this LatentLabels is not fitted yet; call fit(images, observed) first")
+        return found
 
     # --- what is shown ----------------------------------------------------------------------------------
 
@@ -365,22 +520,27 @@ class LatentLabels(BaseEstimator):
             sections: of `config.yaml` beside the estimator's own: `data` says what was read.
         """
         self._check_fitted()
+        found = self.fitted_
         given = self.get_params(deep=False)
-        given["at_least_one"] = self._nonempty  # as it was decided
-        given["image_size"] = getattr(self, "_size", self.image_size)
+        given["at_least_one"] = found.head.nonempty  # as it was decided
+        if found.image_size is not None:
+            height, width = found.image_size
+            given["image_size"] = height if height == width else [height, width]
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
-        config = {"annotation": self._how.to_config(), **(sections or {}), "model": model, "fit": fit}
-        assert self.space is not None
+        config = {"annotation": found.annotation.to_config(), **(sections or {}), "model": model, "fit": fit}
+        about = environment(self.seed, found.data_hash) | {"head": found.head.to_dict()}
+        if found.pixels is not None:
+            about["pixels"] = found.pixels.to_config()
         return write_run(
             folder,
             Run(
                 config=config,
-                space=self.space,
+                space=found.space,
                 weights=dict(self.model.state_dict()),
-                history=self.history_,
-                environment=environment(self.seed, getattr(self, "_data_hash", "")) | {"head": self._head.to_dict()},
-                diagnostics=self.diagnostics_,
+                history=found.history,
+                environment=about,
+                diagnostics=found.diagnostics,
             ),
         )
 
@@ -395,17 +555,37 @@ class LatentLabels(BaseEstimator):
         try:
             how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
-            size = run.weights["amortizer.head.weight"].shape[1]
-            out._head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            out._build(size if out.encoder == "embedding" else None, None)
-            out.model.load_state_dict(run.weights)
-        except (KeyError, TypeError, RuntimeError) as error:
+            kind, pixels, size = kind_of(out.encoder), None, None
+            if kind is Kind.IMAGES:
+                about = run.environment.get("pixels")
+                pixels = PixelFormat() if about is None else PixelFormat.from_config(about)  # runs of version 0.1 say nothing
+                size = pixels.size if out.image_size is None else as_size(out.image_size)
+            features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
+            head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels)
+            program.model.load_state_dict(run.weights)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(f"{folder}: config.yaml and weights.safetensors do not fit together ({error})") from error
-        out.model.eval()
-        out.history_, out.diagnostics_ = run.history, run.diagnostics
-        out._data_hash = run.environment.get("data_hash", "")
-        out._fitted = True
+        program.model.eval()
+        out.fitted_ = Fitted(
+            space=run.space,
+            annotation=how,
+            kind=kind,
+            program=program,
+            thresholds=_halves(run.space),
+            head=head,
+            image_size=size,
+            pixels=pixels,
+            num_features=features,
+            history=run.history,
+            diagnostics=run.diagnostics,
+            data_hash=run.environment.get("data_hash", ""),
+        )
         return out
+
+
+def _halves(space: LabelSpace) -> NDArray[np.float32]:
+    return np.full(space.num_labels, 0.5, dtype=np.float32)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from torch.utils.data import Dataset
 import latentlabels as ll
 from latentlabels.config import FitConfig, ModelConfig
 from latentlabels.distributions.nonempty import EMPTY_ODDS
-from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError
+from latentlabels.errors import AnchorWarning, ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, RunError
 from latentlabels.fitting.run_folder import write_manifest
+from latentlabels.inputs import PixelFormat
 from latentlabels.objectives import OBJECTIVES
 
 
@@ -145,7 +147,7 @@ def test_a_folder_of_folders(tmp_path: Path):
     assert post.to_frame().index.name == "image" and all("red" in name for name in post.images)
     free = ll.LatentLabels(encoder="tiny", image_size=24, epochs=1, batch_size=16)
     free.fit(str(tmp_path))
-    assert set(free.space.labels) == {"red", "blue", "bright"}
+    assert free.space is None and set(free.space_.labels) == {"red", "blue", "bright"}
 
 
 def test_an_image_found_twice_is_two_rows_where_images_were_searched_label_by_label(tmp_path: Path):
@@ -229,9 +231,9 @@ WEIGHTS = [1.0, 2.0, 3.0, 4.0]
 def decided(data=FREE, how=None, observed=None, **settings) -> bool:
     m = ll.LatentLabels(data.space, how, encoder="embedding", **settings)
     m.prepare(data.inputs, data.observed if observed is None else observed)
-    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m._nonempty
-    assert m.posterior(data.inputs[:2]).distribution.nonempty == m._nonempty
-    return m._nonempty
+    assert m.model.amortizer.nonempty == (m.model.scale_prior > 0) == m.fitted_.head.nonempty
+    assert m.posterior(data.inputs[:2]).distribution.nonempty == m.fitted_.head.nonempty
+    return m.fitted_.head.nonempty
 
 
 def test_it_is_seen_from_the_data_whether_images_have_a_label(mixed):
@@ -262,7 +264,8 @@ def test_a_run_keeps_what_was_decided(tmp_path: Path, one):
     settings = {"encoder": "embedding", "epochs": 2, "at_least_one": one}
     m = ll.LatentLabels(FREE.space, **settings).fit(FREE.inputs, FREE.observed)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
-    assert m.at_least_one is one and again.at_least_one is again._nonempty is m._nonempty is (one is not False)
+    assert m.at_least_one is one and again.fitted_.head == m.fitted_.head
+    assert again.at_least_one is m.fitted_.head.nonempty is (one is not False)
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
     post, other = m.posterior(FREE.inputs), again.posterior(FREE.inputs)
     np.testing.assert_array_equal(post.count_probs(), other.count_probs())
@@ -275,7 +278,7 @@ def test_a_run_of_before_loads_without_the_weight(tmp_path: Path):
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "at_least_one" not in line))
     write_manifest(tmp_path / "run")
     again = ll.LatentLabels.load(tmp_path / "run")
-    assert again.at_least_one is None and not again._nonempty
+    assert again.at_least_one is None and not again.fitted_.head.nonempty
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), m.predict_proba(FREE.inputs))
 
 
@@ -392,7 +395,41 @@ def test_files_are_read_at_the_size_of_the_arrays_that_were_fitted(tmp_path: Pat
     Image.fromarray(images[3].transpose(1, 2, 0)).save(file)
     wanted = m.predict_proba(images[3:4])
     np.testing.assert_allclose(m.predict_proba([file]), wanted, atol=1e-5)
-    assert m.get_params()["image_size"] == 224  # what the user gave stays
+    assert m.get_params()["image_size"] is None  # what the user gave stays
+    assert m.fitted_.image_size == (height, width)
     again = ll.LatentLabels.load(m.save(tmp_path / "run"))
     np.testing.assert_allclose(again.predict_proba([file]), wanted, atol=1e-5)
     assert again.image_size == (height if height == width else [height, width])
+
+
+def test_a_run_of_before_has_the_normalisation_of_before(tmp_path: Path):
+    """Version 0.1 took ImageNet's for every network, and did not write it down."""
+    images, known = np.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), np.uint8), np.array([[1, -1], [-1, 1]] * 3)
+    m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="resnet18", epochs=1, batch_size=3).fit(images, known)
+    run = m.save(tmp_path / "run")
+    about = json.loads((run / "environment.json").read_text())
+    assert about["pixels"] == m.fitted_.pixels.to_config()
+    found = ll.LatentLabels.load(run)
+    np.testing.assert_array_equal(found.predict_proba(images), m.predict_proba(images))
+    about["pixels"]["mean"] = [0.5, 0.5, 0.5]  # what a run says is what its encoder does
+    (run / "environment.json").write_text(json.dumps(about))
+    assert np.abs(ll.LatentLabels.load(run).predict_proba(images) - m.predict_proba(images)).max() > 1e-4
+    del about["pixels"]
+    (run / "environment.json").write_text(json.dumps(about))
+    old = ll.LatentLabels.load(run)
+    assert old.fitted_.pixels == PixelFormat()
+    np.testing.assert_array_equal(old.predict_proba(images), m.predict_proba(images))
+    about["pixels"] = {"size": [64, 64]}
+    (run / "environment.json").write_text(json.dumps(about))
+    with pytest.raises(RunError, match="do not fit together"):
+        ll.LatentLabels.load(run)
+
+
+def test_what_is_kept_of_a_fit_survives_the_run_folder(tmp_path: Path, mixed):
+    m = ll.LatentLabels(MIXED, encoder="embedding", epochs=2).fit(mixed.inputs, mixed.observed)
+    again = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    for name in ("space", "annotation", "kind", "head", "num_features", "history", "data_hash", "image_size", "pixels"):
+        assert getattr(again.fitted_, name) == getattr(m.fitted_, name), name
+    with pytest.raises(DataError, match="embeddings of 5 numbers, but the run was fitted on embeddings of 16"):
+        again.predict_proba(np.zeros((2, 5)))
+    assert m.names_ == tuple(map(str, range(len(mixed.inputs)))) and again.names_ == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,12 @@ from ..words import NONE, count
 from . import options
 from .interrupt import advise
 from .output import Debug, Json, Output, UsageError, table
-from .tasks import bench_of, load_task, read_bench_config
+from .sources import explained
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..bench import Task
     from ..bench.grid import Grid
     from ..bench.results import Metric, Spread, Summary
     from ..config import Config
@@ -72,7 +74,7 @@ def bench(
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled is not None:
             raise UsageError(f'two data sets are called "{doubled}"; give each config its own bench.name')
-        tasks = [load_task(config, name) for config, name in zip(read, names, strict=True)]
+        tasks = [_task(config, name) for config, name in zip(read, names, strict=True)]
 
         from ..bench.grid import run_grid
         from ..bench.page import write_results
@@ -86,6 +88,35 @@ def bench(
         output.emit({"out": out, "report": out / "report.html", **document}, lambda console: _show(console, summary, out))
         if not any(data.tables for data in summary.data):
             raise DataError(f"every fit failed; the first: {summary.failures[0].error}")
+
+
+def read_bench_config(path: Path | None, overrides: Sequence[str], flags: Mapping[str, Any]) -> Config:
+    """A config with a `bench` section, checked.
+
+    Raises:
+        UsageError: neither a config nor data.
+        ConfigError, LabelSpaceError: what is wrong in it, with file, line and key, or the flag.
+    """
+    from ..bench.loading import bench_of, check_bench
+    from ..config import BenchConfig, read_config
+
+    if path is None and flags.get("data.images") is None and flags.get("bench.make") is None:
+        raise UsageError("nothing to compare on: give a CONFIG (YAML), or --make mosaic, or --images DIR with --make KIND")
+    texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
+    config = read_config(path, overrides, texts)
+    if config.bench is None:
+        config = config.with_bench(BenchConfig())
+    if bench_of(config).make is None or config.data.images is not None:
+        config.check_files()
+    check_bench(config)
+    return config
+
+
+def _task(config: Config, name: str) -> Task:
+    from ..bench.loading import load_task
+
+    with explained(config):
+        return load_task(config, name)
 
 
 def _show(console: Console, summary: Summary, out: Path) -> None:
@@ -123,6 +154,8 @@ def _figure(found: Spread | None, how: Metric, num_test: int) -> str:
 
 
 def _name(config: Config, path: Path | None) -> str:
+    from ..bench.loading import bench_of
+
     given = bench_of(config).name
     return given if given is not None else (path or config.data.images or Path(bench_of(config).make or "data")).stem
 
@@ -135,6 +168,7 @@ def _grid(configs: list[Config]) -> Grid:
     """
     from .. import objectives
     from ..bench.grid import Grid
+    from ..bench.loading import bench_of
     from ..config import OBJECTIVE_NAMES
 
     first = bench_of(configs[0])

@@ -9,8 +9,8 @@ import typer
 
 from ..words import count
 from . import options
-from .inputs import answered, labelled_inputs, load_run
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .sources import load_run, read_labelled, read_labels, unreadable_names
 from .tables import check_target, write_table
 
 if TYPE_CHECKING:
@@ -50,15 +50,17 @@ def complete(
             raise UsageError("no table to fill; give --observed TABLE")
         model = load_run(run)
         where = images if images is not None else _images_of(run)
-        inputs, known = labelled_inputs(model, observed, where, unlisted or "unknown", strict, "observed")
-        posterior = model.posterior(inputs.values, known)
-        rows = answered(inputs, posterior)
-        names, values = [inputs.names[row] for row in rows], known.values[rows]
+        known = read_labels(model, observed, where, unlisted or "unknown", strict, "observed")
+        assert where is not None  # read_labels has seen to it
+        inputs = read_labelled(model, where, known, strict)
+        assert inputs.observed is not None
+        names, values = list(inputs.table_names), inputs.observed.values
+        posterior = model.posterior(inputs, inputs.observed)
         filled = posterior.marginals.copy()
         # with noise in the annotation even a known label is uncertain; a completed table keeps what it was given
         filled[values != -1] = values[values != -1]
         document = _document(model, names, values)
-        document |= {"run": run, "unreadable": sorted(set(inputs.names) - set(names)), "output": output_file}
+        document |= {"run": run, "unreadable": unreadable_names(inputs, known), "output": output_file}
         if output_file is not None or not as_json:
             write_table(names, posterior.space.labels, filled, output_file, output.stdout)
         output.note(
@@ -85,6 +87,5 @@ def _images_of(run: Path) -> Path | None:
 
 
 def _document(model: LatentLabels, names: list[str], values: Any) -> dict[str, Any]:
-    assert model.space is not None
     known = int((values != -1).sum())
-    return {"num_images": len(names), "labels": model.space.labels, "known": known, "filled": int(values.size - known)}
+    return {"num_images": len(names), "labels": model.space_.labels, "known": known, "filled": int(values.size - known)}

@@ -11,15 +11,15 @@ from ..errors import DataError
 from ..words import count, number, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
-from .inputs import Inputs, answered, labelled_inputs, load_run, on_images
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
-from .sources import report_unnamed
+from .sources import load_run, read_labelled, read_labels, unreadable_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
     from ..estimator import LatentLabels
+    from ..inputs import Inputs
     from ..metrics import Metrics
     from ..observed import Observed
 
@@ -59,18 +59,18 @@ def evaluate(
         if images is None and truth is None:
             raise UsageError("nothing to measure on; give --images DIR and --truth TABLE, or --embeddings FILE")
         model = load_run(run)
-        inputs, known = labelled_inputs(model, truth, images, unlisted, strict, "truth")
+        known = read_labels(model, truth, images, unlisted, strict, "truth")
+        assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, unlisted)
-        if on_images(model) and images is not None and truth is not None:
-            report_unnamed(images, known, truth)
-        metrics, rows = _measure(model, inputs, known)
-        done = set(rows)
-        skipped = [name for row, name in enumerate(inputs.names) if row not in done]
-        found = _beside(metrics, model, known.values[rows])
-        document = {"run": run, "images": images, "truth": truth, "unreadable": skipped, **found}
+        inputs = read_labelled(model, images, known, strict)
+        assert inputs.observed is not None
+        complete = inputs.observed.values
+        metrics = model.posterior(inputs).evaluate(complete, model.space_)
+        found = _beside(metrics, model, complete)
+        document = {"run": run, "images": images, "truth": truth, "unreadable": unreadable_names(inputs, known), **found}
         clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
-        _report(run, model, inputs, known, rows)
+        _report(run, model, inputs.labelled(None, complete))
         output.emit(document, lambda console: _show(console, metrics, found, run))
 
 
@@ -100,19 +100,11 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
     )
 
 
-def _measure(model: LatentLabels, inputs: Inputs, known: Observed) -> tuple[Metrics, list[int]]:
-    posterior = model.posterior(inputs.values)
-    rows = answered(inputs, posterior)
-    metrics = posterior.evaluate(known.values[rows], model.space)
-    return metrics, rows.tolist()
-
-
-def _report(run: Path, model: LatentLabels, inputs: Inputs, known: Observed, rows: list[int]) -> None:
+def _report(run: Path, model: LatentLabels, inputs: Inputs) -> None:
     from ..report import write_report
     from ..report.findings import EVALUATED, find
 
-    values = [inputs.values[row] for row in rows] if isinstance(inputs.values, list) else inputs.values
-    find(model, values, truth=known.values[rows]).write(run / EVALUATED)
+    find(model, inputs).write(run / EVALUATED)
     write_report(run)
 
 
@@ -120,8 +112,7 @@ def _beside(metrics: Metrics, model: LatentLabels, truth: NDArray[Any]) -> dict[
     """The metrics, and those of predicting prevalences without looking at the image."""
     from ..checks.prevalence_baseline import evaluation_document
 
-    assert model.space is not None
-    return evaluation_document(metrics, model.diagnostics_, model.space, truth)
+    return evaluation_document(metrics, model.diagnostics_, model.space_, truth)
 
 
 def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:

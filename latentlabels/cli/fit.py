@@ -16,16 +16,16 @@ from ..locking import LOCK, holding
 from ..words import count, listed, number
 from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
-from .inputs import check_readable
 from .interrupt import advise
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
-from .sources import Training, explained, load_training, make_config
+from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..config import Config
     from ..estimator import LatentLabels
+    from ..inputs import Inputs
     from ..space import LabelSpace
 
 # what may differ when a fit is resumed: all else would make it another fit
@@ -61,20 +61,18 @@ def fit(
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
         with _held(out, resume, output) if first else nullcontext():
-            training = load_training(settings)
-            if training.files is not None:
-                check_readable(training.files, settings.data.strict)
-            model, space = _estimator(settings, training)
-            what = count(len(training.observed), "image" if training.files is not None else "embedding")
+            inputs = read_training(settings)
+            model, space = _estimator(settings, inputs)
+            what = count(len(inputs), inputs.kind.one)
             if first:
                 output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
-                _begin(out, settings, training)
+                _begin(out, settings, inputs)
             with explained(settings):
-                model.fit(training.inputs, training.observed, training.truth, checkpoints=out / "checkpoints", resume=resume)
+                model.fit(inputs, checkpoints=out / "checkpoints", resume=resume)
             if not first:
                 return
-            _finish(model, training, settings, out)
-        document = _document(model, training, out)
+            _finish(model, inputs, settings, out)
+        document = _document(model, inputs, out)
         output.emit(document, lambda console: _show(console, document))
 
 
@@ -137,7 +135,7 @@ def _remove_begun(folder: Path) -> None:
             checkpoints.rmdir()
 
 
-def _begin(folder: Path, config: Config, training: Training) -> None:
+def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
     """Write down what is fitted, before training, so that an interrupted fit can be resumed by its folder alone.
 
     Raises:
@@ -147,7 +145,8 @@ def _begin(folder: Path, config: Config, training: Training) -> None:
 
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    now = identify(training.observed, training.inputs)
+    assert inputs.observed is not None  # the training data of a config have labels
+    now = identify(inputs.observed, inputs)
     stored = checkpoints / "data.json"
     if stored.exists():
         found = differences(json.loads(stored.read_text(encoding="utf-8")), now)
@@ -157,7 +156,7 @@ def _begin(folder: Path, config: Config, training: Training) -> None:
                 "that fit, or leave out --resume and give another --out to start a new one"
             )
     write_json(stored, now)
-    config.model_copy(update={"labels": training.observed.space.to_config()}).write(checkpoints / "config.yaml")
+    config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
     advise(f"run the same command with --resume to go on, or: latentlabels fit --resume --out {folder}")
 
 
@@ -196,13 +195,14 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelSpace]:
+def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace]:
     from .. import objectives
     from ..annotation import from_config
     from ..estimator import LatentLabels
 
-    space = training.observed.space
-    if not (training.observed.values != -1).any():
+    assert inputs.observed is not None  # the training data of a config have labels
+    space = inputs.observed.space
+    if not (inputs.observed.values != -1).any():
         raise DataError("no label of any image is known: nothing can be learned; check the folder, or the values in the table")
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
@@ -211,7 +211,7 @@ def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelS
         needs_truth = objectives.make(objective, space).needs_truth
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
-    if needs_truth and training.truth is None:
+    if needs_truth and inputs.truth is None:
         raise ConfigError(
             f'{where}"{objective}" reads complete labels; give data.embeddings, an .npz with an array `truth`, '
             "or choose an objective that needs known labels only"
@@ -219,29 +219,28 @@ def _estimator(config: Config, training: Training) -> tuple[LatentLabels, LabelS
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
 
-def _finish(model: LatentLabels, training: Training, config: Config, out: Path) -> None:
+def _finish(model: LatentLabels, inputs: Inputs, config: Config, out: Path) -> None:
     from ..report import write_report
 
     resolved = config.resolved()
     model.save(out, {"data": resolved["data"], "annotation": resolved["annotation"]})
-    write_report(out, model, training.inputs, training.observed)
+    write_report(out, model, inputs)
 
 
-def _document(model: LatentLabels, training: Training, out: Path) -> dict[str, Any]:
+def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
     found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "prior")}
-    kept = set(model.names_)
     counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
     return {
         "run": out,
         "report": out / "report.html",
         "objective": model.objective,
-        "kind": "images" if training.files is not None else "embeddings",
+        "kind": inputs.kind.value,
         **found,
-        "num_groups": len(training.observed.space.groups),
+        "num_groups": len(model.space_.groups),
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
-        "unreadable": [file for file in training.files or () if str(file) not in kept],
+        "unreadable": [image.name for image in inputs.left_out],
     }
 
 

@@ -11,9 +11,8 @@ import typer
 from ..errors import DataError, DataWarning
 from ..words import count, listed, number, percent
 from . import options
-from .inputs import VECTORS
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .sources import Training, explained, load_training, make_config
+from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ..annotation import Annotation
     from ..checks import Finding
     from ..config import Config
+    from ..inputs import Inputs
     from ..observed import Observed
     from ..program.starting_point import Anchor
 
@@ -48,14 +48,16 @@ def inspect(
     Fits nothing and writes nothing.
     """
     with Output(as_json) as output:
+        from ..inputs import Reading
+
         if source is None and not overrides:
             raise UsageError("nothing to inspect; give a CONFIG, or a folder with one folder of images for each label")
         config = _config(source, labels, observed, unlisted, overrides)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
-            training = load_training(config)
+            inputs = read_training(config, Reading(unreadable="collect", budget=0))
         remarks = list(dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)))
-        document = {"source": source, **_document(config, training), "remarks": remarks}
+        document = {"source": source, **_document(config, inputs), "remarks": remarks}
         if (strict or config.data.strict) and (document["unreadable"] or remarks):
             said = [*(item["why"] for item in document["unreadable"]), *remarks]
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
@@ -66,6 +68,8 @@ def inspect(
 def _config(
     source: Path | None, labels: Path | None, observed: Path | None, unlisted: str | None, overrides: list[str] | None
 ) -> Config:
+    from ..inputs.embeddings import is_embeddings
+
     # strict is seen to here, after everything was looked at: all problems at once, not the first
     given: dict[str, Any] = {"labels": labels, "observed": observed, "unlisted": unlisted, "overrides": overrides}
     if source is None:
@@ -76,31 +80,28 @@ def _config(
         return make_config(source / "config.yaml", **given)  # a run folder: the data that it was fitted on
     if source.is_dir():
         return make_config(None, images=source, **given)
-    if source.suffix.lower() in VECTORS:
+    if is_embeddings(source):
         return make_config(None, embeddings=source, **given)
     return make_config(source, **given)
 
 
-def _document(config: Config, training: Training) -> dict[str, Any]:
+def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     from ..annotation import from_config
     from ..program.starting_point import derive_prior
 
-    table_, space = training.observed, training.observed.space
+    table_ = inputs.observed
+    assert table_ is not None  # the training data of a config have labels
+    space = table_.space
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
         anchor = derive_prior(space, table_.values, how, config.model.expected_labels)
-    bad: list[tuple[Path, str]] = []
-    if training.files is not None:
-        from ..inputs.images import unreadable
-
-        bad = unreadable(training.files)
     present, absent = (table_.values == 1).sum(0), (table_.values == 0).sum(0)
     known = table_.num_known
     return {
         "num_images": len(table_),
-        "kind": "images" if training.files is not None else "embeddings",
-        "embedding_size": None if training.files is not None else int(training.inputs.shape[1]),
-        "unreadable": [{"image": path, "why": why} for path, why in bad],
+        "kind": inputs.kind.value,
+        "embedding_size": inputs.num_features,
+        "unreadable": [{"image": image.name, "why": image.why} for image in inputs.left_out],
         "images_without_known_label": int((known == 0).sum()),
         "num_labels": space.num_labels,
         "known_present": int(present.sum()),
@@ -117,12 +118,12 @@ def _document(config: Config, training: Training) -> dict[str, Any]:
             }
             for k, label in enumerate(space.labels)
         ],
-        "groups": _groups(training, anchor),
+        "groups": _groups(table_, anchor),
         "annotation": {"kind": how.kind, "meaning": how.meaning},
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
-        "has_truth": training.truth is not None,
+        "has_truth": inputs.truth is not None,
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
 
@@ -142,10 +143,10 @@ def _said(found: dict[str, Any]) -> list[str]:
     return [warning(one) for one in stored if one is not None]
 
 
-def _groups(training: Training, anchor: Anchor) -> list[dict[str, Any]]:
+def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
     from ..space import Free
 
-    space, values = training.observed.space, training.observed.values
+    space, values = known.space, known.values
     out = []
     for group in space.groups:
         columns = space.columns(group)
@@ -164,10 +165,12 @@ def _groups(training: Training, anchor: Anchor) -> list[dict[str, Any]]:
 
 
 def _next(source: Path | None, labels: Path | None, config: Config, found: dict[str, Any]) -> str:
+    from ..inputs.embeddings import is_embeddings
+
     if source is None or source.is_dir():
         given = f"--images {config.data.images}" if source is None else f"--images {source}"
     else:
-        given = f"--embeddings {source}" if source.suffix.lower() in VECTORS else f"{source}"
+        given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
     options_ = f" --labels {labels}" if labels is not None else ""
     more = "".join(
         f" --{name} {value}"

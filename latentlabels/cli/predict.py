@@ -8,8 +8,8 @@ import typer
 
 from ..words import count
 from . import options
-from .inputs import answered, load_run, read_inputs
 from .output import Debug, Json, Output, RunFolder, Strict
+from .sources import load_run, read_asked
 from .tables import check_target, write_table
 
 
@@ -33,12 +33,10 @@ def predict(
     with Output(as_json) as output:
         check_target(output_file)
         model = load_run(run)
-        inputs = read_inputs(model, images, strict)
-        posterior = model.posterior(inputs.values)
-        rows = answered(inputs, posterior)
-        names, labels = [inputs.names[row] for row in rows], posterior.space.labels
-        answered_rows = set(rows.tolist())
-        skipped = [name for row, name in enumerate(inputs.names) if row not in answered_rows]
+        inputs = read_asked(model, images, strict)
+        posterior = model.posterior(inputs)
+        names, labels = inputs.names, posterior.space.labels
+        skipped = [image.name for image in inputs.left_out]
         if output_file is not None or not as_json:
             write_table(names, labels, posterior.marginals, output_file, output.stdout)
         if output_file is not None:

@@ -10,13 +10,14 @@ import typer
 
 from ..errors import LabelSpaceError, ObservationError
 from ..words import percent
-from .inputs import Inputs, load_run, on_images, one_vector, read_inputs
 from .output import Debug, Json, Output, RunFolder, UsageError, bar, show_facts, table
+from .sources import load_run, one_vector, read_asked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
+    from ..inputs import Inputs
     from ..posterior import Posterior
 
 
@@ -48,7 +49,7 @@ def query(
     with Output(as_json) as output:
         model = load_run(run)
         inputs = _one(model, image)
-        before = model.posterior(inputs.values)
+        before = model.posterior(inputs)
         present, excluded = list(dict.fromkeys(given or ())), list(dict.fromkeys(absent or ()))
         after = _conditioned(before, present, excluded) if present or excluded else before
         document = _document(inputs.names[0], before, after, present, excluded, None if as_json else top)
@@ -56,13 +57,15 @@ def query(
 
 
 def _one(model: LatentLabels, image: str) -> Inputs:
-    if not on_images(model):
+    from ..kind import Kind
+
+    if model.kind is Kind.EMBEDDINGS:
         return one_vector(model, image)
     if Path(image).is_dir():
         raise UsageError(f"{image}: a folder; query takes one image (`latentlabels predict` takes folders)")
-    inputs = read_inputs(model, [image])
-    if len(inputs.names) > 1:
-        raise UsageError(f"{image}: {len(inputs.names):,} images; query takes one (`latentlabels predict` takes many)")
+    inputs = read_asked(model, [image])
+    if len(inputs) > 1:
+        raise UsageError(f"{image}: {len(inputs):,} images; query takes one (`latentlabels predict` takes many)")
     return inputs
 
 

@@ -9,8 +9,8 @@ import typer
 
 from ..words import count
 from . import options
-from .inputs import holds, labelled_inputs, load_run, on_images, read_inputs
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:
     from ..space import LabelSpace
@@ -59,27 +59,27 @@ def report(
 
 def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
+    from ..inputs.embeddings import is_embeddings, load_embeddings
+    from ..kind import Kind
     from ..observed import Observed
     from ..report.findings import FITTED, find
 
     model = load_run(run)
-    assert model.space is not None
     known: Observed | None = None
-    stored = table is None and images.suffix == ".npz" and images.exists() and not on_images(model)
-    if table is not None or (stored and holds(model, images, "observed")):
-        inputs, known = labelled_inputs(model, table, images, unlisted, strict, "observed")
-        values = inputs.values
-    else:
-        values = read_inputs(model, [str(images)], strict).values
-        if isinstance(values, list) and _is_image_folder(images, values, model.space):
-            merge = model.annotation is None or not model.annotation.one_positive  # as for `fit`
-            known = Observed.from_folder(images, model.space, merge=merge)
-            values = [images / name for name in known.images or ()]
-    found = find(model, values, known, source=str(images))
+    embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
+    if table is not None or (embeddings and load_embeddings(images).has("observed")):
+        known = read_labels(model, table, images, unlisted, strict, "observed")
+    elif model.kind is Kind.IMAGES and _is_image_folder(images, model.space_):
+        known = Observed.from_folder(images, model.space_, merge=not model.annotation_.one_positive)  # as for `fit`
+    inputs = read_asked(model, [str(images)], strict) if known is None else read_labelled(model, images, known, strict)
+    found = find(model, inputs, source=str(images))
     found.write(run / FITTED)
     return int(found.num_images[0])
 
 
-def _is_image_folder(root: Path, files: list[Path], space: LabelSpace) -> bool:
-    """Whether every image lies in a folder that is called like one of the run's labels."""
-    return root.is_dir() and all(file.parent != root and file.parent.name in space.labels for file in files)
+def _is_image_folder(root: Path, space: LabelSpace) -> bool:
+    """Whether there are images, and every one lies in a folder that is called like one of the run's labels."""
+    from ..observed import find_images
+
+    files = find_images(root) if root.is_dir() else []
+    return bool(files) and all(file.parent != root and file.parent.name in space.labels for file in files)

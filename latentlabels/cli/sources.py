@@ -1,45 +1,23 @@
-"""What a fit reads: the config that a command line makes, its known labels, and their images or embeddings."""
+"""From what a command line names to a config, a run, or inputs; what is wrong with it is said in the command line's words."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from ..errors import ConfigError, DataError, DataWarning, LabelSpaceError, ObservationError, nearest
-from ..words import listed
+from ..errors import ConfigError, DataError, OpenCellsError, nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..config import Config
+    from ..estimator import LatentLabels
+    from ..inputs import Inputs, Reading
+    from ..kind import Kind
     from ..observed import Observed
-    from ..space import LabelSpace
 
-
-@dataclass(frozen=True)
-class Training:
-    """What a config's `data` and `labels` sections hold.
-
-    Attributes:
-        inputs: image files, or embeddings (N, D).
-        observed: what is known of them, in the same order.
-        truth: complete labels (N, K), where an .npz holds them.
-    """
-
-    inputs: Any
-    observed: Observed
-    truth: NDArray[np.int8] | None
-
-    @property
-    def files(self) -> list[Path] | None:
-        """The image files; None for embeddings."""
-        return self.inputs if isinstance(self.inputs, list) else None
+_UNLISTED = ("unknown", "absent")
 
 
 def make_config(
@@ -81,7 +59,8 @@ def make_config(
 def explained(config: Config) -> Iterator[None]:
     """Errors about a key of the config, raised by what reads its values, say where the key stands."""
     try:
-        yield
+        with in_words_of_the_command_line():
+            yield
     except ConfigError as error:
         raise config.explain(error) from None
     except DataError as error:
@@ -90,170 +69,178 @@ def explained(config: Config) -> Iterator[None]:
         raise
 
 
-def load_training(config: Config) -> Training:
-    """Read the known labels of a config, and find their images or embeddings.
-
-    Raises:
-        ConfigError: the config names no data, files that are not there, or sections that do not go together.
-        DataError, ObservationError: what is in them cannot be used.
-    """
-    from ..observed import Observed
-
-    config.check_files()
-    data, space = config.data, config.space()
-    if data.embeddings is not None:
-        return _load_embeddings(config, space)
-    assert data.images is not None  # check_files has seen to it
-    if data.observed is None:
-        from ..annotation import KINDS
-
-        merge = not KINDS[config.annotation.kind].one_positive
-        observed = Observed.from_folder(data.images, space, merge=merge, strict=data.strict)
-    else:
-        observed = read_table(data.observed, space, data.unlisted, data.images, data.strict)
-        report_unnamed(data.images, observed, data.observed)
-    files = [data.images / name for name in observed.images or ()]
-    return Training(files, observed, None)
-
-
-def read_table(
-    path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None = None, strict: bool = False
-) -> Observed:
-    """A table of known labels; its errors speak of what can be given here.
-
-    Raises:
-        UsageError: no such file, or `unlisted` is missing or no such choice.
-        DataError, ObservationError: as `Observed.from_table`.
-    """
-    from ..observed import Observed
-
-    if not path.is_file():
-        raise UsageError(f"{path}: no such table of labels")
-    if unlisted not in (None, "unknown", "absent"):
-        raise UsageError(f'--unlisted {unlisted}: "unknown" or "absent"{nearest(unlisted, ("unknown", "absent"))}')
+@contextmanager
+def in_words_of_the_command_line() -> Iterator[None]:
+    """Errors about an argument of a function speak of the flag instead."""
     try:
-        return Observed.from_table(path, space, unlisted=unlisted, images_root=images_root, strict=strict)
-    except ObservationError as error:
-        if 'unlisted="unknown"' not in str(error):
-            raise
-        said = str(error).split("Say unlisted", 1)[0]
+        yield
+    except OpenCellsError as error:
         raise UsageError(
-            f"{said}Say --unlisted unknown (nobody looked, or nobody wrote it down) or --unlisted absent; "
-            "in a config, data.unlisted"
+            str(OpenCellsError(error.table, "--unlisted unknown", "--unlisted absent", "; in a config, data.unlisted"))
         ) from None
 
 
-def report_unnamed(root: Path, observed: Observed, table: Path) -> None:
-    """Warn of images in a folder that a table does not name."""
+def read_training(config: Config, how: Reading | None = None) -> Inputs:
+    """The training data of a config, read once.
+
+    Raises:
+        ConfigError, DataError, ObservationError: what cannot be used.
+    """
+    from ..datasets.training_data import training_inputs
+    from ..fitting.build import wanted_by
+
+    with explained(config):
+        return training_inputs(config, wanted_by(config.model, config.fit), how)
+
+
+def load_run(folder: Path) -> LatentLabels:
+    """The estimator of a run folder.
+
+    Raises:
+        UsageError: no such folder.
+        RunError: a folder that is no run, incomplete or damaged.
+    """
+    if not folder.exists():
+        raise UsageError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
+    from ..estimator import LatentLabels
+
+    return LatentLabels.load(folder)
+
+
+def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) -> Inputs:
+    """Images by file, folder or glob, or embeddings by file, as the run takes them; each image once.
+
+    Raises:
+        UsageError: nothing by that name, or inputs of the other kind.
+        DataError: nothing usable in it; with `strict`, an image that cannot be read.
+    """
+    from ..inputs import concatenated
+    from ..kind import Kind
     from ..observed import find_images
 
-    named = set(observed.images or ())
-    unnamed = [name for name in (file.relative_to(root).as_posix() for file in find_images(root)) if name not in named]
-    if unnamed:
-        said = f"{root}: {len(unnamed):,} images are not in {table}, left out: {listed(unnamed)}"
-        warnings.warn(said, DataWarning, stacklevel=2)
+    for name in where:
+        check_kind(model, name)
+        if not Path(name).exists() and not any(sign in name for sign in "*?["):
+            raise UsageError(f"{name}: no such file or folder")
+    if model.kind is Kind.EMBEDDINGS:
+        return concatenated([model.read(Path(name)) for name in where])
+    files: list[Path] = []
+    for name in where:
+        found = find_images(name)
+        if not found:
+            raise DataError(f"{name}: holds no images")
+        files += found
+    return model.read(list(dict.fromkeys(files)), how=_reading(strict))
 
 
-def _load_embeddings(config: Config, space: LabelSpace | None) -> Training:
-    from ..inputs.images import load_embeddings
-
-    data = config.data
-    assert data.embeddings is not None
-    found = load_embeddings(data.embeddings)
-    if data.observed is not None:
-        observed = read_table(data.observed, space, data.unlisted, strict=data.strict)
-        rows = rows_of(observed, found, data.embeddings, data.observed)
-        truth = _stored_truth(found, observed.space)
-        return Training(found["embeddings"][rows], observed, None if truth is None else truth[rows])
-    if found["observed"] is None:
-        raise ConfigError(
-            f"{config.where('data.embeddings')}: data.embeddings: {data.embeddings} holds no array `observed`; "
-            "give the known labels as a table, --observed or data.observed"
-        )
-    if space is None:
-        space = _stored_space(found, data.embeddings)
-    return Training(found["embeddings"], stored_observed(found, space, data.embeddings), _stored_truth(found, space))
-
-
-def _stored_space(found: dict[str, Any], path: Path) -> LabelSpace:
-    from ..space import LabelSpace
-
-    if found["labels"] is None:
-        raise UsageError(f"{path}: no array `labels`, so that its labels have no names; give them by --labels labels.yaml")
-    return LabelSpace.free(str(label) for label in found["labels"])
-
-
-def stored_observed(found: dict[str, Any], space: LabelSpace, path: Path, name: str = "observed") -> Observed:
-    """The array `observed` (or another one) of an .npz in the columns of `space`; what it has no column for is unknown.
+def check_kind(model: LatentLabels, name: str) -> None:
+    """Refuse embeddings for a run on images, and the other way round.
 
     Raises:
-        ObservationError: columns that the space lacks, values other than 1, 0 and -1, known labels that contradict the space.
+        UsageError: the name and what the run takes are named.
     """
-    import numpy as np
+    from ..inputs.embeddings import is_embeddings
+    from ..kind import Kind
 
-    from ..observed import Observed
-    from ..space import LabelSpace
-
-    values = found[name]
-    own = space.labels if found["labels"] is None else tuple(str(label) for label in found["labels"])
-    if values.ndim != 2 or values.shape[1] != len(own):
-        raise DataError(f"{path}: {name} has shape {values.shape} for {len(own)} labels; give (N, {len(own)})")
-    names = None if found["images"] is None else [str(image) for image in found["images"]]
-    try:
-        read = Observed.from_array(values, LabelSpace.free(own)).values  # checks the values in the file's own columns
-        table = np.full((len(values), space.num_labels), -1, dtype=np.int8)
-        for column, label in enumerate(own):
-            table[:, space.index(label)] = read[:, column]
-        return Observed.from_array(table, space, names)
-    except (LabelSpaceError, ObservationError) as error:
-        raise ObservationError(f"{path}: {error}") from None
+    given = Kind.EMBEDDINGS if is_embeddings(name.partition("#")[0]) else Kind.IMAGES
+    if given is not model.kind:
+        raise UsageError(f"{name}: {_refused(model, given)}")
 
 
-def _stored_truth(found: dict[str, Any], space: LabelSpace) -> NDArray[np.int8] | None:
-    """The array `truth` in the columns of `space`; None where it does not have them all."""
-    import numpy as np
-
-    if found["truth"] is None:
-        return None
-    own = space.labels if found["labels"] is None else tuple(str(label) for label in found["labels"])
-    if not set(space.labels) <= set(own) or found["truth"].shape[1:] != (len(own),):
-        return None  # it is for other labels, and few objectives read it
-    return np.asarray(found["truth"][:, [own.index(label) for label in space.labels]], dtype=np.int8)
+def _refused(model: LatentLabels, given: Kind) -> str:
+    if given.value == "embeddings":
+        return f'embeddings, but this run takes images (its encoder is "{model.encoder}")'
+    return "this run was fitted on embeddings; give an .npz or .npy of the same kind, not images"
 
 
-def rows_of(observed: Observed, found: dict[str, Any], embeddings: Path, table: Path) -> NDArray[np.int64]:
-    """The embedding of each row of a table: by the images' names, or in order where the embeddings have none.
+def one_vector(model: LatentLabels, where: str) -> Inputs:
+    """The embedding that ``FILE#ROW`` names, ROW being a number from 0 or the name of an image.
 
     Raises:
-        DataError: rows without an embedding, or sizes that differ.
+        UsageError: no such file or row.
     """
-    import numpy as np
+    from ..observed import match_names
 
-    vectors, names = found["embeddings"], found["images"]
-    if names is None:
-        if len(observed) != len(vectors):
-            raise DataError(
-                f"{embeddings} holds {len(vectors):,} embeddings without image names, and {table} names {len(observed):,} "
-                "images; give an .npz with an array `images` of names, or one row for each embedding in the same order"
-            )
-        return np.arange(len(vectors))
-    wanted = observed.images or ()
-    rows = match_names(wanted, [str(name) for name in names])
-    lost = [name for name, row in zip(wanted, rows, strict=True) if row is None]
-    if lost:
-        raise DataError(f"{table}: {len(lost):,} of its images have no embedding in {embeddings}: {listed(lost)}")
-    return np.asarray(rows, dtype=np.int64)
+    file, sign, row = where.rpartition("#")
+    if not sign:
+        file, row = where, ""
+    check_kind(model, file)
+    if not Path(file).exists():
+        raise UsageError(f"{file}: no such file")
+    inputs = model.read(Path(file))
+    count = len(inputs)
+    number = match_names([row], inputs.names)[0] if row else None
+    if number is None and row.isascii() and row.isdigit():
+        number = int(row)
+    if number is None and not row and count == 1:
+        number = 0
+    if number is None or number >= count:
+        what = f'no row "{row}"' if row else f"{count:,} embeddings, of which one is asked for"
+        raise UsageError(f"{file}: {what}; give {file}#ROW, a number from 0 to {count - 1} or the name of an image")
+    return inputs.take([number])
 
 
-def match_names(wanted: Sequence[str], stored: Sequence[str]) -> list[int | None]:
-    """For each wanted name the number of the stored one: the same, or else the only one of the same file name or stem."""
-    exact: dict[str, int] = {name: row for row, name in enumerate(stored)}
-    loose: dict[str, set[int]] = {}
-    for row, name in enumerate(stored):
-        for key in (PurePosixPath(name).name, PurePosixPath(name).stem):
-            loose.setdefault(key, set()).add(row)
-    found: list[int | None] = []
-    for name in wanted:
-        fits = loose.get(PurePosixPath(name).name) or loose.get(PurePosixPath(name).stem) or set()
-        found.append(exact.get(name, next(iter(fits)) if len(fits) == 1 else None))
-    return found
+def read_labels(
+    model: LatentLabels, table: Path | None, where: Path | None, unlisted: str | None, strict: bool, option: str
+) -> Observed:
+    """The labels of a table, or of an array in an .npz, for images or embeddings in one place.
+
+    Args:
+        model: a fitted estimator.
+        table: of labels; None to take them from the array of an .npz that `option` names.
+        where: the folder of images or the file of embeddings.
+        unlisted: what labels mean that the table leaves open.
+        strict: what would be left out is an error.
+        option: "observed" or "truth".
+
+    Raises:
+        UsageError: something that is needed was not given.
+    """
+    from ..datasets.training_data import known_of
+    from ..inputs.embeddings import load_embeddings
+    from ..kind import Kind
+
+    images = model.kind is Kind.IMAGES
+    if where is None:
+        what = "--images DIR, the folder of its images" if images else "--embeddings FILE"
+        raise UsageError(f"no {model.kind} of {table or option}; give {what}")
+    if not where.exists():
+        raise UsageError(f"{where}: no such {'folder' if images else 'file'}")
+    if images and table is None:
+        raise UsageError(f"no table of labels; give --{option} TABLE (image, one column of 1 or 0 for each label)")
+    check_kind(model, str(where))
+    if images and not where.is_dir():
+        raise UsageError(f"{where}: no folder; give the folder of the images that {table} names")
+    if table is None:
+        found = load_embeddings(where)
+        if not found.has(option):
+            raise UsageError(f"{where}: no array `{option}` in it; give --{option} TABLE")
+        return found.known(model.space_, option)
+    if not table.is_file():
+        raise UsageError(f"{table}: no such table of labels")
+    if unlisted not in (None, *_UNLISTED):
+        raise UsageError(f'--unlisted {unlisted}: "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
+    with in_words_of_the_command_line():
+        return known_of(table, model.space_, model.kind, where, unlisted, strict)
+
+
+def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool) -> Inputs:
+    """The images or embeddings in one place that a table is about, with its labels.
+
+    Raises:
+        DataError: rows without an input; with `strict`, an image that cannot be read.
+    """
+    return model.read(where, known, how=_reading(strict))
+
+
+def unreadable_names(inputs: Inputs, known: Observed) -> list[str]:
+    """The images of a table that could not be read, as the table calls them."""
+    kept = set(inputs.table_names)
+    return sorted(name for name in known.images or () if name not in kept)
+
+
+def _reading(strict: bool) -> Reading:
+    from ..inputs import Reading
+
+    mode: Literal["warn", "error"] = "error" if strict else "warn"
+    return Reading(unreadable=mode)

@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
 from ..errors import ConfigError, LabelSpaceError, nearest
+from ..kind import PASSED_THROUGH, Kind, kind_of
 from ..space import LabelSpace
 from ..writing import write_text
 from .sections import (
@@ -118,6 +119,12 @@ class Config(Section):
         known = section in SECTIONS and name in SECTIONS[section].model_fields
         return ConfigError(f"{self.where(key)}: {message}") if known else error
 
+    def with_bench(self, bench: BenchConfig) -> Config:
+        """The same with a `bench` section; it knows the same file and lines."""
+        changed = self.model_copy(update={"bench": bench})
+        changed._source = self._source
+        return changed
+
     def estimator_arguments(self) -> dict[str, Any]:
         """Every key of `model` and `fit`: the keyword arguments of `LatentLabels`."""
         return {**self.model.model_dump(), **self.fit.model_dump()}
@@ -165,15 +172,16 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
 
 def _settle_encoder(config: Config, source: Source) -> Config:
     """Embeddings pass through: their encoder is "embedding", without it being said."""
-    if config.data.embeddings is not None and config.model.encoder != "embedding":
+    kind = kind_of(config.model.encoder)
+    if config.data.embeddings is not None and kind is not Kind.EMBEDDINGS:
         if "encoder" in config.model.model_fields_set:
             raise ConfigError(
                 f'{source.where("model.encoder")}: model.encoder: data.embeddings go with the encoder "embedding", not '
                 f'"{config.model.encoder}"; remove one of the two'
             )
-        model = config.model.model_copy(update={"encoder": "embedding"})
+        model = config.model.model_copy(update={"encoder": PASSED_THROUGH})
         return config.model_copy(update={"model": model})
-    if config.model.encoder == "embedding" and config.data.embeddings is None and config.data.images is not None:
+    if kind is Kind.EMBEDDINGS and config.data.embeddings is None and config.data.images is not None:
         raise ConfigError(
             f'{source.where("model.encoder")}: model.encoder: "embedding" takes vectors, and data.images are images; '
             "give data.embeddings, or another encoder"

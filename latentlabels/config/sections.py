@@ -79,7 +79,9 @@ class ModelConfig(Section):
     encoder: str = Field(default="resnet18", description="the name of an encoder, for example resnet18, tiny or embedding")
     weights: str | None = Field(default=None, description="DEFAULT or another name of published weights, a file, or null")
     frozen: Flag = Field(default=False, description="true or false")
-    image_size: Size | tuple[Size, Size] = Field(default=224, description="a number of pixels from 8, or [height, width]")
+    image_size: Size | tuple[Size, Size] | None = Field(
+        default=None, description="a number of pixels from 8, or [height, width]"
+    )
     expected_labels: Positive | None = Field(default=None, description="a number above 0, or null to derive it from the data")
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
     beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
@@ -105,6 +107,7 @@ class FitConfig(Section):
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
+    augment: Flag = Field(default=True, description="true or false")
 
 
 class BenchTestConfig(Section):

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from .. import objectives
 from ..annotation import Annotation
-from ..config import ModelConfig
+from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder
+from ..encoders import Frozen, Standardize, build_encoder, pixel_format
 from ..errors import ConfigError, DataWarning
+from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..kind import Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
 from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
@@ -94,6 +96,13 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
     return HeadPolicy(mixture, beta, nonempty and simple and can_be_empty(table.space), given.start, tuple(held))
 
 
+def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
+    """What a model takes, by its settings, before anything is fitted."""
+    size = None if model.image_size is None else as_size(model.image_size)
+    pixels = pixel_format(model.encoder, model.weights)
+    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
+
+
 class Program(NamedTuple):
     """What a fit trains.
 
@@ -119,6 +128,7 @@ def build_program(
     policy: HeadPolicy,
     num_inputs: int | None,
     anchor: Anchor | None,
+    pixels: PixelFormat | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
 
@@ -130,10 +140,11 @@ def build_program(
         num_inputs: size of embeddings; None for images.
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
+        pixels: how the encoder normalises pictures; None for what its weights were trained with.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen)
+    encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen, pixels)
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
@@ -159,7 +170,7 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
             DataWarning,
             stacklevel=stacklevel + 1,
         )
-    if given.frozen and given.weights is None and given.encoder != "embedding":
+    if given.frozen and given.weights is None and kind_of(given.encoder) is Kind.IMAGES:
         warnings.warn(
             f'the encoder "{given.encoder}" is frozen at random weights; give weights ("DEFAULT", or a file), or set frozen to '
             "false",
@@ -170,7 +181,7 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
 
 def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int) -> Batches:
     """Set the scale of embeddings; turn images into features where the encoder is frozen."""
-    if frozen and batches.on_images:
+    if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         rows = torch.arange(len(batches))
         with torch.no_grad():

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from ..inputs import Inputs
+from ..inputs.batches import InMemory
 from ..observed import Observed
 
 
-def identify(observed: Observed, inputs: Any) -> dict[str, str]:
+def identify(observed: Observed, inputs: object) -> dict[str, str]:
     """The data of a fit.
 
     Args:
         observed: what is known of N images.
-        inputs: an array of embeddings (N, D), whose numbers count too; anything else is told by the images' names.
+        inputs: embeddings (N, D) as `Inputs` or as an array, whose numbers count too; anything else is told by the images'
+            names.
 
     Returns:
         A count and a hash each, such as ``"60 known labels (1f0c5a2b9d3e)"``, of the images' names, the known labels, the label
@@ -31,8 +34,9 @@ def identify(observed: Observed, inputs: Any) -> dict[str, str]:
         "known labels": f"{known} known labels ({_hash(np.ascontiguousarray(values).tobytes())})",
         "label space": f"{space.num_labels} labels ({_hash(json.dumps(space.to_config(), sort_keys=True).encode())})",
     }
-    if isinstance(inputs, np.ndarray):
-        array = np.ascontiguousarray(inputs)
+    vectors = inputs.items.values.numpy() if isinstance(inputs, Inputs) and isinstance(inputs.items, InMemory) else inputs
+    if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
+        array = np.ascontiguousarray(vectors)
         out["embeddings"] = f"{len(array)} vectors of {array.shape[1]} numbers ({_hash(array.data)})"
     return out
 

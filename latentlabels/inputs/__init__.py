@@ -1,1 +1,7 @@
-"""One door for data: whatever a user gives becomes batches of inputs with names and known labels."""
+"""One door for data: whatever a user gives becomes `Inputs`, one frozen value that everything below takes."""
+
+from .arrays import PixelFormat, as_size
+from .door import Reading, read_inputs
+from .inputs import Inputs, Wanted, concatenated
+
+__all__ = ["Inputs", "PixelFormat", "Reading", "Wanted", "as_size", "concatenated", "read_inputs"]

@@ -1,17 +1,22 @@
-"""Batches of (inputs, observed, truth, index), from arrays in memory or from a dataset read as it goes."""
+"""Batches of (inputs, observed, truth, index), from arrays in memory or from pictures read as training goes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..errors import DataError
+from ..kind import Kind
 from ..processes import begin_worker
+from .augmentation import augment
+
+Rows = Sequence[int] | NDArray[np.int64]
 
 
 class Batch(NamedTuple):
@@ -35,29 +40,41 @@ class Batch(NamedTuple):
         return Batch(self.inputs.to(device), self.observed.to(device), truth, self.index.to(device))
 
 
+class Draw(NamedTuple):
+    """The rows of one batch.
+
+    Attributes:
+        rows: (B,).
+        seed: of their augmentation; None to leave the inputs as they are.
+    """
+
+    rows: Tensor
+    seed: int | None
+
+
 class Steps:
     """Several batches, each gathered when its turn comes.
 
     Args:
         dataset: gives the batch of some rows.
-        rows: of all of them.
+        draw: all of the rows.
         batch_size: of each.
     """
 
-    def __init__(self, dataset: Dataset[Batch], rows: Tensor, batch_size: int):
-        self.dataset, self.rows, self.batch_size = dataset, rows, batch_size
+    def __init__(self, dataset: Dataset[Batch], draw: Draw, batch_size: int):
+        self.dataset, self.draw, self.batch_size = dataset, draw, batch_size
 
     def __iter__(self) -> Iterator[Batch]:
-        for part in torch.split(self.rows, self.batch_size):
-            yield self.dataset[part]  # type: ignore[index]
+        for part in torch.split(self.draw.rows, self.batch_size):
+            yield self.dataset[self.draw._replace(rows=part)]  # type: ignore[index]
 
 
 class _StepsDataset(Dataset[Steps]):
     def __init__(self, dataset: Dataset[Batch], batch_size: int):
         self.dataset, self.batch_size = dataset, batch_size
 
-    def __getitem__(self, rows: Any) -> Steps:
-        return Steps(self.dataset, rows, self.batch_size)
+    def __getitem__(self, draw: Any) -> Steps:
+        return Steps(self.dataset, draw, self.batch_size)
 
 
 class Order(NamedTuple):
@@ -75,13 +92,19 @@ class Order(NamedTuple):
 
 
 class Batches(ABC):
-    """Where batches come from; rows are images."""
+    """N inputs of one kind, and batches of them. Abstract: `InMemory` and `Streamed` are the two ways.
 
-    on_images: bool
+    Attributes:
+        kind: images or embeddings.
+        augment: whether pictures are changed at random while they are trained on.
+    """
+
+    kind: Kind
+    augment: bool
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of images."""
+        """Number of inputs, N."""
 
     @abstractmethod
     def loader(
@@ -94,15 +117,19 @@ class Batches(ABC):
 
     @abstractmethod
     def inputs(self, rows: Tensor) -> Tensor:
-        """The inputs of some rows, not augmented."""
+        """The inputs of some rows, not augmented: float (B, 3, H, W) in [0, 1], or (B, D)."""
+
+    @abstractmethod
+    def take(self, rows: Rows) -> Batches:
+        """Some of the inputs, as inputs of their own."""
 
 
-class _BatchSampler(Sampler[list[int]]):
+class _BatchSampler(Sampler[Draw]):
     """Rows in batches: whole batches are indexed at once, which a sampler of single rows would not allow."""
 
-    def __init__(self, rows: Tensor, batch_size: int, order: Order | None):
+    def __init__(self, rows: Tensor, batch_size: int, order: Order | None, augmented: bool):
         # no method set_epoch: Lightning would call it with its own count, which starts anew in a resumed fit
-        self.rows, self.batch_size, self.order = rows, batch_size, order
+        self.rows, self.batch_size, self.order, self.augmented = rows, batch_size, order, augmented
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size) - self._merges
@@ -112,12 +139,17 @@ class _BatchSampler(Sampler[list[int]]):
         # batch normalisation cannot train on one image: it goes with the batch before
         return self.order is not None and len(self.rows) > self.batch_size > 1 and len(self.rows) % self.batch_size == 1
 
-    def __iter__(self) -> Iterator[Any]:
-        rows = self.rows
+    def __iter__(self) -> Iterator[Draw]:
+        rows, seed = self.rows, None
         if self.order is not None:
-            generator = torch.Generator().manual_seed(self.order.seed * 100_003 + self.order.epoch)
-            rows = rows[torch.randperm(len(rows), generator=generator)]
+            seed = self.order.seed * 100_003 + self.order.epoch
+            rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
             self.order = self.order._replace(epoch=self.order.epoch + 1)
+        for number, part in enumerate(self._parts(rows)):
+            # a batch is augmented by seed, epoch and its number alone: whoever reads it, and after a resume, it is the same
+            yield Draw(part, (seed * 1_000_003 + number) % 2**63 if seed is not None and self.augmented else None)
+
+    def _parts(self, rows: Tensor) -> Iterator[Tensor]:
         if self._merges:
             yield from torch.split(rows[: -1 - self.batch_size], self.batch_size) if len(rows) > self.batch_size + 1 else ()
             yield rows[-1 - self.batch_size :]
@@ -125,37 +157,26 @@ class _BatchSampler(Sampler[list[int]]):
             yield from torch.split(rows, self.batch_size)
 
 
-class _ArrayDataset(Dataset[Batch]):
-    def __init__(self, inputs: Tensor, observed: Tensor, truth: Tensor | None, flip: bool):
-        self.values, self.observed, self.truth, self.flip = inputs, observed, truth, flip
+class _BatchDataset(Dataset[Batch]):
+    """Inputs with their observations, a whole batch for each index."""
 
-    def __getitem__(self, rows: Any) -> Batch:
-        inputs = self.values.index_select(0, rows) if isinstance(rows, Tensor) else self.values[rows]  # a third of the time
-        if inputs.dtype == torch.uint8:
-            inputs = inputs.float().div_(255)
-        elif inputs.dtype != torch.float32:
-            inputs = inputs.float()
-        if self.flip:
-            inputs = _jitter(inputs)
+    def __init__(self, source: Batches, observed: Tensor, truth: Tensor | None):
+        self.source, self.observed, self.truth = source, observed, truth
+
+    def __getitem__(self, draw: Any) -> Batch:
+        rows, seed = draw
+        inputs = self.source.inputs(rows)
+        if seed is not None:
+            inputs = augment(inputs, torch.Generator().manual_seed(seed))
         return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows)
-
-
-def _jitter(images: Tensor) -> Tensor:
-    """Mirror half of the images and shift the batch by up to a sixteenth of its size."""
-    mirrored = torch.rand(len(images)) < 0.5
-    images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
-    height, width = images.shape[-2:]
-    down, right = (int(torch.randint(-(size // 16), size // 16 + 1, ())) for size in (height, width))
-    top, left = max(down, 0), max(right, 0)
-    padded = torch.nn.functional.pad(images, (left, max(-right, 0), top, max(-down, 0)), mode="replicate")
-    return padded[..., max(-down, 0) : max(-down, 0) + height, max(-right, 0) : max(-right, 0) + width]
 
 
 class InMemory(Batches):
     """All inputs in one tensor: embeddings (N, D), or uint8 images (N, 3, H, W)."""
 
-    def __init__(self, inputs: Tensor):
-        self.values, self.on_images = inputs, inputs.dim() == 4
+    def __init__(self, inputs: Tensor, augment: bool = True):
+        self.values, self.augment = inputs, augment
+        self.kind = Kind.IMAGES if inputs.dim() == 4 else Kind.EMBEDDINGS
 
     def __len__(self) -> int:
         return len(self.values)
@@ -164,69 +185,48 @@ class InMemory(Batches):
         self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Indexes whole batches, in this process."""
-        dataset = _ArrayDataset(self.values, observed, truth, order is not None and self.on_images)
-        if not self.on_images and order is not None and order.steps > 1:
-            sampler = _BatchSampler(rows, order.steps * batch_size, order)
+        dataset = _BatchDataset(self, observed, truth)
+        images = self.kind is Kind.IMAGES
+        if not images and order is not None and order.steps > 1:
+            sampler = _BatchSampler(rows, order.steps * batch_size, order, False)
             steps: Dataset[Any] = _StepsDataset(dataset, batch_size)
             return DataLoader(steps, sampler=sampler, batch_size=None, num_workers=0)
-        sampler = _BatchSampler(rows, batch_size, order)
+        sampler = _BatchSampler(rows, batch_size, order, images and self.augment)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Inputs as float, images in [0, 1]."""
-        values = self.values[rows]
-        return values.float() / 255 if values.dtype == torch.uint8 else values.float()
+        values = self.values.index_select(0, rows)  # a third of the time that indexing takes
+        return values.float().div_(255) if values.dtype == torch.uint8 else values.float()
 
-
-class _ItemDataset(Dataset[Batch]):
-    """Adds the observations to a dataset of single images; collates by stacking."""
-
-    def __init__(self, images: Dataset[Tensor], observed: Tensor, truth: Tensor | None):
-        self.images, self.observed, self.truth = images, observed, truth
-
-    def __getitem__(self, rows: Any) -> Batch:
-        inputs = _stack(self.images, rows)
-        return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows)
-
-
-def _stack(images: Dataset[Any], rows: Tensor) -> Tensor:
-    """Single images as one batch of float; of (image, target) pairs the image."""
-    items: list[Tensor] = []
-    for row in rows.tolist():
-        item = images[row]
-        item = item[0] if isinstance(item, tuple | list) else item
-        if not isinstance(item, Tensor):
-            raise DataError(
-                f"item {row} of the Dataset is of type {type(item).__name__}; give it a transform to tensors (3, H, W), all "
-                "of one size"
-            )
-        if items and item.shape != items[0].shape:
-            raise DataError(
-                f"item {row} of the Dataset has shape {tuple(item.shape)}, another one {tuple(items[0].shape)}; give it a "
-                "transform to one size"
-            )
-        items.append(item)
-    stacked = torch.stack(items)
-    return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked.float()
+    def take(self, rows: Rows) -> InMemory:
+        """Some of the inputs, copied."""
+        return InMemory(self.values[torch.as_tensor(np.asarray(rows))], self.augment)
 
 
 class Streamed(Batches):
-    """A torch Dataset of single images, decoded as it goes; `augmented` is the one to train on."""
+    """Pictures that do not fit into memory, or that a Dataset gives: read one by one, whenever they are asked for.
 
-    on_images = True
+    Args:
+        pictures: N of them, each a uint8 tensor (3, H, W), all of one size.
+        workers: processes that read; 0 to read in this one.
+        augment: whether they are changed at random while they are trained on.
+    """
 
-    def __init__(self, plain: Dataset[Any], augmented: Dataset[Any] | None = None, workers: int = 0):
-        self.plain, self.augmented, self.workers = plain, plain if augmented is None else augmented, workers
+    kind = Kind.IMAGES
+
+    def __init__(self, pictures: Dataset[Tensor], workers: int = 0, augment: bool = True):
+        self.pictures, self.workers, self.augment = pictures, workers, augment
 
     def __len__(self) -> int:
-        return len(self.plain)  # type: ignore[arg-type]
+        return len(self.pictures)  # type: ignore[arg-type]
 
     def loader(
         self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Reads by `workers` processes, or in this one."""
-        dataset = _ItemDataset(self.plain if order is None else self.augmented, observed, truth)
-        sampler = _BatchSampler(rows, batch_size, order)
+        dataset = _BatchDataset(self, observed, truth)
+        sampler = _BatchSampler(rows, batch_size, order, self.augment)
         return DataLoader(
             dataset,
             sampler=sampler,
@@ -237,8 +237,25 @@ class Streamed(Batches):
         )
 
     def inputs(self, rows: Tensor) -> Tensor:
-        """The images of some rows, decoded now."""
-        return _stack(self.plain, rows)
+        """The images of some rows, read now."""
+        return torch.stack([self.pictures[row] for row in rows.tolist()]).float().div_(255)
+
+    def take(self, rows: Rows) -> Streamed:
+        """Some of the pictures; none is read."""
+        return Streamed(_Some(self.pictures, [int(row) for row in rows]), self.workers, self.augment)
+
+
+class _Some(Dataset[Tensor]):
+    """Some of the items of a Dataset."""
+
+    def __init__(self, pictures: Dataset[Tensor], rows: Sequence[int]):
+        self.pictures, self.rows = pictures, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self.pictures[self.rows[row]]
 
 
 def split_rows(count: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,163 +1,252 @@
-"""From what a user hands over, a folder, files, arrays or a Dataset, to batches and a table of what is known."""
+"""The one door: whatever a user gives, folder, files, glob, array, tensor, DataFrame, Dataset or .npz, becomes `Inputs`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from ..errors import DataError, ObservationError
-from ..observed import Observed, find_images
+from ..errors import DataError
+from ..kind import Kind
+from ..observed import Observed, Tree, find_images
+from ..observed.files import warn
 from ..space import LabelSpace
 from ..words import listed
+from .alignment import as_observed, as_truth, frame_names, in_rows_of, is_frame, selected
+from .arrays import Size, images_of, item_pixels, resized
 from .batches import Batches, InMemory, Streamed
-from .images import ImageDataset, cache_images, check_images, eval_transform, train_transform
+from .embeddings import is_embeddings, load_embeddings, vectors_of
+from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
+from .inputs import Inputs, Pictures, Resized, Wanted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .alignment import Labels
+
+    Images = (
+        str | Path | Sequence[str] | Sequence[Path] | Dataset[object] | Tensor | ArrayLike | pd.DataFrame | Inputs
+    )  # what a user may give
 
 MEMORY_BUDGET = 4 << 30  # bytes of decoded images that are kept; beyond it images are read as training goes
+_LOOKED_AT = 4  # items of a Dataset that tell its size
 
 
-def resolve_inputs(
-    images: Any,
-    observed: Any,
-    space: LabelSpace | None,
+@dataclass(frozen=True)
+class Reading:
+    """How inputs are read.
+
+    Attributes:
+        labelled: whether a folder or an .npz given alone says by itself what is known.
+        merge: whether copies of an image in several folders of labels are one image.
+        strict: whether what a folder of labels would leave out is an error.
+        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
+        budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
+        tree: what is known of the folders already; each folder is listed once.
+    """
+
+    labelled: bool = False
+    merge: bool = True
+    strict: bool = False
+    unreadable: Literal["warn", "error", "collect"] = "warn"
+    budget: int | None = None
+    tree: Tree | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What a user gave, before anything is decoded.
+
+    Attributes:
+        items: files, an array, or a Dataset.
+        names: that somebody gave, by which tables are matched; None where there are none.
+        shown: names for people; None for those of the table, or numbers.
+        rows: which of the things given these are.
+        place: the folder or file that was given and of which a table may select; None otherwise.
+        observed: what it says of itself.
+        truth: the same, complete.
+    """
+
+    items: list[Path] | Tensor | Dataset[object]
+    names: tuple[str, ...] | None
+    shown: tuple[str, ...] | None
+    rows: NDArray[np.int64]
+    place: str | None = None
+    observed: Observed | None = None
+    truth: NDArray[np.int8] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> _Given:
+        items = [self.items[row] for row in rows] if isinstance(self.items, list) else _rows_of(self.items, rows)
+        names, shown = (None if given is None else tuple(given[row] for row in rows) for given in (self.names, self.shown))
+        observed = None if self.observed is None else self.observed.take(rows)
+        truth = None if self.truth is None else self.truth[rows]
+        return _Given(items, names, shown, self.rows[rows], self.place, observed, truth)
+
+
+def read_inputs(
+    images: Images,
+    observed: Labels | None = None,
+    truth: Labels | None = None,
     *,
-    on_images: bool,
-    image_size: int | Sequence[int],
-    workers: int = 0,
-    labelled: bool = True,
-    merge: bool = True,
-) -> tuple[Batches, Observed, tuple[str, ...]]:
-    """Batches of inputs, what is known of them, and their names.
+    space: LabelSpace | None,
+    wanted: Wanted,
+    how: Reading | None = None,
+) -> Inputs:
+    """Make `Inputs` of whatever a user gives.
+
+    Names beat positions: where both the inputs and a table have names, rows are matched by name. Files and folders have
+    names, and so have an .npz with `images`, a DataFrame's index, and an `Observed` with `images`. Of a folder or an .npz,
+    a table selects; of a list of files or a DataFrame it has to name each one.
 
     Args:
-        images: a folder, files, a Dataset, an array of images (N, 3, H, W), or of embeddings (N, D).
-        observed: `Observed`, an array (N, K), or None.
-        space: the label space, if it is known.
-        on_images: whether the encoder takes images.
-        image_size: pixels to resize files to.
-        workers: processes that read images.
-        labelled: whether a folder without `observed` is an ImageFolder; otherwise nothing is known.
-        merge: whether copies of an image in several of its folders are one image.
+        images: a folder, a file, a glob, an .npz, a list of image files, a Dataset of images, an array or tensor of images
+            (N, 3, H, W) or (N, H, W, 3), of greys (N, H, W), or of embeddings (N, D), a DataFrame of embeddings, or `Inputs`.
+        observed: known labels: `Observed`, a DataFrame, or an array (N, K) of 1, 0, -1.
+        truth: complete labels of the same kinds.
+        space: the label space; None to take that of `observed`.
+        wanted: what the model takes.
+        how: details of reading.
 
     Raises:
-        DataError: inputs of a kind or size that do not fit; both sizes are named.
+        DataError: inputs of another kind or size, or names that do not agree; both sides are named.
+        ObservationError: labels that cannot be read or contradict the space.
     """
-    many = isinstance(images, list | tuple) and images and isinstance(images[0], str | Path)
-    if isinstance(images, str | Path) or many:
-        if not on_images:
+    how = Reading() if how is None else how
+    if isinstance(images, Inputs):
+        return _again(images, observed, truth, space, wanted)
+    frames = is_frame(images) and (is_frame(observed) or is_frame(truth))
+    given = _given(images, space, wanted, how, observed is None, frames)
+    table = given.observed if observed is None else as_observed(observed, space, given.shown, frames)
+    if observed is not None and table is not None:
+        given, table = _matched(given, table, "observed")
+    complete = given.truth
+    space = space if table is None else table.space
+    if truth is not None:
+        if space is None:
+            raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
+        whole = as_truth(truth, space, given.shown, frames)
+        if table is None and given.place is not None:
+            given, whole = _matched(given, whole, "truth")
+        names = given.names if given.names is not None else (None if table is None else table.images)
+        complete = in_rows_of(names, whole, len(given.rows), "truth").values
+    return _loaded(given, table, complete, wanted, how)
+
+
+def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
+    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
+    if given.place is None or given.names is None or table.images is None:
+        return given, in_rows_of(given.names, table, len(given.rows), what)
+    if isinstance(given.items, list):
+        given = _with_others(given, given.items, table)
+    assert given.names is not None
+    rows = selected(given.names, table, str(given.place), what)
+    if len({*rows.tolist()}) < len(given.names):
+        used = {*rows.tolist()}
+        left = [name for row, name in enumerate(given.names) if row not in used]
+        warn(f"{given.place}: {len(left):,} images are not in {what}, left out: {listed(left)}")
+    return given.take(rows), table
+
+
+def _with_others(given: _Given, files: list[Path], table: Observed) -> _Given:
+    """The images of a folder, and those that a table names by absolute paths elsewhere."""
+    here = Path(str(given.place)).resolve()
+    named = [Path(name) for name in table.images or () if Path(name).is_absolute()]
+    others = [file for file in named if here not in file.resolve().parents and file.is_file()]
+    if not others:
+        return given
+    names = tuple(str(file) for file in others)
+    rows = np.arange(len(files) + len(others))
+    return replace(given, items=files + others, names=(given.names or ()) + names, shown=(given.shown or ()) + names, rows=rows)
+
+
+# --- what was given -----------------------------------------------------------------------------------------------------
+
+
+def _given(
+    images: Images, space: LabelSpace | None, wanted: Wanted, how: Reading, alone: bool, numbers: bool
+) -> _Given:  # fmt: skip
+    many = isinstance(images, list | tuple) and bool(images) and isinstance(images[0], str | Path)
+    if isinstance(images, str | Path) and is_embeddings(images) and not Path(images).is_dir():
+        return _stored(Path(images), space, wanted, how.labelled and alone)
+    if many or isinstance(images, str | Path):
+        if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
-        if not many and labelled and observed is None:
-            observed = Observed.from_folder(images, space, merge=merge)
-        known = observed.images if isinstance(observed, Observed) else None
-        if known is not None and not many and Path(images).is_dir():
-            files = [Path(images) / name for name in known]
-        else:
-            files = find_images(images)
-            if not files:
-                raise DataError(f"{images}: no images found; give a folder, image files or a glob")
-            if known is not None and len(known) == len(files):
-                _check_order(files, known)
-        table = _table(observed, space, tuple(str(file) for file in files))
-        batches, kept = _from_files(files, image_size, workers)
-        return batches, table if len(kept) == len(files) else table.take(kept), tuple(str(files[i]) for i in kept)
-    batches = _from_values(images, on_images, workers)
-    names = tuple(str(i) for i in range(len(batches)))
-    if isinstance(observed, Observed) and observed.images is not None and len(observed) == len(batches):
-        names = observed.images
-    return batches, _table(observed, space, names), names
-
-
-def _check_order(files: Sequence[Path], known: Sequence[str]) -> None:
-    """Refuse known labels that are of the same images in another order: rows would go to the wrong images."""
-    names = [PurePosixPath(name) for name in known]
-    depth = min(len(name.parts) for name in names)
-    mine, theirs = ([(*path.parts[-depth:-1], path.stem) for path in paths] for paths in (files, names))
-    if mine != theirs and sorted(mine) == sorted(theirs):
-        row = next(row for row, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1])
-        raise DataError(
-            f"observed is in another order than the images: row {row} of observed is {known[row]}, image {row} is {files[row]}"
-            "; give the files in the order of observed.images, or their folder"
-        )
-
-
-def _table(observed: Any, space: LabelSpace | None, names: tuple[str, ...]) -> Observed:
-    if isinstance(observed, Observed):
-        table = observed
-        if space is not None and observed.space.labels != space.labels:
-            raise ObservationError(
-                f"the observed table has the labels {listed(observed.space.labels, 4)}, and the label space "
-                f"{listed(space.labels, 4)}; read the table with this space"
-            )
-        if space is not None and observed.space != space:  # the same labels in other groups: what is known may contradict them
-            table = Observed(observed.values, space, observed.images)
-    elif space is None:
-        raise DataError(
-            f"observed is {'missing' if observed is None else 'an array'}, so that the labels have no names; give "
-            "LatentLabels(space, ...), or an Observed"
-        )
-    else:
-        if observed is None:
-            observed = np.full((len(names), space.num_labels), -1, dtype=np.int8)
-        values = observed.cpu().numpy() if isinstance(observed, torch.Tensor) else observed
-        count = len(values) if getattr(values, "ndim", 1) else 0
-        table = Observed.from_array(values, space, images=names if count == len(names) else None)
-    if len(table) != len(names):
-        raise DataError(f"{len(names)} images, but known labels of {len(table)}; give one row for each image")
-    return table
-
-
-def _from_files(files: Sequence[Path], image_size: int | Sequence[int], workers: int) -> tuple[Batches, list[int]]:
-    size = (image_size, image_size) if isinstance(image_size, int) else (int(image_size[0]), int(image_size[1]))
-    if len(files) * 3 * size[0] * size[1] <= MEMORY_BUDGET:
-        pixels, kept = cache_images(files, size)
-        return InMemory(torch.from_numpy(pixels)), list(kept)
-    kept, _ = check_images(files)
-    good = [files[i] for i in kept]
-    return Streamed(ImageDataset(good, eval_transform(size)), ImageDataset(good, train_transform(size)), workers), list(kept)
-
-
-def _from_values(images: Any, on_images: bool, workers: int) -> Batches:
+        if isinstance(images, str | Path) and how.labelled and alone:
+            return _image_folder(Path(images), space, how)
+        return _files(images, how.tree)  # type: ignore[arg-type]
+    if is_frame(images):
+        values = _tensor(images.to_numpy())  # type: ignore[union-attr]
+        names = frame_names(images, numbers)
+        return _Given(values, names, names, np.arange(len(values)))
     if isinstance(images, Dataset):
-        if not on_images:
+        if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
         if isinstance(images, IterableDataset) or not hasattr(images, "__len__"):
             raise DataError("a Dataset of images has a length and items by number (__len__, __getitem__); this one has not")
-        return Streamed(images, workers=workers)
-    values = images if isinstance(images, torch.Tensor) else _tensor(images)
-    if not on_images:
-        if values.dim() != 2:
-            raise DataError(f'encoder "embedding" takes embeddings (N, D), not an array of shape {tuple(values.shape)}')
-        values = values.float()
-        wrong = ~values.isfinite().all(1)
-        if bool(wrong.any()):
-            rows = wrong.nonzero().flatten().tolist()
-            raise DataError(
-                f"{len(rows)} of {len(values)} embeddings hold NaN or infinity (rows {listed(rows)}); "
-                "leave those images out, or compute them again"
-            )
-        return InMemory(values)
-    if values.dim() != 4 or 3 not in (values.shape[1], values.shape[3]):
-        raise DataError(f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {tuple(values.shape)}")
-    if not values.numel():
-        raise DataError(f"no images: the array has shape {tuple(values.shape)}")
-    if values.shape[1] != 3:
-        values = values.permute(0, 3, 1, 2)
-    if values.dtype != torch.uint8:
-        values = values.float()
-        if not bool(values.isfinite().all()) or float(values.min()) < 0 or float(values.max()) > 1:
-            raise DataError("images of floating point are in [0, 1]; divide by 255, or give uint8")
-    return InMemory(values)
+        return _Given(images, None, None, np.arange(len(images)))
+    values = images if isinstance(images, Tensor) else _tensor(images)
+    return _Given(values, None, None, np.arange(len(values) if values.dim() else 0))
 
 
-def _tensor(array: Any) -> torch.Tensor:
+def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
+    known = Observed.from_folder(root, space, merge=how.merge, strict=how.strict)
+    assert known.images is not None
+    files = [root / name for name in known.images]
+    return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
+
+
+def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
+    files = find_images(images, tree)
+    if not files:
+        raise DataError(f"{images}: no images found; give a folder, image files or a glob")
+    shown = tuple(str(file) for file in files)
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        names = tuple(file.relative_to(images).as_posix() for file in files)
+        return _Given(files, names, shown, np.arange(len(files)), place=str(images))
+    return _Given(files, shown, shown, np.arange(len(files)))
+
+
+def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
+    if wanted.kind is not Kind.EMBEDDINGS:
+        raise DataError(f'{path}: holds embeddings, and this encoder takes images; give images, or encoder="embedding"')
+    found = load_embeddings(path)
+    space = found.space() if space is None else space
+    known = None
+    if labelled:
+        if space is None:
+            raise DataError(f"{path}: no array `labels`, so that its labels have no names; give LatentLabels(space, ...)")
+        known = found.known(space)
+    truth = None if space is None else found.complete(space)
+    rows = np.arange(len(found.embeddings))
+    return _Given(torch.from_numpy(found.embeddings), found.images, found.names, rows, str(path), known, truth)
+
+
+def _rows_of(items: Tensor | Dataset[object], rows: NDArray[np.int64]) -> Tensor | Dataset[object]:
+    if isinstance(items, Tensor):
+        return items[torch.from_numpy(rows)]
+    return torch.utils.data.Subset(items, rows.tolist())
+
+
+def _tensor(array: object) -> Tensor:
+    if hasattr(array, "toarray"):  # of scipy
+        raise DataError("inputs are a sparse matrix, which is not supported; give X.toarray()")
     try:
-        values = np.ascontiguousarray(array)
+        values = np.ascontiguousarray(array)  # type: ignore[call-overload]
     except ValueError:
         raise DataError("inputs have rows of different lengths; give an array (N, D) or (N, 3, H, W)") from None
+    if values.dtype.kind == "O" and values.ndim > 1:  # numbers all the same, as a DataFrame of several types gives them
+        with suppress(TypeError, ValueError):
+            values = values.astype(np.float64)
+    if values.dtype.kind == "c":
+        raise DataError("Complex data not supported: inputs are real numbers; give their parts as columns, for example")
     if values.dtype.kind not in "biuf":
         raise DataError(
             f"inputs are a folder, image files, a Dataset or an array of numbers, not {type(array).__name__}"
@@ -165,3 +254,155 @@ def _tensor(array: Any) -> torch.Tensor:
         )
     values = values.astype(values.dtype.newbyteorder("="), copy=not values.flags.writeable)  # torch warns of read-only memory
     return torch.from_numpy(values)
+
+
+# --- loading ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    items: Batches
+    size: Size | None = None
+    scale: Literal[1, 255] | None = None
+    pictures: Pictures | None = None
+    shapes: NDArray[np.int64] | None = None
+    kept: NDArray[np.int64] | None = None
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def _loaded(
+    given: _Given, table: Observed | None, truth: NDArray[np.int8] | None, wanted: Wanted, how: Reading
+) -> Inputs:  # fmt: skip
+    if isinstance(given.items, list):
+        found = _from_files(given.items, wanted, how)
+    elif isinstance(given.items, Tensor):
+        found = _from_array(given.items, wanted)
+    else:
+        found = _from_dataset(given.items, wanted)
+    theirs = None if table is None else table.images
+    names = given.shown or theirs
+    out = Inputs(
+        kind=wanted.kind,
+        items=found.items,
+        names=names or tuple(str(row) for row in range(len(given.rows))),
+        rows=given.rows,
+        size=found.size,
+        scale=found.scale,
+        observed=table,
+        truth=truth,
+        pictures=found.pictures,
+        shapes=found.shapes,
+        left_out=found.left_out,
+        named=names is not None,
+    )
+    if found.kept is None or len(found.kept) == len(given.rows):
+        return out
+    # the loaded parts have the rows that could be read already, everything else does not yet
+    kept = found.kept
+    return replace(
+        out,
+        names=tuple(out.names[row] for row in kept),
+        rows=out.rows[kept],
+        observed=None if table is None else table.take(kept),
+        truth=None if truth is None else truth[kept],
+    )
+
+
+def _from_files(files: list[Path], wanted: Wanted, how: Reading) -> _Loaded:
+    size = wanted.size or wanted.format.size
+    budget = MEMORY_BUDGET if how.budget is None else how.budget
+    if len(files) * 3 * size[0] * size[1] <= budget:
+        found = decode_images(files, size, wanted.format.interpolation)
+        _judge(found.left_out, len(files), how)
+        good = [files[row] for row in found.kept]
+        items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
+        return _Loaded(items, size, 255, good, found.shapes, found.kept, found.left_out)
+    left_out = check_images(files)
+    _judge(left_out, len(files), how)
+    bad = {image.name for image in left_out}
+    kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
+    good = [files[row] for row in kept]
+    items = Streamed(FilePictures(good, size, wanted.format.interpolation), wanted.workers, wanted.augment)
+    return _Loaded(items, size, 255, good, None, kept, left_out)
+
+
+def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
+    """Say which images cannot be read, as it was asked for."""
+    if how.unreadable == "error" and left_out:
+        shown = listed([bad.why for bad in left_out], 10)
+        raise DataError(f"{len(left_out):,} of {total:,} images cannot be read: {shown}; replace them, or leave out --strict")
+    if how.unreadable != "collect" or len(left_out) == total:
+        report_unreadable(left_out, total)
+
+
+def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
+    if wanted.kind is Kind.EMBEDDINGS:
+        vectors = vectors_of(values)
+        _check_features(vectors.shape[1], wanted)
+        return _Loaded(InMemory(vectors))
+    given = images_of(values)
+    size = wanted.size or (given.shape[2], given.shape[3])
+    pixels = resized(given, size, wanted.format.interpolation)
+    items = InMemory(torch.from_numpy(pixels), wanted.augment)
+    return _Loaded(items, size, 1 if values.is_floating_point() else 255, given)
+
+
+def _check_features(number: int, wanted: Wanted) -> None:
+    if wanted.num_features not in (None, number):
+        raise DataError(
+            f"embeddings of {number} numbers, but the run was fitted on embeddings of {wanted.num_features}; compute them by "
+            "the same network"
+        )
+
+
+class _ItemPictures(Dataset[Tensor]):
+    """The items of a user's Dataset as uint8 tensors (3, H, W), each checked when it is read."""
+
+    def __init__(self, dataset: Dataset[object]):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, row: int) -> Tensor:
+        return torch.from_numpy(item_pixels(self.dataset[row], row))
+
+
+def _from_dataset(dataset: Dataset[object], wanted: Wanted) -> _Loaded:
+    pictures = _ItemPictures(dataset)
+    if not len(pictures):
+        raise DataError("no images: the Dataset is empty")
+    looked_at = np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).round().astype(int))
+    with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
+        shapes = {tuple(pictures[int(row)].shape[-2:]) for row in looked_at}
+    own = shapes.pop() if len(shapes) == 1 else wanted.format.size
+    size = wanted.size or (int(own[0]), int(own[1]))
+    items = Streamed(Resized(pictures, size, wanted.format.interpolation), wanted.workers, wanted.augment)
+    return _Loaded(items, size, None, pictures)
+
+
+# --- a second time through the door -------------------------------------------------------------------------------------
+
+
+def _again(
+    inputs: Inputs, observed: Labels | None, truth: Labels | None, space: LabelSpace | None, wanted: Wanted
+) -> Inputs:  # fmt: skip
+    """What has been read before, for this model."""
+    if inputs.kind is not wanted.kind:
+        raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
+    if inputs.num_features is not None:
+        _check_features(inputs.num_features, wanted)
+    names = inputs.names if inputs.named else None
+    table = inputs.observed
+    if observed is not None:
+        table = in_rows_of(names, as_observed(observed, space, inputs.names), len(inputs), "observed")
+    elif table is not None and space is not None:
+        table = table.in_space(space)
+    complete = inputs.truth
+    if truth is not None:
+        known = space if table is None else table.space
+        if known is None:
+            raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
+        complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
+    out = inputs.labelled(table, complete)
+    return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

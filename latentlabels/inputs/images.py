@@ -1,17 +1,15 @@
-"""Image files: any of them as RGB, upright, of one size; and arrays of embeddings."""
+"""Image files: any of them as RGB, upright, of one size."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,10 +20,9 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.files import warn
-from ..words import listed
+from .arrays import Interpolation, Size, resize, to_rgb
 
-Size = tuple[int, int]  # (height, width)
-Transform = Callable[[Image.Image], Tensor]
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -51,7 +48,7 @@ def _read(path: str | Path, size: Size | None) -> Image.Image:
             if size is not None and image.format == "JPEG":
                 image.draft("RGB", (2 * max(size), 2 * max(size)))
             image.load()
-            return _to_rgb(_upright(image))
+            return to_rgb(_upright(image))
     except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
         why: object = error
         if isinstance(error, UnidentifiedImageError):
@@ -82,44 +79,59 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=np.inf, neginf=-np.inf)
-        top = 65535.0 if image.mode == "I" and values.max(initial=0) > 255 else 255.0
-        if image.mode == "F" and values.max(initial=0) <= 1:
-            top = 1.0
-        return Image.fromarray((values.clip(0, top) * (255.0 / top)).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+class LeftOut(NamedTuple):
+    """An image that cannot be read.
 
-
-def resize(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resize to (height, width), whatever the shape was: no label at the border is cut off. uint8 (3, height, width)."""
-    resized = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def check_images(files: Sequence[Path]) -> tuple[list[int], list[tuple[Path, str]]]:
-    """Which files can be decoded: their numbers, and the others with the reason. Warns of those that cannot.
-
-    Raises:
-        DataError: none can, or there are none.
+    Attributes:
+        name: of the image.
+        why: the error, which names it as well.
     """
-    results = _in_threads(_problem, files, "checking images")
-    bad = [(path, why) for path, why in zip(files, results, strict=True) if why]
-    _report_unreadable(bad, len(files))
-    return [number for number, why in enumerate(results) if not why], bad
+
+    name: str
+    why: str
 
 
-def unreadable(files: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The files that cannot be decoded, and why."""
-    results = _in_threads(_problem, files, "checking images")
-    return [(path, why) for path, why in zip(files, results, strict=True) if why]
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Image files in memory.
+
+    Attributes:
+        pixels: uint8 (N, 3, height, width).
+        shapes: (N, 2) height and width of each file's picture, which tell its proportions.
+        kept: the numbers of the files that the N rows are.
+        left_out: the others.
+    """
+
+    pixels: NDArray[np.uint8]
+    shapes: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    left_out: tuple[LeftOut, ...]
+
+
+def decode_images(files: Sequence[Path], size: Size, interpolation: Interpolation = "bilinear") -> Decoded:
+    """Decode and resize image files into one array, each file once; those that cannot be read have no row."""
+    pixels = np.empty((len(files), 3, *size), np.uint8)
+    shapes = np.zeros((len(files), 2), np.int64)
+
+    def decode(row: int) -> str:
+        try:
+            image = _read(files[row], size)
+        except DataError as error:
+            return str(error)
+        pixels[row] = resize(image, size, interpolation)
+        shapes[row] = image.height, image.width
+        return ""
+
+    why = _in_threads(decode, range(len(files)), "reading images")
+    kept = np.array([row for row, reason in enumerate(why) if not reason], np.int64)
+    if len(kept) < len(files):
+        pixels, shapes = pixels[kept], shapes[kept]
+    return Decoded(pixels, shapes, kept, _left_out(files, why))
+
+
+def check_images(files: Sequence[Path]) -> tuple[LeftOut, ...]:
+    """The files that cannot be decoded; of the others nothing is kept."""
+    return _left_out(files, _in_threads(_problem, files, "checking images"))
 
 
 def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
@@ -131,18 +143,29 @@ def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], 
     Raises:
         DataError: none can be read, or there are none.
     """
-    results = _in_threads(partial(_decode, size=size), files, "reading images")
-    bad = [(path, value) for path, value in zip(files, results, strict=True) if isinstance(value, str)]
-    _report_unreadable(bad, len(files))
-    kept = [number for number, value in enumerate(results) if not isinstance(value, str)]
-    return np.stack([results[number] for number in kept]), kept
+    found = decode_images(files, size)
+    report_unreadable(found.left_out, len(files))
+    return found.pixels, found.kept.tolist()
 
 
-def _decode(path: Path, size: Size) -> NDArray[np.uint8] | str:
-    try:
-        return resize(_read(path, size), size)
-    except DataError as error:
-        return str(error)
+def report_unreadable(left_out: Sequence[LeftOut], total: int) -> None:
+    """Warn of images that cannot be read.
+
+    Raises:
+        DataError: none can, or there are none.
+    """
+    if not total:
+        raise DataError("no images to read")
+    if not left_out:
+        return
+    shown = "; ".join(bad.why for bad in left_out[:3]) + ("; ..." if len(left_out) > 3 else "")
+    if len(left_out) == total:
+        raise DataError(f"none of {total} images can be read: {shown}")
+    warn(f"{len(left_out)} of {total} images cannot be read and are left out: {shown}")
+
+
+def _left_out(files: Sequence[Path], why: Sequence[str]) -> tuple[LeftOut, ...]:
+    return tuple(LeftOut(str(path), reason) for path, reason in zip(files, why, strict=True) if reason)
 
 
 def _problem(path: Path) -> str:
@@ -153,18 +176,7 @@ def _problem(path: Path) -> str:
     return ""
 
 
-def _report_unreadable(bad: Sequence[tuple[Path, str]], total: int) -> None:
-    if not total:
-        raise DataError("no images to read")
-    if not bad:
-        return
-    shown = "; ".join(why for _, why in bad[:3]) + ("; ..." if len(bad) > 3 else "")
-    if len(bad) == total:
-        raise DataError(f"none of {total} images can be read: {shown}")
-    warn(f"{len(bad)} of {total} images cannot be read and are left out: {shown}")
-
-
-def _in_threads(work: Callable[[Path], T], files: Sequence[Path], what: str) -> list[T]:
+def _in_threads(work: Callable[[S], T], items: Sequence[S], what: str) -> list[T]:
     """Decoding releases the interpreter's lock; a progress line on a terminal alone.
 
     Warnings are turned off here, around all threads: `warnings.catch_warnings` in each of them would put back the filters of
@@ -175,99 +187,26 @@ def _in_threads(work: Callable[[Path], T], files: Sequence[Path], what: str) -> 
 
     with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
         warnings.simplefilter("ignore")
-        results: Iterable[T] = pool.map(work, files)
-        if sys.stderr.isatty() and len(files) > 500:
-            results = track(results, what, total=len(files), console=Console(stderr=True), transient=True)
+        results: Iterable[T] = pool.map(work, items)
+        if sys.stderr.isatty() and len(items) > 500:
+            results = track(results, what, total=len(items), console=Console(stderr=True), transient=True)
         return list(results)
 
 
-class ImageDataset(Dataset[Tensor]):
+class FilePictures(Dataset[Tensor]):
     """Image files, decoded one by one as they are asked for.
 
     Args:
         files: N image files.
-        transform: from an RGB image to a tensor (3, H, W).
+        size: (height, width) to resize to.
+        interpolation: how.
     """
 
-    def __init__(self, files: Sequence[Path], transform: Transform):
-        self.files, self.transform = list(files), transform
+    def __init__(self, files: Sequence[Path], size: Size, interpolation: Interpolation = "bilinear"):
+        self.files, self.size, self.interpolation = list(files), size, interpolation
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, row: int) -> Tensor:
-        return self.transform(read_image(self.files[row]))
-
-
-def eval_transform(size: Size) -> Transform:
-    """Resize alone: uint8 (3, height, width)."""
-    return partial(_plain, size=size)
-
-
-def train_transform(size: Size) -> Transform:
-    """A random crop of at least 80 % of the image, mirrored half of the time: uint8 (3, height, width)."""
-    return partial(_augmented, size=size)
-
-
-def _plain(image: Image.Image, size: Size) -> Tensor:
-    return torch.from_numpy(resize(image, size))
-
-
-def _augmented(image: Image.Image, size: Size) -> Tensor:
-    share, left, top, mirror = torch.rand(4).tolist()
-    side = (0.8 + 0.2 * share) ** 0.5
-    width, height = side * image.width, side * image.height
-    left, top = left * (image.width - width), top * (image.height - height)
-    image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
-    out = _plain(image, size)
-    return out.flip(-1) if mirror < 0.5 else out
-
-
-def load_embeddings(path: str | Path) -> dict[str, Any]:
-    """An ``.npz`` or ``.npy`` of embeddings.
-
-    An .npz holds ``embeddings`` (N, D), and may hold ``observed`` (N, K), ``truth`` (N, K), ``labels`` (K,) and
-    ``images`` or ``image`` (N,), names.
-
-    Returns:
-        Those arrays by name, ``embeddings`` as float32, the others None where they are missing.
-
-    Raises:
-        DataError: no such file, no array of embeddings, sizes that differ, or NaN; the rows are named.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            single = isinstance(loaded, np.ndarray)
-            arrays = {"embeddings": loaded} if single else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        hint = "; save arrays of numbers or text, not of objects" if "pickle" in str(error) else ""
-        raise DataError(f"{path}: cannot be read as .npz or .npy ({error}){hint}") from None
-    if "embeddings" not in arrays:
-        raise DataError(f"{path}: no array `embeddings` (arrays: {', '.join(arrays)})")
-    vectors = arrays["embeddings"]
-    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
-        raise DataError(f"{path}: embeddings are numbers (N, D), not {vectors.dtype} of shape {vectors.shape}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and named below
-        vectors = vectors.astype(np.float32)
-    wrong = np.flatnonzero(~np.isfinite(vectors).all(1))
-    if len(wrong):
-        raise DataError(
-            f"{path}: {len(wrong)} of {len(vectors)} embeddings hold NaN or infinity (rows {listed(list(wrong))}); "
-            "leave those images out, or compute them again"
-        )
-    images = arrays.get("images", arrays.get("image"))
-    out = {"embeddings": vectors, "images": images, **{name: arrays.get(name) for name in ("observed", "truth", "labels")}}
-    labels = out["labels"]
-    for name, shape in {"labels": "(K,)", "images": "(N,)", "observed": "(N, K)", "truth": "(N, K)"}.items():
-        array = out[name]
-        if array is None:
-            continue
-        if array.ndim != len(shape.split()):
-            raise DataError(f"{path}: {name} is an array {shape}, not of shape {array.shape}")
-        if name != "labels" and len(array) != len(vectors):
-            raise DataError(f"{path}: {len(vectors)} embeddings, but {len(array)} rows of {name}")
-        if array.ndim == 2 and labels is not None and array.shape[1] != len(labels):
-            raise DataError(f"{path}: {len(labels)} labels, but {array.shape[1]} columns of {name}")
-    return out
+        return torch.from_numpy(resize(read_image(self.files[row], self.size), self.size, self.interpolation))

@@ -1,6 +1,7 @@
 """What is known of the images: the {1, 0, -1} table and its readers."""
 
-from .files import find_images, is_image
+from .files import Tree, find_images, is_image
+from .names import match_names
 from .observed import Observed
 
-__all__ = ["Observed", "find_images", "is_image"]
+__all__ = ["Observed", "Tree", "find_images", "is_image", "match_names"]

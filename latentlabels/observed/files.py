@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
@@ -16,17 +17,56 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
-def find_images(where: str | Path | Iterable[str | Path]) -> list[Path]:
+class Tree:
+    """Folders as they were when first looked into: each is listed once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[list[str], list[str]]] = {}
+
+    def entries(self, folder: str | Path) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in a folder, sorted; hidden ones are left out."""
+        key = os.fspath(folder)
+        if key not in self._seen:
+            folders: list[str] = []
+            files: list[str] = []
+            with suppress(OSError), os.scandir(key) as found:  # a folder that may not be read holds nothing for us
+                for entry in found:
+                    if not entry.name.startswith("."):
+                        (folders if _is_folder(entry) else files).append(entry.name)
+            self._seen[key] = (sorted(folders), sorted(files))
+        return self._seen[key]
+
+    def folders(self, folder: Path) -> list[Path]:
+        """The folders in a folder, in order of name."""
+        return [folder / name for name in self.entries(folder)[0]]
+
+    def images(self, folder: Path) -> list[str]:
+        """The names of the image files in a folder itself, in order."""
+        return [name for name in self.entries(folder)[1] if is_image(name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def find_images(where: str | Path | Iterable[str | Path], tree: Tree | None = None) -> list[Path]:
     """Image files, of a folder with all folders below it, of a glob, or as they are named; in order of name.
+
+    Args:
+        where: a folder, a file, a glob, or several of them.
+        tree: what is known of the folders already.
 
     Raises:
         DataError: a path that does not exist, a glob that matches nothing; the path is named.
     """
     if not isinstance(where, str | Path):
-        return [path for one in where for path in find_images(one)]
+        return [path for one in where for path in find_images(one, tree)]
     path = Path(where)
     if path.is_dir():
-        return sorted(file for file in walk(path) if is_image(file.name))
+        return sorted(file for file in walk(path, tree) if is_image(file.name))
     if path.exists():
         return [path]
     if any(sign in str(where) for sign in "*?["):
@@ -37,21 +77,24 @@ def find_images(where: str | Path | Iterable[str | Path]) -> list[Path]:
     raise DataError(f"{where}: no such file or folder")
 
 
-def walk(root: Path) -> Iterator[Path]:
+def walk(root: Path, tree: Tree | None = None) -> Iterator[Path]:
     """All files below a folder but the hidden ones and those in hidden folders.
 
     Links to folders are followed, but no folder is read twice and no link leads out through a folder above: a link to
     its own folder would otherwise be followed until the path is too long.
     """
+    tree = Tree() if tree is None else tree
     seen = set(Path(os.path.realpath(root)).parents)
-    for folder, folders, names in os.walk(root, followlinks=True):
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
         real = Path(os.path.realpath(folder))
         if real in seen:
-            folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder) / name for name in names if not name.startswith("."))
+        folders, names = tree.entries(folder)
+        yield from (folder / name for name in names)
+        waiting += [folder / name for name in reversed(folders)]
 
 
 def is_image(name: str) -> bool:

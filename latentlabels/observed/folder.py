@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
 from ..words import listed
-from .files import find_images, is_image, report, walk
+from .files import Tree, find_images, is_image, report, walk
 from .record import KnownLabels
 
 Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)
@@ -23,11 +23,12 @@ def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool)
     """See `Observed.from_folder`."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder with one folder of images for each label")
-    folders, empty = _label_folders(root, space)
-    files = {label: sorted(walk(folder)) for label, folder in folders.items()}
+    tree = Tree()
+    folders, empty = _label_folders(root, space, tree)
+    files = {label: sorted(walk(folder, tree)) for label, folder in folders.items()}
     found = [(file, label) for label, inside in files.items() for file in inside if is_image(file.name)]
     if not found:
-        stray = len(find_images(root))
+        stray = len(find_images(root, tree))
         raise DataError(
             f"{root}: {f'its {len(folders)} folders hold no images' if folders else 'holds no folder of images'}"
             f"{f', but {stray} images lie outside of any' if stray else ''}; sort images into one folder for each label, "
@@ -54,11 +55,11 @@ def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool)
         same = rows[int(np.flatnonzero(~feasible(values, space))[0])]
         where = listed([path.relative_to(root).as_posix() for path, _ in same])
         raise ObservationError(f"{root}: {error}; the same image lies at {where}") from None
-    _report_left_out(root, files, empty, copies, sorted(mixed), strict)
+    _report_left_out(root, files, find_images(root, tree), empty, copies, sorted(mixed), strict)
     return KnownLabels(values, space, names)
 
 
-def _label_folders(root: Path, space: LabelSpace | None) -> tuple[dict[str, Path], list[str]]:
+def _label_folders(root: Path, space: LabelSpace | None, tree: Tree) -> tuple[dict[str, Path], list[str]]:
     """The folder of each label, in order of name; and folders of groups that are empty."""
     groups = {} if space is None else {group.name: group for group in space.groups}
     folders: dict[str, Path] = {}
@@ -73,9 +74,8 @@ def _label_folders(root: Path, space: LabelSpace | None) -> tuple[dict[str, Path
             )
         folders[label] = folder
 
-    for top in _folders(root):
-        inner = _folders(top)
-        pictures = sorted(path.name for path in top.iterdir() if is_image(path.name) and not path.is_dir())
+    for top in tree.folders(root):
+        inner, pictures = tree.folders(top), tree.images(top)
         if space is None:
             for folder in inner if inner and not pictures else [top]:
                 add(folder)
@@ -108,12 +108,14 @@ def _label_folders(root: Path, space: LabelSpace | None) -> tuple[dict[str, Path
     return folders, empty
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
 def _report_left_out(
-    root: Path, files: dict[str, list[Path]], empty: list[str], copies: Copies, mixed: list[str], strict: bool
+    root: Path,
+    files: dict[str, list[Path]],
+    images: list[Path],
+    empty: list[str],
+    copies: Copies,
+    mixed: list[str],
+    strict: bool,
 ) -> None:
     def name(path: Path) -> str:
         return path.relative_to(root).as_posix()
@@ -130,7 +132,7 @@ def _report_left_out(
     others = [name(file) for file in sorted(inside) if not is_image(file.name)]
     if others:
         report(f"{root}: {len(others)} files that are no images by their names, left out: {listed(others)}", strict)
-    stray = [name(file) for file in find_images(root) if file not in inside]
+    stray = [name(file) for file in images if file not in inside]
     if stray:
         report(f"{root}: {len(stray)} images outside of label folders, left out: {listed(stray)}", strict)
     if copies:
@@ -160,12 +162,20 @@ def _merge(found: list[tuple[Path, str]]) -> tuple[list[list[tuple[Path, str]]],
 
 def _fingerprint(path: Path) -> object:
     """Equal for equal images. Files that are no images are never equal: a failed download is no copy of another."""
+    try:
+        content = path.read_bytes()
+    except OSError:  # the reader of images names the file
+        return path
+    return hashlib.sha256(content).digest() if _begins_as_an_image(content[:16]) else path
+
+
+def _begins_as_an_image(head: bytes) -> bool:
+    """Whether any of Pillow's formats begins with these bytes; nothing is decoded."""
     from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path):
-                return hashlib.sha256(path.read_bytes()).digest()
-    except Exception:  # whatever a decoder stumbles on; the reader of images names the file
-        return path
+    Image.init()
+    for _, accept in Image.OPEN.values():
+        with suppress(Exception):  # a format's check may stumble over very short files
+            if accept is not None and accept(head) is True:
+                return True
+    return False

@@ -14,8 +14,11 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent
+from ..words import listed
 from ..writing import replacing
+from .files import Tree
 from .folder import read_folder
+from .frame import read_frame
 from .table import read_table
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ class Observed:
         unlisted: str | None = None,
         images_root: str | Path | None = None,
         strict: bool = False,
+        tree: Tree | None = None,
     ) -> Observed:
         """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
 
@@ -120,12 +124,45 @@ class Observed:
                 where the table says "absent" of any label: the rest is then unknown.
             images_root: where the images are; rows whose image is not there are left out, with a warning.
             strict: what is otherwise a `DataWarning` is an error.
+            tree: what is known of the folders of images already, so that each is listed once.
 
         Raises:
             DataError: no such file, or no table.
             ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
         """
-        return cls(*read_table(Path(path), space, unlisted, None if images_root is None else Path(images_root), strict))
+        root = None if images_root is None else Path(images_root)
+        return cls(*read_table(Path(path), space, unlisted, root, strict, tree))
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:
+        """From a DataFrame of 1, 0, -1 and missing (unknown): a column for each label, in any order.
+
+        Args:
+            frame: its index names the images; an index that only counts does not. A column ``image`` may stand for the index.
+            space: the label space; None: the columns, all free.
+
+        Raises:
+            ObservationError: columns that are no labels, labels without a column, two rows for one image, other values, or
+                rows that contradict the label space.
+        """
+        found = read_frame(frame, space)
+        return cls.from_array(found.values, found.space, found.images)
+
+    def in_space(self, space: LabelSpace) -> Observed:
+        """The same in a space of the same labels, whose order and groups may differ.
+
+        Raises:
+            ObservationError: other labels, or what is known contradicts the groups.
+        """
+        if self.space == space:
+            return self
+        if {*self.space.labels} != {*space.labels}:
+            raise ObservationError(
+                f"the observed table has the labels {listed(self.space.labels, 4)}, and the label space "
+                f"{listed(space.labels, 4)}; read the table with this space"
+            )
+        columns = [self.space.index(label) for label in space.labels]
+        return Observed(np.ascontiguousarray(self.values[:, columns]), space, self.images)
 
     # --- what it holds ----------------------------------------------------------------------------------
 

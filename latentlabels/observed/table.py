@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, LabelSpaceError, ObservationError, nearest
+from ..errors import DataError, LabelSpaceError, ObservationError, OpenCellsError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
 from ..words import listed
-from .files import find_images, report
+from .files import Tree, find_images, report
 from .record import KnownLabels
 
 _OPEN = -2  # a cell that the table leaves open: what it means is for `unlisted` to say
@@ -63,9 +63,14 @@ class _Sheet:
 
 
 def read_table(
-    path: Path, space: LabelSpace | None, unlisted: str | None, images_root: Path | None, strict: bool
+    path: Path,
+    space: LabelSpace | None,
+    unlisted: str | None,
+    images_root: Path | None,
+    strict: bool,
+    tree: Tree | None = None,
 ) -> KnownLabels:
-    """See `Observed.from_table`."""
+    """See `Observed.from_table`; `tree` is what is known of the folders of images already."""
     if unlisted not in (None, "unknown", "absent"):
         raise ObservationError(f'unlisted is "unknown" or "absent", not {unlisted!r}')
     sheet = _read_sheet(path)
@@ -82,10 +87,7 @@ def read_table(
     values = table.values
     open_cells = values == _OPEN
     if open_cells.any() and unlisted is None and not (values == 0).any():
-        raise ObservationError(
-            f"{path}: says of labels only that they are present; what of those that it does not list? "
-            'Say unlisted="unknown" (nobody looked, or nobody wrote it down) or unlisted="absent"'
-        )
+        raise OpenCellsError(path)
     values[open_cells] = 0 if unlisted == "absent" else -1
     try:
         check_consistent(values, table.space, tuple(table.lines))
@@ -96,7 +98,7 @@ def read_table(
         shown = listed([f"{name} ({sheet.unit}s {listed(table.lines[name])})" for name in table.repeated], 3)
         report(f"{path}: {table.message}, merged: {shown}", strict)
     known = KnownLabels(values, table.space, tuple(table.lines))
-    return known if images_root is None else _with_files(known, path, images_root, strict)
+    return known if images_root is None else _with_files(known, path, images_root, strict, tree)
 
 
 def _read_sheet(path: Path) -> _Sheet:
@@ -304,7 +306,7 @@ def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iter
     return _Table(values, space, dict(lines))
 
 
-def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool) -> KnownLabels:
+def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool, tree: Tree | None) -> KnownLabels:
     """Only rows whose image is there; a name without a folder or an ending finds its file if only one fits."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder of images")
@@ -315,7 +317,7 @@ def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool) -> Kno
         if (root / name).is_file():
             fits = [name]
         else:
-            short = _short_names(root) if short is None else short
+            short = _short_names(root, tree) if short is None else short
             fits = short.get(name, [])
         if len(fits) != 1:
             lost.append(f"{name} ({len(fits)} files fit: {listed(fits, 2)})" if fits else name)
@@ -334,9 +336,9 @@ def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool) -> Kno
     return KnownLabels(known.values[list(row_of.values())], known.space, tuple(row_of))
 
 
-def _short_names(root: Path) -> dict[str, list[str]]:
+def _short_names(root: Path, tree: Tree | None) -> dict[str, list[str]]:
     short: dict[str, list[str]] = defaultdict(list)
-    for file in find_images(root):
+    for file in find_images(root, tree):
         relative = file.relative_to(root)
         for key in {file.name, file.stem, relative.with_suffix("").as_posix()}:
             short[key].append(relative.as_posix())

@@ -9,7 +9,7 @@ The report says what a run folder lacks. Templates escape whatever a user named;
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..estimator import LatentLabels
@@ -20,8 +20,14 @@ from . import evaluated, fitted, labels, overview
 from .contents import gather
 from .findings import FITTED, find
 
+if TYPE_CHECKING:
+    from ..inputs.alignment import Labels
+    from ..inputs.door import Images
 
-def write_report(run_dir: str | Path, model: LatentLabels | None = None, images: Any = None, observed: Any = None) -> Path:
+
+def write_report(
+    run_dir: str | Path, model: LatentLabels | None = None, images: Images | None = None, observed: Labels | None = None
+) -> Path:
     """Write ``report.html`` into a run folder, replacing an earlier one.
 
     From Python: ``m.save(run)``, then ``write_report(run, m, images, observed)``, so that the report shows images as well.

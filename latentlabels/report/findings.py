@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Subset
 
 from ..checks import suspect_labels
 from ..errors import DataError, DataWarning, ObservationError
-from ..observed import Observed
+from ..inputs import Inputs
+from ..kind import Kind
 from ..posterior import Posterior
 from ..show.pixels import thumbnail
-from ..words import count
 from ..writing import replacing
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
+    from ..inputs.alignment import Labels
+    from ..inputs.door import Images
 
 FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at
@@ -170,33 +171,36 @@ def _stored_as(name: str, arrays: Any) -> str:
 
 
 def find(
-    model: LatentLabels, images: Any, observed: Any = None, truth: Any = None, *, limit: int = _LIMIT, source: str = ""
+    model: LatentLabels,
+    images: Images,
+    observed: Labels | None = None,
+    truth: Labels | None = None,
+    *,
+    limit: int = _LIMIT,
+    source: str = "",
 ) -> Findings:
     """Look at images through a fitted model.
 
     Args:
         model: the fitted estimator.
-        images: N of them as for `LatentLabels.fit`, but for a folder: files, an array, a Dataset, embeddings.
-        observed: (N, K) what is known of them, `Observed` or an array; None for nothing.
-        truth: (N, K) their complete labels, if they are known.
+        images: N of them as for `LatentLabels.fit`; `Inputs` are not read again.
+        observed: (N, K) what is known of them, `Observed`, a DataFrame or an array; None for nothing, or what `Inputs` hold.
+        truth: (N, K) their complete labels, likewise.
         limit: images to look at, evenly spaced among all.
         source: where they come from, if they are not those that the model was fitted on.
 
     Raises:
         NotFittedError, DataError: as `LatentLabels.posterior`; no images, or tables of another number of rows.
     """
-    if isinstance(images, str | Path):
-        raise DataError(f"{images}: give the images themselves, for example a list of files")
-    total = len(images)
-    if not total:
-        raise DataError("no images to look at")
-    tables = [_values(table, total, name) for table, name in ((observed, "observed"), (truth, "truth"))]
-    rows = _spread(total, limit)
-    chosen = _take(images, rows)
-    posterior = _posterior(model, chosen)
-    answered = _answered(chosen, posterior)
-    chosen, rows = _take(chosen, answered), rows[answered]
-    known, complete = (None if table is None else table[rows] for table in tables)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
+        inputs = model.read(images, observed, truth)
+    total = len(inputs) + len(inputs.left_out)
+    rows = _spread(len(inputs), limit)
+    chosen = inputs if len(rows) == len(inputs) else inputs.take(rows)
+    posterior = model.posterior(chosen)
+    known = None if chosen.observed is None else chosen.observed.values
+    complete = chosen.truth
     p = posterior.marginals
     known = np.full(p.shape, -1, np.int8) if known is None else known
     given = _given(model, posterior, known)
@@ -214,7 +218,6 @@ def find(
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
     shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
     place = {row: number for number, row in enumerate(shown)}
-    names = _names(images, observed, posterior, rows)
     stated = int((known != -1).sum())
     return Findings(
         num_images=np.array([len(p), total]),
@@ -225,7 +228,7 @@ def find(
         together_labels=together,
         together=of_paired.co_occurrence([space.labels[k] for k in together]),
         num_parts=np.array([len(counted), len(paired)]),
-        pictures=_thumbnails(chosen, shown, model.encoder != "embedding"),
+        pictures=_thumbnails(chosen, shown),
         marginals=p[shown],
         observed=known[shown],
         truth=np.empty((0, size)) if complete is None else complete[shown],
@@ -239,61 +242,15 @@ def find(
         suspect_probabilities=np.array([found.probability for found in suspects], float),
         suspect_instead=np.array([-1 if f.instead is None else space.index(f.instead) for f in suspects], int),
         suspect_others=np.array([found.instead_probability for found in suspects], float),
-        suspect_images=np.array([names[found.row] for found in suspects], dtype=str),
+        suspect_images=np.array([chosen.names[found.row] for found in suspects], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
     )
 
 
-def _values(table: Any, total: int, name: str) -> NDArray[Any] | None:
-    """The array of a table, which may be an `Observed`."""
-    if table is None:
-        return None
-    values = np.asarray(table.values if isinstance(table, Observed) else table)
-    if len(values) != total:
-        raise DataError(f"{name} has {len(values):,} rows, but there are {count(total, 'image')}; give one row for each image")
-    return values
-
-
 def _spread(total: int, most: int) -> NDArray[np.int64]:
     """At most so many rows, evenly spaced."""
     return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
-
-
-def _posterior(model: LatentLabels, images: Any) -> Posterior:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
-        return model.posterior(images)
-
-
-def _names(images: Any, observed: Any, posterior: Posterior, rows: NDArray[np.int64]) -> Sequence[str]:
-    """The names of the images that were looked at: files, else what the table calls them, else their rows among all."""
-    if isinstance(images, list | tuple) and isinstance(images[0], str | Path):
-        return posterior.images
-    named = observed.images if isinstance(observed, Observed) else None
-    return [str(row) if named is None else named[row] for row in rows]
-
-
-def _take(images: Any, rows: NDArray[Any]) -> Any:
-    if isinstance(images, list | tuple):
-        return [images[int(row)] for row in rows]
-    if hasattr(images, "shape"):
-        return images[rows]
-    return Subset(images, rows.tolist())
-
-
-def _answered(images: Any, posterior: Posterior) -> NDArray[np.int64]:
-    """The rows of which there is a posterior: all but the files that could not be read; their order is kept."""
-    if not isinstance(images, list) or not images or not isinstance(images[0], str | Path):
-        return np.arange(len(posterior))
-    names = iter(posterior.images)
-    wanted = next(names, None)
-    rows = []
-    for row, file in enumerate(images):
-        if wanted == str(file):
-            rows.append(row)
-            wanted = next(names, None)
-    return np.asarray(rows, np.int64)
 
 
 def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -> Posterior:
@@ -305,9 +262,9 @@ def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -
         return posterior
 
 
-def _thumbnails(images: Any, rows: Sequence[int], on_images: bool) -> NDArray[np.uint8]:
+def _thumbnails(inputs: Inputs, rows: Sequence[int]) -> NDArray[np.uint8]:
     """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
-    if not on_images or not rows:
+    if inputs.kind is Kind.EMBEDDINGS or not rows:
         return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    shown = np.stack([thumbnail(images[row], _THUMBNAIL) for row in rows])
+    shown = np.stack([thumbnail(np.asarray(inputs.picture(row)), _THUMBNAIL) for row in rows])
     return np.ascontiguousarray(shown.transpose(0, 3, 1, 2))

@@ -47,6 +47,10 @@ class LabelSpace:
         object.__setattr__(self, "groups", tuple(groups))
         self._check()
 
+    def __reduce__(self) -> tuple[type[LabelSpace], tuple[tuple[Group, ...]]]:
+        """Pickled by its groups alone: what is cached would differ with what was asked, and hashes between processes."""
+        return type(self), (self.groups,)
+
     def __hash__(self) -> int:
         return self._hash  # every training step looks the space up
 

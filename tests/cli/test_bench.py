@@ -14,8 +14,8 @@ from PIL import Image
 
 from latentlabels.annotation import PerLabelSearch, Scar, UniformPositive, WeightedPositive
 from latentlabels.bench import Task
-from latentlabels.cli.bench import _grid
-from latentlabels.cli.tasks import load_task, read_bench_config
+from latentlabels.bench.loading import load_task
+from latentlabels.cli.bench import _grid, read_bench_config
 
 TEXT = """\
 data: {{embeddings: {vectors}}}

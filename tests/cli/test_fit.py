@@ -312,7 +312,7 @@ def table(tmp_path: Path, text: str) -> Path:
 def test_a_table_of_positives_needs_to_say_what_missing_means(folder: Path, tmp_path: Path) -> None:
     path = table(tmp_path, "image,label\n" + "".join(f"cat/{i}.png,cat\ndog/{i}.png,dog\n" for i in range(5)))
     error = refused(tmp_path, 2, "--images", folder, "--observed", path)
-    assert "table.csv: says of labels only that they are present" in error
+    assert "table.csv: lists only labels that are present" in error
     assert "Say --unlisted unknown" in error
     error = refused(tmp_path, 2, "--images", folder, "--observed", path, "--unlisted", "absnt")
     assert 'data.unlisted: expected unknown or absent, not "absnt"; did you mean "absent"?' in error
@@ -436,7 +436,7 @@ def test_embeddings_with_a_table_are_matched_by_name(vectors: Path, tmp_path: Pa
     assert (done.document["num_images"], done.document["known_present"], done.document["known_absent"]) == (4, 4, 2)
     path = table(tmp_path, "image,red,blue\n03.jpg,1,0\n99.jpg,0,1\n")
     shutil.rmtree(tmp_path / "run")
-    assert "1 of its images have no embedding in" in refused(tmp_path, 1, "--embeddings", vectors, "--observed", path)
+    assert "1 of the 2 images of observed are not in" in refused(tmp_path, 1, "--embeddings", vectors, "--observed", path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from latentlabels.cli.output import Output, bar, console, plain, show_facts, table
-from latentlabels.cli.sources import match_names
 
 
 def test_plain_is_what_json_can_hold() -> None:
@@ -50,10 +49,3 @@ def test_prints_of_libraries_do_not_reach_the_answer(capsys: pytest.CaptureFixtu
     seen = capsys.readouterr()
     assert seen.out == '{\n "a": 1\n}\n'
     assert seen.err == "a library's progress\n"
-
-
-def test_names_are_matched_exactly_or_by_file_name_where_only_one_fits() -> None:
-    stored = ["a/x.jpg", "b/x.jpg", "b/y.jpg", "z.png", "c/z.jpg"]
-    assert match_names(["b/x.jpg", "y.jpg", "y", "other/y.png", "x.jpg", "z.png", "z", "none"], stored) == [
-        1, 2, 2, 2, None, 3, None, None,
-    ]  # fmt: skip

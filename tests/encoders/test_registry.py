@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names
+from latentlabels.config import FitConfig, ModelConfig
+from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names, pixel_format
 from latentlabels.errors import ConfigError, WeightsError
+from latentlabels.fitting.build import wanted_by
+from latentlabels.inputs import PixelFormat
+from latentlabels.kind import Kind
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,7 @@ from latentlabels.errors import ConfigError, WeightsError
 )
 def test_an_encoder_gives_features(name: str, features: int):
     encoder = build_encoder(name)
-    assert encoder.num_features == features and encoder.on_images
+    assert encoder.num_features == features and encoder.kind is Kind.IMAGES
     encoder.module.eval()
     with torch.no_grad():
         out = encoder.module(torch.rand(2, 3, 64, 48))
@@ -114,3 +118,70 @@ def test_standardised_embeddings_have_one_norm_whatever_their_scale():
     constant = Standardize(2)
     constant.fit_to(torch.ones(4, 2))
     assert constant(torch.ones(4, 2)).abs().max() == 0
+
+
+# --- what an encoder takes --------------------------------------------------------------------------------------
+
+
+def test_pictures_are_taken_as_the_weights_were_trained() -> None:
+    """Each published network's own record says it; one family subtracts a half instead of ImageNet's means."""
+    import torchvision
+
+    halves = []
+    for name in names()[2:]:
+        for weights in torchvision.models.get_model_weights(name):
+            record, found = weights.transforms(), pixel_format(name, weights.name)
+            assert [*found.mean] == record.mean and [*found.std] == record.std
+            assert found.size == (record.crop_size[0],) * 2
+            assert found.interpolation == record.interpolation.value
+            halves += [name] * (found.mean == (0.5, 0.5, 0.5))
+    assert halves == ["efficientnet_v2_l"]
+
+
+def test_random_weights_take_what_is_usual() -> None:
+    for name in ("resnet18", "efficientnet_v2_l", "embedding"):
+        assert pixel_format(name) == PixelFormat()
+    assert pixel_format("tiny").mean == (0.5, 0.5, 0.5)
+
+
+def test_a_local_file_takes_what_the_published_weights_of_its_name_take(tmp_path: Path) -> None:
+    for file, weights in (("resnet50-11ad3fa6.pth", "IMAGENET1K_V2"), ("mine.pth", "DEFAULT")):
+        (tmp_path / file).write_bytes(b"")
+        assert pixel_format("resnet50", str(tmp_path / file)) == pixel_format("resnet50", weights)
+    (tmp_path / "mine.pth").write_bytes(b"")
+    assert pixel_format("efficientnet_v2_l", str(tmp_path / "mine.pth")).mean == (0.5, 0.5, 0.5)
+
+
+def test_the_encoder_normalises_as_it_is_told() -> None:
+    torch.manual_seed(0)
+    given = PixelFormat(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    encoder = build_encoder("resnet18", pixels=given)
+    assert encoder.pixels == given
+    images = torch.rand(2, 3, 64, 64)
+    module = encoder.module.eval()
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (given.mean, given.std))
+    with torch.no_grad():
+        torch.testing.assert_close(module(images), module[1]((images - mean) / std))
+    assert not any("mean" in key for key in module[0].state_dict())  # it is not among the weights of a run
+
+
+def test_what_a_model_wants_is_said_by_its_settings() -> None:
+    found = wanted_by(ModelConfig(encoder="tiny", image_size=(48, 64)), FitConfig(augment=False, workers=3))
+    assert (found.kind, found.size, found.augment, found.workers) == (Kind.IMAGES, (48, 64), False, 3)
+    assert wanted_by(ModelConfig(encoder="embedding"), FitConfig()).kind is Kind.EMBEDDINGS
+    with pytest.raises(ConfigError, match='no encoder "tyni".*did you mean "tiny"'):
+        wanted_by(ModelConfig(encoder="tyni"), FitConfig())
+
+
+def test_published_weights_are_loaded_as_tensors_alone_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def load(url: str, **how: object) -> dict[str, torch.Tensor]:
+        asked.update(how)
+        return torchvision.models.resnet18().state_dict()
+
+    import torchvision
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", load)
+    build_encoder("resnet18", "DEFAULT")
+    assert asked["weights_only"] is True and asked["check_hash"] is True

@@ -40,7 +40,7 @@ def attached(space: LabelSpace, annotation=None, observed: Tensor | None = None,
         observed[torch.arange(ROWS), torch.arange(ROWS) % space.num_labels] = 1
     inputs = torch.randn(len(observed), 6, generator=generator)
     model = LatentLabels(space, annotation, "embedding", **settings).prepare(inputs.numpy(), observed.numpy())
-    objective = model._objective
+    objective = model.fitted_.program.objective
     prevalence = torch.full((space.num_labels,), 0.5)
     objective.start(Known(observed, torch.arange(len(observed)), prevalence, 1.5, lambda rows: inputs[rows]))
     torch.nn.init.normal_(model.model.amortizer.head.weight, std=0.8, generator=generator)

@@ -29,9 +29,9 @@ FREE = draw(LabelSpace.free("abcd"), 60)
 )
 def test_it_is_decided_once_and_kept(settings, policy: HeadPolicy, tmp_path: Path) -> None:
     model = LatentLabels(FREE.space, encoder="embedding", epochs=1, **settings).fit(FREE.inputs, FREE.observed)
-    assert model._head == policy
+    assert model.fitted_.head == policy
     again = LatentLabels.load(model.save(tmp_path))
-    assert again._head == policy
+    assert again.fitted_.head == policy
     np.testing.assert_array_equal(again.predict_proba(FREE.inputs), model.predict_proba(FREE.inputs))
 
 
@@ -41,9 +41,9 @@ def test_labels_that_nothing_teaches_are_held_where_they_start(tmp_path: Path) -
     for objective, held in (("collapsed", ("c",)), ("assume-negative", ())):
         with pytest.warns(DataWarning, match='"c"'):
             model = LatentLabels(FREE.space, encoder="embedding", epochs=1, objective=objective).fit(FREE.inputs, observed)
-        assert model._head.held_at_start == held
-        assert model._head.frozen_rows(FREE.space).tolist() == [False, False, bool(held), False]
-        assert LatentLabels.load(model.save(tmp_path / objective))._head == model._head
+        assert model.fitted_.head.held_at_start == held
+        assert model.fitted_.head.frozen_rows(FREE.space).tolist() == [False, False, bool(held), False]
+        assert LatentLabels.load(model.save(tmp_path / objective)).fitted_.head == model.fitted_.head
 
 
 def test_a_run_that_did_not_store_it_loads_by_its_settings(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_run_that_did_not_store_it_loads_by_its_settings(tmp_path: Path) -> No
         file.write_text(json.dumps(about | {"format": 1}))
         (folder / "manifest.json").unlink()
         again = LatentLabels.load(folder)
-        assert again._head == model._head
+        assert again.fitted_.head == model.fitted_.head
         np.testing.assert_array_equal(again.predict_proba(data.inputs), model.predict_proba(data.inputs))
     assert HeadPolicy.from_run(None, ModelConfig(at_least_one=True)).nonempty
     assert not HeadPolicy.from_run(None, ModelConfig()).nonempty

@@ -34,7 +34,10 @@ class Drawn(torch.utils.data.Dataset):
 
 
 def state_of(model: LatentLabels) -> dict[str, torch.Tensor]:
-    return {**model.model.state_dict(), **{f"objective.{k}": v for k, v in model._objective.state_dict().items()}}
+    return {
+        **model.model.state_dict(),
+        **{f"objective.{k}": v for k, v in model.fitted_.program.objective.state_dict().items()},
+    }
 
 
 def assert_same(one: LatentLabels, other: LatentLabels) -> None:

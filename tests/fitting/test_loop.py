@@ -31,7 +31,7 @@ def fitted(data, **settings) -> LatentLabels:
 def test_the_short_cut_is_the_elbo(mixed, how, mixture):
     model = LatentLabels(mixed.space, how, "embedding", mixture=mixture).prepare(mixed.inputs, mixed.observed)
     torch.nn.init.normal_(model.model.amortizer.head.weight, std=0.3)
-    module = LabelModule(model.model, model._objective, 1e-3, 0.0, torch.zeros(1).bool())
+    module = LabelModule(model.model, model.fitted_.program.objective, 1e-3, 0.0, torch.zeros(1).bool())
     inputs, observed = torch.from_numpy(mixed.inputs[:32]), torch.from_numpy(mixed.observed[:32])
     parameters = list(model.model.amortizer.parameters())
     short = module(Batch(inputs, observed, None, torch.arange(32)))
@@ -50,7 +50,7 @@ def test_the_short_cut_is_the_elbo_where_the_empty_set_counts_little(how):
     )
     assert model.model.scale_prior > 0
     torch.nn.init.normal_(model.model.amortizer.head.weight, std=0.3)
-    module = LabelModule(model.model, model._objective, 1e-3, 0.0, torch.zeros(1).bool())
+    module = LabelModule(model.model, model.fitted_.program.objective, 1e-3, 0.0, torch.zeros(1).bool())
     inputs, observed = torch.from_numpy(data.inputs), torch.from_numpy(data.observed)
     parameters = list(model.model.amortizer.parameters())
     short = module(Batch(inputs, observed, None, torch.arange(40)))

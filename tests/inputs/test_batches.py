@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from latentlabels.errors import DataError
 from latentlabels.inputs.batches import Batch, Batches, InMemory, Order, Steps, Streamed, split_rows
+from latentlabels.kind import Kind
 
 N, K = 23, 4
 EMBEDDINGS = torch.arange(N, dtype=torch.float32).view(N, 1) * torch.tensor([1.0, 10.0])
@@ -20,7 +20,7 @@ OBSERVED = torch.arange(N * K, dtype=torch.int8).view(N, K)  # any numbers: whos
 TRUTH = 1 - OBSERVED
 
 
-class Pictures(Dataset[Any]):
+class Pictures(Dataset[Tensor]):
     """Row i is a picture of the grey level i."""
 
     def __init__(self, make: Callable[[int], Any] = lambda row: IMAGES[row], length: int = N):
@@ -52,7 +52,7 @@ def epoch(loader: Any) -> list[int]:
 
 def level(source: Batches, batch: Batch) -> Tensor:
     """The row that the inputs themselves tell of."""
-    return batch.inputs[:, 0] if not source.on_images else (batch.inputs[:, 0, 0, 0] * 255).round()
+    return batch.inputs[:, 0] if source.kind is Kind.EMBEDDINGS else (batch.inputs[:, 0, 0, 0] * 255).round()
 
 
 # --- rows and what belongs to them ------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_inputs_are_float_and_the_same_in_batches(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("kind", ["images", "streamed"])
 def test_images_are_in_0_to_1(kind: str) -> None:
     source = SOURCES[kind]()
-    assert source.on_images
+    assert source.kind is Kind.IMAGES
     assert len(source) == N
     rows = torch.tensor([0, 22])
     assert torch.equal(source.inputs(rows), IMAGES[rows].float() / 255)
@@ -239,39 +239,46 @@ def test_embeddings_are_never_augmented() -> None:
         assert torch.equal(batch.inputs, EMBEDDINGS[batch.index])
 
 
-# --- Datasets ---------------------------------------------------------------------------------------------------
+# --- pictures that are read as training goes --------------------------------------------------------------------
 
 
-def test_the_augmented_dataset_is_for_training_alone() -> None:
-    source = Streamed(Pictures(), Pictures(lambda row: IMAGES[row] + 100))
-    (training,) = parts(source, torch.arange(4), 4, Order(0))
-    assert torch.equal(level(source, training), training.index + 100.0)
-    (held_out,) = parts(source, torch.arange(4), 4)
-    assert torch.equal(level(source, held_out), held_out.index.float())
-    assert torch.equal(source.inputs(torch.arange(4)), held_out.inputs)
+def test_augmentation_is_the_same_for_pictures_in_memory_and_streamed() -> None:
+    pictures = coordinates(32, 48).expand(N, 3, 32, 48).contiguous()
+    order = Order(3, epoch=2)
+    memory, streamed = (parts(source, torch.arange(N), 5, order) for source in (
+        InMemory(pictures), Streamed(Pictures(lambda row: pictures[row])))
+    )  # fmt: skip
+    assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(memory, streamed, strict=True))
+    assert not torch.equal(memory[0].inputs * 255, pictures[memory[0].index].float())
 
 
-def test_the_augmented_dataset_may_say_that_it_is_empty() -> None:
-    source = Streamed(Pictures(), Pictures(lambda row: IMAGES[row] + 100, length=0))
-    (training,) = parts(source, torch.arange(2), 2, Order(0))
-    assert level(source, training).min() == 100
+def test_augmentation_depends_on_seed_epoch_and_batch_alone() -> None:
+    """So that a resumed fit sees what an uninterrupted one would have seen."""
+    source = InMemory(coordinates(32, 48).expand(N, 3, 32, 48).contiguous())
+    loader = source.loader(torch.arange(N), OBSERVED, None, 5, Order(0))
+    epochs = [[Batch(*batch).inputs for batch in loader] for _ in range(2)]
+    torch.manual_seed(99)
+    again = parts(source, torch.arange(N), 5, Order(0, epoch=1))
+    assert all(torch.equal(a, b.inputs) for a, b in zip(epochs[1], again, strict=True))
+    assert not torch.equal(epochs[0][0], epochs[1][0])
 
 
-@pytest.mark.parametrize(
-    "make", [lambda row: (IMAGES[row], 7), lambda row: [IMAGES[row]], lambda row: IMAGES[row].float() / 255]
-)
-def test_items_may_be_pairs_or_float(make: Callable[[int], Any]) -> None:
-    source = Streamed(Pictures(make))
-    assert torch.equal(source.inputs(torch.tensor([5, 9])), IMAGES[[5, 9]].float() / 255)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_augmentation_can_be_switched_off(streamed: bool) -> None:
+    pictures = coordinates(32, 48).expand(N, 3, 32, 48).contiguous()
+    source = Streamed(Pictures(lambda row: pictures[row]), augment=False) if streamed else InMemory(pictures, augment=False)
+    for batch in parts(source, torch.arange(N), 5, Order(0)):
+        assert torch.equal((batch.inputs * 255).round(), pictures[batch.index].float())
 
 
-def test_items_that_cannot_be_stacked_are_named() -> None:
-    picture = Streamed(Pictures(lambda row: "a picture" if row == 3 else IMAGES[row]))
-    with pytest.raises(DataError, match="item 3 of the Dataset is of type str; give it a transform to tensors"):
-        picture.inputs(torch.arange(5))
-    sizes = Streamed(Pictures(lambda row: IMAGES[row, :, : 1 + (row == 4)]))
-    with pytest.raises(DataError, match=r"item 4 .* has shape \(3, 2, 5\), another one \(3, 1, 5\); give it a transform"):
-        parts(sizes, torch.arange(6), 6)
+@pytest.mark.parametrize("kind", SOURCES)
+def test_some_of_the_inputs(kind: str) -> None:
+    source = SOURCES[kind]()
+    some = source.take([5, 2, 22])
+    assert len(some) == 3
+    assert some.kind is source.kind
+    assert torch.equal(some.inputs(torch.arange(3)), source.inputs(torch.tensor([5, 2, 22])))
+    assert torch.equal(some.take([2, 0]).inputs(torch.arange(2)), source.inputs(torch.tensor([22, 5])))
 
 
 @pytest.mark.filterwarnings(

@@ -14,9 +14,9 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
-from latentlabels.inputs import door
+from latentlabels.inputs import Inputs, Reading, Wanted, as_size, door, read_inputs
 from latentlabels.inputs.batches import Batches, InMemory, Streamed
-from latentlabels.inputs.door import resolve_inputs
+from latentlabels.kind import Kind
 from latentlabels.observed import Observed
 from latentlabels.space import Free, LabelSpace, OneOf
 
@@ -28,15 +28,27 @@ PIXELS = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1) * np.ones((1, 3, 4, 4)
 VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
+def read(
+    images: Any, observed: Any = None, space: LabelSpace | None = SPACE, truth: Any = None, **how: Any
+) -> Inputs:  # fmt: skip
+    how = {"on_images": True, "image_size": 4, "labelled": True, "workers": 0} | how
+    size = None if how["image_size"] is None else as_size(how["image_size"])
+    kind = Kind.IMAGES if how["on_images"] else Kind.EMBEDDINGS
+    wanted = Wanted(kind, size, workers=how["workers"])
+    return read_inputs(images, observed, truth, space=space, wanted=wanted, how=Reading(labelled=how["labelled"]))
+
+
 def resolve(
     images: Any, observed: Any = None, space: LabelSpace | None = SPACE, **how: Any
-) -> tuple[Batches, Observed, tuple[str, ...]]:
-    return resolve_inputs(images, observed, space, **{"on_images": True, "image_size": 4, **how})
+) -> tuple[Batches, Any, tuple[str, ...]]:
+    found = read(images, observed, space, **how)
+    assert len(found) == len(found.items) == len(found.names) == len(found.rows)
+    return found.items, found.observed, found.names
 
 
 def refused(error: type[Exception], images: Any, observed: Any = None, space: LabelSpace | None = SPACE, **how: Any) -> str:
     with pytest.raises(error) as caught:
-        resolve(images, observed, space, **how)
+        read(images, observed, space, **how)
     return str(caught.value)
 
 
@@ -80,13 +92,14 @@ def test_a_folder_without_observed_is_an_image_folder(tmp_path: Path, space: Lab
 def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
     batches, table, names = resolve(folder, labelled=False)
     assert levels(batches) == [1, 2, 3]
-    assert table.values.tolist() == [[-1] * 3] * 3
+    assert table is None  # nothing was said of their labels, and no table says so
     assert names == tuple(str(folder / name) for name in NAMES)
 
 
 def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
     table = observed().take([2, 0])
-    batches, found, names = resolve(folder, table)
+    with pytest.warns(DataWarning, match=r"1 images are not in observed, left out: b\.png"):
+        batches, found, names = resolve(folder, table)
     assert levels(batches) == [3, 1]
     assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
     assert names == (str(folder / NAMES[2]), str(folder / NAMES[0]))
@@ -95,7 +108,8 @@ def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
 def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
     elsewhere = grey(tmp_path / "elsewhere.png", 9)
     table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
-    batches, _, names = resolve(folder, table)
+    with pytest.warns(DataWarning, match=r"2 images are not in observed, left out: b\.png, sub/c\.png"):
+        batches, _, names = resolve(folder, table)
     assert levels(batches) == [9, 1]
     assert names == (str(elsewhere), str(folder / "a.png"))
 
@@ -141,7 +155,7 @@ def test_files_keep_their_order(folder: Path, kind: type) -> None:
 def test_one_file_and_a_glob(folder: Path) -> None:
     batches, table, names = resolve(str(folder / "b.png"), labelled=False)
     assert levels(batches) == [2]
-    assert len(table) == 1
+    assert table is None
     assert names == (str(folder / "b.png"),)
     batches, _, _ = resolve(str(folder / "*.png"), KNOWN[:2])
     assert levels(batches) == [1, 2]
@@ -150,26 +164,92 @@ def test_one_file_and_a_glob(folder: Path) -> None:
     assert table.values.tolist() == [KNOWN[1]]
 
 
-def test_files_in_another_order_than_the_table_are_refused(folder: Path) -> None:
+def test_files_in_another_order_than_the_table_are_matched_by_name(folder: Path) -> None:
     files = [folder / name for name in NAMES]
-    assert levels(resolve(files, observed())[0]) == [1, 2, 3]
-    message = refused(DataError, [files[0], files[2], files[1]], observed())
-    assert message.startswith(
-        f"observed is in another order than the images: row 1 of observed is b.png, image 1 is {files[2]};"
+    for order in ([0, 1, 2], [0, 2, 1], [2, 0, 1]):
+        for prefix in ("", "export/", f"{folder}/"):
+            names = tuple(prefix + name for name in NAMES)
+            batches, table, _ = resolve([files[row] for row in order], observed(names))
+            assert levels(batches) == [1 + row for row in order]
+            assert table.values.tolist() == [KNOWN[row] for row in order]
+    table = Observed.from_array(KNOWN[:2], SPACE, images=["b", "a"])  # without the endings of the files
+    assert resolve(str(folder / "*.png"), table)[1].values.tolist() == [KNOWN[1], KNOWN[0]]
+
+
+@pytest.mark.parametrize("kind", ["observed", "frame", "truth"])
+def test_names_that_do_not_agree_are_named(folder: Path, kind: str) -> None:
+    def refuse(names: list[str]) -> str:
+        if kind == "truth":
+            whole = pd.DataFrame([[1, 0, 0]] * len(names), columns=[*SPACE.labels], index=names)
+            return refused(DataError, files, KNOWN, truth=whole)
+        frame = pd.DataFrame(KNOWN[: len(names)], columns=[*SPACE.labels], index=names)
+        return refused(DataError, files, frame if kind == "frame" else Observed.from_frame(frame, SPACE))
+
+    files, what = [folder / name for name in NAMES], "truth" if kind == "truth" else "observed"
+    message = refuse(["a.png", "new.png", "sub/c.png"])
+    assert message == (
+        f"the names of the images and of {what} do not agree: 1 of 3 images have no row in {what} ({files[1]}); 1 rows of "
+        f"{what} have no image (new.png). Rename or leave out those; to go by position, give {what} without names, for example "
+        "as an array"
     )
-    table = Observed.from_array(KNOWN[:2], SPACE, images=["b", "a"])
-    assert "row 0 of observed is b, image 0" in refused(DataError, str(folder / "*.png"), table)
+    assert "3 of 3 images have no row" in refuse(["z", "y", "x"])
+    assert "1 of 3 images have no row" in refuse(["a.png", "b.png"])
 
 
-def test_names_that_have_nothing_to_do_with_the_files_are_no_order(folder: Path) -> None:
-    assert levels(resolve([folder / name for name in NAMES], observed(("z", "y", "x")))[0]) == [1, 2, 3]
+def test_a_folder_whose_table_names_other_images(folder: Path) -> None:
+    table = Observed.from_array(KNOWN, SPACE, images=["a.png", "gone.png", "b.png"])
+    message = refused(DataError, folder, table)
+    assert message.startswith(f"1 of the 3 images of observed are not in {folder}: gone.png; correct the names")
 
 
 def test_an_order_is_seen_by_folders_where_files_are_called_alike(tmp_path: Path) -> None:
     files = [grey(tmp_path / name / "1.png", level) for level, name in enumerate(("x", "y"))]
     table = Observed.from_array(KNOWN[:2], SPACE, images=["x/1.png", "y/1.png"])
-    assert levels(resolve(files, table)[0]) == [0, 1]
-    assert "row 0 of observed is x/1.png" in refused(DataError, files[::-1], table)
+    assert resolve(files, table)[1].values.tolist() == KNOWN[:2]
+    assert resolve(files[::-1], table)[1].values.tolist() == [KNOWN[1], KNOWN[0]]
+
+
+@pytest.mark.parametrize("given", ["observed", "truth"])
+def test_a_frame_is_read_by_columns_and_index(folder: Path, given: str) -> None:
+    """Columns and rows in every order, and a column `image` in place of the index, say the same."""
+    files = [folder / name for name in NAMES]
+    values = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    frame = pd.DataFrame(values, columns=[*SPACE.labels], index=[*NAMES])
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        mixed = frame.iloc[rng.permutation(3), rng.permutation(3)]
+        for one in (mixed, mixed.rename_axis("image").reset_index()):
+            found = read(files, one) if given == "observed" else read(files, KNOWN, truth=one)
+            table = found.observed.values if given == "observed" and found.observed is not None else found.truth
+            assert table is not None and table.tolist() == values.tolist()
+
+
+def test_columns_of_a_frame_that_are_no_labels_and_labels_without_a_column() -> None:
+    frame = pd.DataFrame(KNOWN, columns=["red", "blu", "striped"])
+    message = refused(ObservationError, VECTORS, frame, on_images=False)
+    assert message.startswith('column "blu" of observed is no label; did you mean "blue"?')
+    message = refused(ObservationError, VECTORS, frame[["red"]], on_images=False)
+    assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add one")
+    twice = pd.DataFrame(KNOWN, columns=[*SPACE.labels], index=["a", "b", "a"])
+    message = refused(ObservationError, VECTORS, twice, on_images=False)
+    assert message == 'observed has several rows for image "a"; keep one row for each image'
+
+
+def test_a_frame_without_a_space_brings_its_labels() -> None:
+    _, table, names = resolve(VECTORS, pd.DataFrame(KNOWN, columns=["x", "y", "z"], index=[*"abc"]), None, on_images=False)
+    assert (table.space.labels, names) == (("x", "y", "z"), ("a", "b", "c"))
+
+
+def test_frames_of_embeddings_and_labels_are_matched_by_their_index() -> None:
+    for index in (["p", "q", "r"], [7, 3, 5]):  # between two frames numbers are names as well
+        vectors = pd.DataFrame(VECTORS, index=index)
+        known = pd.DataFrame(KNOWN, columns=[*SPACE.labels], index=index).iloc[[2, 0, 1]]
+        found = read(vectors, known, on_images=False)
+        assert found.observed is not None and found.observed.values.tolist() == KNOWN
+        assert found.names == tuple(map(str, index))
+    assert "no row" in refused(DataError, vectors, known.set_axis([1, 2, 3]), on_images=False)
+    shuffled = known.reset_index(drop=True).iloc[[1, 0, 2]]  # of an array and a frame, numbers are positions
+    assert resolve(VECTORS, shuffled, on_images=False)[1].values.tolist() == [KNOWN[0], KNOWN[2], KNOWN[1]]
 
 
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
@@ -196,12 +276,22 @@ def test_an_unreadable_image_takes_its_row_along(
     (folder / "b.png").write_text("broken")
     given = {"array": np.array(KNOWN), "observed": observed(), "observed-without-names": observed(None), "nothing": None}[kind]
     with pytest.warns(DataWarning, match=r"1 of 3 images cannot be read and are left out: .*b\.png") as caught:
-        batches, table, names = resolve(folder, given, labelled=False)
+        found = read(
+            folder, given, labelled=False, truth=None if given is None else np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]])
+        )
+    batches, table, names = found.items, found.observed, found.names
+    assert found.rows.tolist() == [0, 2]
+    assert [image.name for image in found.left_out] == [str(folder / "b.png")]
+    if found.truth is not None:  # complete labels lose the row as well
+        assert found.truth.tolist() == [[1, 0, 0], [0, 1, 1]]
     assert [one.filename for one in caught] == [__file__]
     assert isinstance(batches, Streamed if streamed else InMemory)
     assert levels(batches) == [1, 3]
     assert names == (str(folder / "a.png"), str(folder / "sub/c.png"))
-    assert table.values.tolist() == ([[-1] * 3] * 2 if kind == "nothing" else [KNOWN[0], KNOWN[2]])
+    if kind == "nothing":
+        assert table is None
+        return
+    assert table is not None and table.values.tolist() == [KNOWN[0], KNOWN[2]]
     assert table.images is None or [Path(name).name for name in table.images] == ["a.png", "c.png"]
 
 
@@ -214,14 +304,6 @@ def test_nothing_that_can_be_read(folder: Path, streamed: bool, monkeypatch: pyt
     assert refused(DataError, folder, observed()).startswith("none of 3 images can be read: ")
 
 
-def test_images_of_a_table_that_are_not_there(folder: Path) -> None:
-    table = Observed.from_array(KNOWN[:2], SPACE, images=["gone.png", "b.png"])
-    with pytest.warns(DataWarning, match=r"1 of 2 images cannot be read .*gone\.png: .*\(No such file or directory\)"):
-        batches, found, _ = resolve(folder, table)
-    assert levels(batches) == [2]
-    assert found.values.tolist() == [KNOWN[1]]
-
-
 # --- sizes of files ---------------------------------------------------------------------------------------------
 
 
@@ -232,19 +314,8 @@ def test_files_are_resized(
 ) -> None:
     monkeypatch.setattr(door, "MEMORY_BUDGET", budget)
     batches, _, _ = resolve(folder, KNOWN, image_size=size, workers=0)
-    assert batches.on_images
+    assert batches.kind is Kind.IMAGES
     assert batches.inputs(torch.arange(3)).shape == (3, 3, *expected)
-
-
-def test_what_is_read_as_it_goes_is_augmented_for_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MEMORY_BUDGET", 10)
-    noise = np.random.default_rng(0).integers(0, 256, size=(20, 20, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(tmp_path / "p.png")
-    batches, _, _ = resolve([tmp_path / "p.png"], image_size=20)
-    assert isinstance(batches, Streamed)
-    torch.manual_seed(0)
-    assert not np.array_equal(batches.augmented[0], batches.plain[0])
-    np.testing.assert_array_equal(batches.plain[0], noise.transpose(2, 0, 1))
 
 
 # --- arrays of images -------------------------------------------------------------------------------------------
@@ -270,7 +341,8 @@ def test_arrays_of_images(images: Any) -> None:
     assert batches.inputs(torch.arange(3)).shape == (3, 3, 4, 4)
     assert batches.inputs(torch.arange(3)).max() == pytest.approx(2 / 255)
     assert table.values.tolist() == KNOWN
-    assert names == table.images == ("0", "1", "2")
+    assert names == ("0", "1", "2")
+    assert table.images is None  # numbers that nobody gave are no names
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf"), 255])
@@ -280,15 +352,16 @@ def test_float_images_beyond_0_to_1(value: float) -> None:
     assert refused(DataError, images, KNOWN) == "images of floating point are in [0, 1]; divide by 255, or give uint8"
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 1, 4, 4), (3, 4, 4, 1), (3,), (1, 3, 3, 4, 4)])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 2, 4, 5), (3,), (1, 3, 3, 4, 4)])
 def test_arrays_that_are_no_images(shape: tuple[int, ...]) -> None:
-    message = refused(DataError, np.zeros(shape), KNOWN)
-    assert message == f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}"
+    message = refused(DataError, np.zeros(shape), [[-1] * 3] * shape[0])
+    assert message.startswith(f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}")
+    assert ("images[None]" in message) == (shape == (3, 4, 4))
 
 
 @pytest.mark.parametrize("images", [np.zeros((0, 3, 4, 4)), np.zeros((0, 3, 4, 4), np.uint8), torch.zeros(0, 3, 4, 4)])
 def test_no_images(images: Any) -> None:
-    assert refused(DataError, images) == "no images: the array has shape (0, 3, 4, 4)"
+    assert refused(DataError, images, np.zeros((0, 3))) == "no images: the array has shape (0, 3, 4, 4)"
 
 
 @pytest.mark.parametrize(
@@ -351,7 +424,7 @@ def test_datasets_without_length_or_numbers() -> None:
 )
 def test_embeddings(vectors: Any) -> None:
     batches, table, names = resolve(vectors, KNOWN, on_images=False)
-    assert not batches.on_images
+    assert batches.kind is Kind.EMBEDDINGS
     assert batches.inputs(torch.arange(3)).tolist() == VECTORS.tolist()
     assert batches.inputs(torch.arange(3)).dtype == torch.float32
     assert table.values.tolist() == KNOWN
@@ -398,13 +471,11 @@ def test_names_are_those_of_the_table() -> None:
 
 def test_nothing_known(folder: Path) -> None:
     for images, how in ((VECTORS, {"on_images": False}), (PIXELS, {}), ([folder / name for name in NAMES], {})):
-        _, table, _ = resolve(images, None, **how)
-        assert table.values.tolist() == [[-1] * 3] * 3
+        assert resolve(images, None, **how)[1] is None
 
 
 def test_labels_without_names() -> None:
     assert "observed is an array, so that the labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
-    assert "observed is missing, so that the labels have no names" in refused(DataError, VECTORS, None, None, on_images=False)
 
 
 def test_a_table_without_a_space_brings_its_own() -> None:
@@ -413,12 +484,19 @@ def test_a_table_without_a_space_brings_its_own() -> None:
 
 
 def test_a_table_of_other_labels() -> None:
-    other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "red", "striped"]))
+    other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "green", "striped"]))
     message = refused(ObservationError, VECTORS, other, on_images=False)
     assert message == (
-        "the observed table has the labels blue, red, striped, and the label space red, blue, striped; read the table with "
+        "the observed table has the labels blue, green, striped, and the label space red, blue, striped; read the table with "
         "this space"
     )
+
+
+def test_a_table_of_the_same_labels_in_another_order_is_read_by_name() -> None:
+    other = Observed.from_array([[row[1], row[0], row[2]] for row in KNOWN], LabelSpace.free(["blue", "red", "striped"]))
+    _, table, _ = resolve(VECTORS, other, on_images=False)
+    assert table.values.tolist() == KNOWN
+    assert table.space == SPACE
 
 
 def test_a_table_of_the_same_labels_in_other_groups_is_checked_again() -> None:

@@ -19,17 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning
-from latentlabels.inputs.images import (
-    ImageDataset,
-    cache_images,
-    check_images,
-    eval_transform,
-    load_embeddings,
-    read_image,
-    resize,
-    train_transform,
-    unreadable,
-)
+from latentlabels.inputs.arrays import resize
+from latentlabels.inputs.embeddings import load_embeddings
+from latentlabels.inputs.images import FilePictures, cache_images, check_images, decode_images, read_image
 
 Pixels = NDArray[Any]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -351,20 +343,25 @@ def test_cache_images_skips_names_and_counts(tmp_path: Path) -> None:
     assert [one.filename for one in caught] == [__file__]
 
 
-def test_check_images_and_unreadable(tmp_path: Path) -> None:
+def test_check_images_keeps_nothing_and_says_the_same(tmp_path: Path) -> None:
     files = good_and_bad(tmp_path)
-    with pytest.warns(DataWarning, match="6 of 9 images cannot be read"):
-        kept, bad = check_images(files)
-    assert kept == [2, 5, 8]
-    assert [path for path, _ in bad] == [file for number, file in enumerate(files) if number not in kept]
-    assert all(why.startswith(f"{path}: cannot be read as an image (") for path, why in bad)
-    assert unreadable(files) == bad
-    assert unreadable([files[2]]) == []
+    bad = check_images(files)
+    assert [image.name for image in bad] == [str(file) for number, file in enumerate(files) if number not in (2, 5, 8)]
+    assert all(image.why.startswith(f"{image.name}: cannot be read as an image (") for image in bad)
+    assert decode_images(files, (4, 5)).left_out == bad
+    assert check_images([files[2]]) == ()
+
+
+def test_decoded_images_know_their_proportions(tmp_path: Path) -> None:
+    files = [plain(tmp_path / "a.png", size=(40, 20)), plain(tmp_path / "b.jpg", size=(1600, 800)), tmp_path / "gone.png"]
+    found = decode_images(files, (8, 8))
+    assert found.kept.tolist() == [0, 1]
+    assert (found.shapes[:, 1] == 2 * found.shapes[:, 0]).all()
 
 
 def test_all_good_is_silent(tmp_path: Path) -> None:
     files = [plain(tmp_path / f"{i}.png", (i, 0, 0)) for i in range(40)]
-    assert check_images(files) == (list(range(40)), [])
+    assert check_images(files) == ()
     found, kept = cache_images(files, (2, 2))
     assert kept == list(range(40))
     assert found[:, 0, 0, 0].tolist() == list(range(40))  # in the order of the files, whichever thread was first
@@ -375,17 +372,15 @@ def test_all_unreadable_is_an_error(tmp_path: Path, number: int) -> None:
     files = [tmp_path / f"{i}.png" for i in range(number)]
     for file in files:
         file.write_bytes(b"")
-    for read in (check_images, lambda some: cache_images(some, (4, 4))):
-        with pytest.raises(DataError) as caught:
-            read(files)
-        assert str(caught.value).startswith(f"none of {number} images can be read: {files[0]}: cannot be read as an image (")
-        assert str(caught.value).endswith("; ...") == (number > 3)
+    with pytest.raises(DataError) as caught:
+        cache_images(files, (4, 4))
+    assert str(caught.value).startswith(f"none of {number} images can be read: {files[0]}: cannot be read as an image (")
+    assert str(caught.value).endswith("; ...") == (number > 3)
 
 
 def test_no_files_are_an_error() -> None:
-    for read in (check_images, lambda some: cache_images(some, (4, 4))):
-        with pytest.raises(DataError, match="no images to read"):
-            read([])
+    with pytest.raises(DataError, match="no images to read"):
+        cache_images([], (4, 4))
 
 
 def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,37 +416,15 @@ def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path: Path, mon
 # --- one by one -------------------------------------------------------------------------------------------------
 
 
-def test_image_dataset(tmp_path: Path) -> None:
+def test_files_one_by_one(tmp_path: Path) -> None:
     files = [plain(tmp_path / "a.png", RED), plain(tmp_path / "b.png", BLUE), tmp_path / "gone.png"]
-    dataset = ImageDataset(files, eval_transform((3, 5)))
+    dataset = FilePictures(files, (3, 5))
     assert len(dataset) == 3
     assert dataset[1].shape == (3, 3, 5)
     assert dataset[1].dtype == torch.uint8
     assert dataset[1][:, 0, 0].tolist() == list(BLUE)
     with pytest.raises(DataError, match=r"gone\.png: cannot be read"):
         dataset[2]
-
-
-def test_train_transform_crops_at_least_four_fifths_and_mirrors_half() -> None:
-    # the red channel is the column and the green one the row that a pixel came from
-    columns, rows = np.meshgrid(np.arange(200), np.arange(100))
-    picture = Image.fromarray(np.stack([columns, rows, 0 * rows], 2).astype(np.uint8))
-    torch.manual_seed(0)
-    transform = train_transform((50, 100))
-    views = torch.stack([transform(picture) for _ in range(300)]).float()
-    assert views.shape == (300, 3, 50, 100)
-    width = (views[:, 0, :, -1] - views[:, 0, :, 0]).mean(1)
-    height = (views[:, 1, -1] - views[:, 1, 0]).mean(1)
-    share = (width.abs() / 198) * (height / 98)  # the centres of the first and the last pixel, not their edges
-    assert share.min() > 0.79
-    assert share.max() < 1.01
-    assert share.std() > 0.03
-    assert 110 < int((width < 0).sum()) < 190
-    left, top = views[:, 0].amin((1, 2)), views[:, 1].amin((1, 2))
-    assert left.std() > 1
-    assert top.std() > 1
-    torch.manual_seed(0)
-    assert torch.equal(transform(picture).float(), views[0])
 
 
 # --- embeddings -------------------------------------------------------------------------------------------------
@@ -470,28 +443,28 @@ def test_npz_of_embeddings(tmp_path: Path) -> None:
         tmp_path / "e.npz", embeddings=VECTORS, observed=observed, truth=truth, labels=["a", "ü"], images=["1", "2", "3", "4"]
     )
     found = load_embeddings(path)
-    assert set(found) == {"embeddings", "observed", "truth", "labels", "images"}
-    assert found["embeddings"].dtype == np.float32
-    assert found["embeddings"].tolist() == VECTORS.tolist()
-    assert found["labels"].tolist() == ["a", "ü"]
-    assert found["images"].tolist() == ["1", "2", "3", "4"]
-    assert found["observed"].tolist() == observed.tolist()
-    assert found["truth"].tolist() == truth.tolist()
+    assert found.embeddings.dtype == np.float32
+    assert found.embeddings.tolist() == VECTORS.tolist()
+    assert found.labels == ("a", "ü")
+    assert found.images == ("1", "2", "3", "4")
+    assert found.observed is not None and found.observed.tolist() == observed.tolist()
+    assert found.truth is not None and found.truth.tolist() == truth.tolist()
 
 
 def test_what_an_npz_lacks_is_none(tmp_path: Path) -> None:
     found = load_embeddings(str(saved(tmp_path / "e.npz", embeddings=VECTORS, image=["1", "2", "3", "4"])))
-    assert found["images"].tolist() == ["1", "2", "3", "4"]
-    assert [found[name] for name in ("observed", "truth", "labels")] == [None, None, None]
+    assert found.images == ("1", "2", "3", "4")
+    assert (found.observed, found.truth, found.labels, found.space()) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f8", np.int64, np.uint8])
 def test_npy_of_embeddings(tmp_path: Path, dtype: Any) -> None:
     np.save(tmp_path / "e.npy", VECTORS.astype(dtype))
     found = load_embeddings(tmp_path / "e.npy")
-    assert found["embeddings"].dtype == np.float32
-    assert found["embeddings"].tolist() == VECTORS.tolist()
-    assert found["images"] is None
+    assert found.embeddings.dtype == np.float32
+    assert found.embeddings.tolist() == VECTORS.tolist()
+    assert found.images is None
+    assert found.names == tuple(f"{tmp_path}/e.npy#{row}" for row in range(4))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])

@@ -122,12 +122,12 @@ def test_a_resumed_fit_keeps_what_the_objective_had_learnt(name: str, few: Drawn
         part.fit(few.inputs, few.observed, truth, checkpoints=tmp_path, resume=epochs > 1)
         torch.rand(5)  # what a user draws in between is not the fit's
     rest = LatentLabels(MIXED, epochs=9, **settings).fit(few.inputs, few.observed, truth, checkpoints=tmp_path, resume=True)
-    for mine, theirs in ((rest.model, whole.model), (rest._objective, whole._objective)):
+    for mine, theirs in ((rest.model, whole.model), (rest.fitted_.program.objective, whole.fitted_.program.objective)):
         one, other = theirs.state_dict(), mine.state_dict()
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)  # bit for bit
     assert [row | {"seconds": 0} for row in rest.history_] == [row | {"seconds": 0} for row in whole.history_]
-    learnt = whole._objective.state_dict()
+    learnt = whole.fitted_.program.objective.state_dict()
     assert bool(learnt) == (name in {"em-apl", "ll-cp", "role", "smile", "nnpu"})
     if name in {"em-apl", "ll-cp"}:
         assert learnt["chosen" if name == "em-apl" else "corrected"].any()

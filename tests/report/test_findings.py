@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from latentlabels import LatentLabels
 from latentlabels.annotation import Ignorable
 from latentlabels.checks import suspect_labels
-from latentlabels.errors import DataError, DataWarning
+from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed
 from latentlabels.report.findings import Findings, find
 from latentlabels.space import Free, LabelSpace, OneOf
@@ -245,15 +245,16 @@ def test_one_image_two_images_and_none(model: LatentLabels) -> None:
         assert found.examples.tolist() == list(range(number))
         assert len(found.suspect_rows) == 0
         assert found.truth.shape == (0, K)
-    for nothing in (_colours(0), []):
-        with pytest.raises(DataError, match="no images to look at"):
-            find(model, nothing)
+    with pytest.raises(DataError, match="no images: the array has shape"):
+        find(model, _colours(0))
+    with pytest.raises(DataError, match=r"images are an array \(N, 3, H, W\) or \(N, H, W, 3\), not of shape \(0,\)"):
+        find(model, [])
 
 
 def test_what_does_not_fit_is_refused(model: LatentLabels) -> None:
-    with pytest.raises(DataError, match="observed has 3 rows, but there are 4 images"):
+    with pytest.raises(DataError, match="4 images, but known labels of 3; give one row for each image"):
         find(model, _colours(4), np.full((3, K), -1))
-    with pytest.raises(DataError, match="give the images themselves"):
+    with pytest.raises(DataError, match="photos: no such file or folder"):
         find(model, "photos")
 
 
@@ -289,12 +290,11 @@ def test_other_objectives_and_mixtures(objective: str) -> None:
     np.testing.assert_allclose(found.together, given.co_occurrence(), atol=1e-5)
 
 
-def test_known_labels_that_the_space_contradicts_are_left_out(model: LatentLabels) -> None:
+def test_known_labels_that_the_space_contradicts_are_refused(model: LatentLabels) -> None:
     observed = np.full((6, K), -1, np.int8)
     observed[2, :2] = 1  # red and blue at once
-    found = find(model, _colours(6), observed)
-    assert found.num_known.tolist() == [2, 0]
-    np.testing.assert_allclose(found.prevalence, model.predict_proba(_colours(6)).mean(0), atol=1e-5)
+    with pytest.raises(ObservationError, match='row 2: known to show "red" and "blue"'):
+        find(model, _colours(6), observed)
 
 
 def _some(model: LatentLabels) -> Findings:

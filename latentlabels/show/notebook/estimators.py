@@ -25,7 +25,8 @@ def estimator_line(m: Any) -> str:
     """An estimator in one line: whether it is fitted, its labels, encoder and annotation, settings of the user's."""
     named_so = {"encoder": m.encoder, "annotation": _annotation(m), **_settings(m)}
     given = ", ".join(f"{key}={value if key == 'annotation' else _brief(value)}" for key, value in named_so.items())
-    labels = count(m.space.num_labels, "label") if isinstance(m.space, LabelSpace) else "labels of the data"
+    space = getattr(m, "space_", m.space)
+    labels = count(space.num_labels, "label") if isinstance(space, LabelSpace) else "labels of the data"
     return f"{type(m).__name__}({_state(m)}, {labels}, {given})"
 
 
@@ -39,7 +40,7 @@ def estimator_html(m: Any) -> str:
     return view(
         "estimator.html",
         title=f"{type(m).__name__}: {_state(m)}",
-        labels=_labels(m.space),
+        labels=_labels(getattr(m, "space_", m.space)),
         encoder=_brief(m.encoder, quotes=False),
         annotation=_annotation(m),
         settings=[f"{key}={_brief(value)}" for key, value in _settings(m).items()],

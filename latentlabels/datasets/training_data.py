@@ -1,0 +1,96 @@
+"""What a config's `data` and `labels` sections hold, as `Inputs`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..annotation import KINDS
+from ..config import Config
+from ..errors import ConfigError
+from ..inputs import Inputs, Reading, Wanted, read_inputs
+from ..inputs.embeddings import load_embeddings
+from ..kind import Kind
+from ..observed import Observed, Tree
+from ..space import LabelSpace
+
+
+def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) -> Inputs:
+    """The training data of a config: images or embeddings with their known labels, and complete ones where an .npz has them.
+
+    Args:
+        config: whose `data`, `labels` and `annotation` are read.
+        wanted: what the model takes.
+        how: details of reading; `data.strict` and the annotation decide the rest.
+
+    Raises:
+        ConfigError: the config names no data, files that are not there, or sections that do not go together.
+        DataError, ObservationError: what is in the files cannot be used.
+    """
+    config.check_files()
+    data, space = config.data, config.space()
+    how = Reading() if how is None else how
+    how = replace(
+        how,
+        labelled=True,
+        strict=data.strict,
+        merge=not KINDS[config.annotation.kind].one_positive,
+        unreadable="error" if data.strict and how.unreadable == "warn" else how.unreadable,
+        tree=Tree() if how.tree is None else how.tree,
+    )
+    where = data.embeddings or data.images
+    assert where is not None  # check_files has seen to it
+    if data.observed is not None:
+        known = known_of(data.observed, space, wanted.kind, data.images, data.unlisted, data.strict, how.tree)
+        return read_inputs(where, known, space=known.space, wanted=wanted, how=how)
+    if wanted.kind is Kind.IMAGES:
+        return read_inputs(where, space=space, wanted=wanted, how=how)
+    found = load_embeddings(where)
+    if found.observed is None:
+        raise ConfigError(
+            f"{config.where('data.embeddings')}: data.embeddings: {where} holds no array `observed`; "
+            "give the known labels as a table, --observed or data.observed"
+        )
+    return read_inputs(where, space=space_of(config, space, where), wanted=wanted, how=how)
+
+
+def space_of(config: Config, space: LabelSpace | None, path: Path) -> LabelSpace:
+    """The label space of a config, or else of the array `labels` of an .npz.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    space = load_embeddings(path).space() if space is None else space
+    if space is None:
+        raise ConfigError(
+            f"{config.where('data.embeddings')}: data.embeddings: {path} holds no array `labels`, so that its labels have no "
+            "names; give a `labels` section, or --labels labels.yaml"
+        )
+    return space
+
+
+def known_of(
+    table: Path,
+    space: LabelSpace | None,
+    kind: Kind,
+    root: Path | None,
+    unlisted: str | None,
+    strict: bool = False,
+    tree: Tree | None = None,
+) -> Observed:
+    """A table of known labels; of images only those rows whose image is in the folder.
+
+    Args:
+        table: the file.
+        space: the label space; None for the table's labels, all free.
+        kind: what the rows are about.
+        root: the folder of the images.
+        unlisted: what a label means that the table leaves open.
+        strict: whether what would be left out is an error.
+        tree: what is known of the folders already.
+
+    Raises:
+        DataError, ObservationError: as `Observed.from_table`.
+    """
+    images = root if kind is Kind.IMAGES else None
+    return Observed.from_table(table, space, unlisted=unlisted, images_root=images, strict=strict, tree=tree)

@@ -1,0 +1,33 @@
+"""A small network, for toys, tests and small pictures on a CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..inputs import PixelFormat
+
+FORMAT = PixelFormat(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # its own first step: [0, 1] to [-1, 1]
+
+
+class TinyCNN(nn.Module):
+    """Four strided convolutions and a global mean and maximum: for toys, tests and small pictures on a CPU."""
+
+    num_features = 256
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def stage(inputs: int, outputs: int, size: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(inputs, outputs, size, stride=2, padding=size // 2, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            )
+
+        self.stages = nn.Sequential(stage(3, 24, 5), stage(24, 48, 3), stage(48, 96, 3), stage(96, 128, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] to features (B, 256)."""
+        maps = self.stages(images * 2 - 1)
+        return torch.cat([maps.mean((-2, -1)), maps.amax((-2, -1))], -1)

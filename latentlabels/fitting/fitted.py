@@ -1,0 +1,57 @@
+"""`Fitted`: all that a fit has found, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..annotation import Annotation
+from ..inputs import PixelFormat
+from ..inputs.arrays import Size
+from ..kind import Kind
+from ..program.starting_point import Anchor
+from ..space import LabelSpace
+from .build import HeadPolicy, Program
+from .stopping import Best
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fitted `LatentLabels` knows; its attributes with a trailing underscore read from here.
+
+    Attributes:
+        space: the label space, of K labels.
+        annotation: how the known labels came about.
+        kind: what it was fitted on, images or embeddings.
+        program: the Pyro program: model, guide, ELBO, and a published loss in its place.
+        thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
+        head: how the head was decided.
+        names: the images that it was fitted on; none for a loaded run.
+        image_size: (height, width) in pixels; None for embeddings.
+        pixels: how the encoder takes pictures; None for embeddings.
+        num_features: D of the embeddings; None for images.
+        anchor: prevalences before training; None for a loaded run.
+        history: a dict for each epoch.
+        kept: the best epoch of each stopping rule that was watched.
+        diagnostics: what the fit reports.
+        data_hash: of the images' names and of what was known.
+    """
+
+    space: LabelSpace
+    annotation: Annotation
+    kind: Kind
+    program: Program
+    thresholds: NDArray[np.float32]
+    head: HeadPolicy
+    names: tuple[str, ...] = ()
+    image_size: Size | None = None
+    pixels: PixelFormat | None = None
+    num_features: int | None = None
+    anchor: Anchor | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, Best] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    data_hash: str = ""

@@ -1,0 +1,115 @@
+"""Pictures in memory: every shape and type of the same picture is the same picture, and of the same size as its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from latentlabels.errors import DataError
+from latentlabels.inputs.arrays import PixelFormat, images_of, item_pixels, resized
+from latentlabels.inputs.images import decode_images
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 8), np.uint8)
+GREY = PICTURES[:, :1]
+AS_GREY = np.repeat(GREY, 3, 1)
+ALPHA = np.concatenate([PICTURES, GREY], 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (PICTURES, PICTURES),
+        (PICTURES.transpose(0, 2, 3, 1), PICTURES),
+        (PICTURES / 255, PICTURES),
+        (PICTURES.transpose(0, 2, 3, 1).astype(np.float32) / 255, PICTURES),
+        ((PICTURES / 255).astype(np.float16), PICTURES),
+        (PICTURES.astype(np.int64), PICTURES),
+        (PICTURES > 100, np.where(PICTURES > 100, 255, 0)),
+        (GREY, AS_GREY),
+        (GREY.transpose(0, 2, 3, 1), AS_GREY),
+        (GREY[:, 0], AS_GREY),
+        (GREY[:, 0] / 255, AS_GREY),
+    ],
+    ids=["NCHW", "NHWC", "float64", "float32-NHWC", "float16", "int64", "bool", "N1HW", "NHW1", "NHW", "NHW-float"],
+)
+def test_every_shape_and_type_of_a_picture(values: NDArray[Any], expected: NDArray[Any]) -> None:
+    found = images_of(torch.from_numpy(np.ascontiguousarray(values)))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+    for row, one in enumerate(values):  # an item of a Dataset is read as an array is
+        for item in (torch.from_numpy(np.ascontiguousarray(one)), np.asarray(one), (torch.tensor(one), 7)):
+            np.testing.assert_array_equal(item_pixels(item, row), expected[row])
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_transparency_is_over_white_as_in_files(tmp_path: Path, last: bool) -> None:
+    files = []
+    for row, one in enumerate(ALPHA):
+        files.append(tmp_path / f"{row}.png")
+        Image.fromarray(one.transpose(1, 2, 0)).save(files[-1])
+    given = ALPHA.transpose(0, 2, 3, 1) if last else ALPHA
+    found = images_of(torch.from_numpy(np.ascontiguousarray(given)))
+    np.testing.assert_array_equal(found, decode_images(files, (6, 8)).pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "LA", "1", "I;16", "CMYK"])
+def test_pictures_of_pillow_are_items(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(PICTURES[0].transpose(1, 2, 0)).convert("RGB" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(GREY[0, 0].astype(np.uint16) * 257)
+    image.save(tmp_path / "p.tif")
+    np.testing.assert_array_equal(item_pixels(image, 0), decode_images([tmp_path / "p.tif"], (6, 8)).pixels[0])
+
+
+@pytest.mark.parametrize("size", [(3, 4), (12, 16), (5, 5), (6, 8), (1, 30)])
+@pytest.mark.parametrize("how", ["bilinear", "bicubic"])
+def test_arrays_are_resized_as_files_are(tmp_path: Path, size: tuple[int, int], how: Any) -> None:
+    files = []
+    for row, one in enumerate(PICTURES):
+        files.append(tmp_path / f"{row}.png")
+        Image.fromarray(one.transpose(1, 2, 0)).save(files[-1])
+    found = resized(PICTURES, size, how)
+    assert found.shape == (5, 3, *size)
+    np.testing.assert_array_equal(found, decode_images(files, size, how).pixels)
+
+
+ITEMS: dict[str, tuple[Callable[[], Any], str]] = {
+    "text": (lambda: "a picture", "item 4 of the Dataset is of type str; give it a transform to tensors"),
+    "flat": (lambda: torch.zeros(12), r"item 4 of the Dataset has shape \(12,\); images are"),
+    "two channels": (lambda: torch.zeros(2, 5, 6), r"item 4 of the Dataset has shape \(2, 5, 6\); images are"),
+    "empty": (lambda: torch.zeros(3, 0, 6), r"item 4 of the Dataset has shape \(3, 0, 6\)"),
+    "normalised": (
+        lambda: torch.linspace(-2, 2.5, 90).view(3, 5, 6),
+        "item 4 of the Dataset lies between -2 and 2.5; .* leave ",
+    ),
+    "float to 255": (lambda: torch.full((3, 5, 6), 200.0), "item 4 of the Dataset lies between 200 and 200; .* divide by 255"),
+    "large whole numbers": (lambda: torch.full((3, 5, 6), 300), "item 4 of the Dataset lies between 300 and 300"),
+    "not a number": (lambda: torch.full((3, 5, 6), torch.nan), "item 4 of the Dataset lies between nan and nan"),
+}
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_items_that_are_no_pictures_are_named(kind: str) -> None:
+    make, message = ITEMS[kind]
+    with pytest.raises(DataError, match=message):
+        item_pixels(make(), 4)
+
+
+@pytest.mark.parametrize("value", [-1, 256, 70_000])
+def test_whole_numbers_beyond_a_byte(value: int) -> None:
+    with pytest.raises(DataError, match=f"are in 0 to 255, not .*{value}"):
+        images_of(torch.full((2, 3, 4, 4), value))
+
+
+def test_a_pixel_format_comes_back_and_a_strange_one_is_refused() -> None:
+    given = PixelFormat((60, 80), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bicubic")
+    assert PixelFormat.from_config(given.to_config()) == given
+    with pytest.raises(ValueError, match="interpolation is 'nearest'"):
+        PixelFormat.from_config(given.to_config() | {"interpolation": "nearest"})
