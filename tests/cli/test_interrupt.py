@@ -22,6 +22,19 @@ LONG = 120.0
 """Seconds to wait for what takes a moment, on a machine that may be busy."""
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """No command outlives its test, should that fail."""
+    yield
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.communicate()
+
+
 def start(*args: object, before: str = "") -> subprocess.Popen[str]:
     """Start a command; `before` is Python that it runs first."""
     code = f"{before}\nfrom latentlabels.cli.app import main\nif __name__ == '__main__':\n    import sys\n    sys.exit(main())"
@@ -29,7 +42,9 @@ def start(*args: object, before: str = "") -> subprocess.Popen[str]:
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code] if before else [sys.executable, "-m", "latentlabels"]
     pipe = subprocess.PIPE
-    return subprocess.Popen([*command, *map(str, args)], env=environment, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen([*command, *map(str, args)], env=environment, stdout=pipe, stderr=pipe, text=True)
+    _started.append(process)
+    return process
 
 
 def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -131,10 +146,15 @@ def test_processes_that_read_images_end_with_the_fit(scenes: Path, tmp_path: Pat
     before = "import latentlabels.inputs.door as door; door.MEMORY_BUDGET = 0"
     process = start("fit", "--images", scenes / "images-by-label", *settings, "--out", run, before=before)
     until((run / "checkpoints" / "last.safetensors").exists, process)
-    workers = children(process.pid)
-    assert len(workers) >= 2
+    workers: list[int] = []
+
+    def read() -> bool:
+        workers[:] = children(process.pid)  # others in each epoch
+        return len(workers) >= 2
+
+    until(read, process)
     process.send_signal(number)
-    process.communicate(timeout=LONG)
+    process.communicate(timeout=LONG)  # it ends when the last of them has closed its end of the pipe
     assert gone(workers)
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
 
