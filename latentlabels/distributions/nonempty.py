@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import exact
 from ..annotation import Annotation, Ignorable, UniformPositive
-from ..space import LabelSpace, OneOf
+from ..space import LabelSpace
 from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality, within_one
 
 EMPTY_ODDS = 0.05  # r of fits: a new image may show none of the labels after all
@@ -34,7 +34,7 @@ _TRIES = 16  # draws of which an empty one is drawn again, before the slower exa
 
 def can_be_empty(space: LabelSpace) -> bool:
     """Whether the empty label set is valid: there is no group that is exhaustive."""
-    return not any(isinstance(group, OneOf) and not group.optional and group.requires is None for group in space.groups)
+    return not space.exhaustive_roots
 
 
 class NonEmptyLabelVector(LabelVector):
@@ -257,7 +257,7 @@ class NonEmptyLabelVector(LabelVector):
         certain = torch.zeros(self.batch_shape, dtype=torch.bool, device=self.logits.device)
         if self._one_forest()[0] is not None and base._one_forest()[0] is not None:
             # a root group is sure to be present there, and need not be here where there is another one
-            roots = [list(self.space.columns(group)) for group in self.space.groups if group.requires is None]
+            roots = [list(self.space.columns(group)) for group in self.space.roots]
             possible = torch.stack([self.marginals[..., columns].sum(-1) > 0 for columns in roots])
             certain = possible.sum(0) > 1
             if self.space.num_label_sets > _ENUMERABLE and bool(certain.all()):

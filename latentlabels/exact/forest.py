@@ -106,15 +106,13 @@ def compile_forest(space: LabelSpace, device: torch.device | str = "cpu") -> For
 
 @lru_cache(maxsize=256)
 def _compile(space: LabelSpace, device: torch.device) -> Forest:
-    children: dict[str | None, list[Group]] = {}
-    for group in space.groups:
-        children.setdefault(group.requires, []).append(group)
+    children = space.children
     starts, position = {}, 0
     for group in space.groups:
         starts[group.name] = position
         position += group.num_logits
 
-    levels = [children.get(None, [])]
+    levels = [list(space.roots)]
     while levels[-1]:
         levels.append([child for group in levels[-1] for label in group.labels for child in children.get(label, ())])
     sizes: dict[str, int] = {}  # most labels present at once in a group's tree; leaves first, as trees may be deep
@@ -129,7 +127,7 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
             kinds.setdefault((isinstance(group, Free), flat), []).append(group)
         for (free, flat), groups in kinds.items():
             blocks.append(_block(space, groups, starts, sizes, free, flat, device))
-    trees = [sizes[root.name] for root in children[None]]
+    trees = [sizes[root.name] for root in space.roots]
     bound = torch.ones(space.num_labels, dtype=torch.bool)
     for block in blocks:
         if block.free and block.flat:

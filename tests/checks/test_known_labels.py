@@ -224,7 +224,7 @@ def test_nothing_is_claimed_of_free_labels() -> None:
     "how", [UniformPositive(), WeightedPositive(WEIGHTS), Scar([w / 4 for w in WEIGHTS])], ids=lambda how: how.kind
 )
 def test_right_claims_hold(how: Annotation, noise: float) -> None:
-    y, generator = draw(800), torch.Generator().manual_seed(0)
+    y, generator = draw(3200), torch.Generator().manual_seed(0)
     with_noise = type(how)(**{k: v for k, v in how.to_config().items() if k != "kind"}, noise=noise)
     p, z = [], []
     for _ in range(200):
