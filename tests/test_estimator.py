@@ -408,19 +408,24 @@ def test_a_run_of_before_has_the_normalisation_of_before(tmp_path: Path):
     m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="resnet18", epochs=1, batch_size=3).fit(images, known)
     run = m.save(tmp_path / "run")
     about = json.loads((run / "environment.json").read_text())
+
+    def rewrite() -> None:
+        (run / "environment.json").write_text(json.dumps(about))
+        write_manifest(run)
+
     assert about["pixels"] == m.fitted_.pixels.to_config()
     found = ll.LatentLabels.load(run)
     np.testing.assert_array_equal(found.predict_proba(images), m.predict_proba(images))
     about["pixels"]["mean"] = [0.5, 0.5, 0.5]  # what a run says is what its encoder does
-    (run / "environment.json").write_text(json.dumps(about))
+    rewrite()
     assert np.abs(ll.LatentLabels.load(run).predict_proba(images) - m.predict_proba(images)).max() > 1e-4
     del about["pixels"]
-    (run / "environment.json").write_text(json.dumps(about))
+    rewrite()
     old = ll.LatentLabels.load(run)
     assert old.fitted_.pixels == PixelFormat()
     np.testing.assert_array_equal(old.predict_proba(images), m.predict_proba(images))
     about["pixels"] = {"size": [64, 64]}
-    (run / "environment.json").write_text(json.dumps(about))
+    rewrite()
     with pytest.raises(RunError, match="do not fit together"):
         ll.LatentLabels.load(run)
 
