@@ -37,6 +37,16 @@ def test_what_version_0_1_wrote_in_its_readme_runs() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("name", ["LabelVector", "NonEmptyLabelVector", "can_be_empty"])
+def test_distributions_are_found_in_their_old_home(name: str) -> None:
+    from latentlabels import distributions, program
+
+    with pytest.warns(DeprecationWarning, match="has moved"):
+        assert getattr(program, name) is getattr(distributions, name)
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = program.never
+
+
 def test_a_module_that_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("latentlabels.never")

@@ -1,5 +1,11 @@
 """The Pyro program: the model, the guide and the closed-form ELBO."""
 
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from .. import distributions
 from .amortizer import Amortizer
 from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
@@ -19,3 +25,13 @@ __all__ = [
     "LabelsOfComponent",
     "TiedLabelVector",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The distributions under their home of version 0.1, for one release."""
+    if name in ("LabelVector", "NonEmptyLabelVector", "can_be_empty"):
+        home = "latentlabels" if name in ("LabelVector", "NonEmptyLabelVector") else "latentlabels.distributions"
+        text = f"latentlabels.program.{name} has moved and goes with version 0.3; import it from {home}"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return getattr(distributions, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
