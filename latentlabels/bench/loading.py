@@ -15,10 +15,10 @@ from ..config import BenchConfig, Config
 from ..datasets.class_and_colour import class_and_colour
 from ..datasets.hiding import hide
 from ..datasets.mosaics import mosaic_scenes
-from ..datasets.training_data import known_of, space_of, training_inputs
 from ..encoders import Frozen, build_encoder
 from ..errors import ConfigError, DataError
 from ..fitting.build import wanted_by
+from ..fitting.training_data import known_of, space_of, training_inputs
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.batches import InMemory
 from ..inputs.embeddings import load_embeddings

@@ -147,7 +147,7 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
     from matplotlib.figure import Figure
 
     from ..report import write_report
-    from ..report.findings import EVALUATED, find
+    from ..report.stored_predictions import EVALUATED, find
     from ..show.plots import posterior_gallery
 
     run = model.save(out / "run")

@@ -102,7 +102,7 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
 
 def _report(run: Path, model: LatentLabels, inputs: Inputs) -> None:
     from ..report import write_report
-    from ..report.findings import EVALUATED, find
+    from ..report.stored_predictions import EVALUATED, find
 
     find(model, inputs).write(run / EVALUATED)
     write_report(run)

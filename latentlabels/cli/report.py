@@ -62,7 +62,7 @@ def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, str
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
     from ..observed import Observed
-    from ..report.findings import FITTED, find
+    from ..report.stored_predictions import FITTED, find
 
     model = load_run(run)
     known: Observed | None = None

@@ -86,8 +86,8 @@ def read_training(config: Config, how: Reading | None = None) -> Inputs:
     Raises:
         ConfigError, DataError, ObservationError: what cannot be used.
     """
-    from ..datasets.training_data import training_inputs
     from ..fitting.build import wanted_by
+    from ..fitting.training_data import training_inputs
 
     with explained(config):
         return training_inputs(config, wanted_by(config.model, config.fit), how)
@@ -196,7 +196,7 @@ def read_labels(
     Raises:
         UsageError: something that is needed was not given.
     """
-    from ..datasets.training_data import known_of
+    from ..fitting.training_data import known_of
     from ..inputs.embeddings import load_embeddings
     from ..kind import Kind
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageCms
 from ..errors import DataError
 from ..inputs.images import cache_images
 from ..observed import Observed
-from ..observed.files import warn
+from ..observed.image_files import warn
 from ..space import LabelSpace, OneOf
 from ..words import listed
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.files import warn
+from ..observed.image_files import warn
 from ..space import LabelSpace
 from ..words import listed
 from .alignment import as_observed, as_truth, frame_names, in_rows_of, is_frame, selected

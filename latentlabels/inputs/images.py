@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError
-from ..observed.files import warn
+from ..observed.image_files import warn
 from .arrays import Interpolation, Size, resize, to_rgb
 
 S = TypeVar("S")

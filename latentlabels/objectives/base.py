@@ -130,7 +130,7 @@ class Objective(nn.Module, ABC):
     @classmethod
     def value(cls) -> Value:
         """What minus the loss is called: a history's and a held-out value."""
-        name, detail = f"negative {cls.name} loss", "the higher, the better"
+        name, detail = f"negative {cls.name} loss", "higher is better"
         return Value(name, detail, f"{name}, {detail}")
 
     @classmethod

@@ -1,6 +1,6 @@
 """What is known of the images: the {1, 0, -1} table and its readers."""
 
-from .files import Tree, find_images, is_image
+from .image_files import Tree, find_images, is_image
 from .names import match_names
 from .observed import Observed
 

@@ -13,7 +13,7 @@ from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
 from ..words import listed
-from .files import Tree, find_images, is_image, report, walk
+from .image_files import Tree, find_images, is_image, report, walk
 from .record import KnownLabels
 
 Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from .files import IMAGE_SUFFIXES
+from .image_files import IMAGE_SUFFIXES
 
 _Parts = tuple[str, ...]
 

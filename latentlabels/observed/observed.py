@@ -16,9 +16,9 @@ from ..space import LabelSpace
 from ..space.feasibility import check_consistent
 from ..words import listed
 from ..writing import replacing
-from .files import Tree
 from .folder import read_folder
 from .frame import read_frame
+from .image_files import Tree
 from .table import read_table
 
 if TYPE_CHECKING:

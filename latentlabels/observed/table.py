@@ -18,7 +18,7 @@ from ..errors import DataError, LabelSpaceError, ObservationError, OpenCellsErro
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
 from ..words import listed
-from .files import Tree, find_images, report
+from .image_files import Tree, find_images, report
 from .record import KnownLabels
 
 _OPEN = -2  # a cell that the table leaves open: what it means is for `unlisted` to say

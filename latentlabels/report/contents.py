@@ -19,7 +19,7 @@ from ..errors import DataError, LabelSpaceError, RunError
 from ..fitting.run_folder import Run, read_run
 from ..metrics import CalibrationCurve
 from ..words import finite
-from .findings import EVALUATED, FITTED, Findings
+from .stored_predictions import EVALUATED, FITTED, StoredPredictions
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Contents:
 
     folder: Path
     run: Run
-    fitted: Findings | None
-    evaluated: Findings | None
+    fitted: StoredPredictions | None
+    evaluated: StoredPredictions | None
     metrics: dict[str, Any]
     curve: CalibrationCurve | None
     warnings: list[str] = field(default_factory=list)
@@ -104,11 +104,11 @@ def gather(folder: Path) -> Contents:
     return Contents(folder, run, fitted, evaluated, metrics, curve, warnings)
 
 
-def _findings(path: Path, run: Run, warnings: list[str]) -> Findings | None:
+def _findings(path: Path, run: Run, warnings: list[str]) -> StoredPredictions | None:
     if not path.exists():
         return None
     try:
-        return Findings.read(path, run.space.num_labels)
+        return StoredPredictions.read(path, run.space.num_labels)
     except DataError as error:
         warnings.append(str(error))
         return None

@@ -18,7 +18,7 @@ from ..show.pages import page
 from ..writing import write_text
 from . import evaluated, fitted, labels, overview
 from .contents import gather
-from .findings import FITTED, find
+from .stored_predictions import FITTED, find
 
 if TYPE_CHECKING:
     from ..inputs.alignment import Labels

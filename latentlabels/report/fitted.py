@@ -26,7 +26,7 @@ from ..show.plots import (
 from ..space import LabelSpace
 from ..words import count, finite, listed, percent
 from .contents import Contents
-from .findings import Findings
+from .stored_predictions import StoredPredictions
 
 _NAMES = 40  # that a sentence lists
 
@@ -94,7 +94,7 @@ def together(contents: Contents) -> list[Block]:
     return blocks
 
 
-def _predicted(found: Findings) -> str:
+def _predicted(found: StoredPredictions) -> str:
     looked, total = (int(number) for number in found.num_images)
     stated, used = (int(number) for number in found.num_known)
     source = str(found.source)
@@ -112,7 +112,7 @@ def _predicted(found: Findings) -> str:
     return f"{some} {whose}{spaced}. {told}"
 
 
-def _of(part: int, found: Findings) -> str:
+def _of(part: int, found: StoredPredictions) -> str:
     """Labels may be so many that a part of the images has to do."""
     return "" if part == int(found.num_images[0]) else f" (computed on {count(part, 'image')})"
 
@@ -205,7 +205,7 @@ def suspects(contents: Contents) -> list[Block]:
     return [Text(text), shown, Details("The same as a table", [full])]
 
 
-def _listing(found: Findings, space: LabelSpace) -> list[SuspectLabel]:
+def _listing(found: StoredPredictions, space: LabelSpace) -> list[SuspectLabel]:
     columns = zip(
         found.suspect_rows, found.suspect_labels, found.suspect_values, found.suspect_probabilities,
         found.suspect_instead, found.suspect_others, strict=True,

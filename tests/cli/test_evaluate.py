@@ -13,7 +13,7 @@ from command import Done, latentlabels
 
 from latentlabels import LatentLabels
 from latentlabels.metrics import evaluate
-from latentlabels.report.findings import Findings
+from latentlabels.report.stored_predictions import StoredPredictions
 from latentlabels.words import number, percent_of
 
 
@@ -49,7 +49,7 @@ def test_the_run_folder_and_its_report_have_the_figures(measured: Done, copy: Pa
     assert percent_of(measured.document["map"], 60) in report
     assert "A few of these images, with their true labels." in report
     assert "without the image" in report
-    found = Findings.read(copy / "evaluation.npz", 21)
+    found = StoredPredictions.read(copy / "evaluation.npz", 21)
     assert found.truth.shape == found.marginals.shape
     assert found.pictures.shape[1:] == (3, 96, 96)
     assert found.num_images.tolist() == [60, 60]

@@ -110,7 +110,7 @@ def test_other_objectives_with_complete_labels_where_they_need_them(vectors: Pat
     args = ("--embeddings", vectors, "--set", "model.objective=full-labels", "--set", "fit.epochs=1", "--out", tmp_path / "run")
     done = latentlabels("fit", *args)
     assert done.code == 0, done.err
-    assert "(negative full-labels loss, the higher, the better)" in done.out
+    assert "(negative full-labels loss, higher is better)" in done.out
     assert len(latentlabels("predict", tmp_path / "run", vectors).rows) == 40
 
 

@@ -14,7 +14,7 @@ from command import TINY, Done, image_folder, latentlabels, picture
 from latentlabels import LatentLabels
 from latentlabels.fitting.run_folder import write_manifest
 from latentlabels.observed import Observed
-from latentlabels.report.findings import Findings, find
+from latentlabels.report.stored_predictions import StoredPredictions, find
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def test_the_report_is_made_anew(copy: Path) -> None:
 
 
 def test_a_folder_by_label_is_read_as_fit_reads_it(copy: Path, scenes: Path) -> None:
-    before = Findings.read(copy / "findings.npz", 21)
+    before = StoredPredictions.read(copy / "findings.npz", 21)
     assert not str(before.source)
     done = latentlabels("report", copy, "--images", scenes / "images-by-label", "--json")
     assert (done.code, done.document["num_images"]) == (0, 60)
-    found = Findings.read(copy / "findings.npz", 21)
+    found = StoredPredictions.read(copy / "findings.npz", 21)
     assert str(found.source) == str(scenes / "images-by-label")
     assert found.num_known.tolist() == [60, 60]
     np.testing.assert_allclose(found.prevalence, before.prevalence, atol=1e-6)
@@ -67,7 +67,7 @@ def test_a_table_says_what_is_known(copy: Path, scenes: Path, tmp_path: Path) ->
     table.write_text("image,label,value\n" + "".join(f"{name},red,0\n{name},night,1\n" for name in names))
     done = latentlabels("report", copy, "--images", scenes / "images-by-label", "--observed", table, "--json")
     assert (done.code, done.document["num_images"]) == (0, 8), done.err
-    found = Findings.read(copy / "findings.npz", 21)
+    found = StoredPredictions.read(copy / "findings.npz", 21)
     assert found.num_known.tolist() == [16, 16]
     model = LatentLabels.load(copy)
     assert model.space is not None
@@ -80,14 +80,14 @@ def test_a_table_says_what_is_known(copy: Path, scenes: Path, tmp_path: Path) ->
 def test_embeddings_with_what_is_known_of_them(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(vector_run, tmp_path / "run"))
     assert latentlabels("report", run, "--embeddings", vectors).code == 0
-    found = Findings.read(run / "findings.npz", 4)
+    found = StoredPredictions.read(run / "findings.npz", 4)
     assert found.num_known.tolist() == [40, 40]
     assert str(found.suspect_images[0]).startswith("shop/")
     assert "Embeddings have no pictures." in _said(run)
     bare = tmp_path / "bare.npy"
     np.save(bare, np.load(vectors)["embeddings"])
     assert latentlabels("report", run, "--embeddings", bare, "--json").document["num_images"] == 40
-    assert Findings.read(run / "findings.npz", 4).num_known.tolist() == [0, 0]
+    assert StoredPredictions.read(run / "findings.npz", 4).num_known.tolist() == [0, 0]
 
 
 def test_a_run_that_was_saved_without_images_gets_them(copy: Path, scenes: Path) -> None:
@@ -168,7 +168,7 @@ def test_copies_in_several_folders_are_images_as_in_the_fit(copy: Path, tmp_path
 
 
 def test_the_figures_of_a_fit_are_those_of_find(run: Path, scenes: Path) -> None:
-    stored = Findings.read(run / "findings.npz", 21)
+    stored = StoredPredictions.read(run / "findings.npz", 21)
     model = LatentLabels.load(run)
     observed = Observed.from_folder(scenes / "images-by-label", model.space)
     found = find(model, [scenes / "images-by-label" / name for name in observed.images or ()], observed)

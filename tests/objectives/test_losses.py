@@ -88,7 +88,7 @@ def test_what_each_objective_states() -> None:
     assert {name for name in classes if classes[name].conditions_by(how) is how} == {"collapsed"}
     assert all(type(c.conditions_by(how)) is Ignorable for name, c in classes.items() if name != "collapsed")
     assert classes["collapsed"].value().whole == "log-likelihood of the known labels, nats per image"
-    assert classes["gr"].value().whole == "negative gr loss, the higher, the better"
+    assert classes["gr"].value().whole == "negative gr loss, higher is better"
     ramps = {name: make(name, SPACE).ramp_epochs for name in classes}
     assert {name: n for name, n in ramps.items() if n} == {"em-apl": 10, "splc": 1, "gr": 8, "ll-cp": 1}
     assert make("em-apl", SPACE, warmup=2, rounds=1).ramp_epochs == 3

@@ -22,7 +22,7 @@ from latentlabels.estimator import LatentLabels
 from latentlabels.fitting.run_folder import Run, environment, write_run
 from latentlabels.metrics import evaluate
 from latentlabels.report import write_report
-from latentlabels.report.findings import EVALUATED, FITTED, Findings, find
+from latentlabels.report.stored_predictions import EVALUATED, FITTED, StoredPredictions, find
 from latentlabels.space import Free, LabelSpace, OneOf
 from latentlabels.words import percent_of
 
@@ -137,8 +137,8 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False, **changes: Any) -> Findings:
-    """Findings of six images, made up."""
+def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False, **changes: Any) -> StoredPredictions:
+    """StoredPredictions of six images, made up."""
     rng = np.random.default_rng(1)
     size = space.num_labels
     p = rng.random((6, size))
@@ -147,7 +147,7 @@ def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False
     together = np.minimum.outer(p.mean(0), p.mean(0))
     true = (rng.random((6, size)) < p).astype(np.int8)
     top = min(size, 3)
-    found = Findings(
+    found = StoredPredictions(
         num_images=np.array([6, 60]), source=np.array(""), num_known=np.array([6, 6]), prevalence=p.mean(0),
         count_probs=np.full(size + 1, 1 / (size + 1)), together_labels=np.arange(size), together=together,
         num_parts=np.array([6, 6]),
@@ -572,7 +572,7 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     write_report(run)
     assert not (run / FITTED).exists()
     page = _Page(write_report(run, m, values, observed))
-    assert Findings.read(run / FITTED, 3).num_images.tolist() == [60, 60]
+    assert StoredPredictions.read(run / FITTED, 3).num_images.tolist() == [60, 60]
     assert "Known labels that may be wrong" in page.text
     with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)

@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...space import LabelSpace, OneOf
 from ...words import count, percent
 from ..colours import BLUE, GREEN, GREY, MISSING, PALE, SHADES, TRACK, VERMILION
-from .checks import Array, probabilities, table
+from .arguments import Array, probabilities, table
 from .lettering import Lettering, lettering
 from .surface import SIZE, Canvas, Key, Target, message, panels, shrink
 

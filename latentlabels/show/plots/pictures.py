@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...space import LabelSpace
 from ...words import count, percent
 from ..colours import BLUE, GREEN, GREY, VERMILION
-from .checks import Array, picture, rows_exist, same_rows, sequence, table
+from .arguments import Array, picture, rows_exist, same_rows, sequence, table
 from .lettering import lettering
 from .panels import Line, Style, grid
 from .surface import Canvas, Key, Target, message

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ...space import LabelSpace
 from ...words import count
-from .checks import picture, same_rows, sequence, table
+from .arguments import picture, same_rows, sequence, table
 from .panels import Style, sheet
 from .surface import Target, message
 

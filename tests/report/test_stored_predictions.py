@@ -20,7 +20,7 @@ from latentlabels.annotation import Ignorable
 from latentlabels.checks import suspect_labels
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed
-from latentlabels.report.findings import Findings, find
+from latentlabels.report.stored_predictions import StoredPredictions, find
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace([OneOf("colour", ["red", "blue"]), OneOf("vehicle", ["car", "bike"], optional=True), Free("striped")])
@@ -64,7 +64,7 @@ def _colour_of(picture: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(picture)[:, 48, 48].astype(int)
 
 
-def _check_pictures(found: Findings, model: LatentLabels, images: Any, tolerance: int = 1) -> None:
+def _check_pictures(found: StoredPredictions, model: LatentLabels, images: Any, tolerance: int = 1) -> None:
     """The picture at each row is that of the one image whose marginals stand at the row."""
     marginals = model.predict_proba(images)
     colours = images[:, :, 0, 0].astype(int)
@@ -145,8 +145,8 @@ def test_of_more_images_than_are_looked_at_the_names_stay_their_own(model: Laten
 def test_very_many_labels_are_counted_in_fewer_images(model: LatentLabels, monkeypatch: pytest.MonkeyPatch) -> None:
     truth, observed = _tables(30)
     images = _colours(30)
-    monkeypatch.setattr("latentlabels.report.findings._COUNTS_WORK", 10 * K**2)
-    monkeypatch.setattr("latentlabels.report.findings._PAIRS_WORK", 6 * K)
+    monkeypatch.setattr("latentlabels.report.stored_predictions._COUNTS_WORK", 10 * K**2)
+    monkeypatch.setattr("latentlabels.report.stored_predictions._PAIRS_WORK", 6 * K)
     found = find(model, images, observed, truth)
     assert found.num_parts.tolist() == [10, 6]
     counted, paired = (np.linspace(0, 29, size).round().astype(int) for size in (10, 6))
@@ -272,7 +272,7 @@ def test_one_label_and_labels_that_are_never_known(tmp_path: Path) -> None:
         found = find(model, rng.normal(size=(40, 3)), observed)
         assert found.together.shape == (space.num_labels,) * 2
         assert found.prevalence[0] == pytest.approx((observed[:, 0] == 1).mean(), abs=1e-5)  # all is known of it
-        Findings.read(found.write(tmp_path / "f.npz"), space.num_labels)
+        StoredPredictions.read(found.write(tmp_path / "f.npz"), space.num_labels)
 
 
 @pytest.mark.parametrize("objective", ["revealed-group", "unknown-class", "assume-negative", "em", "mixture"])
@@ -297,7 +297,7 @@ def test_known_labels_that_the_space_contradicts_are_refused(model: LatentLabels
         find(model, _colours(6), observed)
 
 
-def _some(model: LatentLabels) -> Findings:
+def _some(model: LatentLabels) -> StoredPredictions:
     truth, observed = _tables(12)
     return find(model, _colours(12), Observed.from_array(observed, SPACE, [f"图 <b> {row}" for row in range(12)]), truth)
 
@@ -305,7 +305,7 @@ def _some(model: LatentLabels) -> Findings:
 def test_what_is_written_is_read(model: LatentLabels, tmp_path: Path) -> None:
     found = dataclasses.replace(_some(model), source=np.array("new photos"))
     path = found.write(tmp_path / "findings.npz")
-    again = Findings.read(path, K)
+    again = StoredPredictions.read(path, K)
     for field in dataclasses.fields(found):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(found, field.name))
     with zipfile.ZipFile(path) as archive:
@@ -318,7 +318,7 @@ def test_files_of_other_labels_and_pickles_are_refused(model: LatentLabels, tmp_
     found = _some(model)
     path = found.write(tmp_path / "findings.npz")
     with pytest.raises(DataError, match=r"findings.npz could not be read: it is about 5 labels, but the run has 6"):
-        Findings.read(path, 6)
+        StoredPredictions.read(path, 6)
     arrays = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
     strange: dict[str, Any] = {
         "suspect_images": np.array([{"a": 1}], dtype=object), "marginals": found.marginals[:, :3], "examples": np.array([99]),
@@ -329,7 +329,7 @@ def test_files_of_other_labels_and_pickles_are_refused(model: LatentLabels, tmp_
     for name, value in strange.items():
         np.savez(path, **({**arrays, name: value} if value is not None else {"prevalence": found.prevalence}))
         with pytest.raises(DataError, match="findings.npz could not be read"):
-            Findings.read(path, K)
+            StoredPredictions.read(path, K)
 
 
 def test_damage_is_an_error_that_names_the_file(model: LatentLabels, tmp_path: Path) -> None:
@@ -339,8 +339,8 @@ def test_damage_is_an_error_that_names_the_file(model: LatentLabels, tmp_path: P
     for content in (b"", b"no archive", whole[:50], whole[: len(whole) // 2], b"\x93NUMPY"):
         path.write_bytes(content)
         with pytest.raises(DataError, match="findings.npz could not be read"):
-            Findings.read(path, K)
+            StoredPredictions.read(path, K)
     for place in rng.integers(0, len(whole), 150):  # a byte that is wrong: refused, or of no account
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         with contextlib.suppress(DataError):
-            Findings.read(path, K)
+            StoredPredictions.read(path, K)

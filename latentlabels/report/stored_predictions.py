@@ -42,7 +42,7 @@ _COUNT_POINTS = 256  # numbers of labels that are worked out, at most, as a rule
 
 
 @dataclass(frozen=True)
-class Findings:
+class StoredPredictions:
     """What was found in N of the images; K labels.
 
     Attributes:
@@ -108,7 +108,7 @@ class Findings:
         return path
 
     @classmethod
-    def read(cls, path: str | Path, num_labels: int) -> Findings:
+    def read(cls, path: str | Path, num_labels: int) -> StoredPredictions:
         """Read what `write` wrote.
 
         Raises:
@@ -178,7 +178,7 @@ def find(
     *,
     limit: int = _LIMIT,
     source: str = "",
-) -> Findings:
+) -> StoredPredictions:
     """Look at images through a fitted model.
 
     Args:
@@ -219,7 +219,7 @@ def find(
     shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
     place = {row: number for number, row in enumerate(shown)}
     stated = int((known != -1).sum())
-    return Findings(
+    return StoredPredictions(
         num_images=np.array([len(p), total]),
         source=np.array(source, dtype=str),
         num_known=np.array([stated, 0 if given is posterior else stated]),
