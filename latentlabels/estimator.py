@@ -279,6 +279,7 @@ class LatentLabels(BaseEstimator):
             image_size=inputs.size,
             pixels=pixels,
             num_features=num_inputs,
+            columns=inputs.columns,
             anchor=anchor,
         )
         encoder = program.model.amortizer.encoder
@@ -336,9 +337,8 @@ class LatentLabels(BaseEstimator):
         """
         self._check_fitted()
         found = self.fitted_
-        wanted = Wanted(
-            found.kind, found.image_size, found.pixels or PixelFormat(), found.num_features, self.workers, self.augment
-        )
+        pixels = found.pixels or PixelFormat()
+        wanted = Wanted(found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns)
         return read_inputs(images, observed, truth, space=found.space, wanted=wanted, how=how)
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
@@ -455,6 +455,13 @@ class LatentLabels(BaseEstimator):
         return self._found.num_features
 
     @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the embeddings' columns, where they were a DataFrame with names: later ones are matched by them."""
+        if self._found.columns is None:
+            raise AttributeError("it was fitted on embeddings without names, or on images: there is no feature_names_in_")
+        return np.array(self._found.columns, dtype=object)
+
+    @property
     def names_(self) -> tuple[str, ...]:
         """The names of the images that it was fitted on."""
         return self._found.names
@@ -530,6 +537,8 @@ class LatentLabels(BaseEstimator):
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
         config = {"annotation": found.annotation.to_config(), **(sections or {}), "model": model, "fit": fit}
         about = environment(self.seed, found.data_hash) | {"head": found.head.to_dict()}
+        if found.columns is not None:
+            about["columns"] = list(found.columns)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
         return write_run(
@@ -561,6 +570,7 @@ class LatentLabels(BaseEstimator):
                 pixels = PixelFormat() if about is None else PixelFormat.from_config(about)  # runs of version 0.1 say nothing
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
             features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
+            columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
             program = build_program(run.space, how, out._settings, head, features, None, pixels)
             program.model.load_state_dict(run.weights)
@@ -577,6 +587,7 @@ class LatentLabels(BaseEstimator):
             image_size=size,
             pixels=pixels,
             num_features=features,
+            columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,
             diagnostics=run.diagnostics,
             data_hash=run.environment.get("data_hash", ""),

@@ -156,3 +156,13 @@ def test_it_works_in_pipelines_and_searches(mixed: Drawn) -> None:
     found = GridSearchCV(m, {"learning_rate": [1e-5, 0.02]}, cv=2).fit(mixed.inputs, mixed.truth)
     assert found.best_params_ == {"learning_rate": 0.02}
     assert cross_val_score(m, mixed.inputs, mixed.truth, cv=2).shape == (2,)
+
+
+def test_columns_are_names_in_a_loaded_run_too(mixed: Drawn, tmp_path: Any) -> None:
+    frame = pd.DataFrame(mixed.inputs, columns=[f"f{number}" for number in range(mixed.inputs.shape[1])])
+    m = ll.LatentLabels(MIXED, **SETTINGS).fit(frame, mixed.observed)
+    assert [*m.feature_names_in_] == [*frame.columns]
+    loaded = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    for each in (m, loaded):
+        np.testing.assert_array_equal(each.predict_proba(frame[frame.columns[::-1]]), m.predict_proba(mixed.inputs))
+    assert not hasattr(ll.LatentLabels(MIXED, **SETTINGS).fit(mixed.inputs, mixed.observed), "feature_names_in_")

@@ -33,6 +33,7 @@ class Fitted:
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
         num_features: D of the embeddings; None for images.
+        columns: names of the columns of the embeddings; None where they had none.
         anchor: prevalences before training; None for a loaded run.
         history: a dict for each epoch.
         kept: the best epoch of each stopping rule that was watched.
@@ -50,6 +51,7 @@ class Fitted:
     image_size: Size | None = None
     pixels: PixelFormat | None = None
     num_features: int | None = None
+    columns: tuple[str, ...] | None = None
     anchor: Anchor | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, Best] = field(default_factory=dict)

@@ -102,7 +102,7 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
     if missing:
         raise RunError(f"{folder}: not a complete run folder, it lacks {', '.join(missing)}; fit again with --out")
     try:
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+        environment = _environment(folder)
         _check_format(environment, folder)
         _check_files(environment, folder)
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
@@ -138,6 +138,13 @@ def _format(folder: Path) -> int | None:
         return int(json.loads((folder / "environment.json").read_text(encoding="utf-8"))["format"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _environment(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"environment.json cannot be read: {error}") from error
 
 
 def _check_format(environment: Any, folder: Path) -> None:

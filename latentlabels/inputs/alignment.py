@@ -80,6 +80,38 @@ def frame_names(frame: object, numbers: bool) -> tuple[str, ...] | None:
     return index_names(frame, numbers)  # type: ignore[arg-type]
 
 
+def column_names(frame: pd.DataFrame) -> tuple[str, ...] | None:
+    """The names of a DataFrame's columns; None where they are no strings and only count."""
+    columns = tuple(frame.columns)
+    return columns if all(isinstance(column, str) for column in columns) else None
+
+
+def column_order(given: Sequence[str] | None, fitted: Sequence[str] | None) -> list[int] | None:
+    """Which of the given columns are those that a model was fitted on, in its order; None to take them as they stand.
+
+    Args:
+        given: names of the columns of these inputs; None where they have none.
+        fitted: the same of the inputs that the model was fitted on.
+
+    Raises:
+        DataError: names that do not agree; they are named.
+    """
+    if given is None or fitted is None or tuple(given) == tuple(fitted):
+        return None
+    lost = [name for name in fitted if name not in given]
+    strange = [name for name in given if name not in fitted]
+    said = [f"no column {listed(lost, 3)}"] if lost else []
+    said += [f"columns that the run was not fitted on: {listed(strange, 3)}"] if strange else []
+    said += ["two columns of one name"] if len(set(given)) < len(given) else []
+    if said:
+        raise DataError(
+            f"the embeddings have {' and '.join(said)}; give the columns that the run was fitted on, in any order, or an array "
+            "to go by position"
+        )
+    place = {name: number for number, name in enumerate(given)}
+    return [place[name] for name in fitted]
+
+
 def in_rows_of(names: Sequence[str] | None, table: Observed, size: int, what: str) -> Observed:
     """A table in the order of the inputs.
 

@@ -20,6 +20,9 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 _CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
 
 
+_BETWEEN = 0.5 / 255  # half a step of 8 bits: resizing in floating point leaves 1.0000001, which is white
+
+
 @dataclass(frozen=True)
 class PixelFormat:
     """What an encoder takes for a picture.
@@ -136,9 +139,10 @@ def _bytes(values: Tensor, what: str) -> Tensor:
             raise DataError(f"{what} of {values.dtype} are in 0 to 255, not {int(values.min())} to {int(values.max())}")
         return values.to(torch.uint8)
     values = values.float()
-    if not bool(values.isfinite().all()) or float(values.min()) < 0 or float(values.max()) > 1:
+    least, most = float(values.min()), float(values.max())
+    if not bool(values.isfinite().all()) or least < -_BETWEEN or most > 1 + _BETWEEN:
         raise DataError(f"{what} of floating point are in [0, 1]; divide by 255, or give uint8")
-    return (values * 255).round().to(torch.uint8)
+    return (values * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

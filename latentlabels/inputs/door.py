@@ -20,7 +20,16 @@ from ..observed import Observed, Tree, find_images
 from ..observed.image_files import warn
 from ..space import LabelSpace
 from ..words import listed
-from .alignment import as_observed, as_truth, frame_names, in_rows_of, is_frame, selected
+from .alignment import (
+    as_observed,
+    as_truth,
+    column_names,
+    column_order,
+    frame_names,
+    in_rows_of,
+    is_frame,
+    selected,
+)
 from .arrays import Size, images_of, item_pixels, resized
 from .batches import Batches, InMemory, Streamed
 from .embeddings import is_embeddings, load_embeddings, vectors_of
@@ -73,6 +82,7 @@ class _Given:
         place: the folder or file that was given and of which a table may select; None otherwise.
         observed: what it says of itself.
         truth: the same, complete.
+        columns: names of the embeddings' columns; None where they have none.
     """
 
     items: list[Path] | Tensor | Dataset[object]
@@ -82,13 +92,14 @@ class _Given:
     place: str | None = None
     observed: Observed | None = None
     truth: NDArray[np.int8] | None = None
+    columns: tuple[str, ...] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> _Given:
         items = [self.items[row] for row in rows] if isinstance(self.items, list) else _rows_of(self.items, rows)
         names, shown = (None if given is None else tuple(given[row] for row in rows) for given in (self.names, self.shown))
         observed = None if self.observed is None else self.observed.take(rows)
         truth = None if self.truth is None else self.truth[rows]
-        return _Given(items, names, shown, self.rows[rows], self.place, observed, truth)
+        return _Given(items, names, shown, self.rows[rows], self.place, observed, truth, self.columns)
 
 
 def read_inputs(
@@ -184,8 +195,10 @@ def _given(
         return _files(images, how.tree)  # type: ignore[arg-type]
     if is_frame(images):
         values = _tensor(images.to_numpy())  # type: ignore[union-attr]
-        names = frame_names(images, numbers)
-        return _Given(values, names, names, np.arange(len(values)))
+        names, columns = frame_names(images, numbers), column_names(images)  # type: ignore[arg-type]
+        order = column_order(columns, wanted.columns)
+        values, columns = (values, columns) if order is None else (values[:, order], wanted.columns)
+        return _Given(values, names, names, np.arange(len(values)), columns=columns)
     if isinstance(images, Dataset):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
@@ -294,6 +307,7 @@ def _loaded(
         shapes=found.shapes,
         left_out=found.left_out,
         named=names is not None,
+        columns=given.columns,
     )
     if found.kept is None or len(found.kept) == len(given.rows):
         return out
@@ -404,5 +418,5 @@ def _again(
         if known is None:
             raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
         complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
-    out = inputs.labelled(table, complete)
+    out = inputs.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
     return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

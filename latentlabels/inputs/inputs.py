@@ -35,6 +35,7 @@ class Wanted:
         num_features: D of the embeddings that a model was fitted on; None for any.
         workers: processes that read images which do not fit into memory.
         augment: whether images are changed at random while they are trained on.
+        columns: names of the columns of the embeddings that a model was fitted on; None where they had none.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Wanted:
     num_features: int | None = None
     workers: int = 0
     augment: bool = True
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class Inputs:
         shapes: (N, 2) height and width of the files' own pictures, where they are in memory.
         left_out: images that could not be read, and why.
         named: whether `names` are names that somebody gave.
+        columns: names of the embeddings' columns, in their order; None where they have none.
     """
 
     kind: Kind
@@ -77,6 +80,7 @@ class Inputs:
     shapes: NDArray[np.int64] | None = None
     left_out: tuple[LeftOut, ...] = ()
     named: bool = False
+    columns: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -108,6 +112,13 @@ class Inputs:
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:
         """The same with other known labels, row by row."""
         return replace(self, observed=observed, truth=truth)
+
+    def in_columns(self, names: tuple[str, ...] | None, order: Sequence[int] | None) -> Inputs:
+        """The same embeddings with their columns in another order, of these names; None to leave them as they are."""
+        if order is None:
+            return self
+        assert isinstance(self.items, InMemory)
+        return replace(self, items=InMemory(self.items.values[:, list(order)]), columns=names)
 
     def at_size(self, size: Size, interpolation: Interpolation = "bilinear") -> Inputs:
         """The same images at another size; what was given is resized, not what was resized before, where it is at hand."""

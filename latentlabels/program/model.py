@@ -100,7 +100,8 @@ class LabelModel(PyroModule):
             y = pyro.sample("labels", self._labels(own), infer={"enumerate": "parallel"})
             found = own._log_found(observed, self.annotation)
             if isinstance(found, Tensor):
-                pyro.factor("found", -found)
+                # in the type of the other sites: TraceEnum_ELBO sums no two of different types
+                pyro.factor("found", -found.to(torch.promote_types(own.logits.dtype, torch.float32)))
             factors = self.log_factors(own)
             if isinstance(factors, Tensor):
                 pyro.factor("anchor", factors)

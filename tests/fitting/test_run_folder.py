@@ -87,6 +87,14 @@ def test_damaged_weights_are_named(run, tmp_path: Path):
         LatentLabels.load(folder)
 
 
+def test_an_environment_that_is_cut_off_is_named(run, tmp_path: Path):
+    folder = LatentLabels.load(run[1]).save(tmp_path / "run")
+    path = folder / "environment.json"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RunError, match="environment.json cannot be read"):
+        LatentLabels.load(folder)
+
+
 def test_weights_of_another_space_do_not_fit(run, tmp_path: Path):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / "labels.json").write_text(json.dumps({"labels": [{"name": "one"}]}))

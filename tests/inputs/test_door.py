@@ -252,6 +252,28 @@ def test_frames_of_embeddings_and_labels_are_matched_by_their_index() -> None:
     assert resolve(VECTORS, shuffled, on_images=False)[1].values.tolist() == [KNOWN[0], KNOWN[2], KNOWN[1]]
 
 
+def test_columns_of_a_frame_of_embeddings_are_names() -> None:
+    wanted = Wanted(Kind.EMBEDDINGS, num_features=2, columns=("length", "width"))
+    frame = pd.DataFrame(VECTORS[:, :2], columns=["length", "width"])
+    once = read_inputs(frame, space=None, wanted=Wanted(Kind.EMBEDDINGS))
+    assert once.columns == ("length", "width")
+
+    def values(given: Any) -> list[list[float]]:
+        found = read_inputs(given, space=None, wanted=wanted)
+        rows: list[list[float]] = found.items.inputs(torch.arange(3)).tolist()
+        return rows
+
+    turned = frame[["width", "length"]]
+    expected = VECTORS[:, :2].tolist()
+    assert values(frame) == values(turned) == values(frame.set_axis([0, 1], axis=1)) == values(frame.to_numpy()) == expected
+    assert values(read_inputs(turned, space=None, wanted=Wanted(Kind.EMBEDDINGS))) == expected  # read before
+    other = frame.rename(columns={"width": "weight"})
+    with pytest.raises(DataError, match="no column width and columns that the run was not fitted on: weight"):
+        values(other)
+    with pytest.raises(DataError, match="two columns of one name"):
+        values(pd.DataFrame(np.zeros((3, 3)), columns=["width", "length", "width"]))
+
+
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
     for labelled in (True, False):
         assert "gone: no such" in refused(DataError, tmp_path / "gone", labelled=labelled)
@@ -343,6 +365,13 @@ def test_arrays_of_images(images: Any) -> None:
     assert table.values.tolist() == KNOWN
     assert names == ("0", "1", "2")
     assert table.images is None  # numbers that nobody gave are no names
+
+
+def test_float_images_that_rounding_left_a_little_outside() -> None:
+    images = np.zeros((3, 3, 4, 4), np.float32)
+    images[1], images[2] = np.float32(1 + 1e-6), np.float32(-1e-6)
+    for given in (images, TensorDataset(torch.from_numpy(images))):
+        assert levels(read(given, KNOWN).items) == [0, 255, 0]
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf"), 255])

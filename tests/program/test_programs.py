@@ -702,3 +702,29 @@ def test_equals_trace_enum(name: str, local: bool) -> None:
         torch.testing.assert_close(gradient, their_gradients[key], rtol=1e-6, atol=1e-7)
     if name != "masked_altogether":
         assert max(float(gradient.abs().max()) for gradient in our_gradients.values()) > 1e-3
+
+
+@pytest.mark.parametrize("components", [1, 2])
+@pytest.mark.parametrize(
+    "how",
+    [
+        ann.UniformPositive(noise=0.1),
+        ann.WeightedPositive(torch.arange(1.0, K + 1)),
+        ann.Scar(torch.full((K,), 0.4)),
+        ann.Ignorable(),
+        ann.PerLabelSearch(),
+        ann.PerLabelSearch(noise=0.1),
+    ],
+    ids=repr,
+)
+def test_in_single_precision_too(how: ann.Annotation, components: int) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        world = World(components, how)
+        pair = world.model(), world.guide()
+        ours = CollapsedELBO().loss(*pair, *world.args)
+        theirs = TraceEnum_ELBO(max_plate_nesting=1).loss(*pair, *world.args)
+    finally:
+        torch.set_default_dtype(before)
+    assert ours == pytest.approx(theirs, rel=1e-5)
