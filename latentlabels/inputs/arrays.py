@@ -18,8 +18,16 @@ Size = tuple[int, int]  # (height, width)
 Interpolation = Literal["bilinear", "bicubic"]
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
-
-
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _BETWEEN = 0.5 / 255  # half a step of 8 bits: resizing in floating point leaves 1.0000001, which is white
 
 
@@ -65,6 +73,15 @@ class PixelFormat:
 def as_size(size: int | Sequence[int]) -> Size:
     """(height, width) of one number or two."""
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn by the EXIF tag; `ImageOps.exif_transpose` writes all tags anew as well, and fails where any is damaged."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION) or 1)
+    except Exception:  # the picture is there, its EXIF data are not
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -135,8 +152,9 @@ def _bytes(values: Tensor, what: str) -> Tensor:
         return values.cpu().to(torch.uint8) * 255
     values = values.detach().cpu()
     if not values.is_floating_point():
-        if int(values.min()) < 0 or int(values.max()) > 255:
-            raise DataError(f"{what} of {values.dtype} are in 0 to 255, not {int(values.min())} to {int(values.max())}")
+        whole = values.to(torch.int64)  # torch has no least and greatest of unsigned numbers with more than 8 bits
+        if int(whole.min()) < 0 or int(whole.max()) > 255:
+            raise DataError(f"{what} of {values.dtype} are in 0 to 255, not {int(whole.min())} to {int(whole.max())}")
         return values.to(torch.uint8)
     values = values.float()
     least, most = float(values.min()), float(values.max())
@@ -168,8 +186,8 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
     """An item of a Dataset as uint8 (3, H, W).
 
     Args:
-        item: a PIL image, or an array or tensor (3, H, W), (H, W, 3), (H, W) or with one or four channels, as `images_of`
-            takes them; of a pair such as (image, target) the first.
+        item: a PIL image, which is turned by its EXIF tag as a file is, or an array or tensor (3, H, W), (H, W, 3), (H, W) or
+            with one or four channels, as `images_of` takes them; of a pair such as (image, target) the first.
         row: its number, for errors.
 
     Raises:
@@ -177,7 +195,7 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
     """
     item = item[0] if isinstance(item, tuple | list) and len(item) else item
     if isinstance(item, Image.Image):
-        return resize(to_rgb(item), None)
+        return resize(to_rgb(upright(item)), None)
     values = torch.as_tensor(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item
     if not isinstance(values, Tensor):
         raise DataError(
@@ -191,7 +209,7 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
     try:
         return images_of(values[None])[0]
     except DataError:
-        low, high = float(values.min()), float(values.max())
+        low, high = float(values.double().min()), float(values.double().max())
         raise DataError(
             f"item {row} of the Dataset lies between {low:.3g} and {high:.3g}; give images as uint8, or as floating point in "
             "[0, 1]: divide by 255, or leave out Normalize, since the encoder normalises by itself"

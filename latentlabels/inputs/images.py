@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
-from .arrays import Interpolation, Size, resize, to_rgb
+from .arrays import Interpolation, Size, resize, to_rgb, upright
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def _read(path: str | Path, size: Size | None) -> Image.Image:
             if size is not None and image.format == "JPEG":
                 image.draft("RGB", (2 * max(size), 2 * max(size)))
             image.load()
-            return to_rgb(_upright(image))
+            return to_rgb(upright(image))
     except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
         why: object = error
         if isinstance(error, UnidentifiedImageError):
@@ -56,27 +56,6 @@ def _read(path: str | Path, size: Size | None) -> Image.Image:
         elif isinstance(error, OSError) and error.strerror:
             why = error.strerror
         raise DataError(f"{path}: cannot be read as an image ({str(why) or type(error).__name__})") from None
-
-
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn by the EXIF tag; `ImageOps.exif_transpose` writes all tags anew as well, and fails where any is damaged."""
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION) or 1)
-    except Exception:  # the picture is there, its EXIF data are not
-        turn = None
-    return image if turn is None else image.transpose(turn)
 
 
 class LeftOut(NamedTuple):

@@ -68,6 +68,28 @@ def test_pictures_of_pillow_are_items(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(item_pixels(image, 0), decode_images([tmp_path / "p.tif"], (6, 8)).pixels[0])
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_pictures_of_pillow_are_turned_by_their_tag_as_files_are(tmp_path: Path, orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    path = tmp_path / "p.png"
+    Image.fromarray(PICTURES[0].transpose(1, 2, 0)).save(path, exif=tags)
+    with Image.open(path) as image:
+        found = item_pixels(image, 0)
+    assert found.shape == ((3, 8, 6) if orientation > 4 else (3, 6, 8))
+    np.testing.assert_array_equal(found, decode_images([path], found.shape[1:]).pixels[0])
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.uint64])
+def test_unsigned_numbers_of_more_than_8_bits(kind: Any) -> None:
+    np.testing.assert_array_equal(images_of(torch.from_numpy(PICTURES.astype(kind))), PICTURES)
+    np.testing.assert_array_equal(item_pixels(PICTURES[0].astype(kind), 0), PICTURES[0])
+    with pytest.raises(DataError, match="in 0 to 255"):
+        images_of(torch.from_numpy(PICTURES.astype(kind) + kind(300)))
+    with pytest.raises(DataError, match="item 4 of the Dataset lies between"):
+        item_pixels(PICTURES[0].astype(kind) + kind(300), 4)
+
+
 @pytest.mark.parametrize("size", [(3, 4), (12, 16), (5, 5), (6, 8), (1, 30)])
 @pytest.mark.parametrize("how", ["bilinear", "bicubic"])
 def test_arrays_are_resized_as_files_are(tmp_path: Path, size: tuple[int, int], how: Any) -> None:
