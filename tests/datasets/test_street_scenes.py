@@ -311,5 +311,5 @@ def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
      ("red", "ball", "headlights")],
 )  # fmt: skip
 def test_scenes_that_do_not_exist(present: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match="no toy scene shows"):
+    with pytest.raises(DataError, match="no toy scene can show"):
         render_scene(present, seed=0)

@@ -189,7 +189,7 @@ def test_names_that_do_not_agree_are_named(folder: Path, kind: str) -> None:
     message = refuse(["a.png", "new.png", "sub/c.png"])
     assert message == (
         f"the names of the images and of {what} do not agree: 1 of 3 images have no row in {what} ({files[1]}); 1 rows of "
-        f"{what} have no image (new.png). Rename or leave out those; to go by position, give {what} without names, for example "
+        f"{what} have no image (new.png). Rename or remove those. To match rows by position, give {what} without names, for example "
         "as an array"
     )
     assert "3 of 3 images have no row" in refuse(["z", "y", "x"])
@@ -349,13 +349,13 @@ def test_arrays_of_images(images: Any) -> None:
 def test_float_images_beyond_0_to_1(value: float) -> None:
     images = np.zeros((3, 3, 4, 4))
     images[1, 2, 3, 0] = value
-    assert refused(DataError, images, KNOWN) == "images of floating point are in [0, 1]; divide by 255, or give uint8"
+    assert refused(DataError, images, KNOWN) == "images of floating point must lie in [0, 1]; divide by 255, or give uint8"
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 2, 4, 5), (3,), (1, 3, 3, 4, 4)])
 def test_arrays_that_are_no_images(shape: tuple[int, ...]) -> None:
     message = refused(DataError, np.zeros(shape), [[-1] * 3] * shape[0])
-    assert message.startswith(f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}")
+    assert message.startswith(f"images must be an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}")
     assert ("images[None]" in message) == (shape == (3, 4, 4))
 
 
@@ -370,7 +370,7 @@ def test_no_images(images: Any) -> None:
 @pytest.mark.parametrize("on_images", [True, False])
 def test_what_is_no_input_at_all(images: Any, kind: str, on_images: bool) -> None:
     message = refused(DataError, images, KNOWN, on_images=on_images)
-    assert message == f"inputs are a folder, image files, a Dataset or an array of numbers, not {kind}"
+    assert message == f"inputs must be a folder, image files, a Dataset or an array of numbers, not {kind}"
 
 
 def test_rows_of_different_lengths() -> None:
@@ -404,7 +404,7 @@ def test_datasets_without_length_or_numbers() -> None:
             return PIXELS[0]
 
     for dataset in (Stream(), Endless()):
-        assert "a Dataset of images has a length and items by number" in refused(DataError, dataset, KNOWN)
+        assert "this Dataset of images lacks __len__ or __getitem__" in refused(DataError, dataset, KNOWN)
 
 
 # --- embeddings -------------------------------------------------------------------------------------------------
@@ -475,7 +475,7 @@ def test_nothing_known(folder: Path) -> None:
 
 
 def test_labels_without_names() -> None:
-    assert "observed is an array, so that the labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
+    assert "observed is an array, so its labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
 
 
 def test_a_table_without_a_space_brings_its_own() -> None:
@@ -505,7 +505,7 @@ def test_a_table_of_the_same_labels_in_other_groups_is_checked_again() -> None:
     assert table.values.tolist() == KNOWN
     both = Observed.from_array([[1, 1, -1], *KNOWN[1:]], FREE, images=NAMES)
     message = refused(ObservationError, VECTORS, both, on_images=False)
-    assert message.startswith('a.png: known to show "red" and "blue", of which group "colour" allows one')
+    assert message.startswith('a.png: "red" and "blue" exclude each other (group "colour")')
 
 
 @pytest.mark.parametrize("given", [np.zeros((3, 2), int), np.zeros(3, int), np.array(0), [[1, 0]] * 3])

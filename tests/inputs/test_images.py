@@ -224,7 +224,7 @@ def broken(folder: Path) -> dict[str, str]:
     (folder / "whole.png").unlink()
     return {
         "truncated.jpg": "truncated",
-        "text.jpg": "no image, or damaged",
+        "text.jpg": "not an image, or damaged",
         "empty.png": "the file is empty",
         "folder.png": "Is a directory",
         "damaged.png": "",
@@ -499,7 +499,7 @@ def test_of_many_rows_a_few_are_named(tmp_path: Path) -> None:
 )
 def test_embeddings_of_other_shapes(tmp_path: Path, vectors: Pixels, words: str) -> None:
     np.save(tmp_path / "e.npy", vectors)
-    with pytest.raises(DataError, match=r"e\.npy: embeddings are numbers \(N, D\), " + words):
+    with pytest.raises(DataError, match=r"e\.npy: embeddings must be numbers of shape \(N, D\), " + words):
         load_embeddings(tmp_path / "e.npy")
 
 

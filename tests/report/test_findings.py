@@ -247,7 +247,7 @@ def test_one_image_two_images_and_none(model: LatentLabels) -> None:
         assert found.truth.shape == (0, K)
     with pytest.raises(DataError, match="no images: the array has shape"):
         find(model, _colours(0))
-    with pytest.raises(DataError, match=r"images are an array \(N, 3, H, W\) or \(N, H, W, 3\), not of shape \(0,\)"):
+    with pytest.raises(DataError, match=r"images must be an array \(N, 3, H, W\) or \(N, H, W, 3\), not of shape \(0,\)"):
         find(model, [])
 
 
