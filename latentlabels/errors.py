@@ -27,7 +27,8 @@ class OpenCellsError(ObservationError):
 
     def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
         super().__init__(
-            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not checked or not "
+            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not "
+            "checked or not "
             f"recorded) or {other}{more}"
         )
         self.table = table

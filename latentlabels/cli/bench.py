@@ -43,7 +43,8 @@ def bench(
         typer.Option(
             "--hide",
             metavar="HOW",
-            help="How to hide labels of a completely labelled data set: uniform, salience, per-label, or the rate to keep, such as 0.3.",
+            help="How to hide labels of a completely labelled data set: uniform, salience, per-label, or the rate to "
+            "keep, such as 0.3.",
         ),
     ] = None,
     make: Annotated[

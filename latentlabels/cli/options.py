@@ -12,7 +12,8 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
-        help="A folder of images with one folder for each label (label/ or group/label/). With --observed, any folder of images.",
+        help="A folder of images with one folder for each label (label/ or group/label/). With --observed, any folder of "
+        "images.",
     ),
 ]
 Labels = Annotated[

@@ -24,7 +24,8 @@ def report(
             "--images",
             "--embeddings",
             metavar="DIR|FILE",
-            help="Report on these images: a folder, with or without a folder for each label. For a run on embeddings, an .npz or .npy.",
+            help="Report on these images: a folder, with or without a folder for each label. For a run on embeddings, an "
+            ".npz or .npy.",
         ),
     ] = None,
     observed: Annotated[

@@ -164,7 +164,8 @@ def class_and_colour(root: str | Path, least: int = 5) -> ClassAndColour:
     for what, some in (("classes", names), ("colours", shades)):
         if len(some) < 2:
             raise DataError(
-                f"{root}: fewer than two {what} are left without the colours of fewer than {least} images ({', '.join(some) or 'none'}); "
+                f"{root}: fewer than two {what} are left without the colours of fewer than {least} images "
+                f"({', '.join(some) or 'none'}); "
                 "give a folder with one folder of coloured images for each class"
             )
     space = LabelSpace([OneOf("class", names), OneOf("colour", _apart(shades, names))])

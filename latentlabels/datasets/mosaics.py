@@ -177,7 +177,8 @@ def _read_objects(source: Source, split: str, size: int, names: Sequence[str]) -
     folder = FASHION if source is None else Path(source)
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: folder of objects not found; for Fashion-MNIST: apt install dataset-fashion-mnist, or give a folder with "
+            f"{folder}: folder of objects not found; for Fashion-MNIST: apt install dataset-fashion-mnist, or give a "
+            "folder with "
             "one folder of pictures for each class, or one with idx files"
         )
     if any(folder.glob("*-idx3-ubyte*")) or source is None:

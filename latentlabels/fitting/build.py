@@ -172,7 +172,8 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         )
     if given.frozen and given.weights is None and kind_of(given.encoder) is Kind.IMAGES:
         warnings.warn(
-            f'the encoder "{given.encoder}" has random weights and is frozen; give weights ("DEFAULT", or a file), or set frozen to '
+            f'the encoder "{given.encoder}" has random weights and is frozen; give weights ("DEFAULT", or a file), or set '
+            "frozen to "
             "false",
             DataWarning,
             stacklevel=stacklevel + 1,

@@ -165,7 +165,8 @@ def _refuse_others(folder: Path, before: Mapping[str, str], now: Mapping[str, st
     if differing:
         told = "; ".join(f"{before.get(what, 'none')} then, {now.get(what, 'none')} now" for what in differing)
         raise RunError(
-            f"{folder}: the fit was started with other {' and other '.join(differing)} ({told}); resume with the config and data "
+            f"{folder}: the fit was started with other {' and other '.join(differing)} ({told}); resume with the config "
+            "and data "
             "of the first start, or fit into another folder"
         )
 

@@ -115,7 +115,8 @@ def _disagreement(what: str, lost: Sequence[str], left: Sequence[str], size: int
     if left:
         said.append(f"{len(left):,} rows of {what} have no image ({listed(left, 3)})")
     return (
-        f"the names of the images and of {what} do not agree: {'; '.join(said)}. Rename or remove those. To match rows by position, "
+        f"the names of the images and of {what} do not agree: {'; '.join(said)}. Rename or remove those. To match rows by "
+        "position, "
         f"give {what} without names, for example as an array"
     )
 

@@ -19,7 +19,7 @@ from ..kind import Kind
 from ..observed import Observed, Tree, find_images
 from ..observed.files import warn
 from ..space import LabelSpace
-from ..words import listed
+from ..words import count, listed
 from .alignment import as_observed, as_truth, frame_names, in_rows_of, is_frame, selected
 from .arrays import Size, images_of, item_pixels, resized
 from .batches import Batches, InMemory, Streamed
@@ -151,7 +151,7 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
     if len({*rows.tolist()}) < len(given.names):
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
-        warn(f"{given.place}: {len(left):,} images left out, because they are not in {what}: {listed(left)}")
+        warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
     return given.take(rows), table
 
 

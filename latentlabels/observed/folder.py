@@ -128,7 +128,8 @@ def _report_left_out(
         report(f"{root}: {count(len(empty), 'label folder')} without images: {listed(empty)}", strict)
     if mixed:
         report(
-            f"{root}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read as one label; "
+            f"{root}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read "
+            "as one label; "
             "give a label space if the inner folders are labels",
             strict,
         )

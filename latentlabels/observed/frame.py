@@ -73,7 +73,8 @@ def read_frame(frame: pd.DataFrame, space: LabelSpace | None, numbers: bool = Fa
     lacking = [label for label in space.labels if label not in columns]
     if lacking:
         raise ObservationError(
-            f"observed has no column for {len(lacking)} of {space.num_labels} labels: {listed(lacking)}; add them, with missing "
+            f"observed has no column for {len(lacking)} of {space.num_labels} labels: {listed(lacking)}; add them, with "
+            "missing "
             "values where a label is unknown"
         )
     place = {column: number for number, column in enumerate(columns)}

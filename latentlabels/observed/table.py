@@ -280,7 +280,8 @@ def _column(space: LabelSpace, label: str, where: str) -> int:
         return space.index(label)
     except LabelSpaceError:
         raise ObservationError(
-            f'{where}: the label space has no label "{label}"{nearest(label, space.labels)}; correct the table, or add the label '
+            f'{where}: the label space has no label "{label}"{nearest(label, space.labels)}; correct the table, or add '
+            "the label "
             "to the label space"
         ) from None
 
@@ -333,7 +334,8 @@ def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool, tree: 
             row_of[fits[0]] = row
     if not row_of:
         raise DataError(
-            f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); image names must be relative to that folder"
+            f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); image names must be relative "
+            "to that folder"
         )
     if lost:
         report(f"{path}: {len(lost)} of its {len(known.images)} images are not in {root}, left out: {listed(lost)}", strict)

@@ -328,7 +328,7 @@ def test_a_label_in_the_table_that_the_space_lacks(folder: Path, tmp_path: Path)
     (tmp_path / "labels.yaml").write_text("- cat\n- dog\n")
     path = table(tmp_path, "image,label,value\ncat/0.png,cat,1\ncat/1.png,catt,1\n")
     error = refused(tmp_path, 1, "--images", folder, "--observed", path, "--labels", tmp_path / "labels.yaml")
-    assert 'table.csv:3: label "catt" is none of the label space; did you mean "cat"?' in error
+    assert 'table.csv:3: the label space has no label "catt"; did you mean "cat"?' in error
 
 
 def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_pa
     assert done.document["num_images"] == 8
     assert "1 rows repeat an image with a label" in done.err
     assert "left out: nowhere.png" in done.err
-    assert "2 images are not in" in done.err  # in the folder, but not in the table
+    assert "2 images left out, because not in" in done.err  # in the folder, but not in the table
     assert "cat/4.png, dog/4.png" in done.err
 
 

@@ -62,7 +62,7 @@ def test_a_scale_that_nothing_fixes_is_said_to_be_a_guess(tmp_path: Path) -> Non
     root = image_folder(tmp_path / "animals", cat=3, dog=2)
     done = latentlabels("inspect", root)
     assert "2, all free" in done.out
-    assert "1.50 expected (the default (no group is exhaustive)" in done.out
+    assert "1.50 expected (the default, since no group is exhaustive" in done.out
     assert "The number of labels per image is a guess" in done.out
     done = latentlabels("inspect", root, "--set", "model.expected_labels=1.2")
     assert "1.20 expected (set by expected_labels)" in done.out
@@ -114,7 +114,7 @@ def test_tables(scenes: Path, tmp_path: Path) -> None:
     assert (found["num_images"], found["known_present"], found["known_absent"]) == (10, 9, 9)
     assert found["images_without_known_label"] == 1
     assert found["expected_labels_source"] == "known presences and absences"
-    assert "50 images are not in" in found["remarks"][0]
+    assert "50 images left out, because not in" in found["remarks"][0]
     text = latentlabels(*args).out
     assert "known absent" in text
     assert "1 image without any" in text
@@ -141,7 +141,7 @@ def test_many_labels_are_cut_unless_all_are_asked_for(tmp_path: Path) -> None:
             "expected_labels is 100.0, but must be above 0 and at most 2, the number of labels",
         ),
         (("--labels", "nowhere.yaml"), 2, "nowhere.yaml not found; give the path of a labels.yaml"),
-        (("--observed", "nowhere.csv"), 2, "nowhere.csv does not exist"),
+        (("--observed", "nowhere.csv"), 2, "nowhere.csv not found"),
     ],
 )
 def test_what_cannot_be_looked_at(tmp_path: Path, args: tuple[str, ...], code: int, said: str) -> None:

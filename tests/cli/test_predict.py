@@ -100,7 +100,7 @@ def test_unreadable_images_are_named_and_skipped_and_an_error_with_strict(run: P
 
 def test_nothing_there(run: Path, tmp_path: Path) -> None:
     done = latentlabels("predict", run, tmp_path / "none.png")
-    assert (done.code, f"{tmp_path / 'none.png'}: no such file or folder" in done.err) == (2, True)
+    assert (done.code, f"{tmp_path / 'none.png'}: file or folder not found" in done.err) == (2, True)
     done = latentlabels("predict", run, tmp_path)
     assert (done.code, f"{tmp_path}: no images found" in done.err) == (1, True)
     done = latentlabels("predict", run, tmp_path / "*.png")

@@ -116,7 +116,7 @@ def test_one_row_of_embeddings(vector_run: Path, vectors: Path, tmp_path: Path) 
         (f"{vectors}#40", 'no row "40"'),
         (f"{vectors}#-1", 'no row "-1"'),
         (f"{vectors}#none.jpg", 'no row "none.jpg"'),
-        (f"{tmp_path / 'none.npz'}#1", "none.npz: no such file"),
+        (f"{tmp_path / 'none.npz'}#1", "none.npz: file not found"),
     ):
         done = latentlabels("query", vector_run, name)
         assert (done.code, said in done.err) == (2, True), done.err

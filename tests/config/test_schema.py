@@ -278,7 +278,7 @@ def test_overrides_win_the_later_the_better(write: Any) -> None:
         ("fit.epochs=[1", "--set fit.epochs=[1: '[1' is not valid YAML; put quotes around it"),
         ("fit.epoch=1", '--set fit.epoch=1: unknown key fit.epoch; did you mean "epochs"?'),
         ("fit.epochs=x", '--set fit.epochs=x: fit.epochs: expected a whole number of at least 1, not "x"'),
-        ("fit.seed.deep=1", "--set fit.seed.deep=1: seed is 4, which has no keys; set seed as a whole"),
+        ("fit.seed.deep=1", "--set fit.seed.deep=1: seed is 4 and has no keys; set seed as a whole"),
         ("labels=[{nam: x}]", '--set labels=[{nam: x}]: labels, entry 1: unknown key "nam"'),
     ],
 )

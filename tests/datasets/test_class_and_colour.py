@@ -186,5 +186,5 @@ def test_too_little_to_make_two_groups(tmp_path: Path, content: Any, words: str)
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         class_and_colour(tmp_path / "nowhere")

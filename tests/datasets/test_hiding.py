@@ -181,7 +181,7 @@ GOOD = np.array([[1, 0, 1, 0, 0], [0, 1, 0, 0, 1]])
 @pytest.mark.parametrize(
     "truth, words",
     [
-        (np.where(GOOD == 0, -1, 1), r'row 0, label "blue": -1 is neither 1 .* 2 of 2 rows; .* leave the others out'),
+        (np.where(GOOD == 0, -1, 1), r'row 0, label "blue": -1 is neither 1 .* 2 of 2 rows .* leave the other rows out'),
         (np.where(GOOD == [0, 1, 0, 0, 1], GOOD, np.nan), r'row 0, label "red": nan is neither .* 1 of 2 rows'),
         (2 * GOOD, r'row 0, label "red": 2 is neither'),
         (GOOD[:, :4], r"shape \(2, 4\), but the label space has 5 labels; give \(N, 5\)"),
@@ -220,7 +220,7 @@ def test_unknown_ways(how: Any, words: str) -> None:
     "how, weights, words",
     [
         ("uniform", [1] * 5, 'only "salience" and "per-label" take weights, not \'uniform\''),
-        (0.5, [1] * 5, r"not for 0\.5"),
+        (0.5, [1] * 5, r"not 0\.5"),
         ("salience", [1] * 4, r"weights have shape \(4,\), but there are 5 labels"),
         ("salience", [1, 1, 1, 1, 0], r"positive numbers, not 0\.0"),
         ("per-label", [1, 1, 1, 1, np.inf], "positive numbers, not inf"),
@@ -234,5 +234,5 @@ def test_weights_that_do_not_fit(how: Any, weights: Any, words: str) -> None:
 
 
 def test_negative_seed() -> None:
-    with pytest.raises(DataError, match="seed -1; give a whole number"):
+    with pytest.raises(DataError, match="seed is -1; give a whole number"):
         hide(GOOD, "uniform", SPACE, seed=-1)

@@ -241,9 +241,9 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({"split": "tets"}, 'no split "tets"; did you mean "test"'),
-        ({"count": -1}, "count -1, seed 0; give whole numbers"),
-        ({"seed": -2}, "seed -2"),
+        ({"split": "tets"}, 'unknown split "tets"; did you mean "test"'),
+        ({"count": -1}, "count is -1 and seed is 0; give whole numbers"),
+        ({"seed": -2}, "seed is -2"),
         ({"size": 7}, "2 x 2 cells of 7 px"),
         ({"grid": (0, 2)}, "0 x 2 cells"),
         ({"names": ["a", "b"]}, "its labels go from 0 to 9, but there are 2 names; give one name for each class"),

@@ -299,7 +299,7 @@ def test_writing_twice_is_refused(tmp_path: Path) -> None:
 # --- wrong use -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "seed", "size", "hint"), [(-1, 0, 64, "number -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")])
+@pytest.mark.parametrize(("n", "seed", "size", "hint"), [(-1, 0, 64, "number is -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")])
 def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
     with pytest.raises(DataError, match=hint):
         render_scenes(n, seed, size)

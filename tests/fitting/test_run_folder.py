@@ -76,7 +76,7 @@ def test_no_folder(tmp_path: Path):
 def test_a_missing_file_is_named(run, tmp_path: Path, name: str):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / name).unlink()
-    with pytest.raises(RunError, match=f"lacks {name}"):
+    with pytest.raises(RunError, match=f"folder: {name}"):
         read_run(folder)
 
 
@@ -121,7 +121,7 @@ def test_state_dict_and_not_the_param_store(run):
 def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
     copy = Path(shutil.copytree(run[1], tmp_path / "run"))
     (copy / "weights.safetensors").unlink()
-    with pytest.raises(RunError, match="lacks weights"):  # no checkpoints: this is no interrupted fit
+    with pytest.raises(RunError, match="folder: weights"):  # no checkpoints: this is no interrupted fit
         read_run(copy, unfinished=True)
     (copy / "checkpoints").mkdir()
     with pytest.raises(RunError, match="its fit is not finished; resume it with `latentlabels fit --resume --out"):

@@ -98,7 +98,7 @@ def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
 
 def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
     table = observed().take([2, 0])
-    with pytest.warns(DataWarning, match=r"1 images are not in observed, left out: b\.png"):
+    with pytest.warns(DataWarning, match=r"1 image left out, because not in observed: b\.png"):
         batches, found, names = resolve(folder, table)
     assert levels(batches) == [3, 1]
     assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
@@ -108,7 +108,7 @@ def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
 def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
     elsewhere = grey(tmp_path / "elsewhere.png", 9)
     table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
-    with pytest.warns(DataWarning, match=r"2 images are not in observed, left out: b\.png, sub/c\.png"):
+    with pytest.warns(DataWarning, match=r"2 images left out, because not in observed: b\.png, sub/c\.png"):
         batches, _, names = resolve(folder, table)
     assert levels(batches) == [9, 1]
     assert names == (str(elsewhere), str(folder / "a.png"))
@@ -137,7 +137,7 @@ def test_rows_of_another_number_than_files(folder: Path, given: Any) -> None:
 
 def test_a_contradiction_names_the_file(folder: Path) -> None:
     message = refused(ObservationError, folder, [[1, -1, -1], [1, 1, -1], [-1, -1, -1]])
-    assert message.startswith(f'{folder}/b.png: known to show "red" and "blue"')
+    assert message.startswith(f'{folder}/b.png: "red" and "blue"')
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -189,7 +189,8 @@ def test_names_that_do_not_agree_are_named(folder: Path, kind: str) -> None:
     message = refuse(["a.png", "new.png", "sub/c.png"])
     assert message == (
         f"the names of the images and of {what} do not agree: 1 of 3 images have no row in {what} ({files[1]}); 1 rows of "
-        f"{what} have no image (new.png). Rename or remove those. To match rows by position, give {what} without names, for example "
+        f"{what} have no image (new.png). Rename or remove those. To match rows by position, give {what} without names, "
+        "for example "
         "as an array"
     )
     assert "3 of 3 images have no row" in refuse(["z", "y", "x"])
@@ -227,7 +228,7 @@ def test_a_frame_is_read_by_columns_and_index(folder: Path, given: str) -> None:
 def test_columns_of_a_frame_that_are_no_labels_and_labels_without_a_column() -> None:
     frame = pd.DataFrame(KNOWN, columns=["red", "blu", "striped"])
     message = refused(ObservationError, VECTORS, frame, on_images=False)
-    assert message.startswith('column "blu" of observed is no label; did you mean "blue"?')
+    assert message.startswith('column "blu" of observed is not a label; did you mean "blue"?')
     message = refused(ObservationError, VECTORS, frame[["red"]], on_images=False)
     assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add one")
     twice = pd.DataFrame(KNOWN, columns=[*SPACE.labels], index=["a", "b", "a"])
@@ -254,9 +255,9 @@ def test_frames_of_embeddings_and_labels_are_matched_by_their_index() -> None:
 
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
     for labelled in (True, False):
-        assert "gone: no such" in refused(DataError, tmp_path / "gone", labelled=labelled)
-    assert "gone: no such file or folder" in refused(DataError, tmp_path / "gone", observed())
-    assert "gone.png: no such file or folder" in refused(DataError, [folder / "a.png", folder / "gone.png"])
+        assert "gone: folder not found" in refused(DataError, tmp_path / "gone", labelled=labelled)
+    assert "gone: file or folder not found" in refused(DataError, tmp_path / "gone", observed())
+    assert "gone.png: file or folder not found" in refused(DataError, [folder / "a.png", folder / "gone.png"])
     (tmp_path / "empty").mkdir()
     for given in (None, KNOWN):
         message = refused(DataError, tmp_path / "empty", given, labelled=False)
@@ -487,7 +488,7 @@ def test_a_table_of_other_labels() -> None:
     other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "green", "striped"]))
     message = refused(ObservationError, VECTORS, other, on_images=False)
     assert message == (
-        "the observed table has the labels blue, green, striped, and the label space red, blue, striped; read the table with "
+        "the observed table has the labels blue, green, striped, but the label space has red, blue, striped; read the table with "
         "this space"
     )
 

@@ -61,11 +61,11 @@ def test_other_values_are_named_with_row_and_label(value: Any, shown: str) -> No
     values: list[list[Any]] = [[1, 0, -1], [0, 1, value]]
     with pytest.raises(ObservationError) as caught:
         Observed.from_array(values if not isinstance(value, str) else np.array(values, dtype=object), SPACE)
-    assert f'observed, row 1, label "striped": {shown} is none of 1 (present), 0 (absent) and -1' in str(caught.value)
+    assert f'observed, row 1, label "striped": expected 1 (present), 0 (absent) or -1 (unknown), not {shown}' in str(caught.value)
 
 
 def test_text_is_not_taken_for_numbers() -> None:
-    with pytest.raises(ObservationError, match=r'row 0, label "red": \'1\' is none of 1 \(present\)'):
+    with pytest.raises(ObservationError, match=r'row 0, label "red": expected 1 \(present\).* not \'1\''):
         Observed.from_array(np.array([["1", "0", "-1"]]), SPACE)
 
 
@@ -78,7 +78,7 @@ def test_wrong_shapes_name_both_sizes(shape: tuple[int, ...]) -> None:
 
 
 def test_a_wrong_value_in_a_column_too_many() -> None:
-    with pytest.raises(ObservationError, match="observed, row 1: 5 is none of 1"):
+    with pytest.raises(ObservationError, match="observed, row 1: expected 1 .* not 5"):
         Observed.from_array([[1, 0, -1, 0], [1, 0, -1, 5]], SPACE)
 
 
@@ -109,7 +109,7 @@ def test_constructor_takes_int8_alone(values: Any, kind: str) -> None:
 
 
 def test_constructor_refuses_other_values() -> None:
-    with pytest.raises(ObservationError, match=r'row 0, label "blue": 3 is none of 1'):
+    with pytest.raises(ObservationError, match=r'row 0, label "blue": expected 1 .* not 3'):
         Observed(np.array([[-1, 3, -1]], dtype=np.int8), SPACE)
 
 

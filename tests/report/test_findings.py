@@ -293,7 +293,7 @@ def test_other_objectives_and_mixtures(objective: str) -> None:
 def test_known_labels_that_the_space_contradicts_are_refused(model: LatentLabels) -> None:
     observed = np.full((6, K), -1, np.int8)
     observed[2, :2] = 1  # red and blue at once
-    with pytest.raises(ObservationError, match='row 2: known to show "red" and "blue"'):
+    with pytest.raises(ObservationError, match='row 2: "red" and "blue"'):
         find(model, _colours(6), observed)
 
 

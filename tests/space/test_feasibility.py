@@ -123,7 +123,8 @@ CARS = LabelSpace(
         (
             "",
             "blue dots",
-            'no label of group "colour" is possible, but every image shows one of them: "red" needs a label of group "print", and all '
+            'no label of group "colour" is possible, but every image shows one of them: "red" needs a label of group '
+            '"print", and all '
             'of them are excluded; "blue" is known to be absent',
         ),
     ],
