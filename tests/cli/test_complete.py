@@ -64,7 +64,7 @@ def test_what_the_table_leaves_open_is_unknown_or_absent(run: Path, known: Path)
     assert 'all labels of group "colour" are known to be absent' in done.err
     done = latentlabels("complete", run, "--observed", known, "--unlisted", "maybe")
     assert done.code == 2
-    assert '--unlisted maybe: "unknown" or "absent"' in done.err
+    assert '--unlisted maybe: expected "unknown" or "absent"' in done.err
 
 
 def test_noise_in_the_annotation_leaves_the_known_as_it_was(vectors: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_file_by_its_ending(run: Path, image: Path, tmp_path: Path, ending: st
     [
         ("out.xlsx", 'unknown file ending ".xlsx" (known: .csv, .tsv, .parquet, .jsonl, .ndjson)'),
         ("out.parqet", 'did you mean ".parquet"?'),
-        ("nowhere/out.csv", "no folder"),
+        ("nowhere/out.csv", "create it first"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(

@@ -116,7 +116,7 @@ def test_wrong_use_is_one_message(run: Path, vector_run: Path, vectors: Path, sc
     _one_message(latentlabels("report", run, "--images", vectors), 2, "embeddings, but this run takes images")
     _one_message(latentlabels("report", vector_run, "--images", scenes), 2, "this run was fitted on embeddings")
     _one_message(latentlabels("report", run, "--images", tmp_path / "nowhere"), 2, "file or folder not found")
-    _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "holds no images")
+    _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "no images found")
     _one_message(
         latentlabels("report", run, "--observed", scenes / "truth.csv"),
         2,

@@ -230,7 +230,7 @@ def test_columns_of_a_frame_that_are_no_labels_and_labels_without_a_column() -> 
     message = refused(ObservationError, VECTORS, frame, on_images=False)
     assert message.startswith('column "blu" of observed is not a label; did you mean "blue"?')
     message = refused(ObservationError, VECTORS, frame[["red"]], on_images=False)
-    assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add one")
+    assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add them")
     twice = pd.DataFrame(KNOWN, columns=[*SPACE.labels], index=["a", "b", "a"])
     message = refused(ObservationError, VECTORS, twice, on_images=False)
     assert message == 'observed has several rows for image "a"; keep one row for each image'
@@ -255,7 +255,7 @@ def test_frames_of_embeddings_and_labels_are_matched_by_their_index() -> None:
 
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
     for labelled in (True, False):
-        assert "gone: folder not found" in refused(DataError, tmp_path / "gone", labelled=labelled)
+        assert "folder not found" in refused(DataError, tmp_path / "gone", labelled=labelled)
     assert "gone: file or folder not found" in refused(DataError, tmp_path / "gone", observed())
     assert "gone.png: file or folder not found" in refused(DataError, [folder / "a.png", folder / "gone.png"])
     (tmp_path / "empty").mkdir()

@@ -150,7 +150,7 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
         ("zzz/old", "label space; rename the folder or add the label"),
         ("vehicle/bikes", '"bikes" is not a label of group "vehicle"; did you mean "bike"? (its labels: car, bike)'),
         ("vehicle/red", '"red" is not a label of group "vehicle" (its labels: car, bike)'),
-        ("vehicle", 'images of group "vehicle" lie outside of its labels\' folders: 1.png; move each into the folder of its'),
+        ("vehicle", 'images of group "vehicle" lie outside of its label folders: 1.png; move each into the folder of its'),
     ],
 )
 def test_an_unlisted_folder_is_named_with_the_nearest_name(tmp_path: Path, name: str, words: str) -> None:
@@ -166,7 +166,7 @@ def test_two_folders_of_one_label(tmp_path: Path, space: LabelSpace | None) -> N
     root = pictures(tmp_path, "car/1.png", "vehicle/car/1.png")
     with pytest.raises(ObservationError) as caught:
         Observed.from_folder(root, space)
-    assert f'{root}/vehicle/car: label "car" has the folder {root}/car already' in str(caught.value)
+    assert f'{root}/vehicle/car: label "car" already has the folder {root}/car;' in str(caught.value)
 
 
 # --- copies of one image ----------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_files_that_are_no_images_are_reported(tmp_path: Path) -> None:
         (root / name).write_text("text")
     with pytest.warns(DataWarning, match="3 files left out, without the ending of an image file") as caught:
         assert len(Observed.from_folder(root, SPACE)) == 1
-    assert warned(caught)[0].endswith("left out: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt")
+    assert warned(caught)[0].endswith("an image file: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt")
 
 
 def test_images_outside_of_labels_are_reported(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
     with pytest.warns(DataWarning) as caught:
         observed = Observed.from_folder(root, SPACE)
     assert known(observed) == {"car/link.png": {"car", "red"}, "car/more/3.png": {"car", "red"}, "red/2.png": {"red"}}
-    assert ["copies" in one for one in warned(caught)] == [True]  # nothing is said to be left out
+    assert ["same content" in one for one in warned(caught)] == [True]  # nothing is said to be left out
 
 
 @pytest.mark.parametrize("target", [".", "..", "../.."])

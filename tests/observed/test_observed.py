@@ -61,7 +61,9 @@ def test_other_values_are_named_with_row_and_label(value: Any, shown: str) -> No
     values: list[list[Any]] = [[1, 0, -1], [0, 1, value]]
     with pytest.raises(ObservationError) as caught:
         Observed.from_array(values if not isinstance(value, str) else np.array(values, dtype=object), SPACE)
-    assert f'observed, row 1, label "striped": expected 1 (present), 0 (absent) or -1 (unknown), not {shown}' in str(caught.value)
+    assert f'observed, row 1, label "striped": expected 1 (present), 0 (absent) or -1 (unknown), not {shown}' in str(
+        caught.value
+    )
 
 
 def test_text_is_not_taken_for_numbers() -> None:

@@ -126,7 +126,9 @@ def test_lines_are_counted_across_line_breaks_and_empty_lines(tmp_path: Path) ->
     path = write(tmp_path / "t.csv", '"image","red"\n\n"one\ntwo\nthree.png",1\n\n\nb.png,x\n')
     assert refused(path).startswith(f"{path}:8, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'")
     path = write(tmp_path / "t.csv", 'image,red\na.png,1\n"b\nc.png",x\n')
-    assert refused(path).startswith(f"{path}:3, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'")  # where the row begins
+    assert refused(path).startswith(
+        f"{path}:3, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'"
+    )  # where the row begins
 
 
 def test_the_delimiter_is_that_of_the_whole_header(tmp_path: Path) -> None:

@@ -371,7 +371,7 @@ def test_an_interrupted_fit_says_how_to_go_on(make: Callable[..., Path]) -> None
     run = make(name="a run", config={**CONFIG, "fit": {"epochs": 9}})
     for name in ("weights.safetensors", "diagnostics.json", "environment.json", "metrics.jsonl"):
         (run / name).unlink()
-    with pytest.raises(RunError, match="lacks"):
+    with pytest.raises(RunError, match="missing"):
         write_report(run)
     (run / "checkpoints").mkdir()
     text = _Page(write_report(run)).text
@@ -545,7 +545,7 @@ def test_a_folder_that_is_no_run_is_an_error(make: Callable[..., Path], tmp_path
     with pytest.raises(RunError, match="run folder not found"):
         write_report(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="lacks config.yaml"):
+    with pytest.raises(RunError, match="folder: config.yaml"):
         write_report(tmp_path / "empty")
     assert not (tmp_path / "empty" / "report.html").exists()
     for name, content in (

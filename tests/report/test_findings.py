@@ -254,7 +254,7 @@ def test_one_image_two_images_and_none(model: LatentLabels) -> None:
 def test_what_does_not_fit_is_refused(model: LatentLabels) -> None:
     with pytest.raises(DataError, match="4 images, but known labels of 3; give one row for each image"):
         find(model, _colours(4), np.full((3, K), -1))
-    with pytest.raises(DataError, match="photos: no such file or folder"):
+    with pytest.raises(DataError, match="photos: file or folder not found"):
         find(model, "photos")
 
 
