@@ -60,7 +60,7 @@ class LatentLabels(BaseEstimator):
             with pictures of one size, keep their own size; files take the size of the encoder's weights, mostly 224. Images
             given after the fit are resized to the size of the fit.
         expected_labels: the average number of labels of an image, if you know it; the fit is then held at it. None: derive
-            it from the known labels if a group is exhaustive, otherwise start at 1.5 times the number of known labels per image.
+            it from the known labels if a group is exhaustive, otherwise start at 1.5 times the known labels per image.
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
         beta: weight in [0, 1] of the generative side: label prior and feature decoder. 0: p(y | x) alone.
         objective: "collapsed", the one of this package, or the name of a published loss for comparison.

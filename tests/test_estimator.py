@@ -119,7 +119,7 @@ def test_images_of_every_kind(kind: str):
     }[kind]
     m = ll.LatentLabels(SPACE, encoder="tiny", epochs=6, batch_size=16, learning_rate=3e-3, frozen=kind == "frozen", patience=9)
     if kind == "frozen":
-        with pytest.warns(DataWarning, match="frozen at random weights"):
+        with pytest.warns(DataWarning, match="random weights and is frozen"):
             m.fit(given, one_known(truth))
     else:
         m.fit(given, one_known(truth))

@@ -103,7 +103,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 code = _run(args, debug)
             stdout.flush()
         except BrokenPipeError:
-            _discard_output()  # the reader has had enough: that is no error
+            _discard_output()  # the reader closed the pipe: not an error
             code = SUCCESS
         finally:
             sys.stdout = stdout
@@ -198,5 +198,5 @@ def _show_warnings(debug: bool) -> None:
 
 def _discard_output() -> None:
     """Point stdout at nothing, or its flush at exit would complain of the closed pipe again."""
-    with contextlib.suppress(OSError, ValueError):  # where stdout is no file, there is nothing to flush
+    with contextlib.suppress(OSError, ValueError):  # if stdout is not a file, there is nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -90,7 +90,7 @@ def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: 
 
 
 def _check_empty(folder: Path) -> None:
-    """Refuse a folder that holds something, but for what a process left that was killed before its fit was begun."""
+    """Refuse a folder that is not empty; remains of a process killed before its fit began do not count."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     if not any(name for name in names if not (name in (LOCK, "checkpoints") or is_leftover(name))) and not _is_begun(folder):
         return
@@ -100,7 +100,7 @@ def _check_empty(folder: Path) -> None:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a fit was begun there, so that --resume goes on with it."""
+    """Whether a fit was begun there, so that --resume can continue it."""
     checkpoints = folder / "checkpoints"
     return (checkpoints / "config.yaml").exists() or ((folder / "config.yaml").exists() and checkpoints.exists())
 
@@ -128,7 +128,7 @@ def _held(folder: Path, resume: bool, output: Output) -> Iterator[None]:
 
 
 def _remove_begun(folder: Path) -> None:
-    """Remove what was begun, if no epoch was finished."""
+    """Remove the files of a fit without a finished epoch."""
     checkpoints = folder / "checkpoints"
     if not (checkpoints / "last.json").exists() and checkpoints.exists():
         for name in ("config.yaml", "data.json"):
@@ -163,7 +163,7 @@ def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
 
 
 def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
-    """The config of an interrupted fit; what is given again must say the same."""
+    """The config of an interrupted fit; options that are given again must agree with it."""
     from ..fitting.run_folder import begun_config
 
     if out is None and path is None:

@@ -185,7 +185,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
     if found["images_without_known_label"]:
-        known += f"; {count(found['images_without_known_label'], 'image')} without any"
+        known += f"; {count(found['images_without_known_label'], 'image')} without known labels"
     size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
     free = sum(group["kind"] == "free" for group in groups)
     inside = found["num_labels"] - free

@@ -84,7 +84,7 @@ class Observed:
     def from_folder(
         cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
     ) -> Observed:
-        """From an ImageFolder: an image in ``label/`` or ``group/label/`` is known to show that label.
+        """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
         The same image (byte by byte) in several folders is one row with several known labels.
 

@@ -271,8 +271,8 @@ def test_both_starts_and_all_objectives(config: Path) -> None:
         ("fit.held_out=0", "fit.held_out: 0 leaves nothing to choose epoch and learning rate on"),
         ("bench.test={}", "bench.test: give embeddings, or images and truth"),
         ("bench.test={images: /}", "but the training data are embeddings; give bench.test.embeddings"),
-        ("bench.test={embeddings: none.npz}", "none.npz does not exist"),
-        ("bench.truth=none.csv", "none.csv does not exist"),
+        ("bench.test={embeddings: none.npz}", "none.npz not found"),
+        ("bench.truth=none.csv", "none.csv not found"),
         ("bench.make=mosaic", "bench.make: mosaic makes its own from images; leave data.embeddings out"),
     ],
 )

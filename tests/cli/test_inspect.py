@@ -117,7 +117,7 @@ def test_tables(scenes: Path, tmp_path: Path) -> None:
     assert "50 images left out, because not in" in found["remarks"][0]
     text = latentlabels(*args).out
     assert "known absent" in text
-    assert "1 image without any" in text
+    assert "1 image without known labels" in text
     assert f"next: latentlabels fit --images {scenes / 'images-by-label'} --observed {tmp_path / 'known.csv'}" in text
 
 

@@ -62,7 +62,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the encoder .* is frozen at random weights", "ignore:the fit predicts")
+@pytest.mark.filterwarnings("ignore:the encoder .* has random weights and is frozen", "ignore:the fit predicts")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("parts", [(1, 2), (3,)], ids=["1+1+2", "3+1"])
 def test_a_resumed_fit_has_the_weights_of_an_uninterrupted_one(case: str, parts: tuple[int, ...], tmp_path: Path) -> None:

@@ -488,8 +488,8 @@ def test_a_table_of_other_labels() -> None:
     other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "green", "striped"]))
     message = refused(ObservationError, VECTORS, other, on_images=False)
     assert message == (
-        "the observed table has the labels blue, green, striped, but the label space has red, blue, striped; read the table with "
-        "this space"
+        "the observed table has the labels blue, green, striped, but the label space has red, blue, striped; read the table "
+        "with this space"
     )
 
 
