@@ -1,4 +1,4 @@
-"""`Posterior`: the label distribution of N images, and what can be asked of it."""
+"""`Posterior`: the label distribution of N images, and queries of it."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def table(
 
 
 def show_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
-    """Print two columns, a name and what it is; what is long goes on below itself, on a terminal alone."""
+    """Print two columns, names and values. On a terminal, long values are wrapped below themselves."""
     from rich.text import Text
 
     rows = list(pairs)

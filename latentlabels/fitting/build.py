@@ -108,7 +108,7 @@ class Program(NamedTuple):
 
     Attributes:
         model: p(known labels | x), and of the features where there is a generative side.
-        guide: q(y | x), given what is known.
+        guide: q(y | x), given the known labels.
         elbo: their evidence lower bound, in closed form.
         objective: what is minimised, attached to them.
         space: the label space of the head, which the objective may change.

@@ -211,7 +211,7 @@ def environment(seed: int, data_hash: str) -> dict[str, Any]:
 
 
 def hash_data(observed: NDArray[np.int8], images: tuple[str, ...] | None) -> str:
-    """A hash of what is known and of the images' names: the same data give the same one."""
+    """A hash of the known labels and the images' names; equal data give equal hashes."""
     digest = hashlib.sha256(np.ascontiguousarray(observed).tobytes())
     digest.update("\n".join(images or ()).encode())
     return digest.hexdigest()[:16]

@@ -45,7 +45,7 @@ class Reading:
     """How inputs are read.
 
     Attributes:
-        labelled: whether a folder or an .npz given alone says by itself what is known.
+        labelled: whether a folder or an .npz that is given alone also gives the known labels.
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
         unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
@@ -70,7 +70,7 @@ class _Given:
         names: that somebody gave, by which tables are matched; None where there are none.
         shown: names for people; None for those of the table, or numbers.
         rows: which of the things given these are.
-        place: the folder or file that was given and of which a table may select; None otherwise.
+        place: the folder or file that was given, from which a table may select; None otherwise.
         observed: what it says of itself.
         truth: the same, complete.
     """

@@ -83,7 +83,7 @@ class Stored:
             raise ObservationError(f"{self.path}: {error}") from None
 
     def complete(self, space: LabelSpace) -> NDArray[np.int8] | None:
-        """The array `truth` in the columns of `space`; None where there is none, or not for all of these labels."""
+        """The array `truth` in the columns of `space`; None if it is missing or lacks some of these labels."""
         if self.truth is None:
             return None
         own = space.labels if self.labels is None else self.labels

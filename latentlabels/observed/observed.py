@@ -152,7 +152,7 @@ class Observed:
         """The same in a space of the same labels, whose order and groups may differ.
 
         Raises:
-            ObservationError: other labels, or what is known contradicts the groups.
+            ObservationError: other labels, or known labels that contradict the groups.
         """
         if self.space == space:
             return self

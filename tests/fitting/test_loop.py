@@ -235,5 +235,5 @@ def test_the_head_starts_at_the_prior_or_at_random(mixed):
 
 @pytest.mark.parametrize("objective", ["em-apl", "ll-cp", "role"])
 def test_what_keeps_something_for_each_image_is_for_one_process(mixed, objective):
-    with pytest.raises(ConfigError, match=f'"{objective}" keeps something for each training image, which 2 processes'):
+    with pytest.raises(ConfigError, match=f'"{objective}" keeps state for each training image, which 2 processes'):
         fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", objective=objective)
