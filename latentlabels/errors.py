@@ -15,11 +15,11 @@ class LabelSpaceError(LatentLabelsError, ValueError):
 
 
 class ObservationError(LatentLabelsError, ValueError):
-    """Known labels that cannot be read or that no valid label set agrees with."""
+    """Known labels that cannot be read, or that no valid label set agrees with."""
 
 
 class OpenCellsError(ObservationError):
-    """A table that lists only present labels, where nobody has said what the labels that it leaves open mean.
+    """A table that lists only present labels, without a statement of what the other labels mean.
 
     Attributes:
         table: the path of the table.
@@ -27,8 +27,9 @@ class OpenCellsError(ObservationError):
 
     def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
         super().__init__(
-            f"{table}: lists only labels that are present; what about the others? Say {mend} (nobody looked, or nobody wrote "
-            f"it down) or {other}{more}"
+            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not "
+            "checked or not "
+            f"recorded) or {other}{more}"
         )
         self.table = table
 

@@ -48,41 +48,41 @@ _M, _F = ModelConfig(), FitConfig()
 
 
 class LatentLabels(BaseEstimator):
-    """Learns p(y | x) of K labels per image from images of which few labels are known.
+    """Learns p(y | x) over K labels from images with few known labels each.
 
     Args:
         space: the label space.
         annotation: how the known labels came about; `UniformPositive` if not given.
         encoder: "embedding" for arrays (N, D), "tiny", or a torchvision ResNet, ConvNeXt or EfficientNet.
         weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
-        frozen: train the head alone, on features that are worked out once.
-        image_size: pixels that all images are resized to, one number or (height, width). None: arrays, and Datasets whose
-            pictures agree, keep their own size; files take that of the encoder's weights, mostly 224. Later images are
-            resized to the size of the fit, whatever they come as.
-        expected_labels: how many labels an image has on average, as the user states it, at which the fit is then held; None
-            to derive it from the known labels where an exhaustive group allows that, else 1.5 per known one: where it starts.
+        frozen: train only the head, on features that are computed once.
+        image_size: size in pixels that all images are resized to, one number or (height, width). None: arrays, and Datasets
+            with pictures of one size, keep their own size; files take the size of the encoder's weights, mostly 224. Images
+            given after the fit are resized to the size of the fit.
+        expected_labels: the average number of labels of an image, if you know it; the fit is then held at it. None: derive
+            it from the known labels if a group is exhaustive, otherwise start at 1.5 times the known labels per image.
         mixture: M, components of p(y | x); more than one lets labels depend on each other given the image.
         beta: weight in [0, 1] of the generative side: label prior and feature decoder. 0: p(y | x) alone.
-        objective: "collapsed", ours, or a published loss by name, for comparison.
-        at_least_one: whether images have at least one label as a rule; None: so it is where every image to fit has a known one.
-        start: where the head starts: "prior", at the prevalences that the known labels imply, or "own", at random.
-        epochs: at most.
+        objective: "collapsed", the one of this package, or the name of a published loss for comparison.
+        at_least_one: assume that every image has at least one label. None: decide from the training table.
+        start: how the head is initialised: "prior", at the prevalences that the known labels imply, or "own", at random.
+        epochs: the most epochs to train.
         batch_size: images per step.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
-        held_out: share of images on which early stopping looks at log p(known labels).
-        patience: epochs without a better one before it stops.
-        stop: what it looks at: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
+        held_out: share of images held out, on which early stopping measures log p(known labels).
+        patience: epochs without improvement before the fit stops.
+        stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
         seed: of the split, the initialisation and the order.
         accelerator: of Lightning: "auto", "cpu", "gpu".
         devices: of Lightning.
         strategy: of Lightning: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
-        augment: whether images are mirrored and moved a little, at random, while they are trained on: the same for files,
-            arrays and Datasets. Features of a frozen encoder and embeddings are not.
+        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
+            Features of a frozen encoder and embeddings are never changed.
 
     `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
-    What a fit finds is one value, ``fitted_`` (`Fitted`), from which these read: ``model``, ``guide``, ``elbo`` (the Pyro
+    A fit stores its result in ``fitted_`` (`Fitted`). These attributes read from it: ``model``, ``guide``, ``elbo`` (the Pyro
     program), ``space_``, ``annotation_``, ``names_``, ``history_`` (a dict per epoch), ``diagnostics_``, ``anchor_``
     (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``.
     """
@@ -165,9 +165,9 @@ class LatentLabels(BaseEstimator):
                 or an .npz with `observed`. Where both sides have names, rows are matched by name.
             truth: complete labels (N, K), likewise, which only the ceilings and the stopping rule "truth-map" read.
             checkpoints: a folder for the state after each epoch.
-            resume: go on from the state in `checkpoints`.
-            watch: further stopping rules whose best weights are kept as well, for `use`; the fit goes on while any of
-                them gets better. "truth-map", the mAP against complete labels of held-out images, is an oracle's.
+            resume: continue from the state in `checkpoints`.
+            watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
+                them improves. "truth-map", the mAP against complete labels of held-out images, is for oracles.
 
         Returns:
             self.
@@ -181,7 +181,7 @@ class LatentLabels(BaseEstimator):
         assert anchor is not None
         objective = program.objective
         if objective.needs_truth and truth is None:
-            raise ConfigError(f'objective "{self.objective}" reads complete labels; give them as fit(..., truth=Y)')
+            raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
         rows = split_rows(len(batches), self.held_out, self.seed)
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
@@ -214,7 +214,7 @@ class LatentLabels(BaseEstimator):
         return self
 
     def use(self, rule: str) -> LatentLabels:
-        """Put in place the weights that were best by one of the rules that `fit` watched; see its `watch`.
+        """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.
 
         Returns:
             self.
@@ -225,7 +225,9 @@ class LatentLabels(BaseEstimator):
         self._check_fitted()
         kept = self.kept_
         if rule not in kept:
-            raise ConfigError(f'the rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})')
+            raise ConfigError(
+                f'the stopping rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})'
+            )
         own = self.model.state_dict().keys()
         state = {key.removeprefix("model."): value for key, value in kept[rule].state.items()}
         self.model.load_state_dict({key: value for key, value in state.items() if key in own})
@@ -234,7 +236,7 @@ class LatentLabels(BaseEstimator):
     def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
         """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
 
-        For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in a loop of one's own, with
+        For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in your own training loop, with
         ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
         whole process: call ``pyro.clear_param_store()`` before training another one.
         """
@@ -256,11 +258,11 @@ class LatentLabels(BaseEstimator):
         table = inputs.observed
         if table is None:
             raise DataError(
-                "observed is missing: nothing is known of the labels, so that nothing can be learned; give "
+                "observed is missing, so there are no known labels to learn from; give "
                 "fit(images, observed), or a folder with one folder of images for each label"
             )
         if len(inputs) < 2:
-            raise DataError(f"{len(inputs)} image is too few to fit; give at least two")
+            raise DataError(f"a fit needs at least two images, not {len(inputs)}")
         anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(self.seed)
@@ -323,11 +325,11 @@ class LatentLabels(BaseEstimator):
         *,
         how: Reading | None = None,
     ) -> Inputs:
-        """Read images or embeddings as this fitted model takes them, once, for several questions about them.
+        """Read images or embeddings once, in the form that this fitted model takes, to use them several times.
 
         Args:
             images: as for `fit`, or a folder of any images.
-            observed: what is known of them, as for `fit`.
+            observed: known labels of these images, as for `fit`.
             truth: complete labels, as for `fit`.
             how: details of reading.
 
@@ -346,7 +348,8 @@ class LatentLabels(BaseEstimator):
 
         Args:
             images: as for `fit`, or a folder of any images. Images of another size than the fit's are resized to it.
-            observed: what is known of them, as for `fit`: the posterior is then given that, under the annotation.
+            observed: known labels of these images, as for `fit`. The posterior is then conditioned on them, under the
+                annotation.
 
         Raises:
             NotFittedError: before `fit`.
@@ -373,8 +376,8 @@ class LatentLabels(BaseEstimator):
         """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
 
         Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
-        result may therefore be no valid label set: two labels of a group may both be present, or none of an exhaustive one.
-        For the most probable valid set ask ``posterior(images).mode()``.
+        result may therefore be an invalid label set, for example two present labels of one group. For the most probable valid
+        set use ``posterior(images).mode()``.
 
         Returns:
             int8 (N, K).
@@ -386,7 +389,8 @@ class LatentLabels(BaseEstimator):
 
         Args:
             images: N of them, as for `fit`.
-            truth: (N, K) complete labels: `Observed`, a DataFrame or an array; of `Inputs` or an .npz their own, if left out.
+            truth: (N, K) complete labels: `Observed`, a DataFrame or an array. May be left out
+                for `Inputs` or an .npz with truth.
 
         Returns:
             -inf where the model calls one of the label sets impossible.
@@ -396,7 +400,7 @@ class LatentLabels(BaseEstimator):
         """
         inputs = self.read(images, truth=truth)
         if inputs.truth is None:
-            raise DataError("score compares with complete labels; give score(images, truth)")
+            raise DataError("score needs complete labels; give score(images, truth)")
         return float(self.posterior(inputs).log_prob(inputs.truth).mean())
 
     def _check_fitted(self) -> None:
@@ -439,7 +443,7 @@ class LatentLabels(BaseEstimator):
 
     @property
     def space_(self) -> LabelSpace:
-        """The label space that was fitted; `space` is the one that was given, which may be None."""
+        """The label space of the fit; `space` is the one that was given, which may be None."""
         return self._found.space
 
     @property
@@ -449,9 +453,9 @@ class LatentLabels(BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """D of the embeddings that it was fitted on; images have none."""
+        """D of the embeddings of the fit; not defined for images."""
         if self._found.num_features is None:
-            raise AttributeError("a model of images has no n_features_in_; see fitted_.image_size")
+            raise AttributeError("a model on images has no n_features_in_; see fitted_.image_size")
         return self._found.num_features
 
     @property
@@ -463,14 +467,14 @@ class LatentLabels(BaseEstimator):
 
     @property
     def names_(self) -> tuple[str, ...]:
-        """The names of the images that it was fitted on."""
+        """The names of the training images."""
         return self._found.names
 
     @property
     def anchor_(self) -> Anchor:
         """Prevalences before training."""
         if self._found.anchor is None:
-            raise AttributeError("a loaded run has no anchor_: it is not stored")
+            raise AttributeError("a loaded run has no anchor_, because run folders do not store it")
         return self._found.anchor
 
     @property
@@ -485,7 +489,7 @@ class LatentLabels(BaseEstimator):
 
     @property
     def diagnostics_(self) -> dict[str, Any]:
-        """What the fit reports."""
+        """Figures and findings that the fit reports."""
         return self._found.diagnostics
 
     @property
@@ -509,7 +513,7 @@ class LatentLabels(BaseEstimator):
     def _repr_html_(self) -> Callable[[], str]:
         """What a notebook shows, where scikit-learn's option `display` is "diagram", as it is by default."""
         if get_config()["display"] != "diagram":
-            raise AttributeError('_repr_html_ is there where scikit-learn\'s option display is "diagram"')
+            raise AttributeError('_repr_html_ needs scikit-learn\'s option display="diagram"')
         return partial(provided("notebook view"), self)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
@@ -520,7 +524,7 @@ class LatentLabels(BaseEstimator):
     # --- the run folder ---------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, sections: Mapping[str, Any] | None = None) -> Path:
-        """Write a run folder, from which `load` makes this estimator again.
+        """Write a run folder, from which `load` restores this estimator.
 
         Args:
             folder: a new folder, or that of an earlier run, which is replaced file by file.
@@ -575,7 +579,9 @@ class LatentLabels(BaseEstimator):
             program = build_program(run.space, how, out._settings, head, features, None, pixels)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RunError(f"{folder}: config.yaml and weights.safetensors do not fit together ({error})") from error
+            raise RunError(
+                f"{folder}: config.yaml and weights.safetensors do not match ({error}); restore the folder, or fit again"
+            ) from error
         program.model.eval()
         out.fitted_ = Fitted(
             space=run.space,

@@ -28,7 +28,7 @@ _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at m
 
 @dataclass(frozen=True)
 class CalibrationCurve:
-    """How often labels came true beside how often they were said to; bins of equal width over [0, 1].
+    """Observed frequencies against predicted probabilities, in bins of equal width over [0, 1].
 
     Attributes:
         predicted: mean predicted probability of each bin; None where the bin is empty.
@@ -53,7 +53,7 @@ class CalibrationCurve:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `evaluate` found; None where a figure is not defined for these labels.
+    """The results of `evaluate`; None where a figure is not defined for these labels.
 
     Attributes:
         num_images: N.
@@ -165,9 +165,9 @@ def evaluate(
 def map_known(observed: npt.ArrayLike, marginals: npt.ArrayLike) -> float | None:
     """Mean average precision against known labels only: a stopping rule that needs no complete labels.
 
-    For each label, the images that are known to show it are ranked against all images that are not: those known not to
-    and those where it is unknown, of which some will show it. The figure is therefore too low, but comparable between
-    epochs of one fit.
+    For each label, images with the label known present are ranked against all others: those with the label known absent
+    and those with the label unknown. Some of the latter show the label, so the figure is too low. It is still comparable
+    between epochs of one fit.
 
     Args:
         observed: (N, K) of 1, 0 and -1.
@@ -199,7 +199,7 @@ def calibration_curve(truth: npt.ArrayLike, marginals: npt.ArrayLike, bins: int 
         DataError: as `evaluate`, or fewer than one bin.
     """
     if bins < 1:
-        raise DataError(f"bins = {bins}; give at least one")
+        raise DataError(f"bins is {bins}; give at least 1")
     return _curve(*_checked(truth, marginals), bins)
 
 
@@ -243,7 +243,7 @@ def _any_present(p: Array, labels: Sequence[str], predicted: LabelSpace) -> Arra
 def _nll(log_prob: npt.ArrayLike, num_images: int) -> tuple[float, int]:
     values = np.asarray(log_prob, np.float64)
     if values.shape != (num_images,):
-        raise DataError(f"log_prob has shape {values.shape}, but marginals ask for ({num_images},)")
+        raise DataError(f"log_prob has shape {values.shape}, but the marginals need ({num_images},)")
     if np.isnan(values).any() or (values > 10 * _ROUNDING).any():
         raise DataError("log_prob holds NaN or values above 0; give the natural log-probability of each true label set")
     return float(-values.mean()), int(np.isneginf(values).sum())
@@ -269,12 +269,12 @@ def _checked_counts(count_probs: npt.ArrayLike, num_images: int) -> Array:
 def _checked(truth: npt.ArrayLike, marginals: npt.ArrayLike, name: str = "truth") -> tuple[npt.NDArray[np.bool_], Array]:
     present, p = np.asarray(truth), np.asarray(marginals, np.float64)
     if present.shape != p.shape or p.ndim != 2:
-        raise DataError(f"{name} has shape {present.shape}, marginals have {p.shape}; both should be (images, labels)")
+        raise DataError(f"{name} has shape {present.shape}, but marginals have {p.shape}; both must be (images, labels)")
     if not p.size:
         raise DataError(f"{name} has shape {present.shape}: there is nothing to evaluate")
     if not np.isin(present, (0, 1)).all():
         raise DataError(
-            f"{name} holds {_strangers(present, (0, 1))}; complete labels are 1 and 0 in every place. "
+            f"{name} holds {_strangers(present, (0, 1))}; complete labels must all be 1 or 0. "
             "Leave out images whose labels are not all known"
         )
     return present.astype(bool), _probabilities(p, "marginals")
@@ -285,7 +285,7 @@ def _probabilities(p: Array, name: str) -> Array:
         where = np.argwhere(np.isnan(p))
         raise DataError(f"{name} are NaN in {len(where)} places (the first in row {where[0][0]}, column {where[0][1]})")
     if (p < -_ROUNDING).any() or (p > 1 + _ROUNDING).any():
-        raise DataError(f"{name} lie between {p.min():g} and {p.max():g}; probabilities lie in [0, 1], logits do not")
+        raise DataError(f"{name} lie between {p.min():g} and {p.max():g}; give probabilities in [0, 1], not logits")
     return np.clip(p, 0.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""`Posterior`: the label distribution of N images, and what can be asked of it."""
+"""`Posterior`: the label distribution of N images, and queries of it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NEVER = 1e-12  # a label of this probability is not conditioned on: it may be i
 
 
 class Posterior:
-    """p(y | x, what is known) of N images over K labels, exact.
+    """The exact posterior p(y | x, known labels) of N images over K labels.
 
     Args:
         distribution: batch shape (N,).
-        images: the images' names, N of them, or None for their numbers.
-        pictures: what to show of them, N of them: arrays (3, H, W), or paths of image files; None if there is nothing.
+        images: N image names, or None to number the images.
+        pictures: N pictures to show: arrays (3, H, W), or paths of image files; None without pictures.
         known: int8 (N, K) of 1, 0, -1: what the distribution was conditioned on, for display.
     """
 
@@ -48,7 +48,7 @@ class Posterior:
         size = distribution.batch_shape[0]
         self.images = tuple(images) if images is not None else tuple(str(i) for i in range(size))
         if len(self.images) != size:
-            raise ValueError(f"{len(self.images)} image names for a posterior of {size} images")
+            raise ValueError(f"{len(self.images)} image names, but the posterior has {size} images")
         self._marginals: NDArray[np.float32] | None = None
 
     @property
@@ -92,13 +92,13 @@ class Posterior:
 
         Raises:
             LabelSpaceError: a label that the space lacks.
-            ObservationError: labels that cannot be so together.
+            ObservationError: labels that exclude each other, or that contradict known labels.
         """
         if isinstance(present, str) or isinstance(absent, str):
             raise LabelSpaceError("present and absent are lists of labels, for example present=['car']")
         both = set(present) & set(absent)
         if both:
-            raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent')
+            raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent; remove one of the two')
         observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
         for label in present:
             observed[self.space.index(label)] = 1
@@ -109,7 +109,7 @@ class Posterior:
         known = given if self.known is None else np.where(given == -1, self.known, given)
         stated = ", ".join([*present, *(f"not {label}" for label in absent)])
         if not feasible(row[None], self.space)[0]:
-            raise ObservationError(f"{stated}: no image can be so: {contradiction(row, self.space)}")
+            raise ObservationError(f"{stated}: impossible together, because {contradiction(row, self.space)}")
         with torch.no_grad():
             try:
                 conditioned = self.distribution.condition(observed.expand(len(self), -1), Ignorable())
@@ -118,7 +118,7 @@ class Posterior:
                 why = f"{error}"
                 if len(wrong):
                     before = contradiction(known[int(wrong[0])], self.space)
-                    why = f"image {self.images[int(wrong[0])]} cannot be so, with what is known of it: {before}"
+                    why = f"impossible with the known labels of image {self.images[int(wrong[0])]}, because {before}"
                 raise ObservationError(f"{stated}: {why}") from None
         return Posterior(conditioned, self.images, self.pictures, known)
 
@@ -136,7 +136,7 @@ class Posterior:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
         y = torch.as_tensor(np.asarray(truth), dtype=torch.float32)
         if y.shape != (len(self), self.space.num_labels):
-            raise ValueError(f"truth is {tuple(y.shape)}, the posterior {(len(self), self.space.num_labels)}")
+            raise ValueError(f"truth has shape {tuple(y.shape)}, but the posterior has {(len(self), self.space.num_labels)}")
         with torch.no_grad():
             return self.distribution.log_prob(y).numpy().astype(np.float64)
 
@@ -145,7 +145,7 @@ class Posterior:
 
         Args:
             truth: (N, K).
-            space: whose groups are judged to apply or not, where that is not the posterior's own (published losses).
+            space: the space whose groups are evaluated, if not the posterior's own (for published losses).
 
         Raises:
             DataError, ValueError: a table of another size, or with other values.
@@ -173,11 +173,11 @@ class Posterior:
             return self.distribution.count_probs().numpy().astype(np.float32)
 
     def group_probs(self) -> dict[str, NDArray[np.float32]]:
-        """For each group the probability that it applies, that is that any of its labels is present: (N,) each."""
+        """For each group the probability that it applies (that any of its labels is present): (N,) each."""
         return {g.name: self.marginals[:, self.space.columns(g)].sum(1).clip(0.0, 1.0) for g in self.space.groups}
 
     def co_occurrence(self, labels: Sequence[str] | None = None) -> NDArray[np.float32]:
-        """How often two labels are present at once: the mean over the images of P(both), exact.
+        """How often two labels are present together: the exact mean of P(both) over the images.
 
         Args:
             labels: L of them, or None for all K, which takes K times the work of one conditional query.

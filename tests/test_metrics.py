@@ -93,7 +93,7 @@ def test_calibration_curve_bins() -> None:
     assert curve.error == pytest.approx((2 * 0.45 + 2 * 0.05) / 4)
     empty = calibration_curve([[1]], [[1.0]], bins=4)
     assert empty.predicted == (None, None, None, 1.0) and empty.count == (0, 0, 0, 1)
-    with pytest.raises(DataError, match="bins = 0"):
+    with pytest.raises(DataError, match="bins is 0"):
         calibration_curve([[1]], [[1.0]], bins=0)
 
 

@@ -144,7 +144,7 @@ def test_the_score_is_the_mean_log_likelihood(fitted: ll.LatentLabels, mixed: Dr
         fitted.score(mixed.inputs, impossible)
     with pytest.raises(DataError, match='truth is not complete: label "blue" of row 2'):
         fitted.score(mixed.inputs, np.where(np.arange(len(mixed.truth))[:, None] == 2, -1, mixed.truth))
-    with pytest.raises(DataError, match="score compares with complete labels"):
+    with pytest.raises(DataError, match="score needs complete labels"):
         fitted.score(mixed.inputs)
 
 

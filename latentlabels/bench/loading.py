@@ -68,7 +68,7 @@ def check_bench(config: Config) -> None:
             raise ConfigError(f"{config.where('bench.test')}: bench.test.truth: missing; give the table of complete labels")
     for key, path in paths.items():
         if path is not None and not path.exists():
-            raise ConfigError(f"{config.where(key)}: {key}: {path} does not exist")
+            raise ConfigError(f"{config.where(key)}: {key}: {path} not found")
     if bench.make is not None:
         _check_made(config)
 

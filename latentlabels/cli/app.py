@@ -1,4 +1,4 @@
-"""The `latentlabels` command: its verbs, and how errors, warnings and exit codes come out.
+"""The `latentlabels` command: its subcommands, error messages, warnings and exit codes.
 
 Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted by Ctrl-C, 143 ended by `kill`.
 """
@@ -26,20 +26,22 @@ SUCCESS, FAILURE, WRONG_USE, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
 
 
 class _Verbs(TyperGroup):
-    """Suggests the nearest verb for one that does not exist."""
+    """Suggests the nearest command for an unknown one."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)  # in the order of use, not of the alphabet
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise UsageError(f'no verb "{args[0]}"{nearest(args[0], self.commands)} (verbs: {", ".join(self.commands)})')
+            raise UsageError(
+                f'unknown command "{args[0]}"{nearest(args[0], self.commands)} (commands: {", ".join(self.commands)})'
+            )
         return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
     name="latentlabels",
-    help="Probabilities of all labels of an image, learned from images of which few labels are known.",
+    help="Estimate the probability of every label of an image from partly labelled training images.",
     cls=_Verbs,
     no_args_is_help=True,
     add_completion=False,
@@ -54,7 +56,7 @@ def _print_version(wanted: bool) -> None:
         try:
             print(f"latentlabels {version('latentlabels')}")
         except PackageNotFoundError:
-            print("latentlabels, not installed as a package")
+            print("latentlabels (version unknown: not installed as a package)")
         raise typer.Exit()
 
 
@@ -101,7 +103,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 code = _run(args, debug)
             stdout.flush()
         except BrokenPipeError:
-            _discard_output()  # the reader has had enough: that is no error
+            _discard_output()  # the reader closed the pipe: not an error
             code = SUCCESS
         finally:
             sys.stdout = stdout
@@ -148,8 +150,8 @@ def _describe(error: Exception, args: list[str]) -> tuple[str, int]:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", FAILURE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory; lower fit.batch_size or model.image_size", FAILURE
-    return f"unexpected {type(error).__name__}: {error} (run again with --debug to see where)", FAILURE
+        return "out of memory; use a smaller fit.batch_size or model.image_size", FAILURE
+    return f"unexpected {type(error).__name__}: {error} (run again with --debug for a traceback)", FAILURE
 
 
 def _describe_usage(error: Any, args: list[str]) -> tuple[str, int]:
@@ -196,5 +198,5 @@ def _show_warnings(debug: bool) -> None:
 
 def _discard_output() -> None:
     """Point stdout at nothing, or its flush at exit would complain of the closed pipe again."""
-    with contextlib.suppress(OSError, ValueError):  # where stdout is no file, there is nothing to flush
+    with contextlib.suppress(OSError, ValueError):  # if stdout is not a file, there is nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

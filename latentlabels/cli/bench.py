@@ -29,20 +29,22 @@ _GRID = ("objectives", "seeds", "learning_rates", "starts")
 
 def bench(
     configs: Annotated[
-        list[Path] | None, typer.Argument(metavar="CONFIG...", help="YAML configs, a data set each; or none, and --images.")
+        list[Path] | None,
+        typer.Argument(metavar="CONFIG...", help="YAML configs, one for each data set. Without any, give --images or --make."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="A new folder, or that of an earlier bench, which goes on.")
+        Path | None, typer.Option("--out", metavar="DIR", help="A new folder, or the folder of an earlier bench to resume.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="A folder of images, in place of data.images.")
+        Path | None, typer.Option("--images", metavar="DIR", help="A folder of images; replaces data.images.")
     ] = None,
     hide: Annotated[
         str | None,
         typer.Option(
             "--hide",
             metavar="HOW",
-            help="All labels are known: hide them first. uniform, salience, per-label, or the rate that stays, such as 0.3.",
+            help="How to hide labels of a completely labelled data set: uniform, salience, per-label, or the rate to "
+            "keep, such as 0.3.",
         ),
     ] = None,
     make: Annotated[
@@ -50,7 +52,13 @@ def bench(
         typer.Option("--make", metavar="KIND", help="Make scenes from a folder of objects: class-and-colour or mosaic."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=0, help="Fits at a time, a process each; one for each core.")
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=0,
+            help="Number of fits to run at a time, each in its own process. Default: one for each core.",
+        ),
     ] = None,
     overrides: options.Overrides = None,
     as_json: Json = False,
@@ -60,12 +68,12 @@ def bench(
 
     For example: latentlabels bench products.yaml photos.yaml --out bench/
 
-    Writes a row for each fit as it is done (rows.jsonl): the same command goes on where it was interrupted. The table,
-    a CSV, a JSON document and an HTML page with plots are written at the end.
+    Writes one row to rows.jsonl after each fit. If it is interrupted, run the same command again to resume. At the end it
+    prints the table and writes a CSV file, a JSON document and an HTML page with plots.
     """
     with Output(as_json) as output:
         if out is None:
-            raise UsageError("no place for the results; give --out DIR")
+            raise UsageError("no folder for the results; give --out DIR")
         flags = {"data.images": images, "bench.hide": hide, "bench.make": make}
         paths: list[Path | None] = [*configs] if configs else [None]
         read = [read_bench_config(path, overrides or (), flags) for path in paths]
@@ -87,7 +95,7 @@ def bench(
         document = write_results(out, summary, tasks, grid)
         output.emit({"out": out, "report": out / "report.html", **document}, lambda console: _show(console, summary, out))
         if not any(data.tables for data in summary.data):
-            raise DataError(f"every fit failed; the first: {summary.failures[0].error}")
+            raise DataError(f"every fit failed. The first error: {summary.failures[0].error}")
 
 
 def read_bench_config(path: Path | None, overrides: Sequence[str], flags: Mapping[str, Any]) -> Config:
@@ -101,7 +109,7 @@ def read_bench_config(path: Path | None, overrides: Sequence[str], flags: Mappin
     from ..config import BenchConfig, read_config
 
     if path is None and flags.get("data.images") is None and flags.get("bench.make") is None:
-        raise UsageError("nothing to compare on: give a CONFIG (YAML), or --make mosaic, or --images DIR with --make KIND")
+        raise UsageError("no data to compare on; give a CONFIG (YAML), or --make mosaic, or --images DIR with --make KIND")
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
     config = read_config(path, overrides, texts)
     if config.bench is None:
@@ -140,7 +148,7 @@ def _show(console: Console, summary: Summary, out: Path) -> None:
     if summary.failures:
         first = summary.failures[0]
         console.print(
-            f"{count(len(summary.failures), 'fit')} failed, the first ({first.data}, {first.objective}): {first.error}\n"
+            f"{count(len(summary.failures), 'fit')} failed. The first ({first.data}, {first.objective}): {first.error}\n"
         )
     for name in ("report.html", "results.csv", "results.json", "rows.jsonl"):
         console.print(str(out / name))
@@ -176,8 +184,8 @@ def _grid(configs: list[Config]) -> Grid:
         for key in _GRID:
             if key in bench_of(config).model_fields_set and getattr(bench_of(config), key) != getattr(first, key):
                 raise ConfigError(
-                    f"{config.where(f'bench.{key}')}: bench.{key}: all data sets of one table are compared alike, and "
-                    f"{configs[0].where('bench')} says {getattr(first, key)}; say the same, or leave it out"
+                    f"{config.where(f'bench.{key}')}: bench.{key}: all configs of one bench must share this value, but "
+                    f"{configs[0].where('bench')} sets {getattr(first, key)}; use the same value, or leave it out"
                 )
     there = list(objectives.OBJECTIVES)
     asked = [name for name in OBJECTIVE_NAMES if name in there] if first.objectives is None else first.objectives

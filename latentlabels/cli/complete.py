@@ -30,7 +30,11 @@ def complete(
     images: options.Inputs = None,
     unlisted: Annotated[
         str | None,
-        typer.Option("--unlisted", metavar="unknown|absent", help="What a label means that the table leaves open; unknown."),
+        typer.Option(
+            "--unlisted",
+            metavar="unknown|absent",
+            help="Meaning of labels that the table does not mention: unknown (default) or absent.",
+        ),
     ] = None,
     output_file: options.Result = None,
     strict: Strict = False,
@@ -41,8 +45,8 @@ def complete(
 
     For example: latentlabels complete runs/photos --observed labels.csv --images photos/ -o completed.csv
 
-    What is known stays 1 or 0. The rest is the probability given the image, what is known of it, and how known labels
-    come about (the run's annotation). Without --images, the images are those that the run was fitted on.
+    Known entries stay 1 or 0. Each unknown entry becomes the probability of the label given the image, its known labels
+    and the run's annotation. Without --images, the run's training images are used.
     """
     with Output(as_json) as output:
         check_target(output_file)

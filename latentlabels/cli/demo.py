@@ -17,13 +17,15 @@ _COLUMNS = ("how unknown labels are treated", "mAP", "calibration error", "F1 at
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or that of an earlier demo.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or the folder of an earlier demo.")] = Path(
+        "demo"
+    ),
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Render toy scenes, fit on one known label per image, and compare with the usual alternatives.
 
-    Takes a few minutes on a CPU, and needs no network. Writes a run folder, a report and a picture.
+    The demo takes a few minutes on a CPU and needs no network. It writes a run folder, a report and a picture.
     """
     with Output(as_json) as output:
         from ..bench.toy_demo import run_demo

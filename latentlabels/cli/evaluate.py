@@ -28,7 +28,7 @@ _METRICS = (
     ("map", "mAP", "share", "ranking, mean over labels; higher is better"),
     ("f1", "F1 at 0.5", "share", "decisions, all labels together; higher is better"),
     ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
-    ("group_accuracy", "which groups apply", "share", "answered correctly; higher is better"),
+    ("group_accuracy", "which groups apply", "share", "share answered correctly; higher is better"),
     ("calibration_error", "calibration error", "share", "probability against frequency; lower is better"),
     ("brier", "Brier score", "number", "squared error of the probabilities; lower is better"),
     ("nll", "negative log-likelihood", "number", "whole label sets, nats per image; lower is better"),
@@ -41,7 +41,11 @@ def evaluate(
     images: options.Inputs = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="TABLE", help="Complete labels: image, and a column of 1 or 0 for each label."),
+        typer.Option(
+            "--truth",
+            metavar="TABLE",
+            help="A table of complete labels: a column `image`, and a column of 1 or 0 for each label.",
+        ),
     ] = None,
     unlisted: options.Unlisted = None,
     strict: Strict = False,
@@ -52,12 +56,12 @@ def evaluate(
 
     For example: latentlabels evaluate runs/photos --images val/images --truth val/truth.csv
 
-    Writes evaluation.json into the run folder, and the figures into its report.html. An .npz with an array `truth`
-    needs no --truth.
+    Writes evaluation.json into the run folder and adds the figures to its report.html. For an .npz with an array `truth`,
+    leave out --truth.
     """
     with Output(as_json) as output:
         if images is None and truth is None:
-            raise UsageError("nothing to measure on; give --images DIR and --truth TABLE, or --embeddings FILE")
+            raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
         model = load_run(run)
         known = read_labels(model, truth, images, unlisted, strict, "truth")
         assert images is not None  # read_labels has seen to it
@@ -87,13 +91,13 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
     row, column = (int(at) for at in unknown[0])
     name = known.images[row] if known.images is not None else f"row {row}"
     never = (known.values == -1).all(0)
-    hint = "evaluation needs every label of every image, 1 or 0"
+    hint = "evaluation needs 1 or 0 for every label of every image"
     if never.any():
         lacking = [label for label, missing in zip(known.space.labels, never, strict=True) if missing]
         named = f'"{lacking[0]}"' + ", ..." * (len(lacking) > 1)
-        hint = f"it says nothing about {count(len(lacking), 'label')} ({named}); {hint}"
+        hint = f"the table has no values for {count(len(lacking), 'label')} ({named}); {hint}"
     if unlisted != "absent":
-        hint += "; if what the table leaves open is absent, say --unlisted absent"
+        hint += "; if labels that the table does not mention are absent, give --unlisted absent"
     raise DataError(
         f'{source}: not complete: {name}: label "{known.space.labels[column]}" is unknown ({len(unknown):,} unknown entries of '
         f"{len(np.unique(unknown[:, 0])):,} images); {hint}"

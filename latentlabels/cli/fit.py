@@ -33,7 +33,9 @@ _FREE_TO_CHANGE = {"fit.epochs", "fit.patience", "fit.accelerator", "fit.devices
 
 
 def fit(
-    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config; or none, and --images.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config. Without one, give --images or --embeddings.")
+    ] = None,
     images: options.Images = None,
     labels: options.Labels = None,
     observed: options.Table = None,
@@ -41,14 +43,14 @@ def fit(
     embeddings: options.Embeddings = None,
     overrides: options.Overrides = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="A new folder for the run; runs/NAME if not given.")
+        Path | None, typer.Option("--out", metavar="RUN", help="A new folder for the run. Default: runs/NAME.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit, from its last epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted fit after its last complete epoch.")] = False,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Fit label probabilities to images of which few labels are known, and write a run folder.
+    """Fit a model to partly labelled images and write a run folder.
 
     For example: latentlabels fit --images photos/ --labels labels.yaml --out runs/photos
     """
@@ -81,24 +83,24 @@ def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: 
     name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
     folder = out if out is not None else Path("runs") / name
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder}: a file; give the name of a new folder")
+        raise UsageError(f"--out {folder}: is a file; give the name of a new folder")
     if first and not (folder / LOCK).exists():  # else the lock says first who is there
         _check_empty(folder)
     return config, folder
 
 
 def _check_empty(folder: Path) -> None:
-    """Refuse a folder that holds something, but for what a process left that was killed before its fit was begun."""
+    """Refuse a folder that is not empty; remains of a process killed before its fit began do not count."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     if not any(name for name in names if not (name in (LOCK, "checkpoints") or is_leftover(name))) and not _is_begun(folder):
         return
     other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
-    resume = ", or --resume to go on with the fit in it" if _is_begun(folder) else ""
-    raise UsageError(f"--out {folder}: not empty, and nothing is overwritten; give another folder, --out {other}{resume}")
+    resume = ", or --resume to continue the fit in it" if _is_begun(folder) else ""
+    raise UsageError(f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {other}){resume}")
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a fit was begun there, so that --resume goes on with it."""
+    """Whether a fit was begun there, so that --resume can continue it."""
     checkpoints = folder / "checkpoints"
     return (checkpoints / "config.yaml").exists() or ((folder / "config.yaml").exists() and checkpoints.exists())
 
@@ -126,7 +128,7 @@ def _held(folder: Path, resume: bool, output: Output) -> Iterator[None]:
 
 
 def _remove_begun(folder: Path) -> None:
-    """Remove what was begun, if no epoch was finished."""
+    """Remove the files of a fit without a finished epoch."""
     checkpoints = folder / "checkpoints"
     if not (checkpoints / "last.json").exists() and checkpoints.exists():
         for name in ("config.yaml", "data.json"):
@@ -152,23 +154,23 @@ def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
         found = differences(json.loads(stored.read_text(encoding="utf-8")), now)
         if found:
             raise RunError(
-                f"--resume: {folder} was begun on other data; {'; '.join(found)}. Give the data as they were to go on with "
-                "that fit, or leave out --resume and give another --out to start a new one"
+                f"--resume: the fit in {folder} was started on other data ({'; '.join(found)}). Restore those data to resume "
+                "it, or start a new fit: leave out --resume and give another --out"
             )
     write_json(stored, now)
     config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
-    advise(f"run the same command with --resume to go on, or: latentlabels fit --resume --out {folder}")
+    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {folder}")
 
 
 def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
-    """The config of an interrupted fit; what is given again must say the same."""
+    """The config of an interrupted fit; options that are given again must agree with it."""
     from ..fitting.run_folder import begun_config
 
     if out is None and path is None:
-        raise UsageError("--resume: which fit? Give its run folder by --out RUN")
+        raise UsageError("--resume: no run folder given; name the fit to resume with --out RUN")
     folder = out if out is not None else Path("runs") / (path.stem if path is not None else "")
     if not _is_begun(folder):
-        raise UsageError(f"--resume: {folder} holds no fit that was begun; leave out --resume to start one")
+        raise UsageError(f"--resume: no interrupted fit in {folder}; leave out --resume to start one")
     stored = begun_config(folder)
     if path is None and given["images"] is None and given["embeddings"] is None:
         return make_config(stored, **given), folder
@@ -182,7 +184,7 @@ def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tupl
     if differing:
         key = differing[0]
         raise ConfigError(
-            f"{config.where(key)}: {key} is {new.get(key)!r}, but {old.get(key)!r} in {stored}; --resume goes on with the same "
+            f"{config.where(key)}: {key} is {new.get(key)!r}, but {old.get(key)!r} in {stored}; --resume continues the same "
             f"fit ({', '.join(sorted(_FREE_TO_CHANGE))} may differ); give another --out to start a new one"
         )
     return config.model_copy(update={"labels": before.labels}), folder
@@ -203,7 +205,9 @@ def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace
     assert inputs.observed is not None  # the training data of a config have labels
     space = inputs.observed.space
     if not (inputs.observed.values != -1).any():
-        raise DataError("no label of any image is known: nothing can be learned; check the folder, or the values in the table")
+        raise DataError(
+            "no image has a known label, so there is nothing to learn from; check the folder or the values in the table"
+        )
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
     objective, where = config.model.objective, f"{config.where('model.objective')}: model.objective: "
@@ -213,8 +217,8 @@ def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace
         raise ConfigError(f"{where}{error}") from None
     if needs_truth and inputs.truth is None:
         raise ConfigError(
-            f'{where}"{objective}" reads complete labels; give data.embeddings, an .npz with an array `truth`, '
-            "or choose an objective that needs known labels only"
+            f'{where}"{objective}" needs complete labels; give data.embeddings, an .npz with an array `truth`, '
+            "or choose an objective that needs only known labels"
         )
     return LatentLabels(space, how, **config.estimator_arguments()), space
 
@@ -246,7 +250,7 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
 
 def _show(console: Console, found: dict[str, Any]) -> None:
     bad = found["unreadable"]
-    images = f"{found['num_images']:,}" + (f", and {len(bad):,} that could not be read and were left out" if bad else "")
+    images = f"{found['num_images']:,}" + (f"; {len(bad):,} more could not be read and were left out" if bad else "")
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives

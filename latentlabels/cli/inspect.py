@@ -1,4 +1,4 @@
-"""`latentlabels inspect`: what the data hold and what the assumptions imply, before anything is fitted."""
+"""`latentlabels inspect`: check the data and what the assumptions imply before a fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _FEW = 10
 
 def inspect(
     source: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG|DIR", help="A config, a folder of images by label, or an .npz.")
+        Path | None,
+        typer.Argument(metavar="CONFIG|DIR", help="A config, a folder with one folder of images for each label, or an .npz."),
     ] = None,
     labels: options.Labels = None,
     observed: options.Table = None,
@@ -41,17 +42,17 @@ def inspect(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Look at data before a fit: labels, how often each is known, what cannot be read, what the assumptions imply.
+    """Check data before a fit: the labels, how often each is known, unreadable files, and what the assumptions imply.
 
     For example: latentlabels inspect photos/ --labels labels.yaml
 
-    Fits nothing and writes nothing.
+    It trains no model and writes no files.
     """
     with Output(as_json) as output:
         from ..inputs import Reading
 
         if source is None and not overrides:
-            raise UsageError("nothing to inspect; give a CONFIG, or a folder with one folder of images for each label")
+            raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
         config = _config(source, labels, observed, unlisted, overrides)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
@@ -75,7 +76,7 @@ def _config(
     if source is None:
         return make_config(None, **given)
     if not source.exists():
-        raise UsageError(f"{source}: no such config or folder")
+        raise UsageError(f"{source} not found; give a config, a folder of images or an .npz")
     if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():
         return make_config(source / "config.yaml", **given)  # a run folder: the data that it was fitted on
     if source.is_dir():
@@ -184,7 +185,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
     if found["images_without_known_label"]:
-        known += f"; {count(found['images_without_known_label'], 'image')} without any"
+        known += f"; {count(found['images_without_known_label'], 'image')} without known labels"
     size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
     free = sum(group["kind"] == "free" for group in groups)
     inside = found["num_labels"] - free
@@ -196,18 +197,18 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     ]
     if bad:
         names = [str(item["image"]) for item in bad]
-        rows.append(("cannot be read", f"{count(len(bad), 'image')}, which a fit leaves out: {listed(names, 10)}"))
+        rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
     if found["never_known"]:
-        rows.append(("never known", f"{listed(found['never_known'], 10)}: nothing can be learned of them"))
+        rows.append(("never known", f"{listed(found['never_known'], 10)}: a fit cannot learn these labels"))
     few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < _FEW]
     if few:
         rows.append((f"known fewer than {_FEW} times", listed(few, 10)))
     rows += [
         ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
-        ("labels per image", f"{number(found['expected_labels'], 2)} expected, from {found['expected_labels_source']}"),
+        ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
     ]
     if found["has_truth"]:
-        rows.append(("complete labels", "there, and read by no fit but the ceilings"))
+        rows.append(("complete labels", "given; only objectives for complete labels read them"))
     show_facts(console, rows)
     for remark in [*found["remarks"], *_said(found)]:
         console.print(f"note: {remark}")
@@ -225,15 +226,15 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             )
             for g in declared
         ]
-        columns = ("group", "an image shows", "where there is", "labels", "known", "applies to")
+        columns = ("group", "an image shows", "requires", "labels", "known", "applies to")
         console.print(table(columns, cells, numeric=("labels", "known", "applies to")))
     console.print()
     _show_labels(console, found["labels"], everything)
-    console.print("\nprevalence: the estimated share of images that show the label; a fit starts there")
+    console.print("\nprevalence: the estimated share of images that show the label, where a fit starts")
     if not found["expected_labels_identified"] and found["expected_labels_source"].startswith("the default"):
         console.print(
-            "\nThe number of labels per image is a guess, and with it the scale of all probabilities. State it by\n"
-            "--set model.expected_labels=NUMBER, or say in a labels.yaml which labels exclude each other."
+            "\nThe number of labels per image is a guess, and it sets the scale of all probabilities. If you know it, give\n"
+            "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
         )
     console.print(f"\nnext: {found['next']}")
 
@@ -255,4 +256,6 @@ def _show_labels(console: Console, labels: list[dict[str, Any]], everything: boo
     ]
     console.print(table(columns, rows, numeric=("known present", "known absent", "prevalence")))
     if len(shown) < len(ranked):
-        console.print(f"(the {_LISTED - 10} most and the 10 least known; {len(ranked) - len(shown):,} more labels: --all)")
+        console.print(
+            f"(the {_LISTED - 10} most and the 10 least often known labels; --all lists {len(ranked) - len(shown):,} more)"
+        )

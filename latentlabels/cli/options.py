@@ -12,12 +12,15 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
-        help="A folder of images: one folder for each label inside, or group/label; any folder where --observed is given.",
+        help="A folder of images with one folder for each label (label/ or group/label/). With --observed, any folder of "
+        "images.",
     ),
 ]
 Labels = Annotated[
     Path | None,
-    typer.Option("--labels", metavar="FILE", help="labels.yaml: which labels exclude each other, which require another."),
+    typer.Option(
+        "--labels", metavar="FILE", help="A labels.yaml that says which labels exclude each other and which require another."
+    ),
 ]
 Table = Annotated[
     Path | None,
@@ -29,23 +32,27 @@ Table = Annotated[
 ]
 Unlisted = Annotated[
     str | None,
-    typer.Option("--unlisted", metavar="unknown|absent", help="What a label means that the table leaves open."),
+    typer.Option(
+        "--unlisted", metavar="unknown|absent", help="Meaning of labels that the table does not mention: unknown or absent."
+    ),
 ]
 Embeddings = Annotated[
     Path | None,
     typer.Option(
         "--embeddings",
         metavar="FILE",
-        help="Vectors instead of images: .npy, or .npz with `embeddings` and perhaps `images`, `labels`, `observed`.",
+        help="Embeddings instead of images: .npy, or .npz with `embeddings` and optionally `images`, `labels`, `observed`.",
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the config, for example fit.epochs=5; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config, for example fit.epochs=5. May be repeated."),
 ]
 Result = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="A .csv, .tsv, .parquet or .jsonl file; without it, CSV to stdout."),
+    typer.Option(
+        "-o", "--output", metavar="FILE", help="The file to write: .csv, .tsv, .parquet or .jsonl. Default: CSV on stdout."
+    ),
 ]
 Inputs = Annotated[
     Path | None,
@@ -53,6 +60,6 @@ Inputs = Annotated[
         "--images",
         "--embeddings",
         metavar="DIR|FILE",
-        help="The folder of images that the table names; for a run on embeddings, their .npz or .npy.",
+        help="The folder of the images in the table. For a run on embeddings, their .npz or .npy.",
     ),
 ]

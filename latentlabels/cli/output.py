@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on an error, and all warnings.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an error, not skipped.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `fit` wrote.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors, and show all warnings.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at unreadable images instead of skipping them.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `fit`.")]
 
 
 class UsageError(LatentLabelsError):
-    """Something on the command line that cannot be: exit code 2."""
+    """A mistake on the command line: exit code 2."""
 
 
 class Output:
@@ -70,7 +70,7 @@ class Output:
 
 
 def console(file: TextIO) -> Console:
-    """A rich console that neither colours nor wraps where `file` is no terminal."""
+    """A rich console that neither colours nor wraps unless `file` is a terminal."""
     from rich.console import Console
 
     class OwnConsole(Console):
@@ -123,7 +123,7 @@ def table(
 
 
 def show_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
-    """Print two columns, a name and what it is; what is long goes on below itself, on a terminal alone."""
+    """Print two columns, names and values. On a terminal, long values are wrapped below themselves."""
     from rich.text import Text
 
     rows = list(pairs)

@@ -17,7 +17,7 @@ def predict(
     run: RunFolder,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGES...", help="Images, folders or globs; for a run on embeddings, .npz or .npy files."),
+        typer.Argument(metavar="IMAGES...", help="Images, folders or globs. For a run on embeddings, .npz or .npy files."),
     ],
     output_file: options.Result = None,
     strict: Strict = False,
@@ -28,7 +28,7 @@ def predict(
 
     For example: latentlabels predict runs/photos new-photos/ -o probabilities.csv
 
-    The table has a column `image`, and one for each label.
+    The table has a column `image` and one column for each label.
     """
     with Output(as_json) as output:
         check_target(output_file)

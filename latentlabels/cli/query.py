@@ -1,4 +1,4 @@
-"""`latentlabels query`: the posterior of one image, given what is known of it."""
+"""`latentlabels query`: the posterior of one image, given its known labels."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def query(
         str,
         typer.Argument(
             metavar="IMAGE",
-            help="An image; for a run on embeddings FILE#ROW, the row being a number from 0 or the name of an image.",
+            help="An image. For a run on embeddings, FILE#ROW, where ROW is a number from 0 or the name of an image.",
         ),
     ],
     given: Annotated[
-        list[str] | None, typer.Option("--given", metavar="LABEL", help="A label that the image shows; may be repeated.")
+        list[str] | None, typer.Option("--given", metavar="LABEL", help="A label that is present. May be repeated.")
     ] = None,
     absent: Annotated[
-        list[str] | None, typer.Option("--not", metavar="LABEL", help="A label that it does not show; may be repeated.")
+        list[str] | None, typer.Option("--not", metavar="LABEL", help="A label that is absent. May be repeated.")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many labels to list, likeliest first.")] = 15,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many labels to list, most probable first.")] = 15,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Ask about one image: the probability of each label, given what is known of it.
+    """Show the probability of each label of one image, given the labels that you know.
 
     For example: latentlabels query runs/photos photo.jpg --given car --not striped
 
@@ -62,10 +62,10 @@ def _one(model: LatentLabels, image: str) -> Inputs:
     if model.kind is Kind.EMBEDDINGS:
         return one_vector(model, image)
     if Path(image).is_dir():
-        raise UsageError(f"{image}: a folder; query takes one image (`latentlabels predict` takes folders)")
+        raise UsageError(f"{image}: is a folder, but query takes one image; for a folder use `latentlabels predict`")
     inputs = read_asked(model, [image])
     if len(inputs) > 1:
-        raise UsageError(f"{image}: {len(inputs):,} images; query takes one (`latentlabels predict` takes many)")
+        raise UsageError(f"{image}: names {len(inputs):,} images, but query takes one; for several use `latentlabels predict`")
     return inputs
 
 
@@ -79,7 +79,7 @@ def _conditioned(posterior: Posterior, present: Sequence[str], absent: Sequence[
                 raise UsageError(f"{option} {name}: {error}") from None
     both = [name for name in present if name in absent]
     if both:
-        raise UsageError(f'"{both[0]}" is asked for as present (--given) and as absent (--not); remove one')
+        raise UsageError(f'"{both[0]}" is given as present (--given) and as absent (--not); remove one of the two')
     try:
         return posterior.given(present, absent)
     except ObservationError as error:

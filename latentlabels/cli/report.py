@@ -24,12 +24,15 @@ def report(
             "--images",
             "--embeddings",
             metavar="DIR|FILE",
-            help="Report on these images: a folder, with a folder for each label or not; for embeddings, an .npz or .npy.",
+            help="Report on these images: a folder, with or without a folder for each label. For a run on embeddings, an "
+            ".npz or .npy.",
         ),
     ] = None,
     observed: Annotated[
         Path | None,
-        typer.Option("--observed", metavar="TABLE", help="Known labels of these images, if their folders do not give them."),
+        typer.Option(
+            "--observed", metavar="TABLE", help="A table of known labels of these images, if their folders do not name them."
+        ),
     ] = None,
     unlisted: options.Unlisted = None,
     strict: Strict = False,
@@ -44,10 +47,10 @@ def report(
         from ..report import write_report
 
         if images is None and observed is not None:
-            raise UsageError("--observed needs the images that it describes; add --images DIR")
+            raise UsageError("--observed needs the folder of its images; add --images DIR")
         if not run.is_dir():
-            what = "a file, not a run folder" if run.exists() else "no such run folder"
-            raise UsageError(f"{run}: {what}; `latentlabels fit ... --out RUN` writes one")
+            what = "is a file, not a run folder" if run.exists() else "run folder not found"
+            raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
         looked = None
         if images is not None:
             looked = _look(run, images, observed, unlisted, strict)

@@ -98,10 +98,10 @@ def load_run(folder: Path) -> LatentLabels:
 
     Raises:
         UsageError: no such folder.
-        RunError: a folder that is no run, incomplete or damaged.
+        RunError: the folder is not a run folder, or is incomplete or damaged.
     """
     if not folder.exists():
-        raise UsageError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
+        raise UsageError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {folder}`")
     from ..estimator import LatentLabels
 
     return LatentLabels.load(folder)
@@ -121,14 +121,14 @@ def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) 
     for name in where:
         check_kind(model, name)
         if not Path(name).exists() and not any(sign in name for sign in "*?["):
-            raise UsageError(f"{name}: no such file or folder")
+            raise UsageError(f"{name}: file or folder not found")
     if model.kind is Kind.EMBEDDINGS:
         return concatenated([model.read(Path(name)) for name in where])
     files: list[Path] = []
     for name in where:
         found = find_images(name)
         if not found:
-            raise DataError(f"{name}: holds no images")
+            raise DataError(f"{name}: no images found")
         files += found
     return model.read(list(dict.fromkeys(files)), how=_reading(strict))
 
@@ -149,8 +149,8 @@ def check_kind(model: LatentLabels, name: str) -> None:
 
 def _refused(model: LatentLabels, given: Kind) -> str:
     if given.value == "embeddings":
-        return f'embeddings, but this run takes images (its encoder is "{model.encoder}")'
-    return "this run was fitted on embeddings; give an .npz or .npy of the same kind, not images"
+        return f'holds embeddings, but this run takes images (its encoder is "{model.encoder}")'
+    return "holds images, but this run was fitted on embeddings; give an .npz or .npy"
 
 
 def one_vector(model: LatentLabels, where: str) -> Inputs:
@@ -166,7 +166,7 @@ def one_vector(model: LatentLabels, where: str) -> Inputs:
         file, row = where, ""
     check_kind(model, file)
     if not Path(file).exists():
-        raise UsageError(f"{file}: no such file")
+        raise UsageError(f"{file}: file not found")
     inputs = model.read(Path(file))
     count = len(inputs)
     number = match_names([row], inputs.names)[0] if row else None
@@ -175,7 +175,7 @@ def one_vector(model: LatentLabels, where: str) -> Inputs:
     if number is None and not row and count == 1:
         number = 0
     if number is None or number >= count:
-        what = f'no row "{row}"' if row else f"{count:,} embeddings, of which one is asked for"
+        what = f'no row "{row}"' if row else f"holds {count:,} embeddings, but one is expected"
         raise UsageError(f"{file}: {what}; give {file}#ROW, a number from 0 to {count - 1} or the name of an image")
     return inputs.take([number])
 
@@ -203,23 +203,25 @@ def read_labels(
     images = model.kind is Kind.IMAGES
     if where is None:
         what = "--images DIR, the folder of its images" if images else "--embeddings FILE"
-        raise UsageError(f"no {model.kind} of {table or option}; give {what}")
+        raise UsageError(f"no {model.kind} given for {table or option}; give {what}")
     if not where.exists():
-        raise UsageError(f"{where}: no such {'folder' if images else 'file'}")
+        raise UsageError(f"{where}: {'folder' if images else 'file'} not found")
     if images and table is None:
-        raise UsageError(f"no table of labels; give --{option} TABLE (image, one column of 1 or 0 for each label)")
+        raise UsageError(
+            f"no table of labels; give --{option} TABLE (a column `image`, and one column of 1 or 0 for each label)"
+        )
     check_kind(model, str(where))
     if images and not where.is_dir():
-        raise UsageError(f"{where}: no folder; give the folder of the images that {table} names")
+        raise UsageError(f"{where}: is not a folder; give the folder of the images in {table}")
     if table is None:
         found = load_embeddings(where)
         if not found.has(option):
-            raise UsageError(f"{where}: no array `{option}` in it; give --{option} TABLE")
+            raise UsageError(f"{where}: has no array `{option}`; give --{option} TABLE")
         return found.known(model.space_, option)
     if not table.is_file():
-        raise UsageError(f"{table}: no such table of labels")
+        raise UsageError(f"{table}: table of labels not found")
     if unlisted not in (None, *_UNLISTED):
-        raise UsageError(f'--unlisted {unlisted}: "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
+        raise UsageError(f'--unlisted {unlisted}: expected "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
     with in_words_of_the_command_line():
         return known_of(table, model.space_, model.kind, where, unlisted, strict)
 

@@ -29,11 +29,11 @@ def check_target(path: Path | None) -> None:
         return
     if path.suffix.lower() not in ENDINGS:
         hint = nearest(path.suffix.lower(), ENDINGS)
-        raise UsageError(f'-o {path}: no format for the ending "{path.suffix}"{hint} (endings: {", ".join(ENDINGS)})')
+        raise UsageError(f'-o {path}: unknown file ending "{path.suffix}"{hint} (known: {", ".join(ENDINGS)})')
     if path.is_dir():
-        raise UsageError(f"-o {path}: a folder; give the name of a file")
+        raise UsageError(f"-o {path}: is a folder; give the name of a file")
     if not path.parent.is_dir():
-        raise UsageError(f"-o {path}: no folder {path.parent}; make it first")
+        raise UsageError(f"-o {path}: folder {path.parent} not found; create it first")
 
 
 def write_table(
@@ -45,7 +45,7 @@ def write_table(
         names: of the N images.
         labels: of the K columns.
         values: (N, K).
-        path: a file of which the ending says the format; None: CSV to `stdout`.
+        path: a file, whose ending gives the format; None: CSV to `stdout`.
         stdout: where CSV goes without a file.
     """
     if path is None:

@@ -78,7 +78,7 @@ class Config(Section):
         if isinstance(self.labels, Path):
             if not self.labels.is_file():
                 where = self.where("labels")
-                raise LabelSpaceError(f"{where}: labels: {self.labels} is no file; give the path of a labels.yaml")
+                raise LabelSpaceError(f"{where}: labels: {self.labels} not found; give the path of a labels.yaml")
             return LabelSpace.read(self.labels)
         try:
             return LabelSpace.from_config(self.labels)
@@ -100,14 +100,14 @@ class Config(Section):
             if not path.exists():
                 # where a flag gave the path, it is relative to where the user stands, as they know
                 hint = "" if f"data.{name}" in self._source.given else "; paths in a config are relative to its folder"
-                raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} does not exist{hint}")
+                raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} not found{hint}")
             if path.is_dir() != (name == "images"):
                 what = "a folder of images" if name == "images" else "a file"
-                raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: expected {what}, and {path} is none")
+                raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} is not {what}")
         weights = self.model.weights
         if weights is not None and Path(weights).is_absolute() and not Path(weights).is_file():
             raise ConfigError(
-                f"{self.where('model.weights')}: model.weights: {weights} does not exist; give a file with a state_dict, "
+                f"{self.where('model.weights')}: model.weights: {weights} not found; give a file with a state_dict, "
                 "DEFAULT to download published weights, or null"
             )
 
@@ -150,7 +150,7 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
         flags: values by key path that command-line flags give, as for `overrides`; None values are left out.
 
     Raises:
-        ConfigError: no such file, no YAML, unknown keys or wrong values; each with its line and the nearest known key.
+        ConfigError: a missing file, invalid YAML, unknown keys or wrong values; each with its line and the nearest known key.
         LabelSpaceError: the `labels` section describes no valid label space.
     """
     source = Source() if path is None else read_source(Path(path))
@@ -176,15 +176,15 @@ def _settle_encoder(config: Config, source: Source) -> Config:
     if config.data.embeddings is not None and kind is not Kind.EMBEDDINGS:
         if "encoder" in config.model.model_fields_set:
             raise ConfigError(
-                f'{source.where("model.encoder")}: model.encoder: data.embeddings go with the encoder "embedding", not '
-                f'"{config.model.encoder}"; remove one of the two'
+                f'{source.where("model.encoder")}: model.encoder: data.embeddings need the encoder "embedding", not '
+                f'"{config.model.encoder}"; remove one of the two keys'
             )
         model = config.model.model_copy(update={"encoder": PASSED_THROUGH})
         return config.model_copy(update={"model": model})
     if kind is Kind.EMBEDDINGS and config.data.embeddings is None and config.data.images is not None:
         raise ConfigError(
-            f'{source.where("model.encoder")}: model.encoder: "embedding" takes vectors, and data.images are images; '
-            "give data.embeddings, or another encoder"
+            f'{source.where("model.encoder")}: model.encoder: "embedding" takes vectors, but data.images names images; '
+            "give data.embeddings, or choose another encoder"
         )
     return config
 

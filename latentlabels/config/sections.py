@@ -80,7 +80,7 @@ class ModelConfig(Section):
     weights: str | None = Field(default=None, description="DEFAULT or another name of published weights, a file, or null")
     frozen: Flag = Field(default=False, description="true or false")
     image_size: Size | tuple[Size, Size] | None = Field(
-        default=None, description="a number of pixels from 8, or [height, width]"
+        default=None, description="a number of pixels of at least 8, or [height, width]"
     )
     expected_labels: Positive | None = Field(default=None, description="a number above 0, or null to derive it from the data")
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")

@@ -64,7 +64,7 @@ class Source:
         """Put a value over what the file says.
 
         Raises:
-            ConfigError: the key path leads through a value that is no mapping.
+            ConfigError: the key path leads through a value that is not a mapping.
         """
         *above, name = key.split(".")
         section = self.raw
@@ -72,7 +72,7 @@ class Source:
             inner = section.get(part)
             inner = {} if inner is None else inner
             if not isinstance(inner, dict):
-                raise ConfigError(f"{flag}: {part} is {inner!r}, which has no keys; set {part} as a whole")
+                raise ConfigError(f"{flag}: {part} is {inner!r} and has no keys; set {part} as a whole")
             section[part] = inner
             section = inner
         section[name] = value
@@ -106,7 +106,7 @@ def read_source(path: Path) -> Source:
         ConfigError: no such file, no YAML, or a key that stands in it twice.
     """
     if path.is_dir():
-        raise ConfigError(f"{path}: a folder, where a config file is expected; for a folder of images give --images {path}")
+        raise ConfigError(f"{path}: is a folder, but a config file is expected; for a folder of images give --images {path}")
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -114,7 +114,7 @@ def read_source(path: Path) -> Source:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML config") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text in UTF-8; give the path of a YAML config") from error
+        raise ConfigError(f"{path}: is not UTF-8 text; give the path of a YAML config") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -147,7 +147,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[tuple[str, Any]]:
     """Read ``"a.b=value"``, the value being YAML.
 
     Raises:
-        ConfigError: no ``=``, no key, or a value that is no YAML.
+        ConfigError: no ``=``, no key, or a value that is not valid YAML.
     """
     parsed: list[tuple[str, Any]] = []
     for override in overrides:

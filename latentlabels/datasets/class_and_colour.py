@@ -25,7 +25,7 @@ from ..inputs.images import cache_images
 from ..observed import Observed
 from ..observed.image_files import warn
 from ..space import LabelSpace, OneOf
-from ..words import listed
+from ..words import count, listed
 
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 """The names that `dominant_colour` gives."""
@@ -70,7 +70,7 @@ def dominant_colour(image: NDArray[np.uint8]) -> str:
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise DataError(f"a picture is an array (H, W, 3) of uint8, not {image.dtype} of shape {image.shape}")
+        raise DataError(f"expected a picture of uint8 (H, W, 3), not {image.dtype} of shape {image.shape}")
     rows, columns = (((np.arange(SIZE) + 0.5) * side / SIZE).astype(int) for side in image.shape[:2])
     sampled = image[rows][:, columns]
     names, lab = _table()
@@ -143,7 +143,7 @@ def class_and_colour(root: str | Path, least: int = 5) -> ClassAndColour:
     single = np.flatnonzero(found.num_known == 1)
     if len(single) < len(found):
         several = [found.images[row] for row in np.flatnonzero(found.num_known > 1)]
-        warn(f"{root}: {len(several)} images lie in the folders of several classes, left out: {listed(several)}")
+        warn(f"{root}: {count(len(several), 'image')} left out, found in folders of several classes: {listed(several)}")
     files = [root / found.images[row] for row in single]
     pixels, kept = cache_images(files, (2 * SIZE, 2 * SIZE))
     files = [files[row] for row in kept]
@@ -153,7 +153,9 @@ def class_and_colour(root: str | Path, least: int = 5) -> ClassAndColour:
     rare = np.flatnonzero((number > 0) & (number < least))
     if len(rare):
         counted = [f"{COLOURS[k]} ({number[k]})" for k in rare]
-        warn(f"{root}: {number[rare].sum()} images of colours that fewer than {least} have, left out: {', '.join(counted)}")
+        warn(
+            f"{root}: {number[rare].sum()} images left out, whose colours fewer than {least} images have: {', '.join(counted)}"
+        )
     rows = np.flatnonzero(~np.isin(colours, rare))
     class_columns, which_class = np.unique(classes[rows], return_inverse=True)
     colour_columns, which_colour = np.unique(colours[rows], return_inverse=True)
@@ -162,7 +164,8 @@ def class_and_colour(root: str | Path, least: int = 5) -> ClassAndColour:
     for what, some in (("classes", names), ("colours", shades)):
         if len(some) < 2:
             raise DataError(
-                f"{root}: fewer than two {what} are left of colours that {least} images have ({', '.join(some) or 'none'}); "
+                f"{root}: fewer than two {what} are left without the colours of fewer than {least} images "
+                f"({', '.join(some) or 'none'}); "
                 "give a folder with one folder of coloured images for each class"
             )
     space = LabelSpace([OneOf("class", names), OneOf("colour", _apart(shades, names))])

@@ -1,6 +1,6 @@
 """Known labels made from complete ones, as people would have given them: the labels hidden for a comparison.
 
-Whoever has a completely labelled set can see which objective would serve them on data of which they know less: hide
+With a completely labelled data set you can find out which objective works best on partly labelled data: hide
 labels in the way that their own data lack them, fit, and compare with the truth. With each way comes the annotation
 that describes it exactly.
 """
@@ -70,9 +70,9 @@ def hide(truth: ArrayLike, how: str | float, space: LabelSpace, seed: int, weigh
     complete = _complete(truth, space)
     rate = _rate(how)
     if seed < 0:
-        raise DataError(f"hide: seed {seed}; give a whole number of at least 0")
+        raise DataError(f"hide: seed is {seed}; give a whole number of at least 0")
     if weights is not None and how not in ("salience", "per-label"):
-        raise DataError(f'hide: weights are for "salience" and "per-label", not for {how!r}; leave them out')
+        raise DataError(f'hide: only "salience" and "per-label" take weights, not {how!r}; leave them out')
     given = None if weights is None else _weights(weights, space)
     if how == "per-label":
         return _collect(complete, given, seed)
@@ -122,8 +122,8 @@ def _complete(truth: ArrayLike, space: LabelSpace) -> NDArray[np.int8]:
         images = int(wrong.any(1).sum())
         raise DataError(
             f'complete labels, row {row}, label "{space.labels[column]}": {values[row, column]} is neither 1 (present) nor 0 '
-            f"(absent), so in {images:,} of {len(values):,} rows; labels can be hidden only where all are known: leave the "
-            "others out"
+            f"(absent), and {images:,} of {len(values):,} rows have such values. Only known labels can be hidden: leave the "
+            "other rows out"
         )
     complete = values.astype(np.int8)
     fits = feasible(complete, space)
@@ -143,9 +143,9 @@ def _rate(how: str | float) -> float | None:
     try:
         rate = float("nan") if isinstance(how, bool) else float(how)
     except (TypeError, ValueError):
-        raise DataError(f"hide: {how!r} is no way of hiding{nearest(str(how), HOW)} (known: {known})") from None
+        raise DataError(f"hide: unknown way of hiding {how!r}{nearest(str(how), HOW)} (known: {known})") from None
     if not 0 < rate <= 1:
-        raise DataError(f"hide: a rate is a probability in (0, 1], not {how} (known: {known})")
+        raise DataError(f"hide: a rate must lie in (0, 1], not {how} (known: {known})")
     return rate
 
 
@@ -153,14 +153,16 @@ def _weights(weights: Weights, space: LabelSpace) -> NDArray[np.float64]:
     if isinstance(weights, Mapping):
         for label in weights:
             if label not in space.labels:
-                raise DataError(f'hide: a weight for "{label}", which is no label{nearest(str(label), space.labels)}')
+                raise DataError(f'hide: weights name an unknown label "{label}"{nearest(str(label), space.labels)}')
         missing = [label for label in space.labels if label not in weights]
         if missing:
             raise DataError(f'hide: no weight for label "{missing[0]}"; give one for every label')
         weights = [weights[label] for label in space.labels]
     numbers = np.asarray(weights, dtype=np.float64)
     if numbers.shape != (space.num_labels,):
-        raise DataError(f"hide: weights of shape {numbers.shape} for {space.num_labels} labels; give one for each label")
+        raise DataError(
+            f"hide: weights have shape {numbers.shape}, but there are {space.num_labels} labels; give one weight for each"
+        )
     if not (np.isfinite(numbers) & (numbers > 0)).all():
-        raise DataError(f"hide: weights are positive numbers, not {numbers[~(np.isfinite(numbers) & (numbers > 0))][0]}")
+        raise DataError(f"hide: weights must be positive numbers, not {numbers[~(np.isfinite(numbers) & (numbers > 0))][0]}")
     return numbers

@@ -103,11 +103,11 @@ def mosaic_scenes(
         DataError: no objects, or arguments that make no scene; the message says how to get Fashion-MNIST.
     """
     if count < 0 or seed < 0:
-        raise DataError(f"mosaics: count {count}, seed {seed}; give whole numbers of at least 0")
+        raise DataError(f"mosaics: count is {count} and seed is {seed}; give whole numbers of at least 0")
     if size < 8 or min(grid) < 1:
-        raise DataError(f"mosaics: {grid[0]} x {grid[1]} cells of {size} px; give at least one cell, and 8 px")
+        raise DataError(f"mosaics: {grid[0]} x {grid[1]} cells of {size} px; give at least one cell and at least 8 px")
     if split not in SPLITS:
-        raise DataError(f'mosaics: no split "{split}"{nearest(split, SPLITS)} (known: {", ".join(SPLITS)})')
+        raise DataError(f'mosaics: unknown split "{split}"{nearest(split, SPLITS)} (known: {", ".join(SPLITS)})')
     objects = _read_objects(source, split, size, names)
     of_class = [np.flatnonzero(objects.classes == k) for k in range(len(objects.names))]
     edges = np.cumsum(prevalences(len(objects.names)))
@@ -177,7 +177,8 @@ def _read_objects(source: Source, split: str, size: int, names: Sequence[str]) -
     folder = FASHION if source is None else Path(source)
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no such folder of objects; for Fashion-MNIST: apt install dataset-fashion-mnist, or give a folder with "
+            f"{folder}: folder of objects not found; for Fashion-MNIST: apt install dataset-fashion-mnist, or give a "
+            "folder with "
             "one folder of pictures for each class, or one with idx files"
         )
     if any(folder.glob("*-idx3-ubyte*")) or source is None:
@@ -193,7 +194,7 @@ def _from_idx(folder: Path, begin: str, size: int, names: tuple[str, ...]) -> _O
     absent = [name for k, name in enumerate(names) if not (labels == k).any()]
     if absent or labels.max() >= len(names):
         raise DataError(
-            f"{folder}: its labels go from {labels.min()} to {labels.max()}, and the names are {len(names)}"
+            f"{folder}: its labels go from {labels.min()} to {labels.max()}, but there are {len(names)} names"
             f"{f' (without a picture: {listed(absent)})' if absent else ''}; give one name for each class"
         )
     if pictures.shape[1:] != (size, size):
@@ -207,7 +208,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
     """An idx file of bytes: 0, 0, 8, dimensions, the sizes as 32 bits each, the values."""
     path = next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
     if path is None:
-        raise DataError(f"{folder}: no file {name}.gz; for Fashion-MNIST: apt install dataset-fashion-mnist")
+        raise DataError(f"{folder}: {name}.gz not found; for Fashion-MNIST: apt install dataset-fashion-mnist")
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
@@ -216,7 +217,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
     head = 4 + 4 * dimensions
     shape = np.frombuffer(content[4:head], ">u4").astype(int)
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) != head + shape.prod() or not shape.prod():
-        raise DataError(f"{path}: no idx file of bytes with {dimensions} dimensions, or damaged, or empty")
+        raise DataError(f"{path}: not an idx file of bytes with {dimensions} dimensions, or damaged or empty")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 
@@ -228,12 +229,14 @@ def _from_folder(root: Path, split: str, size: int) -> _Objects:
         mine = [row for row in np.flatnonzero(found.values[:, k] == 1).tolist() if found.num_known[row] == 1]
         mine.sort(key=lambda row: hashlib.sha256(found.images[row].encode()).digest())  # type: ignore[index]
         if len(mine) < 2:
-            raise DataError(f'{root}: {len(mine)} pictures of "{name}" alone; give two or more, to train on and to test')
+            raise DataError(f'{root}: only {len(mine)} of the pictures show "{name}"; give at least two, to train and to test')
         test = max(1, round(TEST_SHARE * len(mine)))
         rows += mine[:test] if split == "test" else mine[test:]
     pixels, kept = cache_images([root / found.images[row] for row in rows], (size, size))
     classes = found.values[rows].argmax(1)[kept]
     lost = sorted(set(range(found.space.num_labels)) - set(classes.tolist()))
     if lost:
-        raise DataError(f'{root}: no picture of "{found.space.labels[lost[0]]}" can be read; remove the folder, or mend them')
+        raise DataError(
+            f'{root}: no picture of "{found.space.labels[lost[0]]}" can be read; remove the folder, or repair the files'
+        )
     return _Objects(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), classes.astype(np.intp), found.space.labels)

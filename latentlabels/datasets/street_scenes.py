@@ -1,4 +1,4 @@
-"""Toy scenes: rendered pictures whose complete labels are known, of which only one is shown.
+"""Toy scenes: rendered pictures with complete labels, and one known label for each.
 
 Each 64 px picture shows one coloured vehicle or shape on a street. The labels have all kinds of group (exhaustive,
 optional, requiring, free), and go together more often than chance in the way that the tables below state. Beside the
@@ -194,7 +194,7 @@ def render_scene(present: Sequence[str], seed: int, number: int = 0, size: int =
     valid = tuple(int(k in columns) for k in range(TOY_SPACE.num_labels)) in _valid_sets()
     if not valid or len(objects) != 1 or ("headlights" in present and objects[0] not in VEHICLES):
         raise DataError(
-            f"no toy scene shows ({', '.join(present)}); give one colour, one of {', '.join(OBJECTS)}, for a car "
+            f"no toy scene can show ({', '.join(present)}); give one colour, one of {', '.join(OBJECTS)}, for a car "
             "2-doors or 4-doors, and any of striped, smoke, night, rain, tree, and for vehicles headlights"
         )
     return draw_scene(present, Throw.draw(_generators(seed, number)[1], size))
@@ -227,9 +227,9 @@ def render_scenes(n: int, seed: int, size: int = 64) -> ToyScenes:
 
 def _check(number: int, seed: int, size: int = 64) -> None:
     if number < 0 or seed < 0:
-        raise DataError(f"toy scenes: number {number}, seed {seed}; give whole numbers of at least 0")
+        raise DataError(f"toy scenes: number is {number} and seed is {seed}; give whole numbers of at least 0")
     if size < 16:
-        raise DataError(f"toy scenes: nothing can be seen in {size} px; give a size of at least 16")
+        raise DataError(f"toy scenes: a size of {size} px is too small; give at least 16")
 
 
 def write_scenes(scenes: ToyScenes, directory: str | Path) -> None:
@@ -244,7 +244,7 @@ def write_scenes(scenes: ToyScenes, directory: str | Path) -> None:
     directory = Path(directory)
     root = directory / "images-by-label"
     if root.exists() and any(root.iterdir()):
-        raise DataError(f"{root}: already holds images, with which the new ones would mix; remove it or give another directory")
+        raise DataError(f"{root}: already holds images; remove the folder or give another one")
     names = [f"{scenes.known(i)}/{i + 1:05d}.png" for i in range(len(scenes))]
     with building(root) as temporary:
         for label in {scenes.known(i) for i in range(len(scenes))}:

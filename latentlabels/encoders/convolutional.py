@@ -97,7 +97,7 @@ def _published(name: str, weights: str) -> WeightsEnum:
         hint = nearest(weights, choices.__members__)
         raise WeightsError(
             f'model.weights: "{weights}" is neither a file nor weights of {name}{hint} '
-            f"(published: {', '.join(choices.__members__)}); give a file with a state_dict, or none to train from scratch"
+            f"(published: {', '.join(choices.__members__)}); give a file with a state_dict, or null to train from scratch"
         )
     return choices[weights]
 
@@ -109,7 +109,7 @@ def _remove_head(module: nn.Module, name: str) -> int:
     else:
         classifier = module.classifier
         if not isinstance(classifier, nn.Sequential) or not isinstance(classifier[-1], nn.Linear):
-            raise ConfigError(f'model.encoder: "{name}" has a head of a kind that is not known here')
+            raise ConfigError(f'model.encoder: "{name}" has a final layer of an unsupported type; choose another encoder')
         head = classifier[-1]
         classifier[-1] = nn.Identity()
     assert isinstance(head, nn.Linear)

@@ -33,7 +33,7 @@ class Standardize(nn.Module):
 
 
 class Frozen(nn.Module):
-    """An encoder that is not trained: images to features, and features that were worked out before to a common scale.
+    """An encoder that is not trained: images to features, and precomputed features to a common scale.
 
     Args:
         module: images (B, 3, H, W) to features (B, D).

@@ -70,8 +70,8 @@ def _family(name: str) -> Family:
         if name in family.names():
             return family
     raise ConfigError(
-        f'model.encoder: no encoder "{name}"{nearest(name, names())} '
-        "(a torchvision resnet, convnext or efficientnet, tiny, or embedding)"
+        f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
+        "(known: a torchvision resnet, convnext or efficientnet, tiny, or embedding)"
     )
 
 

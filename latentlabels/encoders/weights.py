@@ -30,7 +30,7 @@ def load_weights(module: nn.Module, name: str, path: str) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(
-            f"{path}: cannot be read as a state_dict ({error}); save one by torch.save(net.state_dict(), path)"
+            f"{path}: cannot be read as a state_dict ({error}); save one with torch.save(net.state_dict(), path)"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     own = module.state_dict()
@@ -39,7 +39,7 @@ def load_weights(module: nn.Module, name: str, path: str) -> None:
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     if missing:
         raise WeightsError(
-            f"{path}: not the weights of {name}: {len(missing)} of {len(own)} entries are missing or of another "
-            f'size, the first is "{missing[0]}"'
+            f"{path}: not the weights of {name}: {len(missing)} of {len(own)} entries are missing or have another "
+            f'shape (first: "{missing[0]}")'
         )
     module.load_state_dict(fitting, strict=False)

@@ -86,7 +86,7 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
     simple = objective.takes_whole_model and mixture == 1 and beta == 0
     if given.at_least_one and not simple:
         raise ConfigError(
-            f"at_least_one goes with objective {objectives.DEFAULT}, mixture 1 and beta 0, not with "
+            f"at_least_one needs objective {objectives.DEFAULT}, mixture 1 and beta 0, not "
             f"{given.objective}, {given.mixture} and {given.beta:g}; leave it out"
         )
     nonempty = given.at_least_one
@@ -108,7 +108,7 @@ class Program(NamedTuple):
 
     Attributes:
         model: p(known labels | x), and of the features where there is a generative side.
-        guide: q(y | x), given what is known.
+        guide: q(y | x), given the known labels.
         elbo: their evidence lower bound, in closed form.
         objective: what is minimised, attached to them.
         space: the label space of the head, which the objective may change.
@@ -165,14 +165,15 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         listed = ", ".join(f'"{label}"' for label in anchor.never_known[:5])
         warnings.warn(
             f"{len(anchor.never_known)} of {num_labels} labels are never known to be present "
-            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): nothing can be learned of them, "
-            "they keep their prior probability",
+            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): they cannot be learned "
+            "and keep their prior probability",
             DataWarning,
             stacklevel=stacklevel + 1,
         )
     if given.frozen and given.weights is None and kind_of(given.encoder) is Kind.IMAGES:
         warnings.warn(
-            f'the encoder "{given.encoder}" is frozen at random weights; give weights ("DEFAULT", or a file), or set frozen to '
+            f'the encoder "{given.encoder}" has random weights and is frozen; give weights ("DEFAULT", or a file), or set '
+            "frozen to "
             "false",
             DataWarning,
             stacklevel=stacklevel + 1,

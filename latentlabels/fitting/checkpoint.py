@@ -134,7 +134,7 @@ def load_checkpoint(folder: Path, identity: Mapping[str, str] | None = None) -> 
         found = Checkpoint(state["identity"], state["history"], kept, _part(tensors, "weights."), _part(tensors, "moments."))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise RunError(
-            f"{folder / WEIGHTS}: damaged, or written by another version ({error}); fit again, into a new folder"
+            f"{folder / WEIGHTS}: damaged, or written by another version ({error}); fit again into a new folder"
         ) from error
     if identity is not None:
         _refuse_others(folder, found.identity, identity)
@@ -151,7 +151,7 @@ def restore(state: Checkpoint, module: LabelModule, optimizer: torch.optim.Optim
         module.load_state_dict(state.weights)
     except RuntimeError as error:
         raise RunError(
-            f"no checkpoint of this model ({error}); resume with the config and data that it was begun with, "
+            f"not a checkpoint of this model ({error}); resume with the config and data of the first start, "
             "or fit into another folder"
         ) from error
     for number, parameter in enumerate(_parameters(optimizer) if optimizer is not None else ()):
@@ -165,8 +165,9 @@ def _refuse_others(folder: Path, before: Mapping[str, str], now: Mapping[str, st
     if differing:
         told = "; ".join(f"{before.get(what, 'none')} then, {now.get(what, 'none')} now" for what in differing)
         raise RunError(
-            f"{folder}: the fit was begun with other {' and other '.join(differing)} ({told}); resume with the config and data "
-            "that it was begun with, or fit into another folder"
+            f"{folder}: the fit was started with other {' and other '.join(differing)} ({told}); resume with the config "
+            "and data "
+            "of the first start, or fit into another folder"
         )
 
 

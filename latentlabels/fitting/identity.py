@@ -1,4 +1,4 @@
-"""What a fit was begun on, as counts and hashes: a resumed fit goes on with the same, or says what differs."""
+"""The data of a fit as counts and hashes, to check that a resumed fit has the same data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def identify(observed: Observed, inputs: object) -> dict[str, str]:
     """The data of a fit.
 
     Args:
-        observed: what is known of N images.
+        observed: the known labels of N images.
         inputs: embeddings (N, D) as `Inputs` or as an array, whose numbers count too; anything else is told by the images'
             names.
 
@@ -37,7 +37,7 @@ def identify(observed: Observed, inputs: object) -> dict[str, str]:
     vectors = inputs.items.values.numpy() if isinstance(inputs, Inputs) and isinstance(inputs.items, InMemory) else inputs
     if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
         array = np.ascontiguousarray(vectors)
-        out["embeddings"] = f"{len(array)} vectors of {array.shape[1]} numbers ({_hash(array.data)})"
+        out["embeddings"] = f"{len(array)} vectors of {array.shape[1]} numbers each ({_hash(array.data)})"
     return out
 
 

@@ -83,7 +83,7 @@ class TrainingData:
         observed: (N, K) int8.
         truth: (N, K) int8 or None.
         train: (n,) rows to train on.
-        held: (h,) rows held out of which something is known; may be empty: then all epochs are run and the last is kept.
+        held: (h,) held-out rows with known labels; if empty, all epochs are run and the last one is kept.
     """
 
     batches: Batches
@@ -122,7 +122,7 @@ def train(
         RunError: a checkpoint that is damaged, or of another fit.
         ConfigError: a rule or strategy that does not go with the objective or the data.
         FloatingPointError: a value that is not finite.
-        KeyboardInterrupt: as it comes; the checkpoint is that of the last whole epoch.
+        KeyboardInterrupt: passed on; the checkpoint is that of the last complete epoch.
     """
     started = time.perf_counter()
     known = rows[1][(observed[rows[1]] != -1).any(-1)]
@@ -329,8 +329,8 @@ def _fabric(settings: LoopSettings, module: LabelModule) -> Iterator[Fabric]:
         processes = _processes(fabric)
         if processes > 1 and module.objective.keeps_images:
             raise ConfigError(
-                f'objective "{module.objective.name}" keeps something for each training image, which {processes} processes '
-                "would not share; give fit.devices: 1"
+                f'objective "{module.objective.name}" keeps state for each training image, which {processes} processes '
+                "cannot share; give fit.devices: 1"
             )
         yield fabric
     finally:

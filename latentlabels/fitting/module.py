@@ -76,7 +76,7 @@ class LabelModule(nn.Module):
         return logits
 
     def logits_aside(self, inputs: Tensor) -> Tensor:
-        """Logits of inputs that are not data, of which running statistics shall not know."""
+        """Logits of inputs that are not data and must not enter running statistics."""
         tracking = [part for part in self.amortizer.modules() if getattr(part, "track_running_stats", False)]
         for part in tracking:
             part.track_running_stats = False  # type: ignore[assignment]

@@ -93,14 +93,14 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such run folder; `latentlabels fit ... --out {folder}` writes one")
+        raise RunError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {folder}`")
     if is_unfinished(folder):
         if unfinished:
             return _unfinished(folder)
-        raise RunError(f"{folder}: its fit was not finished; `latentlabels fit --resume --out {folder}` goes on with it")
+        raise RunError(f"{folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {folder}`")
     missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
-        raise RunError(f"{folder}: not a complete run folder, it lacks {', '.join(missing)}; fit again with --out")
+        raise RunError(f"{folder}: not a complete run folder: {', '.join(missing)} missing; fit again with --out")
     try:
         environment = _environment(folder)
         _check_format(environment, folder)
@@ -111,7 +111,7 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
         diagnostics = _lines(folder / "diagnostics.json", whole=True)
         for what in (config, diagnostics, *history):
             if not isinstance(what, dict):
-                raise ValueError(f"it holds {str(what)[:40]!r} where names and values should be")
+                raise ValueError(f"expected names and values, not {str(what)[:40]!r}")
     except (ValueError, yaml.YAMLError, SafetensorError, OSError) as error:
         raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
     space = LabelSpace.read(folder / "labels.json")
@@ -149,11 +149,11 @@ def _environment(folder: Path) -> Any:
 
 def _check_format(environment: Any, folder: Path) -> None:
     if not isinstance(environment, dict):
-        raise ValueError(f"environment.json holds {str(environment)[:40]!r} where names and values should be")
+        raise ValueError(f"environment.json: expected names and values, not {str(environment)[:40]!r}")
     if environment.get("format", 0) > FORMAT:
         raise RunError(
-            f"{folder}: written by version {environment.get('versions', {}).get('latentlabels')}, in a format later than "
-            "this version reads; install that version or a later one"
+            f"{folder}: written by version {environment.get('versions', {}).get('latentlabels')}, in a format that this "
+            "version cannot read; install that version or a later one"
         )
 
 
@@ -167,7 +167,7 @@ def _check_files(environment: dict[str, Any], folder: Path) -> None:
     if not path.exists():
         if environment.get("format", 0) < 2:
             return
-        raise ValueError(f"{MANIFEST} is missing: whatever wrote the run did not come to its end")
+        raise ValueError(f"{MANIFEST} is missing: the run was not written completely")
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         stated = {str(name): (int(found["size"]), str(found["sha256"])) for name, found in files.items()}
@@ -184,7 +184,7 @@ def _problem(path: Path, size: int, digest: str) -> str:
         return f"{path.name} is missing"
     found = path.stat().st_size
     if found != size:
-        return f"{path.name} has {found:,} bytes, and had {size:,} when it was written"
+        return f"{path.name} has {found:,} bytes, but had {size:,} when it was written"
     return f"{path.name} has changed since it was written" if _hash(path) != digest else ""
 
 
@@ -202,7 +202,7 @@ def _unfinished(folder: Path) -> Run:
         if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
             raise ValueError("checkpoints/last.json holds no epochs")
     except (ValueError, KeyError, TypeError, yaml.YAMLError, OSError) as error:
-        raise RunError(f"{folder}: an interrupted fit, and damaged ({error}); fit again") from error
+        raise RunError(f"{folder}: the interrupted fit is damaged ({error}); fit again") from error
     return Run(config, space, {}, history, {}, {})
 
 
@@ -218,7 +218,7 @@ def environment(seed: int, data_hash: str) -> dict[str, Any]:
 
 
 def hash_data(observed: NDArray[np.int8], images: tuple[str, ...] | None) -> str:
-    """A hash of what is known and of the images' names: the same data give the same one."""
+    """A hash of the known labels and the images' names; equal data give equal hashes."""
     digest = hashlib.sha256(np.ascontiguousarray(observed).tobytes())
     digest.update("\n".join(images or ()).encode())
     return digest.hexdigest()[:16]

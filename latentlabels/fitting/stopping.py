@@ -1,4 +1,4 @@
-"""What is watched while a fit goes on: the epochs, the best weights by each stopping rule, when to stop."""
+"""Early stopping: the epochs of a fit, the best weights by each stopping rule, and when to stop."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Rule:
             return value
         labels = getattr(held, self.labels)
         if labels is None:
-            raise ConfigError(f'the stopping rule "{self.name}" reads complete labels; give them as fit(..., truth=Y)')
+            raise ConfigError(f'the stopping rule "{self.name}" needs complete labels; give them as fit(..., truth=Y)')
         return map_known(labels, held.marginals)
 
 
@@ -76,7 +76,7 @@ def rules_named(names: Sequence[str]) -> tuple[Rule, ...]:
     """
     for name in names:
         if name not in RULES:
-            raise ConfigError(f'no stopping rule "{name}"{nearest(name, RULES)} (known: {", ".join(RULES)})')
+            raise ConfigError(f'unknown stopping rule "{name}"{nearest(name, RULES)} (known: {", ".join(RULES)})')
     return tuple(RULES[name] for name in dict.fromkeys(names))
 
 
@@ -197,7 +197,7 @@ def _refuse_not_finite(epoch: int, values: EpochValues) -> None:
     for name, value in wrong.items():
         if value is not None and not np.isfinite(value):
             raise FloatingPointError(
-                f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate (a tenth of it, say), or look for "
+                f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate, for example to a tenth, or look for "
                 "known labels that the label space makes impossible"
             )
 

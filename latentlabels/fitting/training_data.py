@@ -48,7 +48,7 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     found = load_embeddings(where)
     if found.observed is None:
         raise ConfigError(
-            f"{config.where('data.embeddings')}: data.embeddings: {where} holds no array `observed`; "
+            f"{config.where('data.embeddings')}: data.embeddings: {where} has no array `observed`; "
             "give the known labels as a table, --observed or data.observed"
         )
     return read_inputs(where, space=space_of(config, space, where), wanted=wanted, how=how)
@@ -63,7 +63,7 @@ def space_of(config: Config, space: LabelSpace | None, path: Path) -> LabelSpace
     space = load_embeddings(path).space() if space is None else space
     if space is None:
         raise ConfigError(
-            f"{config.where('data.embeddings')}: data.embeddings: {path} holds no array `labels`, so that its labels have no "
+            f"{config.where('data.embeddings')}: data.embeddings: {path} has no array `labels`, so its labels have no "
             "names; give a `labels` section, or --labels labels.yaml"
         )
     return space
@@ -87,7 +87,7 @@ def known_of(
         root: the folder of the images.
         unlisted: what a label means that the table leaves open.
         strict: whether what would be left out is an error.
-        tree: what is known of the folders already.
+        tree: folders that were listed before.
 
     Raises:
         DataError, ObservationError: as `Observed.from_table`.

@@ -46,7 +46,7 @@ def as_observed(given: Labels, space: LabelSpace | None, names: Sequence[str] | 
         return Observed.from_array(found.values, found.space, found.images)
     if space is None:
         raise DataError(
-            "observed is an array, so that the labels have no names; give LatentLabels(space, ...), a DataFrame, or an Observed"
+            "observed is an array, so its labels have no names; give LatentLabels(space, ...), a DataFrame, or an Observed"
         )
     values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else given
     rows = np.shape(values)[:1] if isinstance(values, np.ndarray) else (len(values),) if isinstance(values, Sized) else ()
@@ -58,7 +58,7 @@ def as_truth(given: Labels, space: LabelSpace, names: Sequence[str] | None, numb
     """Complete labels of any kind, as `as_observed`.
 
     Raises:
-        DataError: labels of which some are unknown.
+        DataError: some labels are unknown.
     """
     try:
         table = as_observed(given, space, names, numbers)
@@ -147,7 +147,8 @@ def _disagreement(what: str, lost: Sequence[str], left: Sequence[str], size: int
     if left:
         said.append(f"{len(left):,} rows of {what} have no image ({listed(left, 3)})")
     return (
-        f"the names of the images and of {what} do not agree: {'; '.join(said)}. Rename or leave out those; to go by position, "
+        f"the names of the images and of {what} do not agree: {'; '.join(said)}. Rename or remove those. To match rows by "
+        "position, "
         f"give {what} without names, for example as an array"
     )
 
@@ -170,6 +171,6 @@ def selected(stored: Sequence[str], table: Observed, where: str, what: str) -> N
     if lost:
         raise DataError(
             f"{len(lost):,} of the {len(table):,} images of {what} are not in {where}: {listed(lost, 3)}; correct the names, "
-            "or leave these rows out (Observed.take, or Observed.from_table(..., images_root=FOLDER))"
+            "or remove these rows (Observed.take, or Observed.from_table(..., images_root=FOLDER))"
         )
     return np.asarray(rows, dtype=np.int64)

@@ -128,10 +128,10 @@ def images_of(values: Tensor) -> NDArray[np.uint8]:
         DataError: another shape, no pictures, or numbers outside of the range.
     """
     shape = tuple(values.shape)
-    expected = f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}"
+    expected = f"images must be an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}"
     if values.dim() == 3:
         if 3 in (shape[0], shape[2]):
-            raise DataError(f"{expected}; if it is a single image, give images[None]")
+            raise DataError(f"{expected}; for a single image, give images[None]")
         values = values.unsqueeze(1)
     if values.dim() != 4:
         raise DataError(expected)
@@ -154,12 +154,12 @@ def _bytes(values: Tensor, what: str) -> Tensor:
     if not values.is_floating_point():
         whole = values.to(torch.int64)  # torch has no least and greatest of unsigned numbers with more than 8 bits
         if int(whole.min()) < 0 or int(whole.max()) > 255:
-            raise DataError(f"{what} of {values.dtype} are in 0 to 255, not {int(whole.min())} to {int(whole.max())}")
+            raise DataError(f"{what} of {values.dtype} must lie in 0 to 255, not {int(whole.min())} to {int(whole.max())}")
         return values.to(torch.uint8)
     values = values.float()
     least, most = float(values.min()), float(values.max())
     if not bool(values.isfinite().all()) or least < -_BETWEEN or most > 1 + _BETWEEN:
-        raise DataError(f"{what} of floating point are in [0, 1]; divide by 255, or give uint8")
+        raise DataError(f"{what} of floating point must lie in [0, 1]; divide by 255, or give uint8")
     return (values * 255).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -199,18 +199,17 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
     values = torch.as_tensor(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item
     if not isinstance(values, Tensor):
         raise DataError(
-            f"item {row} of the Dataset is of type {type(item).__name__}; give it a transform to tensors (3, H, W), all of "
-            "one size"
+            f"item {row} of the Dataset is of type {type(item).__name__}; add a transform to tensors (3, H, W) of one size"
         )
     shape = tuple(values.shape)
     if values.dim() not in (2, 3) or not values.numel() or (values.dim() == 3 and not {shape[0], shape[2]} & {*_CHANNELS}):
-        raise DataError(f"item {row} of the Dataset has shape {shape}; images are (3, H, W) or (H, W, 3), or (H, W) of greys")
+        raise DataError(f"item {row} of the Dataset has shape {shape}; expected (3, H, W), (H, W, 3), or (H, W) in grey")
     values = values[None] if values.dim() == 2 else values
     try:
         return images_of(values[None])[0]
     except DataError:
         low, high = float(values.double().min()), float(values.double().max())
         raise DataError(
-            f"item {row} of the Dataset lies between {low:.3g} and {high:.3g}; give images as uint8, or as floating point in "
-            "[0, 1]: divide by 255, or leave out Normalize, since the encoder normalises by itself"
+            f"item {row} of the Dataset has values from {low:.3g} to {high:.3g}; give images as uint8, or as floating point in "
+            "[0, 1]. Divide by 255, or leave out Normalize: the encoder normalises by itself"
         ) from None

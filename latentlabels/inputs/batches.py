@@ -128,7 +128,7 @@ class _BatchSampler(Sampler[Draw]):
     """Rows in batches: whole batches are indexed at once, which a sampler of single rows would not allow."""
 
     def __init__(self, rows: Tensor, batch_size: int, order: Order | None, augmented: bool):
-        # no method set_epoch: Lightning would call it with its own count, which starts anew in a resumed fit
+        # no method set_epoch: Lightning would call it with its own count, which restarts at 0 in a resumed fit
         self.rows, self.batch_size, self.order, self.augmented = rows, batch_size, order, augmented
 
     def __len__(self) -> int:

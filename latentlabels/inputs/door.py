@@ -19,7 +19,7 @@ from ..kind import Kind
 from ..observed import Observed, Tree, find_images
 from ..observed.image_files import warn
 from ..space import LabelSpace
-from ..words import listed
+from ..words import count, listed
 from .alignment import (
     as_observed,
     as_truth,
@@ -54,12 +54,12 @@ class Reading:
     """How inputs are read.
 
     Attributes:
-        labelled: whether a folder or an .npz given alone says by itself what is known.
+        labelled: whether a folder or an .npz that is given alone also gives the known labels.
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
         unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
-        tree: what is known of the folders already; each folder is listed once.
+        tree: folders that were listed before; each folder is listed once.
     """
 
     labelled: bool = False
@@ -79,7 +79,7 @@ class _Given:
         names: that somebody gave, by which tables are matched; None where there are none.
         shown: names for people; None for those of the table, or numbers.
         rows: which of the things given these are.
-        place: the folder or file that was given and of which a table may select; None otherwise.
+        place: the folder or file that was given, from which a table may select; None otherwise.
         observed: what it says of itself.
         truth: the same, complete.
         columns: names of the embeddings' columns; None where they have none.
@@ -162,7 +162,7 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
     if len({*rows.tolist()}) < len(given.names):
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
-        warn(f"{given.place}: {len(left):,} images are not in {what}, left out: {listed(left)}")
+        warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
     return given.take(rows), table
 
 
@@ -203,7 +203,7 @@ def _given(
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
         if isinstance(images, IterableDataset) or not hasattr(images, "__len__"):
-            raise DataError("a Dataset of images has a length and items by number (__len__, __getitem__); this one has not")
+            raise DataError("this Dataset of images lacks __len__ or __getitem__; give one with a length and items by number")
         return _Given(images, None, None, np.arange(len(images)))
     values = images if isinstance(images, Tensor) else _tensor(images)
     return _Given(values, None, None, np.arange(len(values) if values.dim() else 0))
@@ -229,13 +229,13 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
 
 def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
     if wanted.kind is not Kind.EMBEDDINGS:
-        raise DataError(f'{path}: holds embeddings, and this encoder takes images; give images, or encoder="embedding"')
+        raise DataError(f'{path}: holds embeddings, but this encoder takes images; give images, or encoder="embedding"')
     found = load_embeddings(path)
     space = found.space() if space is None else space
     known = None
     if labelled:
         if space is None:
-            raise DataError(f"{path}: no array `labels`, so that its labels have no names; give LatentLabels(space, ...)")
+            raise DataError(f"{path}: has no array `labels`, so its labels have no names; give LatentLabels(space, ...)")
         known = found.known(space)
     truth = None if space is None else found.complete(space)
     rows = np.arange(len(found.embeddings))
@@ -250,7 +250,7 @@ def _rows_of(items: Tensor | Dataset[object], rows: NDArray[np.int64]) -> Tensor
 
 def _tensor(array: object) -> Tensor:
     if hasattr(array, "toarray"):  # of scipy
-        raise DataError("inputs are a sparse matrix, which is not supported; give X.toarray()")
+        raise DataError("sparse matrices are not supported as inputs; give X.toarray()")
     try:
         values = np.ascontiguousarray(array)  # type: ignore[call-overload]
     except ValueError:
@@ -262,7 +262,7 @@ def _tensor(array: object) -> Tensor:
         raise DataError("Complex data not supported: inputs are real numbers; give their parts as columns, for example")
     if values.dtype.kind not in "biuf":
         raise DataError(
-            f"inputs are a folder, image files, a Dataset or an array of numbers, not {type(array).__name__}"
+            f"inputs must be a folder, image files, a Dataset or an array of numbers, not {type(array).__name__}"
             + (f" of {values.dtype}" if hasattr(array, "dtype") else "")
         )
     values = values.astype(values.dtype.newbyteorder("="), copy=not values.flags.writeable)  # torch warns of read-only memory
@@ -364,7 +364,7 @@ def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
 def _check_features(number: int, wanted: Wanted) -> None:
     if wanted.num_features not in (None, number):
         raise DataError(
-            f"embeddings of {number} numbers, but the run was fitted on embeddings of {wanted.num_features}; compute them by "
+            f"the embeddings have {number} numbers each, but the run was fitted on {wanted.num_features}; compute them with "
             "the same network"
         )
 

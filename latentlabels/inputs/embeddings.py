@@ -67,10 +67,12 @@ class Stored:
         """
         values = self.truth if array == "truth" else self.observed
         if values is None:
-            raise DataError(f"{self.path}: no array `{array}`; give a table of labels")
+            raise DataError(f"{self.path}: has no array `{array}`; give a table of labels")
         own = space.labels if self.labels is None else self.labels
         if values.shape[1] != len(own):
-            raise DataError(f"{self.path}: {array} has shape {values.shape} for {len(own)} labels; give (N, {len(own)})")
+            raise DataError(
+                f"{self.path}: {array} has shape {values.shape}, but there are {len(own)} labels; give (N, {len(own)})"
+            )
         try:
             read = Observed.from_array(values, LabelSpace.free(own)).values  # checks the values in the file's own columns
             table = np.full((len(values), space.num_labels), -1, dtype=np.int8)
@@ -81,7 +83,7 @@ class Stored:
             raise ObservationError(f"{self.path}: {error}") from None
 
     def complete(self, space: LabelSpace) -> NDArray[np.int8] | None:
-        """The array `truth` in the columns of `space`; None where there is none, or not for all of these labels."""
+        """The array `truth` in the columns of `space`; None if it is missing or lacks some of these labels."""
         if self.truth is None:
             return None
         own = space.labels if self.labels is None else self.labels
@@ -103,9 +105,7 @@ def vectors_of(values: Tensor) -> Tensor:
     if values.dim() != 2:
         raise DataError(f'encoder "embedding" takes embeddings (N, D), not an array of shape {tuple(values.shape)}')
     if not values.shape[1]:
-        raise DataError(
-            f"embeddings hold no numbers: the array has shape {tuple(values.shape)}; give (N, D) with D of at least 1"
-        )
+        raise DataError(f"embeddings are empty: the array has shape {tuple(values.shape)}; give (N, D) with D of at least 1")
     values = values.detach().cpu().float()
     wrong = ~torch.isfinite(values).all(1)
     if bool(wrong.any()):
@@ -136,10 +136,10 @@ def load_embeddings(path: str | Path) -> Stored:
         hint = "; save arrays of numbers or text, not of objects" if "pickle" in str(error) else ""
         raise DataError(f"{path}: cannot be read as .npz or .npy ({error}){hint}") from None
     if "embeddings" not in arrays:
-        raise DataError(f"{path}: no array `embeddings` (arrays: {', '.join(arrays)})")
+        raise DataError(f"{path}: has no array `embeddings` (arrays: {', '.join(arrays)})")
     vectors = arrays["embeddings"]
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
-        raise DataError(f"{path}: embeddings are numbers (N, D), not {vectors.dtype} of shape {vectors.shape}")
+        raise DataError(f"{path}: embeddings must be numbers of shape (N, D), not {vectors.dtype} of shape {vectors.shape}")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and named below
         vectors = vectors.astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(vectors).all(1))
@@ -156,7 +156,7 @@ def load_embeddings(path: str | Path) -> Stored:
         if array is None:
             continue
         if array.ndim != len(shape.split()):
-            raise DataError(f"{path}: {name} is an array {shape}, not of shape {array.shape}")
+            raise DataError(f"{path}: {name} must be an array {shape}, not of shape {array.shape}")
         if name != "labels" and len(array) != len(vectors):
             raise DataError(f"{path}: {len(vectors)} embeddings, but {len(array)} rows of {name}")
         if array.ndim == 2 and labels is not None and array.shape[1] != len(labels):

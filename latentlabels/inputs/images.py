@@ -52,7 +52,7 @@ def _read(path: str | Path, size: Size | None) -> Image.Image:
     except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
         why: object = error
         if isinstance(error, UnidentifiedImageError):
-            why = "no image, or damaged" if os.path.getsize(path) else "the file is empty"
+            why = "not an image, or damaged" if os.path.getsize(path) else "the file is empty"
         elif isinstance(error, OSError) and error.strerror:
             why = error.strerror
         raise DataError(f"{path}: cannot be read as an image ({str(why) or type(error).__name__})") from None
@@ -159,7 +159,7 @@ def _in_threads(work: Callable[[S], T], items: Sequence[S], what: str) -> list[T
     """Decoding releases the interpreter's lock; a progress line on a terminal alone.
 
     Warnings are turned off here, around all threads: `warnings.catch_warnings` in each of them would put back the filters of
-    another, and so could turn them off for good.
+    another thread, and could leave them turned off.
     """
     from rich.console import Console
     from rich.progress import track

@@ -49,7 +49,7 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """N images or embeddings, their names, and what is known of them. Nothing in it changes.
+    """N images or embeddings, their names, and their known labels. Immutable.
 
     Attributes:
         kind: images or embeddings.
@@ -153,14 +153,14 @@ class Inputs:
 
 
 def concatenated(parts: Sequence[Inputs]) -> Inputs:
-    """Embeddings of several files as one; labels are left behind.
+    """Embeddings of several files as one; without labels.
 
     Raises:
         ValueError: images, which one call of the door reads together.
     """
     values = [part.items.values for part in parts if isinstance(part.items, InMemory)]
     if len(values) < len(parts) or any(part.kind is not Kind.EMBEDDINGS for part in parts):
-        raise ValueError("embeddings alone are put together")
+        raise ValueError("only embeddings can be concatenated")
     names = tuple(name for part in parts for name in part.names)
     return Inputs(Kind.EMBEDDINGS, InMemory(torch.cat(values)), names, np.arange(len(names)), named=all(p.named for p in parts))
 

@@ -1,4 +1,4 @@
-"""What is known of the images: the {1, 0, -1} table and its readers."""
+"""Known labels of the images: the table of 1, 0 and -1, and its readers."""
 
 from .image_files import Tree, find_images, is_image
 from .names import match_names

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from ..space.feasibility import check_consistent, feasible
-from ..words import listed
+from ..words import count, listed
 from .image_files import Tree, find_images, is_image, report, walk
 from .record import KnownLabels
 
@@ -22,17 +22,17 @@ Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy o
 def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool) -> KnownLabels:
     """See `Observed.from_folder`."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give a folder with one folder of images for each label")
+        raise DataError(f"{root}: folder not found; give a folder with one folder of images for each label")
     tree = Tree()
     folders, empty = _label_folders(root, space, tree)
     files = {label: sorted(walk(folder, tree)) for label, folder in folders.items()}
     found = [(file, label) for label, inside in files.items() for file in inside if is_image(file.name)]
     if not found:
         stray = len(find_images(root, tree))
+        inside = f"no images in its {count(len(folders), 'label folder')}" if folders else "has no folders of images"
+        outside = f", but {count(stray, 'image')} outside of them" if stray else ""
         raise DataError(
-            f"{root}: {f'its {len(folders)} folders hold no images' if folders else 'holds no folder of images'}"
-            f"{f', but {stray} images lie outside of any' if stray else ''}; sort images into one folder for each label, "
-            "or give a table"
+            f"{root}: {inside}{outside}; sort the images into one folder for each label, or give a table of known labels"
         )
     with_images = {label for _, label in found}
     empty += [label for label in folders if label not in with_images]
@@ -54,7 +54,7 @@ def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool)
     except ObservationError as error:
         same = rows[int(np.flatnonzero(~feasible(values, space))[0])]
         where = listed([path.relative_to(root).as_posix() for path, _ in same])
-        raise ObservationError(f"{root}: {error}; the same image lies at {where}") from None
+        raise ObservationError(f"{root}: {error}; the same image is stored as {where}") from None
     _report_left_out(root, files, find_images(root, tree), empty, copies, sorted(mixed), strict)
     return KnownLabels(values, space, names)
 
@@ -69,7 +69,7 @@ def _label_folders(root: Path, space: LabelSpace | None, tree: Tree) -> tuple[di
         label = folder.name
         if label in folders:
             raise ObservationError(
-                f'{folder}: label "{label}" has the folder {folders[label]} already; label names are unique: move the images '
+                f'{folder}: label "{label}" already has the folder {folders[label]}; move the images '
                 "into one of the two, or rename one"
             )
         folders[label] = folder
@@ -85,7 +85,7 @@ def _label_folders(root: Path, space: LabelSpace | None, tree: Tree) -> tuple[di
             for folder in inner:
                 if folder.name not in group.labels:
                     raise ObservationError(
-                        f'{folder}: "{folder.name}" is no label of group "{group.name}"{nearest(folder.name, group.labels)} '
+                        f'{folder}: "{folder.name}" is not a label of group "{group.name}"{nearest(folder.name, group.labels)} '
                         f"(its labels: {listed(group.labels)}); rename the folder or add the label"
                     )
                 add(folder)
@@ -96,11 +96,15 @@ def _label_folders(root: Path, space: LabelSpace | None, tree: Tree) -> tuple[di
             raise ObservationError(
                 f'{top}: "{top.name}" is neither a label nor a group of the label space'
                 f"{nearest(top.name, [*space.labels, *groups])}; "
-                + (f"its folders are: give {top} as the folder" if labels_inside else "rename the folder or add the label")
+                + (
+                    f"its inner folders are, so give {top} as the folder of images"
+                    if labels_inside
+                    else "rename the folder or add the label"
+                )
             )
         elif pictures:
             raise ObservationError(
-                f'{top}: images of group "{group.name}" lie outside of its labels\' folders: {listed(pictures)}; move each '
+                f'{top}: images of group "{group.name}" lie outside of its label folders: {listed(pictures)}; move each '
                 f"into the folder of its label ({listed(group.labels)})"
             )
         else:
@@ -121,23 +125,24 @@ def _report_left_out(
         return path.relative_to(root).as_posix()
 
     if empty:
-        report(f"{root}: {len(empty)} label folders without images: {listed(empty)}", strict)
+        report(f"{root}: {count(len(empty), 'label folder')} without images: {listed(empty)}", strict)
     if mixed:
         report(
-            f"{root}: {len(mixed)} folders hold both images and folders of images, all read as one label: {listed(mixed)}; "
+            f"{root}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read "
+            "as one label; "
             "give a label space if the inner folders are labels",
             strict,
         )
     inside = {file for some in files.values() for file in some}
     others = [name(file) for file in sorted(inside) if not is_image(file.name)]
     if others:
-        report(f"{root}: {len(others)} files that are no images by their names, left out: {listed(others)}", strict)
+        report(f"{root}: {count(len(others), 'file')} left out, without the ending of an image file: {listed(others)}", strict)
     stray = [name(file) for file in images if file not in inside]
     if stray:
-        report(f"{root}: {len(stray)} images outside of label folders, left out: {listed(stray)}", strict)
+        report(f"{root}: {count(len(stray), 'image')} left out, outside of label folders: {listed(stray)}", strict)
     if copies:
         shown = listed([f"{name(path)} = {name(first)}" for path, first in copies], 3)
-        report(f"{root}: {len(copies)} files are copies of other images, merged into one row each: {shown}", strict)
+        report(f"{root}: {count(len(copies), 'file')} merged with the image of the same content: {shown}", strict)
 
 
 def _merge(found: list[tuple[Path, str]]) -> tuple[list[list[tuple[Path, str]]], Copies]:
@@ -161,7 +166,7 @@ def _merge(found: list[tuple[Path, str]]) -> tuple[list[list[tuple[Path, str]]],
 
 
 def _fingerprint(path: Path) -> object:
-    """Equal for equal images. Files that are no images are never equal: a failed download is no copy of another."""
+    """Equal for equal images. Files that are not images are never equal, since two failed downloads are not copies."""
     try:
         content = path.read_bytes()
     except OSError:  # the reader of images names the file

@@ -61,20 +61,21 @@ def read_frame(frame: pd.DataFrame, space: LabelSpace | None, numbers: bool = Fa
         try:
             return FrameLabels(_values(frame), LabelSpace.free(columns), names)
         except LabelSpaceError as error:
-            raise ObservationError(f"the columns of observed are no labels: {error}") from None
+            raise ObservationError(f"the columns of observed are not valid labels: {error}") from None
     strange = [column for column in columns if column not in space.labels]
     if strange:
         raise ObservationError(
-            f'column "{strange[0]}" of observed is no label{nearest(strange[0], space.labels)} (columns that are none: '
+            f'column "{strange[0]}" of observed is not a label{nearest(strange[0], space.labels)} (unknown columns: '
             f"{listed(strange)}); rename or remove it"
         )
     if len(set(columns)) < len(columns):
-        raise ObservationError("observed has two columns of one name; remove or rename one")
+        raise ObservationError("observed has two columns with the same name; remove or rename one")
     lacking = [label for label in space.labels if label not in columns]
     if lacking:
         raise ObservationError(
-            f"observed has no column for {len(lacking)} of {space.num_labels} labels: {listed(lacking)}; add one, with missing "
-            "values where nothing is known"
+            f"observed has no column for {len(lacking)} of {space.num_labels} labels: {listed(lacking)}; add them, with "
+            "missing "
+            "values where a label is unknown"
         )
     place = {column: number for number, column in enumerate(columns)}
     return FrameLabels(_values(frame)[:, [place[label] for label in space.labels]], space, names)

@@ -53,11 +53,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def find_images(where: str | Path | Iterable[str | Path], tree: Tree | None = None) -> list[Path]:
-    """Image files, of a folder with all folders below it, of a glob, or as they are named; in order of name.
+    """Image files: those in a folder and all folders below it, those that a glob matches, or those named; sorted by name.
 
     Args:
         where: a folder, a file, a glob, or several of them.
-        tree: what is known of the folders already.
+        tree: folders that were listed before.
 
     Raises:
         DataError: a path that does not exist, a glob that matches nothing; the path is named.
@@ -73,8 +73,8 @@ def find_images(where: str | Path | Iterable[str | Path], tree: Tree | None = No
         found = sorted(Path(name) for name in glob(str(where), recursive=True) if is_image(name) and not Path(name).is_dir())
         if found:
             return found
-        raise DataError(f"{where}: no image matches")
-    raise DataError(f"{where}: no such file or folder")
+        raise DataError(f"{where}: no image file matches this pattern")
+    raise DataError(f"{where}: file or folder not found")
 
 
 def walk(root: Path, tree: Tree | None = None) -> Iterator[Path]:
@@ -98,7 +98,7 @@ def walk(root: Path, tree: Tree | None = None) -> Iterator[Path]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is an image by its name; hidden files are none."""
+    """Whether a file name is that of an image; hidden files do not count."""
     path = Path(name)
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 

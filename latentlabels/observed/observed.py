@@ -1,4 +1,4 @@
-"""`Observed`: what is known of N images, as int8 of 1 (present), 0 (absent) and -1 (unknown)."""
+"""`Observed`: the known labels of N images, as int8 of 1 (present), 0 (absent) and -1 (unknown)."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Observed:
     def __post_init__(self) -> None:
         if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
             kind = getattr(self.values, "dtype", type(self.values).__name__)
-            raise ObservationError(f"observed is of {kind}, not an array of int8; use Observed.from_array")
+            raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
         if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
             raise ObservationError(
                 f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
                 f"give (N, {self.space.num_labels}), one column for each label"
             )
         if self.images is not None and len(self.images) != len(self.values):
-            raise ObservationError(f"{len(self.images)} image names for {len(self.values)} rows of observed")
+            raise ObservationError(f"{len(self.images)} image names, but {len(self.values)} rows of observed")
         _check_values(self.values, self.space)
         self.check_consistent()
 
@@ -84,7 +84,7 @@ class Observed:
     def from_folder(
         cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
     ) -> Observed:
-        """From an ImageFolder: an image in ``label/`` or ``group/label/`` is known to show that label.
+        """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
         The same image (byte by byte) in several folders is one row with several known labels.
 
@@ -97,7 +97,7 @@ class Observed:
 
         Raises:
             DataError: no such folder, or no images in it.
-            ObservationError: a folder that is no label of the space, or an image known to show what cannot be at once.
+            ObservationError: a folder that is not a label of the space, or an image whose known labels exclude each other.
         """
         return cls(*read_folder(Path(root), space, merge, strict))
 
@@ -124,7 +124,7 @@ class Observed:
                 where the table says "absent" of any label: the rest is then unknown.
             images_root: where the images are; rows whose image is not there are left out, with a warning.
             strict: what is otherwise a `DataWarning` is an error.
-            tree: what is known of the folders of images already, so that each is listed once.
+            tree: folders that were listed before, so that each is listed once.
 
         Raises:
             DataError: no such file, or no table.
@@ -152,13 +152,13 @@ class Observed:
         """The same in a space of the same labels, whose order and groups may differ.
 
         Raises:
-            ObservationError: other labels, or what is known contradicts the groups.
+            ObservationError: other labels, or known labels that contradict the groups.
         """
         if self.space == space:
             return self
         if {*self.space.labels} != {*space.labels}:
             raise ObservationError(
-                f"the observed table has the labels {listed(self.space.labels, 4)}, and the label space "
+                f"the observed table has the labels {listed(self.space.labels, 4)}, but the label space has "
                 f"{listed(space.labels, 4)}; read the table with this space"
             )
         columns = [self.space.index(label) for label in space.labels]
@@ -173,7 +173,7 @@ class Observed:
         return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how much is known, of which labels, and the first images."""
+        """What a notebook shows: how much is known, the labels, and the first images."""
         return str(provided("notebook view")(self))
 
     @property
@@ -208,7 +208,7 @@ class Observed:
         """
         index = np.asarray(rows)
         if index.dtype == bool and index.shape != (len(self),):
-            raise ObservationError(f"a mask of shape {index.shape} for {len(self)} rows of observed")
+            raise ObservationError(f"the mask has shape {index.shape}, but observed has {len(self)} rows")
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         names = None if self.images is None else tuple(self.images[int(i)] for i in index)
         return Observed(self.values[index], self.space, names)
@@ -251,4 +251,4 @@ def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
         label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
         value = array[wrong][0]
         shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(f"observed, row {row}{label}: {shown} is none of 1 (present), 0 (absent) and -1 (unknown)")
+        raise ObservationError(f"observed, row {row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}")

@@ -45,8 +45,8 @@ class _Sheet:
         for number, column in enumerate(self.columns, 1):
             if not column:
                 raise ObservationError(
-                    f"{self.head}: column {number} has no name; give it one, or remove it (a DataFrame's index, perhaps: "
-                    "write it with index=False)"
+                    f"{self.head}: column {number} has no name; name or remove it (if it is the index of a DataFrame, "
+                    "write the table with index=False)"
                 )
             if self.columns.index(column) + 1 < number:
                 raise ObservationError(f"{self.head}: two columns are called {column!r}; remove or rename one")
@@ -70,9 +70,9 @@ def read_table(
     strict: bool,
     tree: Tree | None = None,
 ) -> KnownLabels:
-    """See `Observed.from_table`; `tree` is what is known of the folders of images already."""
+    """See `Observed.from_table`; `tree` holds folders that were listed before."""
     if unlisted not in (None, "unknown", "absent"):
-        raise ObservationError(f'unlisted is "unknown" or "absent", not {unlisted!r}')
+        raise ObservationError(f'expected unlisted="unknown" or "absent", not {unlisted!r}')
     sheet = _read_sheet(path)
     lowered = [column.lower() for column in sheet.columns]
     if "image" not in lowered:
@@ -81,7 +81,7 @@ def read_table(
             "table (image, one column for each label) or a long one (image, label[, value])"
         )
     if not sheet.rows:
-        raise DataError(f"{path}: holds no rows, only the header")
+        raise DataError(f"{path}: has a header but no rows")
     long = sorted(lowered) in (["image", "label"], ["image", "label", "value"])
     table = (_read_long if long else _read_wide)(sheet, space, lowered)
     values = table.values
@@ -103,7 +103,7 @@ def read_table(
 
 def _read_sheet(path: Path) -> _Sheet:
     if not path.is_file():
-        raise DataError(f"{path}: no such table")
+        raise DataError(f"{path}: table not found")
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path)
     try:
@@ -134,7 +134,9 @@ def _read_csv(path: Path, text: str) -> _Sheet:
                 lines.append(line)
             line = reader.line_num + 1  # where the next row begins: a quoted cell may hold line breaks
     except csv.Error as error:
-        raise ObservationError(f"{path}:{line}: no CSV from here on ({error}); is a quotation mark missing?") from None
+        raise ObservationError(
+            f"{path}:{line}: not valid CSV from here on ({error}); check for a missing quotation mark"
+        ) from None
     return _Sheet(path, columns, rows, lines)
 
 
@@ -172,9 +174,11 @@ def _read_json_lines(path: Path, text: str) -> _Sheet:
         try:
             pairs = json.loads(line, object_pairs_hook=_Pairs)
         except json.JSONDecodeError as error:
-            raise DataError(f"{where}: no JSON ({error.msg} at character {error.pos}); give one object on each line") from None
+            raise DataError(
+                f"{where}: not valid JSON ({error.msg} at character {error.pos}); write one object on each line"
+            ) from None
         if not isinstance(pairs, _Pairs):
-            raise DataError(f'{where}: not an object; give {{"image": ..., "label": ...}} on each line')
+            raise DataError(f'{where}: expected an object; write {{"image": ..., "label": ...}} on each line')
         objects.append({})
         for key, cell in pairs:
             if key in objects[-1]:
@@ -201,7 +205,7 @@ def _text(where: str, column: str, cell: Any) -> str:
 def _image_name(sheet: _Sheet, row: int, column: int) -> str:
     name = sheet.rows[row][column].replace("\\", "/")
     if not name:
-        raise ObservationError(f"{sheet.where(row)}: no name of an image")
+        raise ObservationError(f"{sheet.where(row)}: the name of the image is missing")
     return str(PurePosixPath(name))
 
 
@@ -209,8 +213,8 @@ def _value(sheet: _Sheet, row: int, column: int) -> int:
     value = _VALUES.get(sheet.rows[row][column].lower())
     if value is None:
         raise ObservationError(
-            f"{sheet.where(row)}, column {sheet.columns[column]!r}: {sheet.rows[row][column]!r} is none of 1 (present), "
-            "0 (absent), -1 and empty (unknown)"
+            f"{sheet.where(row)}, column {sheet.columns[column]!r}: expected 1 (present), 0 (absent), -1 or empty "
+            f"(unknown), not {sheet.rows[row][column]!r}"
         )
     return value
 
@@ -235,14 +239,14 @@ def _read_wide(sheet: _Sheet, space: LabelSpace | None, lowered: list[str]) -> _
     columns = [column for column in range(len(lowered)) if column != image]
     labels = [sheet.columns[column] for column in columns]
     if not labels:
-        raise ObservationError(f"{sheet.head}: no columns of labels beside `image`")
+        raise ObservationError(f"{sheet.head}: no columns of labels, only `image`; add one column for each label")
     space = LabelSpace.free(labels) if space is None else space
     targets = [_column(space, label, sheet.head) for label in labels]
     cells = ((row, targets, [_value(sheet, row, column) for column in columns]) for row in range(len(sheet.rows)))
     names = [_image_name(sheet, row, image) for row in range(len(sheet.rows))]
     table = _collect(sheet, space, names, cells)
     table.repeated = [name for name, lines in table.lines.items() if len(lines) > 1]
-    table.message = f"{len(names) - len(table.lines)} rows are of images that have a row already"
+    table.message = f"{len(names) - len(table.lines)} rows repeat an image"
     return table
 
 
@@ -263,7 +267,7 @@ def _read_long(sheet: _Sheet, space: LabelSpace | None, lowered: list[str]) -> _
             cells.append((row, [_column(space, text, sheet.where(row))], [given]))
         elif value is not None and given >= 0:
             raise ObservationError(
-                f"{sheet.where(row)}: {names[row]}: a value, but no label; say of which label, or remove the row"
+                f"{sheet.where(row)}: {names[row]} has a value but no label; add the label, or remove the row"
             )
     table = _collect(sheet, space, names, cells)
     table.repeated = list(dict.fromkeys(name for (name, _), where in lines.items() if len(where) > 1))
@@ -276,7 +280,8 @@ def _column(space: LabelSpace, label: str, where: str) -> int:
         return space.index(label)
     except LabelSpaceError:
         raise ObservationError(
-            f'{where}: label "{label}" is none of the label space{nearest(label, space.labels)}; correct the table, or add it '
+            f'{where}: the label space has no label "{label}"{nearest(label, space.labels)}; correct the table, or add '
+            "the label "
             "to the label space"
         ) from None
 
@@ -309,7 +314,7 @@ def _collect(sheet: _Sheet, space: LabelSpace, names: Sequence[str], cells: Iter
 def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool, tree: Tree | None) -> KnownLabels:
     """Only rows whose image is there; a name without a folder or an ending finds its file if only one fits."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder of images")
+        raise DataError(f"{root}: folder of images not found")
     short: dict[str, list[str]] | None = None
     row_of: dict[str, int] = {}  # the file of each row
     lost: list[str] = []
@@ -323,13 +328,14 @@ def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool, tree: 
             lost.append(f"{name} ({len(fits)} files fit: {listed(fits, 2)})" if fits else name)
         elif fits[0] in row_of:
             raise ObservationError(
-                f"{path}: {known.images[row_of[fits[0]]]} and {name} are both the image {root / fits[0]}; name it in one way"
+                f"{path}: {known.images[row_of[fits[0]]]} and {name} both name the image {root / fits[0]}; use one of the names"
             )
         else:
             row_of[fits[0]] = row
     if not row_of:
         raise DataError(
-            f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); names are relative to it"
+            f"{path}: none of its {len(lost)} images is in {root} (for example {lost[0]}); image names must be relative "
+            "to that folder"
         )
     if lost:
         report(f"{path}: {len(lost)} of its {len(known.images)} images are not in {root}, left out: {listed(lost)}", strict)

@@ -1,4 +1,4 @@
-"""What the known labels alone say about prevalences: where the head starts, and what fixes its scale.
+"""Prevalences from the known labels alone: the starting point of the head, and what fixes its scale.
 
 The likelihood of known positives fixes label probabilities only up to a scale per image: (half cat, half dog)
 and (both) explain one label per image equally well. The scale is anchored by what is stated: a root group that
@@ -59,7 +59,9 @@ def derive_prior(
         DataError: `expected_labels` is not a positive number up to the largest possible count.
     """
     if expected_labels is not None and not 0 < expected_labels <= space.num_labels:
-        raise DataError(f"expected_labels is {expected_labels}, but an image has between 0 and {space.num_labels} labels")
+        raise DataError(
+            f"expected_labels is {expected_labels}, but must be above 0 and at most {space.num_labels}, the number of labels"
+        )
     present = (values == 1).sum(0).astype(float)
     told = max(int((values == 1).any(1).sum()), 1)
     known = max(present.sum() / told, 1.0)  # known positives per image that has any
@@ -74,7 +76,7 @@ def derive_prior(
         rate = rate / (readiness / readiness.mean())
         expected, source, identified = _scale(space, rate, known)
         if expected_labels is not None:
-            expected, source = float(expected_labels), "expected_labels, as stated"
+            expected, source = float(expected_labels), "set by expected_labels"
         prevalence = rate * (expected / known if np.ptp(readiness) == 0 else expected / rate.sum())
     prevalence = np.clip(prevalence, _LEAST, 1.0)
     logits, prevalence = _forest(space, prevalence)
@@ -87,9 +89,13 @@ def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[
         share = float(np.mean([rate[space.columns(group)].sum() for group in exhaustive])) / rate.sum()
         names = ", ".join(f'"{group.name}"' for group in exhaustive[:3]) + (", ..." if len(exhaustive) > 3 else "")
         expected = min(max(1.0 / share, float(len(exhaustive))), float(space.num_labels))
-        return expected, f"the share of known labels that lie in the exhaustive group{'s'[: len(exhaustive) - 1]} {names}", True
+        return (
+            expected,
+            f"derived from the share of known labels in the exhaustive group{'s'[: len(exhaustive) - 1]} {names}",
+            True,
+        )
     expected = min(DEFAULT_EXPECTED * known, float(space.num_labels))
-    return expected, "the default, as no group is exhaustive; state expected_labels if you know better", False
+    return expected, "the default, since no group is exhaustive; set expected_labels if you know the number", False
 
 
 def prior_logits(space: LabelSpace, prevalence: NDArray[np.float64]) -> Tensor:

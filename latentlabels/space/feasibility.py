@@ -1,4 +1,4 @@
-"""Whether any valid label set agrees with what is known of an image: one pass over the forest of groups."""
+"""Whether any valid label set agrees with the known labels of an image: one pass over the forest of groups."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
             above = groups[above].requires
     for label, because in implied.items():
         if known.get(label) == 0:
-            return f'known to show "{because}", which requires "{label}", known to be absent'
+            return f'"{because}" is known to be present and requires "{label}", which is known to be absent'
     for group in space.groups:
         shown = [label for label in group.labels if label in implied]
         if len(shown) > 1:
             first, second = (
                 f'"{label}"' + (f' (required by "{implied[label]}")' if implied[label] != label else "") for label in shown[:2]
             )
-            return f'known to show {first} and {second}, of which group "{group.name}" allows one'
+            return f'{first} and {second} exclude each other (group "{group.name}")'
 
     # of each group for each label why it cannot be present: known to be absent (None), or a blocked group below it
     blocked: dict[str, dict[str, Group | None]] = {}
@@ -78,17 +78,17 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
         applies = group.requires is None or group.requires in implied
         why = blocked.get(group.name, {}) if applies and not any(label in implied for label in group.labels) else {}
         if why:
-            where = f' where "{group.requires}" is present' if group.requires else ""
+            shows = f'an image with "{group.requires}" shows' if group.requires else "every image shows"
             if not any(why.values()):
-                return f'all labels of group "{group.name}" are known to be absent, but one of them always applies{where}'
+                return f'all labels of group "{group.name}" are known to be absent, but {shows} one of them'
             reasons = "; ".join(
                 f'"{label}" is known to be absent'
                 if below is None
-                else f'"{label}" needs a label of group "{below.name}", all of which are excluded'
+                else f'"{label}" needs a label of group "{below.name}", and all of them are excluded'
                 for label, below in why.items()
             )
-            return f'no label of group "{group.name}" is left, but one of them always applies{where}: {reasons}'
-    return "no valid label set agrees with its known labels"
+            return f'no label of group "{group.name}" is possible, but {shows} one of them: {reasons}'
+    return "no valid label set agrees with the known labels"
 
 
 def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> None:
@@ -102,7 +102,7 @@ def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequen
         row = int(wrong[0])
         where = f"row {row}" if images is None else images[row]
         others = len(wrong) - 1
-        more = f" (and so in {others:,} more row{'s' if others > 1 else ''})" if others else ""
+        more = f" ({others:,} more row{'s are' if others > 1 else ' is'} impossible)" if others else ""
         raise ObservationError(
             f"{where}: {contradiction(values[row], space)}; correct the known labels or the label space{more}"
         )

@@ -59,7 +59,7 @@ class OneOf:
 
     def __init__(self, name: str, labels: Sequence[str], optional: bool = False, requires: str | None = None):
         if isinstance(labels, str):
-            raise LabelSpaceError(f'group "{name}": labels is the string "{labels}"; give a list of label names')
+            raise LabelSpaceError(f'group "{name}": labels is a string, "{labels}"; give a list of label names')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "labels", tuple(labels))
         object.__setattr__(self, "optional", bool(optional))

@@ -38,7 +38,7 @@ class LabelSpace:
         groups: `Free` and `OneOf` groups. Label names are unique across all of them.
 
     Raises:
-        LabelSpaceError: a name that occurs twice, a `requires` that names no label or goes in a circle.
+        LabelSpaceError: a name that occurs twice, a `requires` that names no label or leads in a circle.
     """
 
     groups: tuple[Group, ...]
@@ -65,24 +65,24 @@ class LabelSpace:
         names: set[str] = set()
         for group in self.groups:
             if not isinstance(group, Free | OneOf):
-                raise LabelSpaceError(f"{group!r} is no group; use Free(label) or OneOf(name, labels)")
+                raise LabelSpaceError(f"{group!r} is not a group; use Free(label) or OneOf(name, labels)")
             if group.name in names:
                 raise LabelSpaceError(f'two groups are called "{group.name}"; rename one')
             names.add(group.name)
             for label in group.labels:
                 if not isinstance(label, str) or not label.strip():
-                    raise LabelSpaceError(f'group "{group.name}": {label!r} is no label name; names are text')
+                    raise LabelSpaceError(f'group "{group.name}": {label!r} is not a label name; give a non-empty text')
                 if label in owner:
                     raise LabelSpaceError(
                         f'label "{label}" is in group "{owner[label]}" and in group "{group.name}"; '
-                        "label names are unique across the space, so rename one of them"
+                        "rename one, since a label name may occur only once"
                     )
                 owner[label] = group.name
         by_name = {group.name: group for group in self.groups}
         for group in self.groups:
             if group.requires is not None and group.requires not in owner:
                 raise LabelSpaceError(
-                    f'group "{group.name}" requires "{group.requires}", which is no label of the space'
+                    f'group "{group.name}" requires "{group.requires}", which is not a label of the space'
                     + nearest(group.requires, owner)
                 )
         rooted: set[str] = set()  # groups from which the way up ends at a root: chains may be thousands long
@@ -92,13 +92,13 @@ class LabelSpace:
                 above = by_name[owner[above.requires]]
                 if above.name in way:  # the circle need not hold the group that the walk began at
                     path = " -> ".join([*list(way)[way[above.name] :], above.name])
-                    raise LabelSpaceError(f"requires goes in a circle: {path}; remove one of them")
+                    raise LabelSpaceError(f"the `requires` of these groups form a circle: {path}; remove one of them")
                 way[above.name] = len(way)
             rooted.update(way)
 
     @classmethod
     def free(cls, labels: Iterable[str]) -> LabelSpace:
-        """A space in which every label is `Free`: what is assumed where nothing is declared."""
+        """A space in which every label is `Free`, the assumption where nothing is declared."""
         return cls(Free(label) for label in labels)
 
     @classmethod
@@ -113,20 +113,20 @@ class LabelSpace:
         for number, raw in enumerate(entries, 1):
             entry: Any = {"name": raw} if isinstance(raw, str) else raw
             if not isinstance(entry, Mapping):
-                raise LabelSpaceError(f"labels, entry {number}: {entry!r} is neither a name nor {{name: ..., ...}}")
+                raise LabelSpaceError(f"labels, entry {number}: expected a name or {{name: ..., ...}}, not {entry!r}")
             for key in entry:
                 if key not in known:
                     raise LabelSpaceError(
                         f'labels, entry {number}: unknown key "{key}"{nearest(str(key), known)} (known: {", ".join(known)})'
                     )
             if "name" not in entry:
-                raise LabelSpaceError(f"labels, entry {number}: no name in {dict(entry)!r}")
+                raise LabelSpaceError(f"labels, entry {number}: {dict(entry)!r} has no name; add name: NAME")
             name, requires = _text(entry["name"], number), entry.get("requires")
             requires = None if requires is None else _text(requires, number)
             if "one_of" in entry:
                 members: Any = entry["one_of"]
                 if not isinstance(members, list | tuple):
-                    raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of is a list of labels')
+                    raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of expects a list of labels')
                 labels = [_text(member, number) for member in members]
                 groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires))
             elif entry.get("optional"):
@@ -157,7 +157,7 @@ class LabelSpace:
         """Read a ``labels.yaml`` or ``labels.json``: a list of groups, or that list under the key ``labels``.
 
         Raises:
-            LabelSpaceError: the file is missing, is no YAML, or describes no valid space; the file is named.
+            LabelSpaceError: the file is missing, is not valid YAML, or describes no valid space; the file is named.
         """
         path = Path(path)
         try:
@@ -189,7 +189,7 @@ class LabelSpace:
 
     @cached_property
     def num_logits(self) -> int:
-        """How many logits the head of an encoder gives: the sum over the groups."""
+        """Number of logits that the head of an encoder outputs: the sum over the groups."""
         return sum(group.num_logits for group in self.groups)
 
     @cached_property
@@ -219,7 +219,7 @@ class LabelSpace:
 
     @property
     def exhaustive_roots(self) -> tuple[OneOf, ...]:
-        """The root groups of which every image shows exactly one label."""
+        """The root groups that have exactly one label present in every image."""
         return tuple(group for group in self.roots if isinstance(group, OneOf) and not group.optional)
 
     def index(self, label: str) -> int:
@@ -259,7 +259,7 @@ class LabelSpace:
 
     @cached_property
     def num_label_sets(self) -> int:
-        """How many label sets are valid."""
+        """The number of valid label sets."""
         counts: dict[str, int] = {}
         for group in reversed(self.parents_first):
             below = (math.prod(counts[child.name] for child in self.children.get(label, ())) for label in group.labels)
@@ -282,5 +282,5 @@ class LabelSpace:
 def _text(value: Any, number: int) -> str:
     # YAML reads `no`, `on` and 4 as a boolean and a number: say so, the label would silently change its name
     if not isinstance(value, str):
-        raise LabelSpaceError(f"labels, entry {number}: {value!r} is no text; put quotes around it")
+        raise LabelSpaceError(f"labels, entry {number}: {value!r} is not text; put quotes around it")
     return value

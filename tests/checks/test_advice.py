@@ -138,10 +138,10 @@ def test_a_scale_that_has_drifted_says_what_to_do(identified: bool, advised: Tod
 
 
 def test_how_the_average_was_determined() -> None:
-    d = {"expected_labels_identified": True, "expected_labels_source": "expected_labels, as stated"}
+    d = {"expected_labels_identified": True, "expected_labels_source": "set by expected_labels"}
     found = _about(Kind.SCALE, d, [], OURS)
     assert found is not None
-    assert (found.severity, sentence(found)) == ("fine", "How it was determined: expected_labels, as stated.")
+    assert (found.severity, sentence(found)) == ("fine", "How it was determined: set by expected_labels.")
     assert title(found) == "average number of labels"
     assert _severity(Kind.SCALE, {**d, "expected_labels_identified": False}, [], OURS) == "look"
     assert _severity(Kind.SCALE, d, [], OTHER) is None

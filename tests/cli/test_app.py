@@ -65,19 +65,22 @@ def test_no_verb_prints_help_and_is_wrong_use() -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["predct"], 'no verb "predct"; did you mean "predict"? (verbs: demo, fit, predict'),
+        (["predct"], 'unknown command "predct"; did you mean "predict"? (commands: demo, fit, predict'),
         (["fit", "--imags", "x"], 'latentlabels fit has no option --imags; did you mean "--images"? (see latentlabels'),
         (["predict"], "missing argument 'RUN' (see latentlabels predict --help)"),
         (["predict", "run"], "missing argument 'IMAGES...' (see latentlabels predict --help)"),
         (["query", "run", "x.png", "--top", "0"], "invalid value for '--top'"),
         (["query", "run", "x.png", "--given", "car", "blue"], "(blue) (see latentlabels query --help)"),
         (["fit"], "no data: give a CONFIG (YAML), --images DIR"),
-        (["inspect"], "nothing to inspect; give a CONFIG"),
-        (["predict", "nowhere", "x.png"], "nowhere: no such run folder; `latentlabels fit ... --out nowhere` writes one"),
+        (["inspect"], "no data to inspect; give a CONFIG"),
+        (
+            ["predict", "nowhere", "x.png"],
+            "nowhere: run folder not found; create one with `latentlabels fit ... --out nowhere`",
+        ),
         (["fit", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory); give the path of a YAML config"),
-        (["fit", "--images", "nowhere"], "nowhere does not exist"),
-        (["fit", "."], ".: a folder, where a config file is expected; for a folder of images give --images ."),
-        (["inspect", "nowhere"], "nowhere: no such config or folder"),
+        (["fit", "--images", "nowhere"], "nowhere not found"),
+        (["fit", "."], ".: is a folder, but a config file is expected; for a folder of images give --images ."),
+        (["inspect", "nowhere"], "nowhere not found; give a config, a folder of images or an .npz"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
@@ -96,7 +99,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 def test_a_folder_that_is_no_run_is_a_failure(tmp_path: Path) -> None:
     done = latentlabels("predict", tmp_path, "x.png")
     assert done.code == 1
-    assert "not a complete run folder, it lacks config.yaml" in done.err
+    assert "not a complete run folder: config.yaml, labels.json" in done.err
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug_alone(
@@ -108,11 +111,11 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug_alone(
     monkeypatch.setattr("latentlabels.cli.predict.load_run", fail)
     done = latentlabels("predict", tmp_path, "x.png")
     assert done.code == 1
-    assert done.err == "error: unexpected RuntimeError: the disk sings (run again with --debug to see where)\n"
+    assert done.err == "error: unexpected RuntimeError: the disk sings (run again with --debug for a traceback)\n"
     done = latentlabels("predict", tmp_path, "x.png", "--debug")
     assert done.code == 1
     assert "Traceback (most recent call last)" in done.err
-    assert done.err.endswith("error: unexpected RuntimeError: the disk sings (run again with --debug to see where)\n")
+    assert done.err.endswith("error: unexpected RuntimeError: the disk sings (run again with --debug for a traceback)\n")
 
 
 def test_running_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +124,7 @@ def test_running_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("latentlabels.cli.predict.load_run", fail)
     done = latentlabels("predict", tmp_path, "x.png")
-    assert (done.code, done.err) == (1, "error: out of memory; lower fit.batch_size or model.image_size\n")
+    assert (done.code, done.err) == (1, "error: out of memory; use a smaller fit.batch_size or model.image_size\n")
 
 
 def test_ctrl_c_is_exit_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_every_objective_that_fails_is_a_failure(config: Path, tmp_path: Path) -
     args = ("--out", tmp_path / "out", "--workers", 0, "--set", "model.encoder=embedding", "--set", "model.expected_labels=40")
     done = latentlabels("bench", config, *args)
     assert done.code == 1
-    assert "every fit failed; the first: " in done.err
+    assert "every fit failed. The first error: " in done.err
     assert "expected_labels" in done.err
 
 
@@ -271,8 +271,8 @@ def test_both_starts_and_all_objectives(config: Path) -> None:
         ("fit.held_out=0", "fit.held_out: 0 leaves nothing to choose epoch and learning rate on"),
         ("bench.test={}", "bench.test: give embeddings, or images and truth"),
         ("bench.test={images: /}", "but the training data are embeddings; give bench.test.embeddings"),
-        ("bench.test={embeddings: none.npz}", "none.npz does not exist"),
-        ("bench.truth=none.csv", "none.csv does not exist"),
+        ("bench.test={embeddings: none.npz}", "none.npz not found"),
+        ("bench.truth=none.csv", "none.csv not found"),
         ("bench.make=mosaic", "bench.make: mosaic makes its own from images; leave data.embeddings out"),
     ],
 )
@@ -296,8 +296,8 @@ def test_what_must_be_given(config: Path, vectors: Path, tmp_path: Path) -> None
     image_folder(tmp_path / "images", cup=2, shoe=2)
     bare, out = ("--set", f"data.embeddings={tmp_path / 'bare.npz'}"), ("--out", tmp_path / "out")
     for args, said in (
-        ((config,), "no place for the results; give --out DIR"),
-        (out, "nothing to compare on: give a CONFIG"),
+        ((config,), "no folder for the results; give --out DIR"),
+        (out, "no data to compare on; give a CONFIG"),
         ((config, config, *out), 'two data sets are called "shop"'),
         ((config, *bare, *out), "bench.test: nothing to measure on"),
         ((config, *bare, *out, "--hide", "uniform"), "holds no array `truth`; give bench.truth"),
@@ -326,7 +326,7 @@ def test_grids_that_contradict_each_other(config: Path, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(config.read_text().replace("[0, 1]", "[0, 2]"))
     done = latentlabels("bench", config, tmp_path / "other.yaml", "--out", tmp_path / "out")
     assert done.code == 2
-    assert f"{tmp_path / 'other.yaml'}:5: bench.seeds: all data sets of one table are compared alike" in done.err
+    assert f"{tmp_path / 'other.yaml'}:5: bench.seeds: all configs of one bench must share this value" in done.err
 
 
 def test_nothing_is_overwritten(config: Path, tmp_path: Path) -> None:

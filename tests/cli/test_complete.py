@@ -64,7 +64,7 @@ def test_what_the_table_leaves_open_is_unknown_or_absent(run: Path, known: Path)
     assert 'all labels of group "colour" are known to be absent' in done.err
     done = latentlabels("complete", run, "--observed", known, "--unlisted", "maybe")
     assert done.code == 2
-    assert '--unlisted maybe: "unknown" or "absent"' in done.err
+    assert '--unlisted maybe: expected "unknown" or "absent"' in done.err
 
 
 def test_noise_in_the_annotation_leaves_the_known_as_it_was(vectors: Path, tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ def test_unreadable_and_lost_images_are_reported(run: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ("image,label\nx.png,carr\n", 1, 'known.csv:2: label "carr" is none of the label space; did you mean "car"?'),
-        ("image,carr\nx.png,1\n", 1, 'known.csv:1: label "carr" is none of the label space; did you mean "car"?'),
-        ("image,label\nx.png,car\nx.png,bike\n", 1, 'known to show "car" and "bike", of which group "vehicle" allows one'),
-        ("image,car\nx.png,2\n", 1, "known.csv:2, column 'car': '2' is none of 1 (present), 0 (absent)"),
+        ("image,label\nx.png,carr\n", 1, 'known.csv:2: the label space has no label "carr"; did you mean "car"?'),
+        ("image,carr\nx.png,1\n", 1, 'known.csv:1: the label space has no label "carr"; did you mean "car"?'),
+        ("image,label\nx.png,car\nx.png,bike\n", 1, '"car" and "bike" exclude each other (group "vehicle")'),
+        ("image,car\nx.png,2\n", 1, "known.csv:2, column 'car': expected 1 (present), 0 (absent), -1 or empty"),
         ("picture,car\nx.png,1\n", 1, "known.csv:1: no column `image`"),
         ("", 1, "known.csv: empty"),
-        (None, 2, "known.csv: no such table of labels"),
+        (None, 2, "known.csv: table of labels not found"),
     ],
 )
 def test_tables_that_cannot_be_used(run: Path, tmp_path: Path, text: str | None, code: int, said: str) -> None:
@@ -126,10 +126,10 @@ def test_tables_that_cannot_be_used(run: Path, tmp_path: Path, text: str | None,
 def test_what_must_be_given(run: Path, vector_run: Path, known: Path, image: Path, tmp_path: Path) -> None:
     for args, said in (
         ((run,), "no table to fill; give --observed TABLE"),
-        ((run, "--observed", known, "--images", tmp_path / "none"), "none: no such folder"),
-        ((run, "--observed", known, "--images", image), "no folder; give the folder of the images that"),
+        ((run, "--observed", known, "--images", tmp_path / "none"), "none: folder not found"),
+        ((run, "--observed", known, "--images", image), "is not a folder; give the folder of the images in"),
         ((run, "--images", tmp_path), "no table of labels; give --observed TABLE"),
-        ((run, "--observed", known, "-o", tmp_path / "out.doc"), "no format for the ending"),
+        ((run, "--observed", known, "-o", tmp_path / "out.doc"), "unknown file ending"),
         ((vector_run, "--observed", known, "--images", tmp_path), "this run was fitted on embeddings"),
     ):
         done = latentlabels("complete", *args)

@@ -113,7 +113,7 @@ def test_images_that_the_truth_does_not_name_are_reported(copy: Path, scenes: Pa
     (tmp_path / "truth.csv").write_text("\n".join(lines[:21]) + "\n")
     done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", tmp_path / "truth.csv", "--json")
     assert done.document["num_images"] == 20
-    assert "40 images are not in" in done.err
+    assert "40 images left out, because not in" in done.err
 
 
 def test_truth_that_is_not_complete(copy: Path, scenes: Path, tmp_path: Path) -> None:
@@ -125,19 +125,19 @@ def test_truth_that_is_not_complete(copy: Path, scenes: Path, tmp_path: Path) ->
     done = latentlabels(*args)
     assert (done.code, done.out) == (1, "")
     assert f'not complete: {name}: label "rain" is unknown (1 unknown entries of 1 images)' in done.err
-    assert "say --unlisted absent" in done.err
+    assert "give --unlisted absent" in done.err
     assert latentlabels(*args, "--unlisted", "absent", "--json").code == 0
     frame.drop(columns=["rain", "night"]).to_csv(tmp_path / "truth.csv", index=False)
     done = latentlabels(*args)
-    assert 'it says nothing about 2 labels ("night", ...)' in done.err
+    assert 'the table has no values for 2 labels ("night", ...)' in done.err
 
 
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ("image,label\nnight/00002.png,night\n", 2, "Say --unlisted unknown (nobody looked"),
+        ("image,label\nnight/00002.png,night\n", 2, "give --unlisted unknown (not checked"),
         ("image,nigt\nnight/00002.png,1\n", 1, 'did you mean "night"?'),
-        ("image,night\nnowhere.png,1\n", 2, "Say --unlisted"),
+        ("image,night\nnowhere.png,1\n", 2, "give --unlisted"),
         ("image,night\nnowhere.png,0\n", 1, "none of its 1 images is in"),
     ],
 )
@@ -151,11 +151,11 @@ def test_truth_that_cannot_be_used(copy: Path, scenes: Path, tmp_path: Path, tex
 def test_what_must_be_given(copy: Path, vector_run: Path, scenes: Path, vectors: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "plain.npz", embeddings=np.load(vectors)["embeddings"])
     for args, said in (
-        ((copy,), "nothing to measure on; give --images DIR and --truth TABLE"),
+        ((copy,), "no data to evaluate on; give --images DIR and --truth TABLE"),
         ((copy, "--images", scenes / "images-by-label"), "no table of labels; give --truth TABLE"),
         ((copy, "--truth", scenes / "truth.csv"), "give --images DIR, the folder of its images"),
-        ((copy, "--images", scenes, "--truth", tmp_path / "none.csv"), "none.csv: no such table of labels"),
-        ((vector_run, "--embeddings", tmp_path / "plain.npz"), "no array `truth` in it; give --truth TABLE"),
+        ((copy, "--images", scenes, "--truth", tmp_path / "none.csv"), "none.csv: table of labels not found"),
+        ((vector_run, "--embeddings", tmp_path / "plain.npz"), "has no array `truth`; give --truth TABLE"),
     ):
         done = latentlabels("evaluate", *args)
         assert (done.code, done.out) == (2, ""), done.err

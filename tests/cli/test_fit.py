@@ -53,7 +53,7 @@ def test_the_summary_says_what_was_found_and_what_to_do_next(fitted: tuple[Path,
     assert facts["images"] == "60"
     assert facts["labels"] == "21 in 10 groups"
     assert facts["known labels"].startswith("60 present, 0 absent (1.00 per image)")
-    assert 'expected (the share of known labels that lie in the exhaustive group "colour")' in facts["labels per image"]
+    assert 'expected (derived from the share of known labels in the exhaustive group "colour")' in facts["labels per image"]
     assert facts["best epoch"] == "0 (of 0 to 0)"
     assert facts["run"] == str(run)
     assert f"next: latentlabels predict {run} IMAGE... -o probabilities.csv" in done.out
@@ -86,14 +86,14 @@ def test_a_config_file_with_overrides(scenes: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert done.document["epochs"] == 1
     assert done.document["expected_labels"] == 3
-    assert done.document["expected_labels_source"] == "expected_labels, as stated"
+    assert done.document["expected_labels_source"] == "set by expected_labels"
 
 
 def test_nothing_is_overwritten(run: Path, scenes: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
     done = fit(scenes / "images-by-label", "--out", run)
     assert done.code == 2
-    assert f"--out {run}: not empty, and nothing is overwritten; give another folder, --out {run}-2" in done.err
+    assert f"--out {run}: folder is not empty and is never overwritten; give another one (--out {run}-2)" in done.err
     assert "--resume" in done.err
     assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
     (tmp_path / "notes.txt").write_text("mine")
@@ -143,11 +143,11 @@ def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path
         done = fit_vectors(vectors, parts, "--set", "fit.epochs=4")
     assert done.code == 130
     assert done.out == ""
-    said = "interrupted; run the same command with --resume to go on, or: latentlabels fit --resume --out"
+    said = "interrupted; to resume, run the same command with --resume, or: latentlabels fit --resume --out"
     assert done.err.splitlines()[-1] == f"{said} {parts}"
     done = latentlabels("predict", parts, vectors)
     assert done.code == 1
-    assert f"its fit was not finished; `latentlabels fit --resume --out {parts}` goes on with it" in done.err
+    assert f"its fit is not finished; resume it with `latentlabels fit --resume --out {parts}`" in done.err
 
     begun = json.loads((parts / "checkpoints" / "last.json").read_text())
     done = latentlabels("fit", "--resume", "--out", parts)
@@ -174,9 +174,9 @@ def test_resuming_takes_more_epochs_and_refuses_another_model(vectors: Path, tmp
 
 def test_resuming_needs_something_to_resume(vectors: Path, tmp_path: Path) -> None:
     done = latentlabels("fit", "--resume", "--embeddings", vectors)
-    assert (done.code, "Give its run folder by --out RUN" in done.err) == (2, True)
+    assert (done.code, "name the fit to resume with --out RUN" in done.err) == (2, True)
     done = latentlabels("fit", "--resume", "--embeddings", vectors, "--out", tmp_path / "new")
-    assert (done.code, "holds no fit that was begun" in done.err) == (2, True)
+    assert (done.code, "no interrupted fit in" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("what", ["images", "known labels", "embeddings"])
@@ -197,8 +197,8 @@ def test_resuming_refuses_other_data_and_says_what_differs(vectors: Path, tmp_pa
     done = fit_vectors(path, run, "--set", "fit.epochs=2", "--resume")
     assert done.code == 1
     last = done.err.splitlines()[-1]
-    assert f"{run} was begun on other data; the {what}: " in last
-    assert "Give the data as they were to go on with that fit, or leave out --resume and give another --out" in last
+    assert f"{run} was started on other data (the {what}: " in last
+    assert "Restore those data to resume it, or start a new fit: leave out --resume and give another --out" in last
     assert last.count(" then, ") == 1
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
@@ -214,7 +214,7 @@ def test_a_fit_that_was_begun_and_finished_no_epoch_is_resumed(
         assert fit_vectors(vectors, tmp_path / "run", "--set", "fit.epochs=1").code == 130
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoints"}
     done = fit_vectors(vectors, tmp_path / "run", "--set", "fit.epochs=1")
-    assert (done.code, "or --resume to go on with the fit in it" in done.err) == (2, True)
+    assert (done.code, "or --resume to continue the fit in it" in done.err) == (2, True)
     assert latentlabels("fit", "--resume", "--out", tmp_path / "run").code == 0
     assert len(history(tmp_path / "run")) == 1
 
@@ -261,9 +261,9 @@ def refused(tmp_path: Path, code: int, *args: object) -> str:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "empty: holds no folder of images" in refused(tmp_path, 1, "--images", tmp_path / "empty")
+    assert "empty: has no folders of images" in refused(tmp_path, 1, "--images", tmp_path / "empty")
     (tmp_path / "empty" / "cat").mkdir()
-    assert "hold no images" in refused(tmp_path, 1, "--images", tmp_path / "empty")
+    assert "no images in its 1 label folder" in refused(tmp_path, 1, "--images", tmp_path / "empty")
 
 
 def test_an_unreadable_image_is_named_skipped_and_counted(folder: Path, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_one_image_known_to_be_two_exclusive_labels(folder: Path, tmp_path: Path
     (tmp_path / "labels.yaml").write_text("- {name: animal, one_of: [cat, dog]}\n")
     shutil.copy(folder / "cat" / "0.png", folder / "dog" / "copy.png")
     error = refused(tmp_path, 1, "--images", folder, "--labels", tmp_path / "labels.yaml")
-    assert 'cat/0.png: known to show "cat" and "dog", of which group "animal" allows one' in error
+    assert 'cat/0.png: "cat" and "dog" exclude each other (group "animal")' in error
 
 
 def table(tmp_path: Path, text: str) -> Path:
@@ -328,7 +328,7 @@ def test_a_label_in_the_table_that_the_space_lacks(folder: Path, tmp_path: Path)
     (tmp_path / "labels.yaml").write_text("- cat\n- dog\n")
     path = table(tmp_path, "image,label,value\ncat/0.png,cat,1\ncat/1.png,catt,1\n")
     error = refused(tmp_path, 1, "--images", folder, "--observed", path, "--labels", tmp_path / "labels.yaml")
-    assert 'table.csv:3: label "catt" is none of the label space; did you mean "cat"?' in error
+    assert 'table.csv:3: the label space has no label "catt"; did you mean "cat"?' in error
 
 
 def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_pa
     assert done.document["num_images"] == 8
     assert "1 rows repeat an image with a label" in done.err
     assert "left out: nowhere.png" in done.err
-    assert "2 images are not in" in done.err  # in the folder, but not in the table
+    assert "2 images left out, because not in" in done.err  # in the folder, but not in the table
     assert "cat/4.png, dog/4.png" in done.err
 
 
@@ -422,7 +422,7 @@ def test_embeddings_with_nan_and_without_what_is_needed(vectors: Path, tmp_path:
     np.savez(broken, embeddings=found["embeddings"])
     assert "holds no array `observed`" in refused(tmp_path, 2, "--embeddings", broken)
     np.savez(broken, embeddings=found["embeddings"], observed=found["observed"])
-    assert "no array `labels`, so that its labels have no names" in refused(tmp_path, 2, "--embeddings", broken)
+    assert "has no array `labels`, so its labels have no names" in refused(tmp_path, 2, "--embeddings", broken)
     (tmp_path / "labels.yaml").write_text("- red\n- blue\n- car\n")
     error = refused(tmp_path, 1, "--embeddings", vectors, "--labels", tmp_path / "labels.yaml")
     assert 'the label space has no label "striped"' in error

@@ -42,7 +42,7 @@ def test_text(scenes: Path) -> None:
     text = done.out
     assert "images" in text.splitlines()[0]
     assert "21, 6 free, 15 in 4 groups" in text
-    assert "expected, from the share of known labels that lie in the exhaustive group" in text
+    assert "expected (derived from the share of known labels in the exhaustive group" in text
     assert "a missing label says nothing" in text
     assert "is a guess" not in text  # the group colour fixes the scale
     assert f"next: latentlabels fit --images {scenes / 'images-by-label'} --labels {scenes / 'labels.yaml'}" in text
@@ -62,10 +62,10 @@ def test_a_scale_that_nothing_fixes_is_said_to_be_a_guess(tmp_path: Path) -> Non
     root = image_folder(tmp_path / "animals", cat=3, dog=2)
     done = latentlabels("inspect", root)
     assert "2, all free" in done.out
-    assert "1.50 expected, from the default, as no group is exhaustive" in done.out
+    assert "1.50 expected (the default, since no group is exhaustive" in done.out
     assert "The number of labels per image is a guess" in done.out
     done = latentlabels("inspect", root, "--set", "model.expected_labels=1.2")
-    assert "1.20 expected, from expected_labels, as stated" in done.out
+    assert "1.20 expected (set by expected_labels)" in done.out
     assert "is a guess" not in done.out
 
 
@@ -80,11 +80,11 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     assert found["never_known"] == ["owl"]
     remarks = "\n".join(found["remarks"])
     assert "notes.txt" in remarks
-    assert "copies of other images, merged into one row each: dog/copy.png = cat/0.png" in remarks
-    assert "1 label folders without images: owl" in remarks
+    assert "1 file merged with the image of the same content: dog/copy.png = cat/0.png" in remarks
+    assert "1 label folder without images: owl" in remarks
     text = latentlabels("inspect", root).out
-    assert "1 image, which a fit leaves out: " in text
-    assert "owl: nothing can be learned of them" in text
+    assert "1 image; a fit leaves them out: " in text
+    assert "owl: a fit cannot learn these labels" in text
     assert "note: " in text
     done = latentlabels("inspect", root, "--strict")
     assert (done.code, done.out) == (1, "")
@@ -114,10 +114,10 @@ def test_tables(scenes: Path, tmp_path: Path) -> None:
     assert (found["num_images"], found["known_present"], found["known_absent"]) == (10, 9, 9)
     assert found["images_without_known_label"] == 1
     assert found["expected_labels_source"] == "known presences and absences"
-    assert "50 images are not in" in found["remarks"][0]
+    assert "50 images left out, because not in" in found["remarks"][0]
     text = latentlabels(*args).out
     assert "known absent" in text
-    assert "1 image without any" in text
+    assert "1 image without known labels" in text
     assert f"next: latentlabels fit --images {scenes / 'images-by-label'} --observed {tmp_path / 'known.csv'}" in text
 
 
@@ -126,7 +126,7 @@ def test_many_labels_are_cut_unless_all_are_asked_for(tmp_path: Path) -> None:
     observed = np.eye(40, dtype=np.int8) * 2 - 1
     np.savez(tmp_path / "many.npz", embeddings=np.ones((40, 2)), observed=np.minimum(observed, 1), labels=np.array(labels))
     text = latentlabels("inspect", tmp_path / "many.npz").out
-    assert "(the 20 most and the 10 least known; 10 more labels: --all)" in text
+    assert "(the 20 most and the 10 least often known labels; --all lists 10 more)" in text
     text = latentlabels("inspect", tmp_path / "many.npz", "--all").out
     assert all(f"\n{label} " in text for label in labels)
 
@@ -135,9 +135,13 @@ def test_many_labels_are_cut_unless_all_are_asked_for(tmp_path: Path) -> None:
     ("args", "code", "said"),
     [
         (("--set", "annotation.kind=scar"), 2, 'annotation.rates: "scar" needs rates'),
-        (("--set", "model.expected_labels=100"), 2, "expected_labels is 100.0, but an image has between 0 and 2 labels"),
-        (("--labels", "nowhere.yaml"), 2, "nowhere.yaml is no file; give the path of a labels.yaml"),
-        (("--observed", "nowhere.csv"), 2, "nowhere.csv does not exist"),
+        (
+            ("--set", "model.expected_labels=100"),
+            2,
+            "expected_labels is 100.0, but must be above 0 and at most 2, the number of labels",
+        ),
+        (("--labels", "nowhere.yaml"), 2, "nowhere.yaml not found; give the path of a labels.yaml"),
+        (("--observed", "nowhere.csv"), 2, "nowhere.csv not found"),
     ],
 )
 def test_what_cannot_be_looked_at(tmp_path: Path, args: tuple[str, ...], code: int, said: str) -> None:

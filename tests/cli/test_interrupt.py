@@ -104,7 +104,7 @@ def test_a_fit_ends_and_says_how_to_go_on(vectors: Path, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LONG)
     assert (process.returncode, out) == (130, "")
-    said = "interrupted; run the same command with --resume to go on, or: latentlabels fit --resume --out"
+    said = "interrupted; to resume, run the same command with --resume, or: latentlabels fit --resume --out"
     assert err.splitlines()[-1] == f"{said} {run}"
     assert not [path for path in run.rglob("*") if path.name.startswith(".")]
     epochs = (run / "checkpoints" / "last.json").read_text().count('"epoch"')

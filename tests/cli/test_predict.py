@@ -54,9 +54,9 @@ def test_a_file_by_its_ending(run: Path, image: Path, tmp_path: Path, ending: st
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("out.xlsx", 'no format for the ending ".xlsx" (endings: .csv, .tsv, .parquet, .jsonl, .ndjson)'),
+        ("out.xlsx", 'unknown file ending ".xlsx" (known: .csv, .tsv, .parquet, .jsonl, .ndjson)'),
         ("out.parqet", 'did you mean ".parquet"?'),
-        ("nowhere/out.csv", "no folder"),
+        ("nowhere/out.csv", "create it first"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(
@@ -100,11 +100,11 @@ def test_unreadable_images_are_named_and_skipped_and_an_error_with_strict(run: P
 
 def test_nothing_there(run: Path, tmp_path: Path) -> None:
     done = latentlabels("predict", run, tmp_path / "none.png")
-    assert (done.code, f"{tmp_path / 'none.png'}: no such file or folder" in done.err) == (2, True)
+    assert (done.code, f"{tmp_path / 'none.png'}: file or folder not found" in done.err) == (2, True)
     done = latentlabels("predict", run, tmp_path)
-    assert (done.code, f"{tmp_path}: holds no images" in done.err) == (1, True)
+    assert (done.code, f"{tmp_path}: no images found" in done.err) == (1, True)
     done = latentlabels("predict", run, tmp_path / "*.png")
-    assert (done.code, "no image matches" in done.err) == (1, True)
+    assert (done.code, "no image file matches" in done.err) == (1, True)
 
 
 def test_embeddings_by_the_names_of_their_images_or_numbered(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_inputs_of_another_kind(run: Path, vector_run: Path, vectors: Path, imag
     assert (done.code, "this run was fitted on embeddings; give an .npz or .npy" in done.err) == (2, True)
     np.save(tmp_path / "short.npy", np.zeros((2, 5)))
     done = latentlabels("predict", vector_run, tmp_path / "short.npy")
-    assert (done.code, "embeddings of 5 numbers, but the run was fitted on embeddings of 6" in done.err) == (1, True)
+    assert (done.code, "the embeddings have 5 numbers each, but the run was fitted on 6" in done.err) == (1, True)
     np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan))
     done = latentlabels("predict", vector_run, tmp_path / "nan.npy")
     assert (done.code, "2 of 2 embeddings hold NaN or infinity" in done.err) == (1, True)

@@ -65,19 +65,19 @@ def test_text_lists_the_likeliest_labels(run: Path, image: Path) -> None:
     [
         (["--given", "caar"], '--given caar: the label space has no label "caar"; did you mean "car"?'),
         (["--not", "stripd"], '--not stripd: the label space has no label "stripd"; did you mean "striped"?'),
-        (["--given", "car", "--not", "car"], '"car" is asked for as present (--given) and as absent (--not); remove one'),
+        (["--given", "car", "--not", "car"], '"car" is given as present (--given) and as absent (--not); remove one'),
         (
             ["--given", "car", "--given", "bike"],
-            'car, bike: no image can be so: known to show "car" and "bike", of which group "vehicle" allows one',
+            'car, bike: impossible together, because "car" and "bike" exclude each other (group "vehicle")',
         ),
         (
             ["--given", "2-doors", "--not", "car"],
-            'no image can be so: known to show "2-doors", which requires "car", known to be absent',
+            'impossible together, because "2-doors" is known to be present and requires "car", which is known to be absent',
         ),
         (["--given", "2-doors", "--given", "bike"], '"car" (required by "2-doors")'),
         (
             [part for colour in TOY_SPACE.groups[0].labels for part in ("--not", colour)],
-            'all labels of group "colour" are known to be absent, but one of them always applies',
+            'all labels of group "colour" are known to be absent, but every image shows one of them',
         ),
     ],
 )
@@ -90,9 +90,12 @@ def test_what_cannot_be_is_explained(run: Path, image: Path, args: list[str], sa
 def test_one_image_at_a_time(run: Path, scenes: Path, tmp_path: Path) -> None:
     root = scenes / "images-by-label"
     done = latentlabels("query", run, root)
-    assert (done.code, "a folder; query takes one image (`latentlabels predict` takes folders)" in done.err) == (2, True)
+    assert (done.code, "is a folder, but query takes one image; for a folder use `latentlabels predict`" in done.err) == (
+        2,
+        True,
+    )
     done = latentlabels("query", run, root / "night" / "*.png")
-    assert (done.code, "images; query takes one" in done.err) == (2, True)
+    assert (done.code, "images, but query takes one" in done.err) == (2, True)
     bad = picture(tmp_path / "bad.png")
     bad.write_bytes(b"no picture")
     done = latentlabels("query", run, bad)
@@ -109,11 +112,11 @@ def test_one_row_of_embeddings(vector_run: Path, vectors: Path, tmp_path: Path) 
     np.save(tmp_path / "one.npy", np.load(vectors)["embeddings"][:1])
     assert latentlabels("query", vector_run, tmp_path / "one.npy").code == 0  # the only row
     for name, said in (
-        (f"{vectors}", f"40 embeddings, of which one is asked for; give {vectors}#ROW, a number from 0 to 39"),
+        (f"{vectors}", f"holds 40 embeddings, but one is expected; give {vectors}#ROW, a number from 0 to 39"),
         (f"{vectors}#40", 'no row "40"'),
         (f"{vectors}#-1", 'no row "-1"'),
         (f"{vectors}#none.jpg", 'no row "none.jpg"'),
-        (f"{tmp_path / 'none.npz'}#1", "none.npz: no such file"),
+        (f"{tmp_path / 'none.npz'}#1", "none.npz: file not found"),
     ):
         done = latentlabels("query", vector_run, name)
         assert (done.code, said in done.err) == (2, True), done.err

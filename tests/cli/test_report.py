@@ -110,17 +110,17 @@ def _one_message(done: Done, code: int, *said: object) -> None:
 def test_wrong_use_is_one_message(run: Path, vector_run: Path, vectors: Path, scenes: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    _one_message(latentlabels("report", tmp_path / "nothing"), 2, "no such run folder", tmp_path / "nothing")
+    _one_message(latentlabels("report", tmp_path / "nothing"), 2, "run folder not found", tmp_path / "nothing")
     _one_message(latentlabels("report", tmp_path / "file"), 2, "a file, not a run folder")
     _one_message(latentlabels("report", tmp_path / "empty"), 1, "not a complete run folder")
     _one_message(latentlabels("report", run, "--images", vectors), 2, "embeddings, but this run takes images")
     _one_message(latentlabels("report", vector_run, "--images", scenes), 2, "this run was fitted on embeddings")
-    _one_message(latentlabels("report", run, "--images", tmp_path / "nowhere"), 2, "no such file or folder")
-    _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "holds no images")
+    _one_message(latentlabels("report", run, "--images", tmp_path / "nowhere"), 2, "file or folder not found")
+    _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "no images found")
     _one_message(
         latentlabels("report", run, "--observed", scenes / "truth.csv"),
         2,
-        "--observed needs the images that it describes",
+        "--observed needs the folder of its images",
     )
     broken = tmp_path / "broken" / "1.png"
     broken.parent.mkdir()
@@ -145,7 +145,7 @@ def test_an_interrupted_fit_and_the_command_that_goes_on_with_it(scenes: Path, t
     hint = f"latentlabels fit --resume --out &#39;{run}&#39;"
     assert hint in _said(run)
     done = latentlabels("report", run, "--images", scenes / "images-by-label")
-    _one_message(done, 1, "its fit was not finished", "latentlabels fit --resume")
+    _one_message(done, 1, "its fit is not finished", "latentlabels fit --resume")
     assert latentlabels("fit", "--resume", "--out", run, "--set", "fit.epochs=2").code == 0
     assert "interrupted" not in _said(run)
     for file in (run / "checkpoints").glob("last.*"):

@@ -140,8 +140,12 @@ def test_reading_a_config_imports_nothing_slow(write: Any) -> None:
         ("fit:\n  stop: likelyhood\n", 2, 'known-map or none, not "likelyhood"; did you mean "likelihood"?'),
         ("fit:\n  devices: few\n", 2, 'fit.devices: expected auto, a number, or a list of numbers, not "few"'),
         ("model:\n  objective: colapsed\n", 2, 'not "colapsed"; did you mean "collapsed"?'),
-        ("model:\n  image_size: 4\n", 2, "model.image_size: expected a number of pixels from 8, or [height, width], not 4"),
-        ("model:\n  image_size: [64]\n", 2, "expected a number of pixels from 8, or [height, width], not [64]"),
+        (
+            "model:\n  image_size: 4\n",
+            2,
+            "model.image_size: expected a number of pixels of at least 8, or [height, width], not 4",
+        ),
+        ("model:\n  image_size: [64]\n", 2, "expected a number of pixels of at least 8, or [height, width], not [64]"),
         ("model:\n  frozen: 1\n", 2, "model.frozen: expected true or false, not 1"),
         ("model:\n  beta: 2\n", 2, "model.beta: expected a number from 0 to 1, not 2"),
         ("model:\n  at_least_one: 1\n", 2, "model.at_least_one: expected true or false, or null to see from the data, not 1"),
@@ -155,8 +159,8 @@ def test_reading_a_config_imports_nothing_slow(write: Any) -> None:
         ("data:\n  images: [a, b]\n", 2, 'data.images: expected the path of a folder of images, not ["a", "b"]'),
         ("labels:\n  - {name: a}\n  - {nam: b}\n", 3, 'labels, entry 2: unknown key "nam"; did you mean "name"?'),
         ("labels:\n  - {name: a}\n  - {name: c, one_of: [a, b]}\n", 1, 'label "a" is in group "a" and in group "c"'),
-        ("labels:\n  - {name: d, one_of: [x], requires: carr}\n  - car\n", 1, 'requires "carr", which is no label'),
-        ("labels:\n  - {name: a}\n  - {name: yes}\n", 3, "labels, entry 2: True is no text; put quotes around it"),
+        ("labels:\n  - {name: d, one_of: [x], requires: carr}\n  - car\n", 1, 'requires "carr", which is not a label'),
+        ("labels:\n  - {name: a}\n  - {name: yes}\n", 3, "labels, entry 2: True is not text; put quotes around it"),
         ("labels: 3\n", 1, "labels: expected a list of groups, or the path of a labels.yaml, not 3"),
         ("- fit\n", 1, "expected sections such as data, model and fit, not list"),
         ("fit:\n  epochs: 1\n  seed: 2\n  epochs: 3\n", 4, "fit.epochs is given twice, first in line 2; remove one"),
@@ -181,7 +185,7 @@ def test_files_that_are_no_config(tmp_path: Path) -> None:
     assert "cannot be read (No such file or directory)" in message(tmp_path / "none.yaml")
     assert f"for a folder of images give --images {tmp_path}" in message(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
-    assert "is no text in UTF-8" in message(tmp_path / "binary.yaml")
+    assert "is not UTF-8 text" in message(tmp_path / "binary.yaml")
 
 
 def test_the_label_space_in_a_file_of_its_own(write: Any, tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_the_label_space_in_a_file_of_its_own(write: Any, tmp_path: Path) -> Non
     assert space is not None
     assert space.labels == ("blue", "red")
     path = write("fit: {}\nlabels: none.yaml\n")
-    assert message(path) == f"{path}:2: labels: {tmp_path / 'none.yaml'} is no file; give the path of a labels.yaml"
+    assert message(path) == f"{path}:2: labels: {tmp_path / 'none.yaml'} not found; give the path of a labels.yaml"
     (tmp_path / "labels.yaml").write_text("- {nam: colour}\n")
     assert f'{tmp_path / "labels.yaml"}: labels, entry 1: unknown key "nam"' in message(write("labels: labels.yaml\n"))
 
@@ -214,13 +218,13 @@ def test_files_are_checked_with_their_lines(write: Any, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("image\n")
     assert checked("fit: {}\n").startswith("fit.yaml: no data; give data.images (a folder) or data.embeddings (a file)")
     found = checked("data:\n  images: picturs\n")
-    assert found.startswith(f"fit.yaml:2: data.images: {tmp_path / 'picturs'} does not exist; paths in a config are relative")
+    assert found.startswith(f"fit.yaml:2: data.images: {tmp_path / 'picturs'} not found; paths in a config are relative")
     found = checked("data:\n  images: table.csv\n")
-    assert "fit.yaml:2: data.images: expected a folder of images, and" in found
+    assert "fit.yaml:2: data.images: " in found and "is not a folder of images" in found
     found = checked("data:\n  images: pictures\n  observed: pictures\n")
-    assert "fit.yaml:3: data.observed: expected a file, and" in found
+    assert "fit.yaml:3: data.observed: " in found and "is not a file" in found
     found = checked("data: {images: pictures}\nmodel:\n  weights: none.pt\n")
-    assert f"fit.yaml:3: model.weights: {tmp_path / 'none.pt'} does not exist" in found
+    assert f"fit.yaml:3: model.weights: {tmp_path / 'none.pt'} not found" in found
     found = checked("data: {images: pictures}\n", "data.observed=none.csv")
     assert found.startswith("--set data.observed=none.csv: data.observed: ")
     assert "relative" not in found  # to the current folder, as for any command
@@ -247,9 +251,9 @@ def test_paths_are_relative_to_the_file_and_those_of_overrides_to_the_current_fo
 def test_embeddings_settle_the_encoder(write: Any) -> None:
     assert read_config(write("data: {embeddings: x.npz}\n")).model.encoder == "embedding"
     path = write("data: {embeddings: x.npz}\nmodel:\n  encoder: resnet18\n")
-    assert message(path).startswith(f'{path}:3: model.encoder: data.embeddings go with the encoder "embedding", not "resnet18"')
+    assert message(path).startswith(f'{path}:3: model.encoder: data.embeddings need the encoder "embedding", not "resnet18"')
     path = write("data: {images: x}\nmodel:\n  encoder: embedding\n")
-    assert message(path).startswith(f'{path}:3: model.encoder: "embedding" takes vectors, and data.images are images')
+    assert message(path).startswith(f'{path}:3: model.encoder: "embedding" takes vectors, but data.images names images')
 
 
 # --- what the command line sets -------------------------------------------------------------------------
@@ -274,7 +278,7 @@ def test_overrides_win_the_later_the_better(write: Any) -> None:
         ("fit.epochs=[1", "--set fit.epochs=[1: '[1' is not valid YAML; put quotes around it"),
         ("fit.epoch=1", '--set fit.epoch=1: unknown key fit.epoch; did you mean "epochs"?'),
         ("fit.epochs=x", '--set fit.epochs=x: fit.epochs: expected a whole number of at least 1, not "x"'),
-        ("fit.seed.deep=1", "--set fit.seed.deep=1: seed is 4, which has no keys; set seed as a whole"),
+        ("fit.seed.deep=1", "--set fit.seed.deep=1: seed is 4 and has no keys; set seed as a whole"),
         ("labels=[{nam: x}]", '--set labels=[{nam: x}]: labels, entry 1: unknown key "nam"'),
     ],
 )

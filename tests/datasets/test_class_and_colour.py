@@ -105,7 +105,7 @@ def test_as_people_call_the_shades() -> None:
     [np.zeros((3, 8, 8), np.uint8), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8), None],
 )
 def test_what_is_no_picture(picture: Any) -> None:
-    with pytest.raises(DataError, match=r"a picture is an array \(H, W, 3\) of uint8, not "):
+    with pytest.raises(DataError, match=r"expected a picture of uint8 \(H, W, 3\), not "):
         dominant_colour(picture)
 
 
@@ -148,7 +148,7 @@ def test_a_class_called_like_a_colour_keeps_its_name(tmp_path: Path) -> None:
 
 def test_rare_colours_are_left_out_and_named(tmp_path: Path) -> None:
     root = folder(tmp_path, {"car": {"red": 4, "pink": 2}, "mug": {"blue": 5, "black": 1, "red": 1}, "sky": {"black": 1}})
-    with pytest.warns(DataWarning, match=r"4 images of colours that fewer than 5 have, left out: black \(2\), pink \(2\)"):
+    with pytest.warns(DataWarning, match=r"4 images left out, whose colours fewer than 5 images have: black \(2\), pink \(2\)"):
         found = class_and_colour(root)
     assert found.space.labels == ("car", "mug", "red", "blue")  # no image of class "sky" is left
     assert len(found.images) == len(found.truth) == 10
@@ -166,15 +166,18 @@ def test_an_image_of_two_classes_is_left_out(tmp_path: Path) -> None:
         found = class_and_colour(root)
     assert len(found.images) == 11
     messages = "\n".join(str(one.message) for one in caught)
-    assert "1 images lie in the folders of several classes, left out: car/red3.png" in messages
+    assert "1 image left out, found in folders of several classes: car/red3.png" in messages
     assert "1 of 12 images cannot be read" in messages
 
 
 @pytest.mark.parametrize(
     "content, words",
     [
-        ({"car": {"red": 6}, "mug": {"red": 6}}, r"fewer than two colours are left of colours that 5 images have \(red\)"),
-        ({"car": {"red": 6, "blue": 6}}, r"fewer than two classes are left of colours that 5 images have \(car\)"),
+        (
+            {"car": {"red": 6}, "mug": {"red": 6}},
+            r"fewer than two colours are left without the colours of fewer than 5 images \(red\)",
+        ),
+        ({"car": {"red": 6, "blue": 6}}, r"fewer than two classes are left without the colours of fewer than 5 images \(car\)"),
     ],
 )
 def test_too_little_to_make_two_groups(tmp_path: Path, content: Any, words: str) -> None:
@@ -183,5 +186,5 @@ def test_too_little_to_make_two_groups(tmp_path: Path, content: Any, words: str)
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         class_and_colour(tmp_path / "nowhere")

@@ -181,7 +181,7 @@ GOOD = np.array([[1, 0, 1, 0, 0], [0, 1, 0, 0, 1]])
 @pytest.mark.parametrize(
     "truth, words",
     [
-        (np.where(GOOD == 0, -1, 1), r'row 0, label "blue": -1 is neither 1 .* 2 of 2 rows; .* leave the others out'),
+        (np.where(GOOD == 0, -1, 1), r'row 0, label "blue": -1 is neither 1 .* 2 of 2 rows .* leave the other rows out'),
         (np.where(GOOD == [0, 1, 0, 0, 1], GOOD, np.nan), r'row 0, label "red": nan is neither .* 1 of 2 rows'),
         (2 * GOOD, r'row 0, label "red": 2 is neither'),
         (GOOD[:, :4], r"shape \(2, 4\), but the label space has 5 labels; give \(N, 5\)"),
@@ -199,11 +199,11 @@ def test_labels_that_are_not_complete(truth: Any, words: str) -> None:
 @pytest.mark.parametrize(
     "how, words",
     [
-        ("unifrom", "hide: 'unifrom' is no way of hiding; did you mean \"uniform\""),
+        ("unifrom", "hide: unknown way of hiding 'unifrom'; did you mean \"uniform\""),
         ("per_label", 'did you mean "per-label"'),
-        ("zzz", r"no way of hiding \(known: uniform, salience, per-label, or a rate in \(0, 1\]\)"),
-        (None, "hide: None is no way"),
-        (0, r"a rate is a probability in \(0, 1\], not 0"),
+        ("zzz", r"unknown way of hiding 'zzz' \(known: uniform, salience, per-label, or a rate in \(0, 1\]\)"),
+        (None, "hide: unknown way of hiding None"),
+        (0, r"a rate must lie in \(0, 1\], not 0"),
         (-0.1, r"not -0\.1"),
         (1.5, r"not 1\.5"),
         ("2", "not 2"),
@@ -219,13 +219,13 @@ def test_unknown_ways(how: Any, words: str) -> None:
 @pytest.mark.parametrize(
     "how, weights, words",
     [
-        ("uniform", [1] * 5, 'weights are for "salience" and "per-label", not for \'uniform\''),
-        (0.5, [1] * 5, r"not for 0\.5"),
-        ("salience", [1] * 4, r"weights of shape \(4,\) for 5 labels"),
+        ("uniform", [1] * 5, 'only "salience" and "per-label" take weights, not \'uniform\''),
+        (0.5, [1] * 5, r"not 0\.5"),
+        ("salience", [1] * 4, r"weights have shape \(4,\), but there are 5 labels"),
         ("salience", [1, 1, 1, 1, 0], r"positive numbers, not 0\.0"),
         ("per-label", [1, 1, 1, 1, np.inf], "positive numbers, not inf"),
         ("salience", {"red": 1, "blue": 1, "round": 1, "large": 1}, 'no weight for label "old"'),
-        ("salience", {"rde": 1}, 'a weight for "rde", which is no label; did you mean "red"'),
+        ("salience", {"rde": 1}, 'weights name an unknown label "rde"; did you mean "red"'),
     ],
 )
 def test_weights_that_do_not_fit(how: Any, weights: Any, words: str) -> None:
@@ -234,5 +234,5 @@ def test_weights_that_do_not_fit(how: Any, weights: Any, words: str) -> None:
 
 
 def test_negative_seed() -> None:
-    with pytest.raises(DataError, match="seed -1; give a whole number"):
+    with pytest.raises(DataError, match="seed is -1; give a whole number"):
         hide(GOOD, "uniform", SPACE, seed=-1)

@@ -219,7 +219,7 @@ def test_pictures_in_colour_are_shown_in_their_colour(tmp_path: Path) -> None:
 def test_copies_in_two_classes_are_no_objects(tmp_path: Path) -> None:
     root = image_folder(tmp_path, 4)
     (root / "b" / "copy.png").write_bytes((root / "a" / "0.png").read_bytes())
-    with pytest.warns(DataWarning, match="copies of other images"):
+    with pytest.warns(DataWarning, match="merged with the image of the same content"):
         parts = [mosaics._read_objects(root, split, 9, GARMENTS) for split in ("train", "test")]
     assert sum(len(part.classes) for part in parts) == 11
 
@@ -231,23 +231,23 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert FASHION.is_absolute()
     monkeypatch.setattr(mosaics, "FASHION", tmp_path / "absent")
     for source in (None, tmp_path / "elsewhere"):
-        with pytest.raises(DataError, match="no such folder of objects.*apt install dataset-fashion-mnist, or give a folder"):
+        with pytest.raises(DataError, match="folder of objects not found.*apt install dataset-fashion-mnist, or give a folder"):
             mosaic_scenes(source, 1)
     monkeypatch.setattr(mosaics, "FASHION", tmp_path)
-    with pytest.raises(DataError, match=r"no file train-images-idx3-ubyte\.gz; for Fashion-MNIST: apt install"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz not found; for Fashion-MNIST: apt install"):
         mosaic_scenes(None, 1)
 
 
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({"split": "tets"}, 'no split "tets"; did you mean "test"'),
-        ({"count": -1}, "count -1, seed 0; give whole numbers"),
-        ({"seed": -2}, "seed -2"),
+        ({"split": "tets"}, 'unknown split "tets"; did you mean "test"'),
+        ({"count": -1}, "count is -1 and seed is 0; give whole numbers"),
+        ({"seed": -2}, "seed is -2"),
         ({"size": 7}, "2 x 2 cells of 7 px"),
         ({"grid": (0, 2)}, "0 x 2 cells"),
-        ({"names": ["a", "b"]}, "its labels go from 0 to 9, and the names are 2; give one name for each class"),
-        ({"names": "abcdefghijkl"}, r"the names are 12 \(without a picture: k, l\)"),
+        ({"names": ["a", "b"]}, "its labels go from 0 to 9, but there are 2 names; give one name for each class"),
+        ({"names": "abcdefghijkl"}, r"there are 12 names \(without a picture: k, l\)"),
     ],
 )
 def test_arguments_that_make_no_scene(folder: Path, given: dict[str, Any], words: str) -> None:
@@ -270,7 +270,7 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 
 def test_too_few_objects(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='1 pictures of "a" alone; give two or more'):
+    with pytest.raises(DataError, match='only 1 of the pictures show "a"; give at least two'):
         mosaic_scenes(image_folder(tmp_path, 1), 1)
 
 

@@ -299,7 +299,7 @@ def test_writing_twice_is_refused(tmp_path: Path) -> None:
 # --- wrong use -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "seed", "size", "hint"), [(-1, 0, 64, "number -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")])
+@pytest.mark.parametrize(("n", "seed", "size", "hint"), [(-1, 0, 64, "number is -1"), (1, -2, 64, "-2"), (1, 0, 8, "8 px")])
 def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
     with pytest.raises(DataError, match=hint):
         render_scenes(n, seed, size)
@@ -311,5 +311,5 @@ def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
      ("red", "ball", "headlights")],
 )  # fmt: skip
 def test_scenes_that_do_not_exist(present: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match="no toy scene shows"):
+    with pytest.raises(DataError, match="no toy scene can show"):
         render_scene(present, seed=0)

@@ -36,7 +36,7 @@ def test_names_are_those_of_the_families():
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(ConfigError, match='no encoder "resnet81".*did you mean "resnet18"'):
+    with pytest.raises(ConfigError, match='unknown encoder "resnet81".*did you mean "resnet18"'):
         build_encoder("resnet81")
 
 
@@ -169,7 +169,7 @@ def test_what_a_model_wants_is_said_by_its_settings() -> None:
     found = wanted_by(ModelConfig(encoder="tiny", image_size=(48, 64)), FitConfig(augment=False, workers=3))
     assert (found.kind, found.size, found.augment, found.workers) == (Kind.IMAGES, (48, 64), False, 3)
     assert wanted_by(ModelConfig(encoder="embedding"), FitConfig()).kind is Kind.EMBEDDINGS
-    with pytest.raises(ConfigError, match='no encoder "tyni".*did you mean "tiny"'):
+    with pytest.raises(ConfigError, match='unknown encoder "tyni".*did you mean "tiny"'):
         wanted_by(ModelConfig(encoder="tyni"), FitConfig())
 
 

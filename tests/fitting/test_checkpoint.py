@@ -62,7 +62,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the encoder .* is frozen at random weights", "ignore:the fit predicts")
+@pytest.mark.filterwarnings("ignore:the encoder .* has random weights and is frozen", "ignore:the fit predicts")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("parts", [(1, 2), (3,)], ids=["1+1+2", "3+1"])
 def test_a_resumed_fit_has_the_weights_of_an_uninterrupted_one(case: str, parts: tuple[int, ...], tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_fit_goes_on_with_what_it_was_begun_with_alone(what: str, tmp_path: Pa
     before = (tmp_path / "last.safetensors").read_bytes()
     OTHERS[what](data, settings)
     with pytest.raises(
-        RunError, match=f"begun with other {what.strip()} .*; resume with the config and data that it was begun"
+        RunError, match=f"started with other {what.strip()} .*; resume with the config and data of the first start"
     ):
         LatentLabels(data.space, **settings | {"epochs": 2}).fit(data.inputs, data.observed, checkpoints=tmp_path, resume=True)
     assert (tmp_path / "last.safetensors").read_bytes() == before
@@ -145,9 +145,9 @@ def test_other_images_and_labels_are_told_apart(tmp_path: Path) -> None:
     data = draw(LabelSpace.free("abcd"), 60)
     LatentLabels(data.space, encoder="embedding", epochs=1).fit(data.inputs, data.observed, checkpoints=tmp_path)
     renamed, fewer = LabelSpace.free("abce"), slice(0, 50)
-    with pytest.raises(RunError, match="begun with other label space"):
+    with pytest.raises(RunError, match="started with other label space"):
         LatentLabels(renamed, encoder="embedding", epochs=2).fit(data.inputs, data.observed, checkpoints=tmp_path, resume=True)
-    with pytest.raises(RunError, match="begun with other images and other known labels"):
+    with pytest.raises(RunError, match="started with other images and other known labels"):
         model = LatentLabels(data.space, encoder="embedding", epochs=2)
         model.fit(data.inputs[fewer], data.observed[fewer], checkpoints=tmp_path, resume=True)
     more = LatentLabels(data.space, encoder="embedding", epochs=3, patience=2)  # how long it lasts may change
@@ -166,7 +166,7 @@ def test_a_damaged_checkpoint_says_so(damage: str, mixed, tmp_path: Path) -> Non
         file.write_bytes(content[: 0 if damage == "empty" else len(content) // 2])
     else:
         save_file(load_file(file), file, metadata={"checkpoint": json.dumps({"format": 1})} if damage == "older" else None)
-    with pytest.raises(RunError, match=r"last\.safetensors: damaged, or written by another version .*fit again, into a new"):
+    with pytest.raises(RunError, match=r"last\.safetensors: damaged, or written by another version .*fit again into a new"):
         LatentLabels(MIXED, encoder="embedding", epochs=2).fit(mixed.inputs, mixed.observed, checkpoints=tmp_path, resume=True)
 
 

@@ -18,7 +18,7 @@ def test_each_part_is_told_apart_and_named():
     begun = identify(table, data.inputs)
     assert begun["images"].startswith("30 images (") and begun["label space"].startswith("8 labels (")
     assert begun["known labels"].startswith("30 known labels (")
-    assert begun["embeddings"].startswith("30 vectors of 16 numbers (")
+    assert begun["embeddings"].startswith("30 vectors of 16 numbers each (")
     assert not differences(begun, identify(table, data.inputs.copy(order="F")))
     observed = data.observed.copy()
     observed[np.nonzero(observed == -1)[0][0], np.nonzero(observed == -1)[1][0]] = 0

@@ -151,7 +151,7 @@ def test_resuming_keeps_the_best_of_the_first_part(mixed, tmp_path: Path):
 
 def test_a_checkpoint_of_another_model_is_refused(mixed, tmp_path: Path):
     LatentLabels(MIXED, encoder="embedding", epochs=1).fit(mixed.inputs, mixed.observed, checkpoints=tmp_path)
-    with pytest.raises(RunError, match=r"begun with other settings \(.* then, .* now\); resume with the config and data"):
+    with pytest.raises(RunError, match=r"started with other settings \(.* then, .* now\); resume with the config and data"):
         LatentLabels(MIXED, encoder="embedding", epochs=2, mixture=2).fit(
             mixed.inputs, mixed.observed, checkpoints=tmp_path, resume=True
         )
@@ -235,5 +235,5 @@ def test_the_head_starts_at_the_prior_or_at_random(mixed):
 
 @pytest.mark.parametrize("objective", ["em-apl", "ll-cp", "role"])
 def test_what_keeps_something_for_each_image_is_for_one_process(mixed, objective):
-    with pytest.raises(ConfigError, match=f'"{objective}" keeps something for each training image, which 2 processes'):
+    with pytest.raises(ConfigError, match=f'"{objective}" keeps state for each training image, which 2 processes'):
         fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", objective=objective)

@@ -68,7 +68,7 @@ def test_the_hash_tells_other_data(mixed, tmp_path: Path):
 
 
 def test_no_folder(tmp_path: Path):
-    with pytest.raises(RunError, match="no such run folder"):
+    with pytest.raises(RunError, match="run folder not found"):
         LatentLabels.load(tmp_path / "nothing")
 
 
@@ -76,7 +76,7 @@ def test_no_folder(tmp_path: Path):
 def test_a_missing_file_is_named(run, tmp_path: Path, name: str):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / name).unlink()
-    with pytest.raises(RunError, match=f"lacks {name}"):
+    with pytest.raises(RunError, match=f"folder: {name}"):
         read_run(folder)
 
 
@@ -99,7 +99,7 @@ def test_weights_of_another_space_do_not_fit(run, tmp_path: Path):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     (folder / "labels.json").write_text(json.dumps({"labels": [{"name": "one"}]}))
     write_manifest(folder)
-    with pytest.raises(RunError, match="do not fit together"):
+    with pytest.raises(RunError, match="do not match"):
         LatentLabels.load(folder)
 
 
@@ -107,7 +107,7 @@ def test_a_later_format_is_refused(run, tmp_path: Path):
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
     environment = json.loads((folder / "environment.json").read_text())
     (folder / "environment.json").write_text(json.dumps(environment | {"format": 99}))
-    with pytest.raises(RunError, match="a format later than this version reads"):
+    with pytest.raises(RunError, match="a format that this version cannot read"):
         LatentLabels.load(folder)
 
 
@@ -129,10 +129,10 @@ def test_state_dict_and_not_the_param_store(run):
 def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
     copy = Path(shutil.copytree(run[1], tmp_path / "run"))
     (copy / "weights.safetensors").unlink()
-    with pytest.raises(RunError, match="lacks weights"):  # no checkpoints: this is no interrupted fit
+    with pytest.raises(RunError, match="folder: weights"):  # no checkpoints: this is no interrupted fit
         read_run(copy, unfinished=True)
     (copy / "checkpoints").mkdir()
-    with pytest.raises(RunError, match="its fit was not finished; `latentlabels fit --resume --out"):
+    with pytest.raises(RunError, match="its fit is not finished; resume it with `latentlabels fit --resume --out"):
         read_run(copy)
     found = read_run(copy, unfinished=True)
     assert found.space == run[0].space
@@ -140,7 +140,7 @@ def test_an_unfinished_fit_is_read_where_that_is_asked_for(run, tmp_path: Path):
     (copy / "checkpoints" / "last.json").write_text(json.dumps(run[0].history_))
     assert read_run(copy, unfinished=True).history == run[0].history_
     (copy / "config.yaml").write_text("- 3")
-    with pytest.raises(RunError, match="an interrupted fit, and damaged"):
+    with pytest.raises(RunError, match="the interrupted fit is damaged"):
         read_run(copy, unfinished=True)
 
 
@@ -186,7 +186,7 @@ def test_the_file_that_is_not_the_one_that_was_written_is_named(run, tmp_path: P
         read_run(copy)
     if name != "environment.json":  # which says that there is a manifest, and has to be read before
         said = (
-            "has changed since it was written" if damage == "changed" else f"has {len(new):,} bytes, and had {len(content):,}"
+            "has changed since it was written" if damage == "changed" else f"has {len(new):,} bytes, but had {len(content):,}"
         )
         assert f"{name} {said}" in str(found.value)
     assert str(copy) in str(found.value)
@@ -203,10 +203,10 @@ def test_files_that_runs_of_before_may_lack_are_missed_by_the_manifest(run, tmp_
 def test_a_run_without_its_manifest_was_not_finished(run, tmp_path: Path):
     copy = Path(shutil.copytree(run[1], tmp_path / "run"))
     (copy / "manifest.json").unlink()
-    with pytest.raises(RunError, match="manifest.json is missing: whatever wrote the run did not come to its end"):
+    with pytest.raises(RunError, match="manifest.json is missing: the run was not written completely"):
         read_run(copy)
     (copy / "checkpoints").mkdir()
-    with pytest.raises(RunError, match="its fit was not finished; `latentlabels fit --resume --out"):
+    with pytest.raises(RunError, match="its fit is not finished; resume it with `latentlabels fit --resume --out"):
         read_run(copy)
 
 

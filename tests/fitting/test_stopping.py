@@ -61,9 +61,9 @@ def test_a_fit_goes_on_while_any_rule_gets_better() -> None:
 
 def test_a_rule_that_reads_complete_labels_asks_for_them() -> None:
     held = Held(np.ones((2, 1), np.int8), None, np.ones((2, 1), np.float32))
-    with pytest.raises(ConfigError, match=r'"truth-map" reads complete labels; give them as fit\(..., truth=Y\)'):
+    with pytest.raises(ConfigError, match=r'"truth-map" needs complete labels; give them as fit\(..., truth=Y\)'):
         RULES["truth-map"].score(0.0, held)
-    with pytest.raises(ConfigError, match='no stopping rule "known-mp"; did you mean "known-map"'):
+    with pytest.raises(ConfigError, match='unknown stopping rule "known-mp"; did you mean "known-map"'):
         rules_named(["known-mp"])
 
 

@@ -103,17 +103,20 @@ def test_arrays_are_resized_as_files_are(tmp_path: Path, size: tuple[int, int], 
 
 
 ITEMS: dict[str, tuple[Callable[[], Any], str]] = {
-    "text": (lambda: "a picture", "item 4 of the Dataset is of type str; give it a transform to tensors"),
-    "flat": (lambda: torch.zeros(12), r"item 4 of the Dataset has shape \(12,\); images are"),
-    "two channels": (lambda: torch.zeros(2, 5, 6), r"item 4 of the Dataset has shape \(2, 5, 6\); images are"),
+    "text": (lambda: "a picture", "item 4 of the Dataset is of type str; add a transform to tensors"),
+    "flat": (lambda: torch.zeros(12), r"item 4 of the Dataset has shape \(12,\); expected"),
+    "two channels": (lambda: torch.zeros(2, 5, 6), r"item 4 of the Dataset has shape \(2, 5, 6\); expected"),
     "empty": (lambda: torch.zeros(3, 0, 6), r"item 4 of the Dataset has shape \(3, 0, 6\)"),
     "normalised": (
         lambda: torch.linspace(-2, 2.5, 90).view(3, 5, 6),
-        "item 4 of the Dataset lies between -2 and 2.5; .* leave ",
+        "item 4 of the Dataset has values from -2 to 2.5; .* leave ",
     ),
-    "float to 255": (lambda: torch.full((3, 5, 6), 200.0), "item 4 of the Dataset lies between 200 and 200; .* divide by 255"),
-    "large whole numbers": (lambda: torch.full((3, 5, 6), 300), "item 4 of the Dataset lies between 300 and 300"),
-    "not a number": (lambda: torch.full((3, 5, 6), torch.nan), "item 4 of the Dataset lies between nan and nan"),
+    "float to 255": (
+        lambda: torch.full((3, 5, 6), 200.0),
+        "item 4 of the Dataset has values from 200 to 200; .* Divide by 255",
+    ),
+    "large whole numbers": (lambda: torch.full((3, 5, 6), 300), "item 4 of the Dataset has values from 300 to 300"),
+    "not a number": (lambda: torch.full((3, 5, 6), torch.nan), "item 4 of the Dataset has values from nan to nan"),
 }
 
 
@@ -126,7 +129,7 @@ def test_items_that_are_no_pictures_are_named(kind: str) -> None:
 
 @pytest.mark.parametrize("value", [-1, 256, 70_000])
 def test_whole_numbers_beyond_a_byte(value: int) -> None:
-    with pytest.raises(DataError, match=f"are in 0 to 255, not .*{value}"):
+    with pytest.raises(DataError, match=f"must lie in 0 to 255, not .*{value}"):
         images_of(torch.full((2, 3, 4, 4), value))
 
 

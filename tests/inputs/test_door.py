@@ -98,7 +98,7 @@ def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
 
 def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
     table = observed().take([2, 0])
-    with pytest.warns(DataWarning, match=r"1 images are not in observed, left out: b\.png"):
+    with pytest.warns(DataWarning, match=r"1 image left out, because not in observed: b\.png"):
         batches, found, names = resolve(folder, table)
     assert levels(batches) == [3, 1]
     assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
@@ -108,7 +108,7 @@ def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
 def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
     elsewhere = grey(tmp_path / "elsewhere.png", 9)
     table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
-    with pytest.warns(DataWarning, match=r"2 images are not in observed, left out: b\.png, sub/c\.png"):
+    with pytest.warns(DataWarning, match=r"2 images left out, because not in observed: b\.png, sub/c\.png"):
         batches, _, names = resolve(folder, table)
     assert levels(batches) == [9, 1]
     assert names == (str(elsewhere), str(folder / "a.png"))
@@ -137,7 +137,7 @@ def test_rows_of_another_number_than_files(folder: Path, given: Any) -> None:
 
 def test_a_contradiction_names_the_file(folder: Path) -> None:
     message = refused(ObservationError, folder, [[1, -1, -1], [1, 1, -1], [-1, -1, -1]])
-    assert message.startswith(f'{folder}/b.png: known to show "red" and "blue"')
+    assert message.startswith(f'{folder}/b.png: "red" and "blue"')
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -189,7 +189,8 @@ def test_names_that_do_not_agree_are_named(folder: Path, kind: str) -> None:
     message = refuse(["a.png", "new.png", "sub/c.png"])
     assert message == (
         f"the names of the images and of {what} do not agree: 1 of 3 images have no row in {what} ({files[1]}); 1 rows of "
-        f"{what} have no image (new.png). Rename or leave out those; to go by position, give {what} without names, for example "
+        f"{what} have no image (new.png). Rename or remove those. To match rows by position, give {what} without names, "
+        "for example "
         "as an array"
     )
     assert "3 of 3 images have no row" in refuse(["z", "y", "x"])
@@ -227,9 +228,9 @@ def test_a_frame_is_read_by_columns_and_index(folder: Path, given: str) -> None:
 def test_columns_of_a_frame_that_are_no_labels_and_labels_without_a_column() -> None:
     frame = pd.DataFrame(KNOWN, columns=["red", "blu", "striped"])
     message = refused(ObservationError, VECTORS, frame, on_images=False)
-    assert message.startswith('column "blu" of observed is no label; did you mean "blue"?')
+    assert message.startswith('column "blu" of observed is not a label; did you mean "blue"?')
     message = refused(ObservationError, VECTORS, frame[["red"]], on_images=False)
-    assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add one")
+    assert message.startswith("observed has no column for 2 of 3 labels: blue, striped; add them")
     twice = pd.DataFrame(KNOWN, columns=[*SPACE.labels], index=["a", "b", "a"])
     message = refused(ObservationError, VECTORS, twice, on_images=False)
     assert message == 'observed has several rows for image "a"; keep one row for each image'
@@ -276,9 +277,9 @@ def test_columns_of_a_frame_of_embeddings_are_names() -> None:
 
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
     for labelled in (True, False):
-        assert "gone: no such" in refused(DataError, tmp_path / "gone", labelled=labelled)
-    assert "gone: no such file or folder" in refused(DataError, tmp_path / "gone", observed())
-    assert "gone.png: no such file or folder" in refused(DataError, [folder / "a.png", folder / "gone.png"])
+        assert "folder not found" in refused(DataError, tmp_path / "gone", labelled=labelled)
+    assert "gone: file or folder not found" in refused(DataError, tmp_path / "gone", observed())
+    assert "gone.png: file or folder not found" in refused(DataError, [folder / "a.png", folder / "gone.png"])
     (tmp_path / "empty").mkdir()
     for given in (None, KNOWN):
         message = refused(DataError, tmp_path / "empty", given, labelled=False)
@@ -378,13 +379,13 @@ def test_float_images_that_rounding_left_a_little_outside() -> None:
 def test_float_images_beyond_0_to_1(value: float) -> None:
     images = np.zeros((3, 3, 4, 4))
     images[1, 2, 3, 0] = value
-    assert refused(DataError, images, KNOWN) == "images of floating point are in [0, 1]; divide by 255, or give uint8"
+    assert refused(DataError, images, KNOWN) == "images of floating point must lie in [0, 1]; divide by 255, or give uint8"
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 2, 4, 5), (3,), (1, 3, 3, 4, 4)])
 def test_arrays_that_are_no_images(shape: tuple[int, ...]) -> None:
     message = refused(DataError, np.zeros(shape), [[-1] * 3] * shape[0])
-    assert message.startswith(f"images are an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}")
+    assert message.startswith(f"images must be an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}")
     assert ("images[None]" in message) == (shape == (3, 4, 4))
 
 
@@ -399,7 +400,7 @@ def test_no_images(images: Any) -> None:
 @pytest.mark.parametrize("on_images", [True, False])
 def test_what_is_no_input_at_all(images: Any, kind: str, on_images: bool) -> None:
     message = refused(DataError, images, KNOWN, on_images=on_images)
-    assert message == f"inputs are a folder, image files, a Dataset or an array of numbers, not {kind}"
+    assert message == f"inputs must be a folder, image files, a Dataset or an array of numbers, not {kind}"
 
 
 def test_rows_of_different_lengths() -> None:
@@ -433,7 +434,7 @@ def test_datasets_without_length_or_numbers() -> None:
             return PIXELS[0]
 
     for dataset in (Stream(), Endless()):
-        assert "a Dataset of images has a length and items by number" in refused(DataError, dataset, KNOWN)
+        assert "this Dataset of images lacks __len__ or __getitem__" in refused(DataError, dataset, KNOWN)
 
 
 # --- embeddings -------------------------------------------------------------------------------------------------
@@ -504,7 +505,7 @@ def test_nothing_known(folder: Path) -> None:
 
 
 def test_labels_without_names() -> None:
-    assert "observed is an array, so that the labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
+    assert "observed is an array, so its labels have no names" in refused(DataError, VECTORS, KNOWN, None, on_images=False)
 
 
 def test_a_table_without_a_space_brings_its_own() -> None:
@@ -516,8 +517,8 @@ def test_a_table_of_other_labels() -> None:
     other = Observed.from_array(KNOWN, LabelSpace.free(["blue", "green", "striped"]))
     message = refused(ObservationError, VECTORS, other, on_images=False)
     assert message == (
-        "the observed table has the labels blue, green, striped, and the label space red, blue, striped; read the table with "
-        "this space"
+        "the observed table has the labels blue, green, striped, but the label space has red, blue, striped; read the table "
+        "with this space"
     )
 
 
@@ -534,7 +535,7 @@ def test_a_table_of_the_same_labels_in_other_groups_is_checked_again() -> None:
     assert table.values.tolist() == KNOWN
     both = Observed.from_array([[1, 1, -1], *KNOWN[1:]], FREE, images=NAMES)
     message = refused(ObservationError, VECTORS, both, on_images=False)
-    assert message.startswith('a.png: known to show "red" and "blue", of which group "colour" allows one')
+    assert message.startswith('a.png: "red" and "blue" exclude each other (group "colour")')
 
 
 @pytest.mark.parametrize("given", [np.zeros((3, 2), int), np.zeros(3, int), np.array(0), [[1, 0]] * 3])

@@ -224,7 +224,7 @@ def broken(folder: Path) -> dict[str, str]:
     (folder / "whole.png").unlink()
     return {
         "truncated.jpg": "truncated",
-        "text.jpg": "no image, or damaged",
+        "text.jpg": "not an image, or damaged",
         "empty.png": "the file is empty",
         "folder.png": "Is a directory",
         "damaged.png": "",
@@ -499,7 +499,7 @@ def test_of_many_rows_a_few_are_named(tmp_path: Path) -> None:
 )
 def test_embeddings_of_other_shapes(tmp_path: Path, vectors: Pixels, words: str) -> None:
     np.save(tmp_path / "e.npy", vectors)
-    with pytest.raises(DataError, match=r"e\.npy: embeddings are numbers \(N, D\), " + words):
+    with pytest.raises(DataError, match=r"e\.npy: embeddings must be numbers of shape \(N, D\), " + words):
         load_embeddings(tmp_path / "e.npy")
 
 
@@ -512,8 +512,8 @@ def test_embeddings_of_other_shapes(tmp_path: Path, vectors: Pixels, words: str)
         ("image", ["a"], "4 embeddings, but 1 rows of images"),
         ("observed", np.zeros((4, 3)), "2 labels, but 3 columns of observed"),
         ("truth", np.zeros((4, 1)), "2 labels, but 1 columns of truth"),
-        ("observed", np.zeros(4), r"observed is an array \(N, K\), not of shape \(4,\)"),
-        ("images", np.zeros((4, 1)), r"images is an array \(N,\), not of shape \(4, 1\)"),
+        ("observed", np.zeros(4), r"observed must be an array \(N, K\), not of shape \(4,\)"),
+        ("images", np.zeros((4, 1)), r"images must be an array \(N,\), not of shape \(4, 1\)"),
     ],
 )
 def test_sizes_that_differ_are_both_named(tmp_path: Path, name: str, array: Any, words: str) -> None:
@@ -523,7 +523,7 @@ def test_sizes_that_differ_are_both_named(tmp_path: Path, name: str, array: Any,
 
 
 def test_an_npz_without_embeddings_says_what_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"e\.npz: no array `embeddings` \(arrays: vectors, labels\)"):
+    with pytest.raises(DataError, match=r"e\.npz: has no array `embeddings` \(arrays: vectors, labels\)"):
         load_embeddings(saved(tmp_path / "e.npz", vectors=VECTORS, labels=["a"]))
 
 

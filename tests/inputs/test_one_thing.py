@@ -152,7 +152,7 @@ def test_a_loaded_run_reads_as_the_fit_did(fitted: ll.LatentLabels, tmp_path: Pa
 def test_a_dataset_that_is_not_in_range_is_refused_when_it_is_asked_about(fitted: ll.LatentLabels, factor: float) -> None:
     images = torch.from_numpy(scenes(6, 32)[0]).float() / 255
     items = Items([*((images - 0.5) / 0.25 if factor == 1 else images * factor)])
-    with pytest.raises(DataError, match="item 0 of the Dataset lies between .* leave out Normalize, since"):
+    with pytest.raises(DataError, match="item 0 of the Dataset has values from .* leave out Normalize: the"):
         fitted.predict_proba(items)
     late = Items([*images[:5], images[5] * 9])  # only the last one is wrong, and it is seen as well
     with pytest.raises(DataError, match="item 5 of the Dataset"):

@@ -61,11 +61,13 @@ def test_other_values_are_named_with_row_and_label(value: Any, shown: str) -> No
     values: list[list[Any]] = [[1, 0, -1], [0, 1, value]]
     with pytest.raises(ObservationError) as caught:
         Observed.from_array(values if not isinstance(value, str) else np.array(values, dtype=object), SPACE)
-    assert f'observed, row 1, label "striped": {shown} is none of 1 (present), 0 (absent) and -1' in str(caught.value)
+    assert f'observed, row 1, label "striped": expected 1 (present), 0 (absent) or -1 (unknown), not {shown}' in str(
+        caught.value
+    )
 
 
 def test_text_is_not_taken_for_numbers() -> None:
-    with pytest.raises(ObservationError, match=r'row 0, label "red": \'1\' is none of 1 \(present\)'):
+    with pytest.raises(ObservationError, match=r'row 0, label "red": expected 1 \(present\).* not \'1\''):
         Observed.from_array(np.array([["1", "0", "-1"]]), SPACE)
 
 
@@ -78,7 +80,7 @@ def test_wrong_shapes_name_both_sizes(shape: tuple[int, ...]) -> None:
 
 
 def test_a_wrong_value_in_a_column_too_many() -> None:
-    with pytest.raises(ObservationError, match="observed, row 1: 5 is none of 1"):
+    with pytest.raises(ObservationError, match="observed, row 1: expected 1 .* not 5"):
         Observed.from_array([[1, 0, -1, 0], [1, 0, -1, 5]], SPACE)
 
 
@@ -88,7 +90,7 @@ def test_rows_of_different_lengths() -> None:
 
 
 def test_names_of_another_number() -> None:
-    with pytest.raises(ObservationError, match="2 image names for 3 rows"):
+    with pytest.raises(ObservationError, match="2 image names, but 3 rows"):
         Observed.from_array(VALUES, SPACE, images=["a", "b"])
 
 
@@ -104,12 +106,12 @@ def test_no_rows_at_all() -> None:
 
 @pytest.mark.parametrize("values, kind", [(np.array(VALUES), "int64"), (np.array(VALUES, float), "float64"), (VALUES, "list")])
 def test_constructor_takes_int8_alone(values: Any, kind: str) -> None:
-    with pytest.raises(ObservationError, match=rf"observed is of {kind}, not an array of int8; use Observed\.from_array"):
+    with pytest.raises(ObservationError, match=rf"observed is of {kind}, but int8 is expected; use Observed\.from_array"):
         Observed(values, SPACE)
 
 
 def test_constructor_refuses_other_values() -> None:
-    with pytest.raises(ObservationError, match=r'row 0, label "blue": 3 is none of 1'):
+    with pytest.raises(ObservationError, match=r'row 0, label "blue": expected 1 .* not 3'):
         Observed(np.array([[-1, 3, -1]], dtype=np.int8), SPACE)
 
 
@@ -121,13 +123,13 @@ def test_a_contradiction_names_its_row(images: list[str] | None, name: str) -> N
     with pytest.raises(ObservationError) as caught:
         Observed.from_array([[1, 0, 1], [1, 1, -1], [-1, -1, 0]], SPACE, images=images)
     assert str(caught.value) == (
-        f'{name}: known to show "red" and "blue", of which group "colour" allows one; correct the known labels or '
-        "the label space"
+        f'{name}: "red" and "blue" exclude each other (group "colour"); correct the known labels or the label space'
     )
 
 
 @pytest.mark.parametrize(
-    "others, words", [(1, "(and so in 1 more row)"), (2, "(and so in 2 more rows)"), (1200, "(and so in 1,200 more rows)")]
+    "others, words",
+    [(1, "(1 more row is impossible)"), (2, "(2 more rows are impossible)"), (1200, "(1,200 more rows are impossible)")],
 )
 def test_further_contradictions_are_counted(others: int, words: str) -> None:
     with pytest.raises(ObservationError) as caught:
@@ -173,7 +175,7 @@ def test_take_by_mask() -> None:
     assert observed.take([True, False, True]).images == ("a", "c")
     assert len(observed.take([])) == 0
     for mask in ([True, False], [True, False, True, False]):
-        with pytest.raises(ObservationError, match=rf"mask of shape \({len(mask)},\) for 3 rows"):
+        with pytest.raises(ObservationError, match=rf"mask has shape \({len(mask)},\), but observed has 3 rows"):
             observed.take(mask)
 
 

@@ -124,9 +124,11 @@ def test_quoted_cells_hold_delimiters_quotes_and_line_breaks(tmp_path: Path) -> 
 
 def test_lines_are_counted_across_line_breaks_and_empty_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", '"image","red"\n\n"one\ntwo\nthree.png",1\n\n\nb.png,x\n')
-    assert refused(path).startswith(f"{path}:8, column 'red': 'x' is none of")
+    assert refused(path).startswith(f"{path}:8, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'")
     path = write(tmp_path / "t.csv", 'image,red\na.png,1\n"b\nc.png",x\n')
-    assert refused(path).startswith(f"{path}:3, column 'red': 'x' is none of")  # where the row begins
+    assert refused(path).startswith(
+        f"{path}:3, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'"
+    )  # where the row begins
 
 
 def test_the_delimiter_is_that_of_the_whole_header(tmp_path: Path) -> None:
@@ -233,27 +235,23 @@ def test_minus_one_is_unknown_whatever_unlisted_says(tmp_path: Path) -> None:
 
 def test_unlisted_is_one_of_two_words(tmp_path: Path) -> None:
     path = table(tmp_path, *POSITIVES["long"])
-    assert refused(path, unlisted="negative") == 'unlisted is "unknown" or "absent", not \'negative\''
+    assert refused(path, unlisted="negative") == 'expected unlisted="unknown" or "absent", not \'negative\''
 
 
 def test_unlisted_absent_that_leaves_no_label_of_a_group(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label", "a.png,red", "x: y.png,striped", "b.png,striped")
     message = refused(path, unlisted="absent")
-    assert message.startswith(
-        f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but one of them always'
-    )
-    assert message.endswith("(and so in 1 more row)")
+    assert message.startswith(f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but every image')
+    assert message.endswith("(1 more row is impossible)")
 
 
 def test_contradictions_name_the_line(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red,blue,striped", "a.png,1,0,", "", "b.png,1,1,")
     assert refused(path, unlisted="unknown").startswith(
-        f'{path}:4: b.png: known to show "red" and "blue", of which group "colour" allows one'
+        f'{path}:4: b.png: "red" and "blue" exclude each other (group "colour")'
     )
     path = table(tmp_path, "image,label", "a.png,red", "b.png,bike", "b.png,2-doors")
-    assert refused(path, unlisted="unknown").startswith(
-        f'{path}:3: b.png: known to show "car" (required by "2-doors") and "bike"'
-    )
+    assert refused(path, unlisted="unknown").startswith(f'{path}:3: b.png: "car" (required by "2-doors") and "bike"')
 
 
 # --- labels and values that cannot be ---------------------------------------------------------------------------
@@ -263,19 +261,19 @@ def test_contradictions_name_the_line(tmp_path: Path) -> None:
 def test_labels_that_the_space_lacks(tmp_path: Path, kind: str) -> None:
     where = {"csv": ":1", "parquet": "", "jsonl": ":1"}[kind]
     path = save(tmp_path, kind, ["image", "red", "Striped"], [["a.png", 1, 0]])
-    assert refused(path).startswith(f'{path}{where}: label "Striped" is none of the label space; did you mean "striped"?')
+    assert refused(path).startswith(f'{path}{where}: the label space has no label "Striped"; did you mean "striped"?')
     where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
     path = save(tmp_path, kind, ["image", "label"], [["a.png", "red"], ["b.png", "4-door"]])
     message = refused(path, unlisted="unknown")
-    assert message.startswith(f'{path}{where}: label "4-door" is none of the label space; did you mean "4-doors"?')
-    assert "correct the table, or add it to the label space" in message
+    assert message.startswith(f'{path}{where}: the label space has no label "4-door"; did you mean "4-doors"?')
+    assert "correct the table, or add the label to the label space" in message
 
 
 @pytest.mark.parametrize("cell", ["2", "x", "0.5", "-2", "present"])
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 def test_values_that_cannot_be(tmp_path: Path, kind: str, cell: str) -> None:
     where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
-    words = f"{cell!r} is none of 1 (present), 0 (absent), -1 and empty (unknown)"
+    words = f"expected 1 (present), 0 (absent), -1 or empty (unknown), not {cell!r}"
     path = save(tmp_path, kind, ["image", "red", "car"], [["a.png", "1", "0"], ["b.png", "1", cell]])
     assert refused(path) == f"{path}{where}, column 'car': {words}"
     path = save(tmp_path, kind, ["image", "label", "value"], [["a.png", "red", "1"], ["b.png", "red", cell]])
@@ -291,13 +289,13 @@ def test_a_list_in_a_cell(tmp_path: Path) -> None:
 
 def test_an_image_without_a_name(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red", "a.png,0", ",1")
-    assert refused(path) == f"{path}:3: no name of an image"
+    assert refused(path) == f"{path}:3: the name of the image is missing"
 
 
 def test_a_value_without_a_label(tmp_path: Path) -> None:
     for value in (0, 1):
         path = table(tmp_path, "image,label,value", "a.png,red,1", f"b.png,,{value}")
-        assert refused(path).startswith(f"{path}:3: b.png: a value, but no label")
+        assert refused(path).startswith(f"{path}:3: b.png has a value but no label")
     path = table(tmp_path, "image,label,value", "a.png,red,0", "b.png,,")
     assert Observed.from_table(path, SPACE).num_known.tolist() == [1, 0]
 
@@ -309,9 +307,7 @@ def test_rows_of_one_image_that_agree_are_merged_and_named(tmp_path: Path) -> No
     path = table(tmp_path, "image,red,car,striped", "a.png,1,,0", "b.png,,1,", "a.png,1,-1,", "a.png,,1,0")
     with pytest.warns(DataWarning) as caught:
         observed = Observed.from_table(path, SPACE)
-    assert [str(one.message) for one in caught] == [
-        f"{path}: 2 rows are of images that have a row already, merged: a.png (lines 2, 4, 5)"
-    ]
+    assert [str(one.message) for one in caught] == [f"{path}: 2 rows repeat an image, merged: a.png (lines 2, 4, 5)"]
     assert [one.filename for one in caught] == [__file__]
     assert observed.images == ("a.png", "b.png")
     assert observed.values[:, [0, 2, 6]].tolist() == [[1, 1, 0], [-1, 1, -1]]
@@ -344,8 +340,8 @@ def test_strict_makes_an_error_of_duplicates(tmp_path: Path, shape: str) -> None
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    assert refused(tmp_path / "gone.csv", error=DataError) == f"{tmp_path}/gone.csv: no such table"
-    assert refused(tmp_path, error=DataError) == f"{tmp_path}: no such table"
+    assert refused(tmp_path / "gone.csv", error=DataError) == f"{tmp_path}/gone.csv: table not found"
+    assert refused(tmp_path, error=DataError) == f"{tmp_path}: table not found"
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
@@ -357,7 +353,7 @@ def test_an_empty_file(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_header_alone(tmp_path: Path, kind: str) -> None:
     path = save(tmp_path, kind, ["image", "label"], [])
-    assert refused(path, error=DataError) == f"{path}: holds no rows, only the header"
+    assert refused(path, error=DataError) == f"{path}: has a header but no rows"
 
 
 @pytest.mark.parametrize(
@@ -365,8 +361,8 @@ def test_a_header_alone(tmp_path: Path, kind: str) -> None:
     [
         ("Imgae,red", ':1: no column `image`; did you mean "Imgae"? (columns: Imgae, red); give a wide table'),
         ("file,label", ":1: no column `image` (columns: file, label); give a wide table"),
-        ("image", ":1: no columns of labels beside `image`"),
-        (",image,red", ":1: column 1 has no name; give it one, or remove it (a DataFrame's index, perhaps"),
+        ("image", ":1: no columns of labels, only `image`"),
+        (",image,red", ":1: column 1 has no name; name or remove it (if it is the index of a DataFrame"),
         ("image,red,", ":1: column 3 has no name"),
         ("image,red,car, red", ":1: two columns are called 'red'; remove or rename one"),
     ],
@@ -389,7 +385,7 @@ def test_a_long_table_without_any_label(tmp_path: Path) -> None:
 
 def test_a_quotation_mark_that_is_never_closed_does_not_swallow_rows(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label", "a.png,red", 'b.png,"car', "c.png,red", "d.png,car")
-    assert refused(path, None, unlisted="unknown").startswith(f"{path}:3: no CSV from here on")
+    assert refused(path, None, unlisted="unknown").startswith(f"{path}:3: not valid CSV from here on")
 
 
 def test_a_quotation_mark_inside_a_cell_is_one(tmp_path: Path) -> None:
@@ -409,9 +405,9 @@ def test_other_encodings(tmp_path: Path, encoding: str, words: str) -> None:
 @pytest.mark.parametrize(
     "line, error, words",
     [
-        ('{"image": "b", "label": ', DataError, ":2: no JSON ("),
-        ('["b", "red"]', DataError, ":2: not an object; give"),
-        ("7", DataError, ":2: not an object; give"),
+        ('{"image": "b", "label": ', DataError, ":2: not valid JSON ("),
+        ('["b", "red"]', DataError, ":2: expected an object; write"),
+        ("7", DataError, ":2: expected an object; write"),
         ('{"image": "b", "label": "red", "label": "car"}', ObservationError, ":2: 'label' occurs twice; remove one"),
     ],
 )
@@ -442,7 +438,7 @@ def of_images(tmp_path: Path, *names: str) -> Path:
 
 def test_images_are_found_by_short_names(tmp_path: Path, root: Path) -> None:
     path = of_images(tmp_path, "a.png", "b", "c", "sub/c", "d.v2", "x/same", f"{root}/y/same.png")
-    with pytest.raises(ObservationError, match=r"c and sub/c are both the image .*/sub/c\.png; name it in one way"):
+    with pytest.raises(ObservationError, match=r"c and sub/c both name the image .*/sub/c\.png; use one of the names"):
         Observed.from_table(path, SPACE, images_root=root)
     path = of_images(tmp_path, "a.png", "b", "c", "d.v2", "x/same", f"{root}/y/same.png")
     observed = Observed.from_table(path, SPACE, images_root=str(root))
@@ -452,7 +448,7 @@ def test_images_are_found_by_short_names(tmp_path: Path, root: Path) -> None:
 
 def test_images_that_are_not_there_are_left_out_and_named(tmp_path: Path, root: Path) -> None:
     path = of_images(tmp_path, "a.png", "gone.png", "c.png", "same", "a")
-    with pytest.raises(ObservationError, match=r"a\.png and a are both"):
+    with pytest.raises(ObservationError, match=r"a\.png and a both"):
         Observed.from_table(path, SPACE, images_root=root)
     path = of_images(tmp_path, "a.png", "gone.png", "c.png", "same")
     with pytest.warns(DataWarning) as caught:
@@ -469,9 +465,12 @@ def test_images_that_are_not_there_are_left_out_and_named(tmp_path: Path, root: 
 def test_no_image_is_there(tmp_path: Path, root: Path) -> None:
     path = of_images(tmp_path, "images/a.png", "images/b.jpg")
     message = refused(path, error=DataError, images_root=root)
-    assert message == f"{path}: none of its 2 images is in {root} (for example images/a.png); names are relative to it"
+    assert (
+        message
+        == f"{path}: none of its 2 images is in {root} (for example images/a.png); image names must be relative to that folder"
+    )
     message = refused(path, error=DataError, images_root=tmp_path / "gone")
-    assert message == f"{tmp_path}/gone: no such folder of images"
+    assert message == f"{tmp_path}/gone: folder of images not found"
 
 
 # --- properties -------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_without_an_exhaustive_group_the_scale_is_stated():
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, 5.0])
 def test_an_impossible_number_of_labels_is_refused(wrong: float):
-    with pytest.raises(DataError, match="between 0 and 4"):
+    with pytest.raises(DataError, match="above 0 and at most 4"):
         derive_prior(LabelSpace.free("abcd"), np.full((3, 4), -1, np.int8), UniformPositive(), wrong)
 
 

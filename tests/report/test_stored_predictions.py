@@ -247,14 +247,14 @@ def test_one_image_two_images_and_none(model: LatentLabels) -> None:
         assert found.truth.shape == (0, K)
     with pytest.raises(DataError, match="no images: the array has shape"):
         find(model, _colours(0))
-    with pytest.raises(DataError, match=r"images are an array \(N, 3, H, W\) or \(N, H, W, 3\), not of shape \(0,\)"):
+    with pytest.raises(DataError, match=r"images must be an array \(N, 3, H, W\) or \(N, H, W, 3\), not of shape \(0,\)"):
         find(model, [])
 
 
 def test_what_does_not_fit_is_refused(model: LatentLabels) -> None:
     with pytest.raises(DataError, match="4 images, but known labels of 3; give one row for each image"):
         find(model, _colours(4), np.full((3, K), -1))
-    with pytest.raises(DataError, match="photos: no such file or folder"):
+    with pytest.raises(DataError, match="photos: file or folder not found"):
         find(model, "photos")
 
 
@@ -293,7 +293,7 @@ def test_other_objectives_and_mixtures(objective: str) -> None:
 def test_known_labels_that_the_space_contradicts_are_refused(model: LatentLabels) -> None:
     observed = np.full((6, K), -1, np.int8)
     observed[2, :2] = 1  # red and blue at once
-    with pytest.raises(ObservationError, match='row 2: known to show "red" and "blue"'):
+    with pytest.raises(ObservationError, match='row 2: "red" and "blue"'):
         find(model, _colours(6), observed)
 
 

@@ -108,23 +108,24 @@ CARS = LabelSpace(
 @pytest.mark.parametrize(
     "present, absent, words",
     [
-        ("red blue", "", 'known to show "red" and "blue", of which group "colour" allows one'),
-        ("two", "car", 'known to show "two", which requires "car", known to be absent'),
-        ("hatch", "car", 'known to show "hatch", which requires "car", known to be absent'),
-        ("hatch", "four", 'known to show "hatch", which requires "four", known to be absent'),
-        ("bike two", "", 'known to show "car" (required by "two") and "bike", of which group "vehicle" allows one'),
-        ("hatch two", "", 'known to show "two" and "four" (required by "hatch"), of which group "doors" allows one'),
-        ("", "red blue", 'all labels of group "colour" are known to be absent, but one of them always applies'),
+        ("red blue", "", '"red" and "blue" exclude each other (group "colour")'),
+        ("two", "car", '"two" is known to be present and requires "car", which is known to be absent'),
+        ("hatch", "car", '"hatch" is known to be present and requires "car", which is known to be absent'),
+        ("hatch", "four", '"hatch" is known to be present and requires "four", which is known to be absent'),
+        ("bike two", "", '"car" (required by "two") and "bike" exclude each other (group "vehicle")'),
+        ("hatch two", "", '"two" and "four" (required by "hatch") exclude each other (group "doors")'),
+        ("", "red blue", 'all labels of group "colour" are known to be absent, but every image shows one of them'),
         (
             "car",
             "two four",
-            'all labels of group "doors" are known to be absent, but one of them always applies where "car" is present',
+            'all labels of group "doors" are known to be absent, but an image with "car" shows one of them',
         ),
         (
             "",
             "blue dots",
-            'no label of group "colour" is left, but one of them always applies: "red" needs a label of group "print", all of '
-            'which are excluded; "blue" is known to be absent',
+            'no label of group "colour" is possible, but every image shows one of them: "red" needs a label of group '
+            '"print", and all '
+            'of them are excluded; "blue" is known to be absent',
         ),
     ],
 )
@@ -160,14 +161,14 @@ def check_reason(space: LabelSpace, values: Rows, words: str) -> str:
     """Check a stated reason by itself, against the definitions; return its kind."""
     known = dict(zip(space.labels, values.tolist(), strict=True))
     groups = {group.name: group for group in space.groups}
-    if found := re.fullmatch('known to show "(.+)", which requires "(.+)", known to be absent', words):
+    if found := re.fullmatch('"(.+)" is known to be present and requires "(.+)", which is known to be absent', words):
         label, above = found.groups()
         assert known[label] == 1
         assert known[above] == 0
         assert above in ancestors(space, label)
         return "requires"
-    pair = r'known to show "([^"]+)"(?: \(required by "([^"]+)"\))? and "([^"]+)"(?: \(required by "([^"]+)"\))?'
-    if found := re.fullmatch(pair + ', of which group "(.+)" allows one', words):
+    pair = r'"([^"]+)"(?: \(required by "([^"]+)"\))? and "([^"]+)"(?: \(required by "([^"]+)"\))?'
+    if found := re.fullmatch(pair + r' exclude each other \(group "(.+)"\)', words):
         first, first_by, second, second_by, group = found.groups()
         assert first != second
         assert {first, second} <= set(groups[group].labels)
@@ -179,7 +180,7 @@ def check_reason(space: LabelSpace, values: Rows, words: str) -> str:
     assert found is not None, words
     group = groups[found[2]]
     assert not group.optional
-    where = re.search(' where "([^"]+)" is present', words)
+    where = re.search('but an image with "([^"]+)" shows one of them', words)
     assert (where[1] if where else None) == group.requires
     assert group.requires is None or shown(space, values, group.requires)
     if found[1] == "all labels":
