@@ -23,6 +23,7 @@ from .annotation import from_config as read_annotation
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import FitConfig, ModelConfig
+from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
 from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
@@ -183,17 +184,17 @@ class LatentLabels(BaseEstimator):
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        rows = split_rows(len(batches), self.held_out, self.seed)
+        rows = split_rows(len(batches), self.held_out, int(self.seed))
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
-        module = LabelModule(program.model, objective, self.learning_rate, self.weight_decay, frozen)
+        module = LabelModule(program.model, objective, float(self.learning_rate), float(self.weight_decay), frozen)
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective.stops_by_value() else "known-map")
         settings = LoopSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            seed=self.seed,
+            epochs=int(self.epochs),
+            batch_size=int(self.batch_size),
+            patience=int(self.patience),
+            seed=int(self.seed),
             accelerator=self.accelerator,
             devices=self.devices,
             strategy=self.strategy,
@@ -245,6 +246,7 @@ class LatentLabels(BaseEstimator):
 
     def _prepare(self, images: Images, observed: Labels | None, truth: Labels | None) -> tuple[Fitted, Inputs, Batches]:
         """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
+        self._check_numbers()
         how, settings = self._how, self._settings
         wanted = self._wanted()
         inputs = read_inputs(
@@ -265,7 +267,7 @@ class LatentLabels(BaseEstimator):
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
         anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
-        torch.manual_seed(self.seed)
+        torch.manual_seed(int(self.seed))
         num_inputs = inputs.num_features
         head = decide_head(settings, how, table, anchor)
         pixels = wanted.format if inputs.kind is Kind.IMAGES else None
@@ -277,6 +279,7 @@ class LatentLabels(BaseEstimator):
             program=program,
             thresholds=_halves(table.space),
             head=head,
+            params=self.get_params(deep=False),
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
@@ -286,6 +289,19 @@ class LatentLabels(BaseEstimator):
         )
         encoder = program.model.amortizer.encoder
         return start, inputs, features_once(encoder, inputs.items, self.frozen, self.batch_size)
+
+    def _check_numbers(self) -> None:
+        """Refuse numbers that a config refuses; names are checked where they are looked up.
+
+        Raises:
+            ConfigError: a setting out of its range, or an annotation that is none.
+        """
+        if not isinstance(self._how, Annotation):
+            raise ConfigError(f"annotation is {self.annotation!r}, not an annotation such as latentlabels.annotation.Scar(0.5)")
+        for section in (ModelConfig, FitConfig):
+            wrong = refused_numbers(section, {key: getattr(self, key) for key in section.model_fields})
+            if wrong:
+                raise ConfigError(wrong[0])
 
     def _wanted(self) -> Wanted:
         """What this model takes, by its settings."""
@@ -299,7 +315,7 @@ class LatentLabels(BaseEstimator):
     @property
     def _settings(self) -> ModelConfig:
         """The settings of the model, as they are now; checked where they are used."""
-        return ModelConfig.model_construct(**{key: getattr(self, key) for key in ModelConfig.model_fields})
+        return ModelConfig.model_construct(**{key: _plain(getattr(self, key)) for key in ModelConfig.model_fields})
 
     def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
         """What makes a fit another fit; how long it lasts and where it runs do not."""
@@ -366,7 +382,7 @@ class LatentLabels(BaseEstimator):
     @property
     def conditions_by(self) -> Annotation:
         """The annotation by which known labels of an image enter its posterior; published losses have none."""
-        return objectives.find(self.objective).conditions_by(self.annotation_)
+        return objectives.find(self._found.params["objective"]).conditions_by(self.annotation_)
 
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
@@ -532,7 +548,7 @@ class LatentLabels(BaseEstimator):
         """
         self._check_fitted()
         found = self.fitted_
-        given = self.get_params(deep=False)
+        given = dict(found.params)
         given["at_least_one"] = found.head.nonempty  # as it was decided
         if found.image_size is not None:
             height, width = found.image_size
@@ -540,7 +556,7 @@ class LatentLabels(BaseEstimator):
         model = {key: _plain(given[key]) for key in ModelConfig.model_fields}
         fit = {key: _plain(given[key]) for key in FitConfig.model_fields}
         config = {"annotation": found.annotation.to_config(), **(sections or {}), "model": model, "fit": fit}
-        about = environment(self.seed, found.data_hash) | {"head": found.head.to_dict()}
+        about = environment(int(given["seed"]), found.data_hash) | {"head": found.head.to_dict()}
         if found.columns is not None:
             about["columns"] = list(found.columns)
         if found.pixels is not None:
@@ -590,6 +606,7 @@ class LatentLabels(BaseEstimator):
             program=program,
             thresholds=_halves(run.space),
             head=head,
+            params=out.get_params(deep=False),
             image_size=size,
             pixels=pixels,
             num_features=features,
@@ -606,4 +623,6 @@ def _halves(space: LabelSpace) -> NDArray[np.float32]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple | list) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -166,3 +166,43 @@ def test_columns_are_names_in_a_loaded_run_too(mixed: Drawn, tmp_path: Any) -> N
     for each in (m, loaded):
         np.testing.assert_array_equal(each.predict_proba(frame[frame.columns[::-1]]), m.predict_proba(mixed.inputs))
     assert not hasattr(ll.LatentLabels(MIXED, **SETTINGS).fit(mixed.inputs, mixed.observed), "feature_names_in_")
+
+
+def test_settings_that_change_after_a_fit_wait_for_the_next_one(mixed: Drawn, tmp_path: Any) -> None:
+    m = ll.LatentLabels(MIXED, **SETTINGS).fit(mixed.inputs, mixed.observed)
+    before = m.posterior(mixed.inputs[:5], mixed.observed[:5]).marginals
+    m.set_params(encoder="tiny", mixture=3, beta=0.5, objective="assume-negative", seed=9)
+    np.testing.assert_array_equal(m.posterior(mixed.inputs[:5], mixed.observed[:5]).marginals, before)
+    loaded = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    np.testing.assert_array_equal(loaded.posterior(mixed.inputs[:5], mixed.observed[:5]).marginals, before)
+    assert (loaded.mixture, loaded.objective, loaded.seed) == (1, "collapsed", 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"epochs": 2.5},
+        {"batch_size": 0},
+        {"learning_rate": -1.0},
+        {"held_out": 1.0},
+        {"held_out": -0.1},
+        {"seed": -1},
+        {"beta": 2.0},
+        {"mixture": np.int64(0)},
+        {"annotation": "scar"},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_named(mixed: Drawn, wrong: dict[str, Any]) -> None:
+    m = ll.LatentLabels(MIXED, **{**SETTINGS, **wrong})
+    with pytest.raises(ll.ConfigError, match=f"{next(iter(wrong))} is "):
+        m.fit(mixed.inputs, mixed.observed)
+
+
+def test_numbers_of_numpy_are_numbers(mixed: Drawn, tmp_path: Any) -> None:
+    numbers = {"epochs": np.int64(1), "learning_rate": np.float32(0.02), "seed": np.int32(3), "beta": np.float64(0.5)}
+    m = ll.LatentLabels(MIXED, encoder="embedding", **numbers).fit(mixed.inputs, mixed.observed)
+    assert len(m.history_) == 1
+    loaded = ll.LatentLabels.load(m.save(tmp_path / "run"))
+    assert (loaded.epochs, loaded.seed, loaded.beta) == (1, 3, 0.5)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .. import annotation, objectives
 
@@ -48,6 +48,37 @@ class Section(BaseModel):
     """A part of the config; the description of a field says what its errors expect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+NUMBERS = (
+    "mixture",
+    "beta",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "held_out",
+    "patience",
+    "seed",
+    "workers",
+)
+"""Keys of `model` and `fit` that are one number each, in a range that holds for every use."""
+
+
+def refused_numbers(section: type[Section], values: dict[str, Any]) -> list[str]:
+    """What a section says of numbers that were not read from a config: a sentence for each that it refuses.
+
+    Args:
+        section: `ModelConfig` or `FitConfig`.
+        values: by key; numbers of numpy are numbers.
+    """
+    numbers = {key: getattr(value, "item", lambda value=value: value)() for key, value in values.items() if key in NUMBERS}
+    try:
+        section.model_validate(numbers)
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(item["loc"][0]) for item in error.errors())
+        return [f"{key} is {numbers[key]!r}; expected {section.model_fields[key].description}" for key in wrong]
+    return []
 
 
 class DataConfig(Section):

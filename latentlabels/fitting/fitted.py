@@ -29,6 +29,7 @@ class Fitted:
         program: the Pyro program: model, guide, ELBO, and a published loss in its place.
         thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
         head: how the head was decided.
+        params: the settings that it was fitted with, by the names of `LatentLabels`: later ones wait for the next fit.
         names: the images that it was fitted on; none for a loaded run.
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
@@ -47,6 +48,7 @@ class Fitted:
     program: Program
     thresholds: NDArray[np.float32]
     head: HeadPolicy
+    params: dict[str, Any]
     names: tuple[str, ...] = ()
     image_size: Size | None = None
     pixels: PixelFormat | None = None
