@@ -445,7 +445,7 @@ def test_embeddings_with_a_table_are_matched_by_name(vectors: Path, tmp_path: Pa
         (["model.encoder=resnet181"], '=resnet181: model.encoder: unknown encoder "resnet181"; did you mean "resnet18"?'),
         (["model.expected_labels=50"], "--set model.expected_labels=50: model.expected_labels: expected_labels is"),
         (["annotation.kind=scar"], 'annotation.rates: "scar" needs rates, one number for each label'),
-        (["model.objective=full-labels"], '=full-labels: model.objective: "full-labels" reads complete labels'),
+        (["model.objective=full-labels"], '=full-labels: model.objective: "full-labels" needs complete labels'),
         (["fit.epoch=3"], '--set fit.epoch=3: unknown key fit.epoch; did you mean "epochs"?'),
     ],
 )
