@@ -140,7 +140,7 @@ def test_the_score_is_the_mean_log_likelihood(fitted: ll.LatentLabels, mixed: Dr
     assert fitted.score(vectors, truth[sorted(MIXED.labels)]) == pytest.approx(expected)
     impossible = mixed.truth.copy()
     impossible[0, :2] = 1  # two colours
-    with pytest.raises(ll.ObservationError, match="truth: .*row 0: known to show"):
+    with pytest.raises(ll.ObservationError, match="truth: .*row 0: .* exclude each other"):
         fitted.score(mixed.inputs, impossible)
     with pytest.raises(DataError, match='truth is not complete: label "blue" of row 2'):
         fitted.score(mixed.inputs, np.where(np.arange(len(mixed.truth))[:, None] == 2, -1, mixed.truth))

@@ -37,7 +37,7 @@ def test_without_an_exhaustive_group_the_scale_is_stated():
     assert derive_prior(space, observed, UniformPositive()).expected_labels == DEFAULT_EXPECTED
     assert not derive_prior(space, observed, UniformPositive()).identified
     stated = derive_prior(space, observed, UniformPositive(), expected_labels=2.5)
-    assert stated.expected_labels == 2.5 and "stated" in stated.source
+    assert stated.expected_labels == 2.5 and "set by" in stated.source
     assert stated.prevalence.sum() == pytest.approx(2.5, rel=0.02)
 
 
