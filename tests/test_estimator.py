@@ -438,3 +438,21 @@ def test_what_is_kept_of_a_fit_survives_the_run_folder(tmp_path: Path, mixed):
     with pytest.raises(DataError, match="the embeddings have 5 numbers each, but the run was fitted on 16"):
         again.predict_proba(np.zeros((2, 5)))
     assert m.names_ == tuple(map(str, range(len(mixed.inputs)))) and again.names_ == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("image_size", "32", "at least 8"),
+        ("image_size", [32], "at least 8"),
+        ("image_size", 0, "at least 8"),
+        ("image_size", 4, "at least 8"),
+        ("augment", "no", "true or false"),
+        ("frozen", "x", "true or false"),
+    ],
+)
+def test_sizes_and_flags_that_mean_nothing_are_refused(key: str, value: object, expected: str) -> None:
+    images = np.zeros((6, 3, 16, 16), np.uint8)
+    m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="tiny", **{key: value})
+    with pytest.raises(ll.ConfigError, match=f"{key} is .*{expected}"):
+        m.fit(images, np.array([[1, -1], [-1, 1]] * 3))

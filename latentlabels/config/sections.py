@@ -61,18 +61,29 @@ NUMBERS = (
     "patience",
     "seed",
     "workers",
+    "image_size",
+    "frozen",
+    "augment",
+    "at_least_one",
 )
 """Keys of `model` and `fit` that are one number each, in a range that holds for every use."""
 
 
+def _plain(value: Any) -> Any:
+    """A number of numpy as Python's; in a list as well."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value.item() if hasattr(value, "item") else value
+
+
 def refused_numbers(section: type[Section], values: dict[str, Any]) -> list[str]:
-    """What a section says of numbers that were not read from a config: a sentence for each that it refuses.
+    """What a section says of numbers and flags that were not read from a config: a sentence for each that it refuses.
 
     Args:
         section: `ModelConfig` or `FitConfig`.
         values: by key; numbers of numpy are numbers.
     """
-    numbers = {key: getattr(value, "item", lambda value=value: value)() for key, value in values.items() if key in NUMBERS}
+    numbers = {key: _plain(value) for key, value in values.items() if key in NUMBERS}
     try:
         section.model_validate(numbers)
     except ValidationError as error:
