@@ -78,9 +78,11 @@ def skill(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool
         return None
     gain, epochs = value - plain, max(len(history), 1)
     facts = {"fit": value, "without_image": plain, "gain": gain, "num_images": int(size)}
-    if gain * size <= math.log(epochs / FALSE_ALARM):
+    by_chance = gain * size <= math.log(epochs / FALSE_ALARM)
+    facts["by_chance"] = by_chance
+    if by_chance and gain <= math.log(_LITTLE):
         return Finding(Kind.SKILL, Severity.ACT, facts=facts, todo=(Todo.LEARN_MORE,))
-    if gain <= math.log(_LITTLE):
+    if by_chance or gain <= math.log(_LITTLE):
         return Finding(Kind.SKILL, Severity.LOOK, facts=facts, todo=(Todo.LEARN_MORE,))
     return Finding(Kind.SKILL, Severity.FINE, facts=facts)
 

@@ -95,6 +95,8 @@ def _skill(f: Finding) -> str:
         worse = "worse than" if gain < 0 else "no better than"
         return f"The fit predicts known labels {worse} prevalences alone, without looking at the image ({values})."
     times = f"{math.exp(min(gain, 700)):,.1f} times as probable"
+    if f.facts.get("by_chance"):
+        return f"With the image, known labels are {times} as from prevalences alone, which may be chance ({values})."
     only = "only " if f.severity is Severity.LOOK else ""
     return f"With the image, known labels are {only}{times} as from prevalences alone ({values})."
 

@@ -232,6 +232,10 @@ def _finish(model: LatentLabels, inputs: Inputs, config: Config, out: Path) -> N
 
 
 def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
+    from ..checks.advice import advise, poor
+    from ..checks.sentences import warning
+
+    bad = poor(advise(model.diagnostics_, model.history_, {"model": {"objective": model.objective}}))
     found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "prior")}
     counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
     return {
@@ -244,6 +248,7 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
+        "poor": None if bad is None else warning(bad),
         "unreadable": [image.name for image in inputs.left_out],
     }
 
@@ -273,6 +278,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("report", f"{found['report']}"),
     ]
     show_facts(console, rows)
+    if found["poor"]:
+        console.print(f"\nThis fit is poor. {found['poor']}")
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
     console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
     console.print(f"      latentlabels query {run} {one} --given LABEL")

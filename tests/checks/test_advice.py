@@ -46,6 +46,7 @@ def _held_out(gain: float, size: int = 100) -> dict[str, Any]:
         (0.0922, 100, "look", "only 1.1 times as probable"),
         (0.0922, 10, "act", "no better than"),
         (0.22, 100, "look", "only 1.2 times"),
+        (0.50, 10, "look", "which may be chance"),
         (0.23, 100, "fine", "1.3 times as probable"),
         (2.0, 100, "fine", "7.4 times as probable"),
     ],

@@ -452,3 +452,20 @@ def test_embeddings_with_a_table_are_matched_by_name(vectors: Path, tmp_path: Pa
 def test_a_config_that_the_data_contradict(folder: Path, tmp_path: Path, overrides: list[str], said: str) -> None:
     args = [part for override in overrides for part in ("--set", override)]
     assert said in refused(tmp_path, 2, "--images", folder, *TINY, *args)
+
+
+def test_a_fit_that_learned_nothing_is_called_poor(tmp_path: Path) -> None:
+    rng, size = np.random.default_rng(0), 1000
+    known = np.full((size, 3), -1, np.int8)
+    known[np.arange(size), rng.integers(0, 3, size)] = 1
+    noise = rng.normal(size=(size, 8)).astype(np.float32)  # says nothing about the labels
+    told = np.concatenate([noise, 4 * (known == 1)], 1).astype(np.float32)
+    for name, vectors in {"noise": noise, "told": told}.items():
+        np.savez(tmp_path / f"{name}.npz", embeddings=vectors, observed=known, labels=np.array(["a", "b", "c"]))
+    fits = {
+        name: latentlabels("fit", "--embeddings", tmp_path / f"{name}.npz", "--set", "fit.epochs=5", "--out", tmp_path / name)
+        for name in ("noise", "told")
+    }
+    assert "This fit is poor." in fits["noise"].out
+    assert "without looking at the image" in fits["noise"].out
+    assert "poor" not in fits["told"].out
