@@ -67,7 +67,7 @@ def fit(task: Task, job: Job) -> list[Row]:
 
     Figures are those of `evaluation.Metrics` on the test part, fractions rather than percentages; `nll` is infinite where
     a true label set has no probability. `count` is the mean number of labels predicted. `seconds` are of the training run,
-    start-up included, which goes on while any of the rules gets better. `peak_mb` is the highest resident memory of the
+    start-up included, which continues while any of the rules improves. `peak_mb` is the highest resident memory of the
     process during the fit, in MiB, with the libraries and the data in it; where the system cannot set that mark back (it
     can on Linux), the highest since the process began, of earlier fits as well.
     """

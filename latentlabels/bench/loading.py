@@ -137,7 +137,7 @@ def _source(config: Config) -> str:
 
 
 def _how(config: Config) -> str | float:
-    """How labels are hidden; what is made has complete labels, of which some have to be."""
+    """How labels are hidden. Data made here have complete labels, so some have to be hidden."""
     bench = bench_of(config)
     return "uniform" if bench.hide == "none" and bench.make is not None else bench.hide
 
@@ -174,7 +174,7 @@ def _complete(inputs: Inputs, where: Path) -> Inputs:
 
 
 def check_complete(known: Observed, source: Path) -> None:
-    """Refuse labels of which some are unknown.
+    """Refuse labels that are partly unknown.
 
     Raises:
         DataError: the first one is named.
@@ -238,7 +238,7 @@ def _training(config: Config, wanted: Wanted) -> Inputs:
 
 
 def _to_hide(config: Config, wanted: Wanted) -> Inputs:
-    """Inputs of which all labels are known, to be hidden."""
+    """Completely labelled inputs, whose labels are to be hidden."""
     data, bench = config.data, bench_of(config)
     table = bench.truth or data.observed
     where = data.embeddings or data.images

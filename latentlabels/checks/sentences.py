@@ -35,7 +35,7 @@ _TODO = {
     Todo.COMPARE_WITH_COLLAPSED: "This objective does not aim at true probabilities. Compare it with the objective collapsed "
     "before you rely on them.",
     Todo.STATE_COUNT: "Known labels determine probabilities only up to a common factor. State expected_labels, or declare a "
-    "group of which every image shows exactly one label.",
+    "group with exactly one present label in every image.",
     Todo.DECIDE_COUNT: "Decide which number you believe. If you know it roughly, state it as expected_labels and fit again.",
     Todo.LABEL_COMPLETELY: "Label about 100 images completely and run latentlabels evaluate.",
     Todo.CALIBRATE: "Check the annotation and expected_labels: they determine the scale of the probabilities.",
