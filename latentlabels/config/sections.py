@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from .. import annotation, objectives
 
@@ -92,14 +92,44 @@ def refused_numbers(section: type[Section], values: dict[str, Any]) -> list[str]
     return []
 
 
+Text = Annotated[str, Field(min_length=1)]
+Names = list[Text]
+Cell = str | bool | int | float
+Cells = Cell | list[Cell] | dict[str, Cell | list[Cell]]
+_CELLS = "a value, a list of values, or a mapping from columns to values"
+
+
 class DataConfig(Section):
-    """Where images and known labels are."""
+    """Where images and known labels are, and what their tables and folders mean."""
 
     images: Path | None = Field(default=None, description="the path of a folder of images")
     observed: Path | None = Field(default=None, description="the path of a table of known labels")
+    format: str | None = Field(
+        default=None, description="the name of a format of known labels, or null to see it from the file"
+    )
     unlisted: Literal["unknown", "absent"] | None = Field(default=None, description="unknown or absent")
+    present: Cells | None = Field(default=None, description=_CELLS)
+    absent: Cells | None = Field(default=None, description=_CELLS)
+    unknown: Cells | None = Field(default=None, description=_CELLS)
+    image_column: Text | None = Field(default=None, description="the name of a column")
+    label_columns: Names | None = Field(default=None, min_length=1, description="a list of columns")
+    ignore: Names = Field(default=[], description="a list of columns or folders")
+    separator: str | None = Field(default=None, description='what stands between labels in a cell; "" for one label in a cell')
+    split: str | None = Field(default=None, description="a column, or the path of a table: which images are held out")
+    together: str | None = Field(default=None, description="a column, or the path of a table: which images belong together")
+    unlabelled: Names | None = Field(default=None, description="a list of folders of images without a known label")
+    contradictions: Literal["refuse", "unknown", "vote"] = Field(default="refuse", description="refuse, unknown or vote")
+    white: Positive | None = Field(default=None, description="the value of white in the image files, or null to see it")
+    single_positive: Annotated[Whole, Field(ge=0)] | None = Field(
+        default=None, description="a seed: keep one known present label of each image, drawn at random, or null"
+    )
     embeddings: Path | None = Field(default=None, description="the path of an .npz or .npy file")
     strict: Flag = Field(default=False, description="true or false")
+
+    @field_validator("ignore", "unlabelled", "label_columns", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 class AnnotationConfig(Section):
@@ -209,6 +239,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "objective": OBJECTIVE_NAMES,
     "start": ("prior", "own"),
     "unlisted": ("unknown", "absent"),
+    "contradictions": ("refuse", "unknown", "vote"),
     "stop": ("auto", "likelihood", "known-map", "none"),
     "objectives": OBJECTIVE_NAMES,
     "starts": ("prior", "own", "both"),

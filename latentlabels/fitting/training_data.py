@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..annotation import KINDS
-from ..config import Config
+from ..config import Config, DataConfig
 from ..errors import ConfigError
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.embeddings import load_embeddings
 from ..kind import Kind
 from ..observed import Observed, Tree
+from ..observed.options import ReadOptions, texts
 from ..space import LabelSpace
 
 
@@ -94,3 +95,24 @@ def known_of(
     """
     images = root if kind is Kind.IMAGES else None
     return Observed.from_table(table, space, unlisted=unlisted, images_root=images, strict=strict, tree=tree)
+
+
+def reading_of(data: DataConfig) -> ReadOptions:
+    """How a config has its known labels read; what can mean two things is refused."""
+    return ReadOptions(
+        format=data.format,
+        unlisted=data.unlisted,
+        present=texts(data.present),
+        absent=texts(data.absent),
+        unknown=texts(data.unknown),
+        image_column=data.image_column,
+        label_columns=None if data.label_columns is None else tuple(data.label_columns),
+        ignore=tuple(data.ignore),
+        separator=data.separator,
+        split=data.split,
+        together=data.together,
+        unlabelled=tuple(data.unlabelled or ()),
+        contradictions=data.contradictions,
+        strict=data.strict,
+        ambiguous="refuse",
+    )

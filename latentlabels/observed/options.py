@@ -1,0 +1,98 @@
+"""How known labels are read: what a user states about a table, a folder or a file of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ObservationError, nearest
+from .image_files import Tree
+
+Texts = tuple[str, ...]
+Unlisted = Literal["unknown", "absent"]
+Contradictions = Literal["refuse", "unknown", "vote"]
+
+CONTRADICTIONS: tuple[str, ...] = ("refuse", "unknown", "vote")
+UNLISTED: tuple[str, ...] = ("unknown", "absent")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user states about known labels; every default is "see from the data, and ask where they can mean two things".
+
+    Attributes:
+        format: the name of a format; None to see it from the file.
+        unlisted: what a label means that the source does not mention; None where the source says it.
+        present: texts that mean "present": for all columns, or by column.
+        absent: texts that mean "absent".
+        unknown: texts that mean "unknown".
+        image_column: the column of image names.
+        label_columns: the columns of labels, or of label names; None for all that nothing else is said about.
+        ignore: columns or folders that are neither.
+        separator: what stands between several labels in one cell; "" where a cell is always one name.
+        split: a column that says which images are held out.
+        together: a column whose equal values mark images that belong together.
+        unlabelled: folders of images without any known label.
+        contradictions: what happens to known labels that exclude each other, and to statements that disagree:
+            "refuse" raises an error that lists them, "unknown" forgets them, "vote" lets the majority decide.
+        merge: whether copies of an image in several folders are one image.
+        strict: whether what would be left out is an error.
+        ambiguous: whether what can mean two things is an error, or read the usual way with a warning.
+        images_root: the folder of the images; rows without an image there are left out.
+        tree: folders that were listed before, so that each is listed once.
+    """
+
+    format: str | None = None
+    unlisted: Unlisted | None = None
+    present: Texts | Mapping[str, Texts] = ()
+    absent: Texts | Mapping[str, Texts] = ()
+    unknown: Texts | Mapping[str, Texts] = ()
+    image_column: str | None = None
+    label_columns: Texts | None = None
+    ignore: Texts = ()
+    separator: str | None = None
+    split: str | None = None
+    together: str | None = None
+    unlabelled: Texts = ()
+    contradictions: Contradictions = "refuse"
+    merge: bool = True
+    strict: bool = False
+    ambiguous: Literal["refuse", "warn"] = "warn"
+    images_root: Path | None = None
+    tree: Tree | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("unlisted", self.unlisted, (None, *UNLISTED))
+        _one_of("contradictions", self.contradictions, CONTRADICTIONS)
+
+    def stated(self, meaning: Literal["present", "absent", "unknown"], column: str) -> Texts:
+        """The texts that mean something in a column, as the user states it; `()` where nothing is stated."""
+        given: Texts | Mapping[str, Texts] = getattr(self, meaning)
+        return given.get(column, ()) if isinstance(given, Mapping) else given
+
+
+def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
+    if value not in known:
+        names = [one for one in known if one is not None]
+        choices = " or ".join(f'"{one}"' for one in names)
+        raise ObservationError(f"expected {name}={choices}, not {value!r}{nearest(str(value), names)}")
+
+
+def texts(value: object) -> Texts | dict[str, Texts]:
+    """Stated values as texts: of one value, a list of them, or either by column; None gives `()`.
+
+    >>> texts(-1), texts([0, "no"]), texts({"bus": -1})
+    (('-1',), ('0', 'no'), {'bus': ('-1',)})
+    """
+    if isinstance(value, Mapping):
+        return {str(column): _list_of_texts(one) for column, one in value.items()}
+    return _list_of_texts(value)
+
+
+def _list_of_texts(value: object) -> Texts:
+    if value is None:
+        return ()
+    many = value if isinstance(value, list | tuple | set) else [value]
+    return tuple(str(one).strip() for one in many)
