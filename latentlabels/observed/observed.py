@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ..writing import replacing
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
+from .record import HowRead
 from .table import read_table
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Observed:
         values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
         space: the label space of the columns.
         images: N names, relative to a folder of images or absolute; None where they have none.
+        how_read: what a reader took for what; None where no reader was at work.
+        extra: further texts about each image, N each, by name: the column of a split, for example.
 
     Raises:
         ObservationError: sizes that differ, other values, or known labels that no valid label set agrees with.
@@ -42,6 +45,8 @@ class Observed:
     values: NDArray[np.int8]
     space: LabelSpace
     images: tuple[str, ...] | None = None
+    how_read: HowRead | None = None
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
@@ -162,7 +167,7 @@ class Observed:
                 f"{listed(space.labels, 4)}; read the table with this space"
             )
         columns = [self.space.index(label) for label in space.labels]
-        return Observed(np.ascontiguousarray(self.values[:, columns]), space, self.images)
+        return Observed(np.ascontiguousarray(self.values[:, columns]), space, self.images, self.how_read, self.extra)
 
     # --- what it holds ----------------------------------------------------------------------------------
 
@@ -211,7 +216,8 @@ class Observed:
             raise ObservationError(f"the mask has shape {index.shape}, but observed has {len(self)} rows")
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         names = None if self.images is None else tuple(self.images[int(i)] for i in index)
-        return Observed(self.values[index], self.space, names)
+        extra = {name: tuple(texts[int(i)] for i in index) for name, texts in self.extra.items()}
+        return Observed(self.values[index], self.space, names, self.how_read, extra)
 
     def to_tensor(self) -> torch.Tensor:
         """The values as an int8 tensor (N, K)."""
