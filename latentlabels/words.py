@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .writing import ESCAPED
+
 NONE = "–"
 """What stands where there is no number."""
 
@@ -19,6 +21,19 @@ def listed(names: Sequence[Any], most: int = 5) -> str:
     """The first few names, and how many more there are: "a, b and 3 more"."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def printable(name: str) -> str:
+    r"""A file name as text: each byte that is no UTF-8, which Python keeps as a lone surrogate, as ``\xNN``.
+
+    >>> printable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", ESCAPED).decode("utf-8")
+    return name
 
 
 def finite(value: Any) -> float | None:

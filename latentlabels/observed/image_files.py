@@ -77,6 +77,37 @@ def find_images(where: str | Path | Iterable[str | Path], tree: Tree | None = No
     raise DataError(f"{where}: file or folder not found")
 
 
+def list_images(where: str | Path, tree: Tree | None = None) -> list[str]:
+    """The paths of `find_images`, in its order, as texts: of very many images these take a fifth of the memory.
+
+    Args:
+        where: a folder, a file or a glob.
+        tree: folders that were listed before.
+
+    Raises:
+        DataError: as `find_images`.
+    """
+    if not os.path.isdir(where):
+        return [str(path) for path in find_images(where, tree)]
+    tree, top = Tree() if tree is None else tree, str(Path(where))
+    seen = set(Path(os.path.realpath(where)).parents)
+    found: list[str] = []
+    waiting = [os.path.join(top, "")]
+    while waiting:  # files of a folder and those of the folders in it, in order of name
+        path = waiting.pop()
+        if not path.endswith(os.sep):
+            found.append(path)
+            continue
+        real = Path(os.path.realpath(path))
+        if real not in seen:
+            seen.add(real)
+            folders, names = tree.entries(path)
+            below = [(name, os.sep) for name in folders] + [(name, "") for name in names if is_image(name)]
+            start = "" if path == os.path.join(os.curdir, "") else path
+            waiting += [start + name + end for name, end in sorted(below, reverse=True)]
+    return found
+
+
 def walk(root: Path, tree: Tree | None = None) -> Iterator[Path]:
     """All files below a folder but the hidden ones and those in hidden folders.
 

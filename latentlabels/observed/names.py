@@ -9,6 +9,18 @@ from pathlib import PurePosixPath
 from .image_files import IMAGE_SUFFIXES
 
 _Parts = tuple[str, ...]
+_COLUMNS = ("image", "file_name", "filename", "image_name")
+
+
+def name_column(labels: Iterable[str]) -> str:
+    """What the column of image names is called in a table of these labels: `image`, or else the first name that is no label.
+
+    >>> name_column(["cat", "dog"]), name_column(["Image", "text"])
+    ('image', 'file_name')
+    """
+    taken = {label.strip().casefold() for label in labels}
+    numbered = (f"image_name_{number}" for number in range(2, len(taken) + 3))
+    return next(name for name in (*_COLUMNS, *numbered) if name not in taken)
 
 
 def match_names(wanted: Sequence[str], stored: Sequence[str]) -> list[int | None]:
