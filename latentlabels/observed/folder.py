@@ -2,185 +2,229 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import DataError, ObservationError, nearest
+from ..errors import DataError, ObservationError
 from ..space import LabelSpace
-from ..space.feasibility import check_consistent, feasible
-from ..words import count, listed
-from .image_files import Tree, find_images, is_image, report, walk
-from .record import KnownLabels
+from ..words import count, listed, shown
+from .file_kinds import IMAGE
+from .folder_layout import Layout, lay_out
+from .identical_files import identical
+from .image_files import Tree, passed_over, report_all, walk
+from .names import label_name
+from .options import ReadOptions
+from .record import Contradiction, HowRead, KnownLabels
+from .resolve import settle
 
-Copies = list[tuple[Path, Path]]  # (a file, the earlier one that it is a copy of)
+_NOTHING = ((), ())
+_SHOWN = 10  # contradictions that an error lists
 
 
-def read_folder(root: Path, space: LabelSpace | None, merge: bool, strict: bool) -> KnownLabels:
-    """See `Observed.from_folder`."""
+@dataclass(frozen=True)
+class _Found:
+    """An image file, and the columns of the labels that its folder says to be present, or absent."""
+
+    file: Path
+    present: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
+
+
+def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> KnownLabels:
+    """Read an ImageFolder; see `Observed.from_folder`.
+
+    Args:
+        root: the folder.
+        space: the label space; None: every folder is a free label.
+        options: what the user states; of a folder `unlabelled`, `ignore`, `contradictions`, `merge`, `strict` and `ambiguous`.
+
+    Raises:
+        DataError: no such folder, or no images in it.
+        ObservationError: a folder that is no label of the space or can mean two things, or images whose labels exclude each
+            other.
+    """
     if not root.is_dir():
-        raise DataError(f"{root}: folder not found; give a folder with one folder of images for each label")
-    tree = Tree()
-    folders, empty = _label_folders(root, space, tree)
-    files = {label: sorted(walk(folder, tree)) for label, folder in folders.items()}
-    found = [(file, label) for label, inside in files.items() for file in inside if is_image(file.name)]
-    if not found:
-        stray = len(find_images(root, tree))
-        inside = f"no images in its {count(len(folders), 'label folder')}" if folders else "has no folders of images"
-        outside = f", but {count(stray, 'image')} outside of them" if stray else ""
-        raise DataError(
-            f"{root}: {inside}{outside}; sort the images into one folder for each label, or give a table of known labels"
-        )
-    with_images = {label for _, label in found}
-    empty += [label for label in folders if label not in with_images]
-    mixed: list[str] = []  # a label whose images are sorted further, or a group with stray images? Only a space can say
+        what = "is a file, not a folder" if root.exists() else "folder not found"
+        raise DataError(f"{shown(root)}: {what}; give a folder with one folder of images for each label")
+    tree = Tree() if options.tree is None else options.tree
+    layout = lay_out(root, space, options, tree)
+    free = space is None
+    files = {label: [file for folder in folders for file in walk(folder, tree, layout.closed)]
+             for label, folders in layout.labels.items()}  # fmt: skip
     if space is None:
-        space = LabelSpace.free(folders)
-        depths: dict[str, set[int]] = defaultdict(set)
-        for file, label in found:
-            depths[label].add(len(file.relative_to(root).parts))
-        mixed = [label for label, depth in depths.items() if 2 in depth and len(depth) > 1]
-    rows, copies = _merge(found) if merge else ([[one] for one in found], [])
+        space = LabelSpace.free(layout.labels) if layout.labels else LabelSpace.free(["none"])
+    found = list(_images(layout, files, space))
+    if not any(one.present or one.absent for one in found):
+        raise DataError(_nothing_found(layout))
+    with_images = {column for one in found for column in one.present}
+    layout.empty += [label for label in layout.labels if space.index(label) not in with_images]
+    groups = identical([one.file for one in found]) if options.merge else [[row] for row in range(len(found))]
+    rows = [[found[number] for number in group] for group in groups]
+    values, contradictions = _values(layout, rows, space, options)
+    images = tuple(row[0].file.relative_to(root).as_posix() for row in rows)
+    layout.notes += _left_out(layout, files, rows, options, free)
+    report_all(layout.notes, options.strict)
+    facts = (("known labels", f"folders: {count(len(layout.labels), 'label')}"), *_counted(layout), *layout.facts)
+    how_read = HowRead(str(root), "folders", facts, tuple(layout.notes), tuple(contradictions), options.contradictions)
+    return KnownLabels(values, space, images, how_read)
+
+
+def _images(layout: Layout, files: dict[str, list[Path]], space: LabelSpace) -> Iterator[_Found]:
+    """The image files of the labels, and then those without known labels."""
+    for label, inside in files.items():
+        said = (space.index(label),)
+        yield from (_Found(file, said) for file in inside if layout.tree.kind(file) is IMAGE)
+    for folder in layout.unlabelled:
+        outside = layout.closed - {folder}
+        yield from (_Found(file) for file in walk(folder, layout.tree, outside) if layout.tree.kind(file) is IMAGE)
+
+
+def _nothing_found(layout: Layout) -> str:
+    root, folders = layout.root, [folder for several in layout.labels.values() for folder in several]
+    stray = sum(layout.tree.kind(file) is IMAGE for file in walk(root, layout.tree, layout.closed))
+    inside = f"no images in its {count(len(folders), 'label folder')}" if folders else "has no folders of images"
+    outside = f", but {count(stray, 'image')} outside of them" if stray else ""
+    others = passed_over(walk(root, layout.tree, layout.closed), layout.tree, root, pictures_only=True)
+    more = "".join(f"\n{line}" for line in (*others, *_unreadable(layout)))
+    return (
+        f"{shown(root)}: {inside}{outside}; sort the images into one folder for each label, or give a table of known labels{more}"
+    )
+
+
+# --- values -------------------------------------------------------------------------------------------------------------
+
+
+def _values(
+    layout: Layout, rows: Sequence[Sequence[_Found]], space: LabelSpace, options: ReadOptions
+) -> tuple[NDArray[np.int8], list[Contradiction]]:
+    """Known labels of each image, and those that cannot all be true; only copies of an image can contradict each other."""
     values = np.full((len(rows), space.num_labels), -1, dtype=np.int8)
-    for row, labelled in enumerate(rows):
-        for _, label in labelled:
-            values[row, space.index(label)] = 1
-    try:
-        names = tuple(labelled[0][0].relative_to(root).as_posix() for labelled in rows)
-        check_consistent(values, space, names)
-    except ObservationError as error:
-        same = rows[int(np.flatnonzero(~feasible(values, space))[0])]
-        where = listed([path.relative_to(root).as_posix() for path, _ in same])
-        raise ObservationError(f"{root}: {error}; the same image is stored as {where}") from None
-    _report_left_out(root, files, find_images(root, tree), empty, copies, sorted(mixed), strict)
-    return KnownLabels(values, space, names)
+    several: list[int] = []
+    for number, row in enumerate(rows):
+        for one in row:
+            values[number, list(one.present)] = 1
+            values[number, list(one.absent)] = 0
+        if len(row) > 1:
+            several.append(number)
+    if not several:
+        return values, []
+    votes = np.zeros((len(several), space.num_labels, 2), dtype=np.int32)
+    for at, number in enumerate(several):
+        for one in rows[number]:
+            votes[at, list(one.absent), 0] += 1
+            votes[at, list(one.present), 1] += 1
+    images = [layout.name(rows[number][0].file) for number in several]
+    where = {image: tuple(layout.name(one.file) for one in rows[number]) for image, number in zip(images, several, strict=True)}
+    values[several], found = settle(values[several], votes.max(2), space, images, options.contradictions)
+    found = [one._replace(where=where[one.image]) for one in found]
+    if found and options.contradictions == "refuse":
+        raise ObservationError(_contradicting(layout, found, options))
+    if found:
+        did = "are unknown" if options.contradictions == "unknown" else "are those of most folders, or unknown"
+        layout.notes.append(
+            f"{shown(layout.root)}: {count(len(found), 'image')} in folders that exclude each other, whose labels {did}: "
+            + "; ".join(" = ".join(one.where) for one in found[:3])
+            + (f" and {len(found) - 3:,} more" if len(found) > 3 else "")
+        )
+    return values, found
 
 
-def _label_folders(root: Path, space: LabelSpace | None, tree: Tree) -> tuple[dict[str, Path], list[str]]:
-    """The folder of each label, in order of name; and folders of groups that are empty."""
-    groups = {} if space is None else {group.name: group for group in space.groups}
-    folders: dict[str, Path] = {}
-    empty: list[str] = []
-
-    def add(folder: Path) -> None:
-        label = folder.name
-        if label in folders:
-            raise ObservationError(
-                f'{folder}: label "{label}" already has the folder {folders[label]}; move the images '
-                "into one of the two, or rename one"
-            )
-        folders[label] = folder
-
-    for top in tree.folders(root):
-        inner, pictures = tree.folders(top), tree.images(top)
-        if space is None:
-            for folder in inner if inner and not pictures else [top]:
-                add(folder)
-            continue
-        group = groups.get(top.name)
-        if group is not None and inner and not pictures and group.labels != (group.name,):
-            for folder in inner:
-                if folder.name not in group.labels:
-                    raise ObservationError(
-                        f'{folder}: "{folder.name}" is not a label of group "{group.name}"{nearest(folder.name, group.labels)} '
-                        f"(its labels: {listed(group.labels)}); rename the folder or add the label"
-                    )
-                add(folder)
-        elif top.name in space.labels:
-            add(top)
-        elif group is None:
-            labels_inside = inner and all(folder.name in space.labels or folder.name in groups for folder in inner)
-            raise ObservationError(
-                f'{top}: "{top.name}" is neither a label nor a group of the label space'
-                f"{nearest(top.name, [*space.labels, *groups])}; "
-                + (
-                    f"its inner folders are, so give {top} as the folder of images"
-                    if labels_inside
-                    else "rename the folder or add the label"
-                )
-            )
-        elif pictures:
-            raise ObservationError(
-                f'{top}: images of group "{group.name}" lie outside of its label folders: {listed(pictures)}; move each '
-                f"into the folder of its label ({listed(group.labels)})"
-            )
-        else:
-            empty.append(top.name)
-    return folders, empty
+def _contradicting(layout: Layout, found: Sequence[Contradiction], options: ReadOptions) -> str:
+    lines = [f"{' = '.join(one.where)}: {one.why}" for one in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        lines.append(f"and {len(found) - _SHOWN:,} more")
+    refuse = options.ambiguous == "refuse"
+    unknown, vote = (f"--contradictions {one}" if refuse else f'contradictions="{one}"' for one in ("unknown", "vote"))
+    return "\n".join(
+        (
+            f"{shown(layout.root)}: {count(len(found), 'image')} in folders that exclude each other:",
+            *lines,
+            f"Remove the wrong files or correct the label space; or give {unknown} (those labels are then unknown) or {vote} "
+            "(most folders decide)",
+        )
+    )
 
 
-def _report_left_out(
-    root: Path,
-    files: dict[str, list[Path]],
-    images: list[Path],
-    empty: list[str],
-    copies: Copies,
-    mixed: list[str],
-    strict: bool,
-) -> None:
-    def name(path: Path) -> str:
-        return path.relative_to(root).as_posix()
+# --- what is left out ---------------------------------------------------------------------------------------------------
 
-    if empty:
-        report(f"{root}: {count(len(empty), 'label folder')} without images: {listed(empty)}", strict)
+
+def _left_out(
+    layout: Layout, files: dict[str, list[Path]], rows: Sequence[Sequence[_Found]], options: ReadOptions, free: bool
+) -> list[str]:
+    """Sentences on all that was left out."""
+    root, tree = layout.root, layout.tree
+    at = shown(root)
+    notes: list[str] = []
+    if layout.empty:
+        notes.append(f"{at}: {count(len(layout.empty), 'label folder')} without images: {listed(layout.empty)}")
+    mixed = _sorted_further(layout, files) if free else []
     if mixed:
-        report(
-            f"{root}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read "
-            "as one label; "
-            "give a label space if the inner folders are labels",
-            strict,
+        notes.append(
+            f"{at}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read "
+            "as one label; give a label space if the inner folders are labels"
         )
     inside = {file for some in files.values() for file in some}
-    others = [name(file) for file in sorted(inside) if not is_image(file.name)]
-    if others:
-        report(f"{root}: {count(len(others), 'file')} left out, without the ending of an image file: {listed(others)}", strict)
-    stray = [name(file) for file in images if file not in inside]
+    notes += passed_over(sorted(inside), tree, root)
+    every = list(walk(root, tree, layout.closed))
+    outside = [file for file in every if file not in inside]
+    stray = [file for file in outside if tree.kind(file) is IMAGE]
     if stray:
-        report(f"{root}: {count(len(stray), 'image')} left out, outside of label folders: {listed(stray)}", strict)
+        notes.append(f"{at}: {count(len(stray), 'image')} left out, outside of label folders: {layout.names(stray)}")
+    notes += passed_over(outside, tree, root, pictures_only=True)
+    notes += _system(layout, options)
+    notes += _unreadable(layout)
+    copies = [(one.file, row[0].file) for row in rows for one in row[1:]]
     if copies:
-        shown = listed([f"{name(path)} = {name(first)}" for path, first in copies], 3)
-        report(f"{root}: {count(len(copies), 'file')} merged with the image of the same content: {shown}", strict)
+        pairs = listed([f"{layout.name(file)} = {layout.name(first)}" for file, first in copies], 3)
+        notes.append(f"{at}: {count(len(copies), 'file')} merged with the image of the same content: {pairs}")
+    return notes
 
 
-def _merge(found: list[tuple[Path, str]]) -> tuple[list[list[tuple[Path, str]]], Copies]:
-    """One row for each image: files of the same bytes are the same image."""
-    sizes = {path: path.stat().st_size if path.exists() else 0 for path, _ in found}
-    number: dict[int, int] = defaultdict(int)
-    for size in sizes.values():
-        number[size] += 1
-    first: dict[object, int] = {}
-    rows: list[list[tuple[Path, str]]] = []
-    copies: Copies = []
-    for path, label in found:
-        key = path if number[sizes[path]] == 1 else _fingerprint(path)  # only files of equal size can be equal
-        if key in first:
-            rows[first[key]].append((path, label))
-            copies.append((path, rows[first[key]][0][0]))
-        else:
-            first[key] = len(rows)
-            rows.append([(path, label)])
-    return rows, copies
+def _sorted_further(layout: Layout, files: dict[str, list[Path]]) -> list[str]:
+    """Folders with both images and folders of images: labels, or groups with stray images? Only a label space can say."""
+    depths: dict[str, set[int]] = defaultdict(set)
+    for label, inside in files.items():
+        for file in inside:
+            if layout.tree.kind(file) is IMAGE:
+                depths[label].add(len(file.relative_to(layout.root).parts))
+    return sorted(label for label, depth in depths.items() if 2 in depth and len(depth) > 1)
 
 
-def _fingerprint(path: Path) -> object:
-    """Equal for equal images. Files that are not images are never equal, since two failed downloads are not copies."""
-    try:
-        content = path.read_bytes()
-    except OSError:  # the reader of images names the file
-        return path
-    return hashlib.sha256(content).digest() if _begins_as_an_image(content[:16]) else path
+def _system(layout: Layout, options: ReadOptions) -> list[str]:
+    """Folders of the system that hold images, which are no part of the data."""
+    stated = {label_name(name) for name in options.ignore}
+    read = {folder for folders in layout.labels.values() for folder in folders}
+    numbers: dict[str, int] = defaultdict(int)
+    for folder in layout.folders():
+        for name in layout.tree.entries(folder).system:
+            if folder / name not in read and label_name(name) not in stated:
+                numbers[name] += sum(layout.tree.kind(file) is IMAGE for file in walk(folder / name, layout.tree))
+    named = [f"{shown(name)} ({number:,})" for name, number in sorted(numbers.items()) if number]
+    total = sum(numbers.values())
+    if not named:
+        return []
+    what = "folders of the system or hidden ones"
+    return [f"{shown(layout.root)}: {count(total, 'image')} left out, in {what}: {listed(named)}"]
 
 
-def _begins_as_an_image(head: bytes) -> bool:
-    """Whether any of Pillow's formats begins with these bytes; nothing is decoded."""
-    from PIL import Image
+def _unreadable(layout: Layout) -> list[str]:
+    below = [(Path(path), why) for path, why in layout.tree.unreadable.items()]
+    mine = [f"{layout.name(path)} ({why})" for path, why in below if path == layout.root or layout.root in path.parents]
+    return [f"{shown(layout.root)}: {count(len(mine), 'folder')} cannot be read: {listed(mine)}"] if mine else []
 
-    Image.init()
-    for _, accept in Image.OPEN.values():
-        with suppress(Exception):  # a format's check may stumble over very short files
-            if accept is not None and accept(head) is True:
-                return True
-    return False
+
+def _counted(layout: Layout) -> list[tuple[str, str]]:
+    """What the user states about folders, with the number of their images."""
+    out = []
+    for what, folders in (("without known labels", layout.unlabelled), ("left out as stated", layout.ignored)):
+        if folders:
+            closed = layout.closed
+            sizes = [sum(layout.tree.kind(file) is IMAGE for file in walk(one, layout.tree, closed - {one})) for one in folders]
+            named = [f"{layout.name(one)} ({count(size, 'image')})" for one, size in zip(folders, sizes, strict=True)]
+            out.append((what, listed(named)))
+    return out
