@@ -34,10 +34,7 @@ class Choice:
 
     def in_python(self) -> str:
         """As arguments of a function: ``absent="-1"``."""
-        return ", ".join(
-            f'{name}="{value}"' if isinstance(value, str) else f"{name}=[{', '.join(f'"{one}"' for one in value)}]"
-            for name, value in self.settings.items()
-        )
+        return ", ".join(f"{name}={_in_quotes(value)}" for name, value in self.settings.items())
 
     def as_flags(self) -> str:
         """As flags of a command: ``--absent -1``; a flag with several values is repeated."""
@@ -46,6 +43,10 @@ class Choice:
             for name, value in self.settings.items()
             for one in ((value,) if isinstance(value, str) else value)
         )
+
+
+def _in_quotes(value: str | tuple[str, ...]) -> str:
+    return f'"{value}"' if isinstance(value, str) else "[" + ", ".join(f'"{one}"' for one in value) + "]"
 
 
 class AmbiguousError(ObservationError):
@@ -98,3 +99,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
         lowered = {k.lower(): k for k in known}
         found = [lowered[name.lower()]] if name.lower() in lowered else []
     return f'; did you mean "{found[0]}"?' if found else ""
+
+
+class OpenCellsError(ObservationError):
+    """A table that lists only present labels, without a statement of what the other labels mean."""
+
+    def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
+        super().__init__(
+            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not "
+            "checked or not "
+            f"recorded) or {other}{more}"
+        )
+        self.table = table

@@ -15,7 +15,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 
-_SILENT = frozenset(("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "picasa.ini", "zbthumbnail.info"))
+_SILENT = frozenset(
+    ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "picasa.ini", "zbthumbnail.info")
+)
 _HEAD = 32  # bytes that tell an image
 
 
@@ -37,10 +39,8 @@ class FileKind:
 IMAGE = FileKind()
 SILENT = FileKind("files of the system")
 UNCLEAR = FileKind("files of unknown kind")  # only their content can say
-NO_IMAGE = FileKind("without the ending or the content of an image file")
-HEIF = FileKind(
-    "HEIC or HEIF images", 'to read them, install pillow-heif: pip install "latentlabels[formats]"', picture=True
-)
+NO_IMAGE = FileKind("without the ending of an image file or an image inside")
+HEIF = FileKind("HEIC or HEIF images", 'to read them, install pillow-heif: pip install "latentlabels[formats]"', picture=True)
 
 _KINDS = {
     FileKind("raw photographs", "convert them to JPEG or TIFF", picture=True): (
@@ -53,15 +53,15 @@ _KINDS = {
         ".ai .cdr .eps .indd .pdf .ps .psb .psd .svg .svgz .xcf"
     ),
     FileKind("images of formats that are not read", "convert them to PNG or TIFF", picture=True): (
-        ".cur .dcm .dds .dib .exr .fit .fits .hdr .icns .ico .j2k .jp2 .jpx .jxl .jxr .mpo .nii .pcx .pfm .pnm .qoi .sgi .tga .wmf "
-        ".xbm .xpm"
+        ".cur .dcm .dds .dib .exr .fit .fits .hdr .icns .ico .j2k .jp2 .jpx .jxl .jxr .mpo .nii .pcx .pfm .pnm .qoi .sgi .tga "
+        ".wmf .xbm .xpm"
     ),
     FileKind("archives", "unpack them"): ".7z .bz2 .gz .rar .tar .tgz .xz .zip .zst",
     FileKind("unfinished downloads and backups"): ".bak .crdownload .download .old .orig .part .partial .swp .tmp",
     NO_IMAGE: (
-        ".aae .cache .cfg .conf .csv .db .doc .docx .htm .html .ini .ipynb .js .json .jsonl .lnk .lock .log .mat .md .md5 .ndjson "
-        ".npy .npz .parquet .pkl .pt .pth .py .pyc .rst .rtf .sh .sha256 .sqlite .thm .toml .tsv .txt .url .xls .xlsx .xml .xmp "
-        ".yaml .yml"
+        ".aae .cache .cfg .conf .csv .db .doc .docx .htm .html .ini .ipynb .js .json .jsonl .lnk .lock .log .mat .md .md5 "
+        ".ndjson .npy .npz .parquet .pkl .pt .pth .py .pyc .rst .rtf .sh .sha256 .sqlite .thm .toml .tsv .txt .url .xls .xlsx "
+        ".xml .xmp .yaml .yml"
     ),
 }
 _BY_SUFFIX = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes.split()}

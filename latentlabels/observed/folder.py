@@ -14,15 +14,17 @@ from ..errors import DataError, ObservationError
 from ..space import LabelSpace
 from ..words import count, listed, shown
 from .file_kinds import IMAGE
-from .folder_layout import Layout, lay_out
+from .folder_labels import lay_out
+from .folder_layout import Layout
 from .identical_files import identical
 from .image_files import Tree, passed_over, report_all, walk
+from .known_table import KnownTable
 from .names import label_name
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels
 from .resolve import settle
+from .sparse import known_table
 
-_NOTHING = ((), ())
 _SHOWN = 10  # contradictions that an error lists
 
 
@@ -65,7 +67,7 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
     layout.empty += [label for label in layout.labels if space.index(label) not in with_images]
     groups = identical([one.file for one in found]) if options.merge else [[row] for row in range(len(found))]
     rows = [[found[number] for number in group] for group in groups]
-    values, contradictions = _values(layout, rows, space, options)
+    values, contradictions = _known(layout, rows, space, options)
     images = tuple(row[0].file.relative_to(root).as_posix() for row in rows)
     layout.notes += _left_out(layout, files, rows, options, free)
     report_all(layout.notes, options.strict)
@@ -75,10 +77,14 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
 
 
 def _images(layout: Layout, files: dict[str, list[Path]], space: LabelSpace) -> Iterator[_Found]:
-    """The image files of the labels, and then those without known labels."""
+    """The image files of the labels, of the groups that have none, and those without known labels."""
     for label, inside in files.items():
         said = (space.index(label),)
         yield from (_Found(file, said) for file in inside if layout.tree.kind(file) is IMAGE)
+    for name, folders in layout.none.items():
+        columns = tuple(space.columns(next(group for group in space.groups if group.name == name)))
+        every = (file for folder in folders for file in walk(folder, layout.tree, layout.closed))
+        yield from (_Found(file, (), columns) for file in every if layout.tree.kind(file) is IMAGE)
     for folder in layout.unlabelled:
         outside = layout.closed - {folder}
         yield from (_Found(file) for file in walk(folder, layout.tree, outside) if layout.tree.kind(file) is IMAGE)
@@ -91,36 +97,43 @@ def _nothing_found(layout: Layout) -> str:
     outside = f", but {count(stray, 'image')} outside of them" if stray else ""
     others = passed_over(walk(root, layout.tree, layout.closed), layout.tree, root, pictures_only=True)
     more = "".join(f"\n{line}" for line in (*others, *_unreadable(layout)))
-    return (
-        f"{shown(root)}: {inside}{outside}; sort the images into one folder for each label, or give a table of known labels{more}"
-    )
+    mend = "sort the images into one folder for each label, or give a table of known labels"
+    return f"{shown(root)}: {inside}{outside}; {mend}{more}"
 
 
 # --- values -------------------------------------------------------------------------------------------------------------
 
 
-def _values(
+def _known(
     layout: Layout, rows: Sequence[Sequence[_Found]], space: LabelSpace, options: ReadOptions
-) -> tuple[NDArray[np.int8], list[Contradiction]]:
+) -> tuple[KnownTable, list[Contradiction]]:
     """Known labels of each image, and those that cannot all be true; only copies of an image can contradict each other."""
-    values = np.full((len(rows), space.num_labels), -1, dtype=np.int8)
-    several: list[int] = []
-    for number, row in enumerate(rows):
-        for one in row:
-            values[number, list(one.present)] = 1
-            values[number, list(one.absent)] = 0
-        if len(row) > 1:
-            several.append(number)
-    if not several:
-        return values, []
+    single = [number for number, row in enumerate(rows) if len(row) == 1]
+    several = [number for number, row in enumerate(rows) if len(row) > 1]
     votes = np.zeros((len(several), space.num_labels, 2), dtype=np.int32)
     for at, number in enumerate(several):
         for one in rows[number]:
             votes[at, list(one.absent), 0] += 1
             votes[at, list(one.present), 1] += 1
-    images = [layout.name(rows[number][0].file) for number in several]
-    where = {image: tuple(layout.name(one.file) for one in rows[number]) for image, number in zip(images, several, strict=True)}
-    values[several], found = settle(values[several], votes.max(2), space, images, options.contradictions)
+    copied, found = _settled(layout, [rows[number] for number in several], votes, space, options)
+    entries = [(number, column, 1) for number in single for column in rows[number][0].present]
+    entries += [(number, column, 0) for number in single for column in rows[number][0].absent]
+    place, columns = np.nonzero(copied != -1)
+    lone = np.array(entries, dtype=np.int64).reshape(-1, 3)
+    of_copies = np.stack([np.array(several, dtype=np.int64)[place], columns, copied[place, columns]], axis=1)
+    row, column, value = np.concatenate([lone, of_copies]).T
+    return known_table(row, column, value, (len(rows), space.num_labels), space.labels), found
+
+
+def _settled(
+    layout: Layout, rows: Sequence[Sequence[_Found]], votes: NDArray[np.int32], space: LabelSpace, options: ReadOptions
+) -> tuple[NDArray[np.int8], list[Contradiction]]:
+    """Known labels of images that lie in several folders."""
+    absent, present = votes[..., 0], votes[..., 1]
+    values = np.where(present > 0, 1, np.where(absent > 0, 0, -1)).astype(np.int8)
+    images = [layout.name(row[0].file) for row in rows]
+    values, found = settle(values, votes.max(2), space, images, options.contradictions)
+    where = {image: tuple(layout.name(one.file) for one in row) for image, row in zip(images, rows, strict=True)}
     found = [one._replace(where=where[one.image]) for one in found]
     if found and options.contradictions == "refuse":
         raise ObservationError(_contradicting(layout, found, options))

@@ -24,23 +24,24 @@ _SYSTEM = frozenset(
 )
 _BEGIN = (".", "@", "$")
 
-# words that say nothing of the role: "test images", "val_set"
-_FILLERS = frozenset(
-    "image images img imgs photo photos picture pictures pic pics data dataset set files folder dir part split subset".split()
-)
-_UNLABELLED = frozenset(
-    (
+_WORDS = {
+    # words that say nothing of the role: "test images", "val_set"
+    "filler": (
+        "image images img imgs photo photos picture pictures pic pics data dataset set files folder dir part split subset"
+    ),
+    "unlabelled": (
         "unlabeled unlabelled unlabel unsorted unknown unclassified uncategorized uncategorised unannotated unassigned "
         "untagged unmarked unreviewed unchecked unprocessed unsupervised unsup nolabel nolabels withoutlabel withoutlabels "
-        "notlabeled notlabelled notsorted notyetlabeled notyetlabelled tolabel tosort tobelabeled tobelabelled tobesorted "
-        "toreview todo pending inbox misc miscellaneous"
-    ).split()
-)
-_TRAIN = frozenset("train training trn trainset trainval".split())
-_SPLIT = _TRAIN | frozenset(
-    "test testing tst testset val valid validation valset validate dev devel development devset eval evaluation holdout "
-    "heldout minival".split()
-)
+        "notlabeled notlabelled notsorted notyetlabeled notyetlabelled notyetsorted tolabel tosort tobelabeled tobelabelled "
+        "tobesorted toreview todo pending inbox misc miscellaneous"
+    ),
+    "train": "train training trn trainset trainval",
+    "split": (
+        "test testing tst testset val valid validation valset validate dev devel development devset eval evaluation holdout "
+        "heldout minival"
+    ),
+}
+_FILLERS, _UNLABELLED, _TRAIN, _SPLIT = (frozenset(words.split()) for words in _WORDS.values())
 
 
 def is_system(name: str) -> bool:
@@ -57,7 +58,7 @@ def role_of(name: str) -> Role | None:
     ('unlabelled', 'split', None)
     """
     plain = _plain(name)
-    return "unlabelled" if plain in _UNLABELLED else "split" if plain in _SPLIT else None
+    return "unlabelled" if plain in _UNLABELLED else "split" if plain in _SPLIT | _TRAIN else None
 
 
 def is_train(name: str) -> bool:

@@ -86,9 +86,9 @@ def match_names(wanted: Sequence[str], stored: Sequence[str]) -> list[int | None
     """For each wanted name the number of the stored name that means the same image.
 
     Two names mean the same image if they are equal, or equal in NFC, or else if they end alike: the longest common
-    ending of whole path parts counts, so that ``export/cat/1.png`` finds ``photos/cat/1.png``. A name without a file ending (``cat/1``) finds
-    the one that has it. A name that could be several stored ones finds none, and neither do two different names that
-    would share a stored one equally well.
+    ending of whole path parts counts, so that ``export/cat/1.png`` finds ``photos/cat/1.png``. A name without a file
+    ending (``cat/1``) finds the one that has it. A name that could be several stored ones finds none, and neither do two
+    different names that would share a stored one equally well.
 
     Args:
         wanted: N names.
@@ -101,10 +101,10 @@ def match_names(wanted: Sequence[str], stored: Sequence[str]) -> list[int | None
     index: _Endings | None = None
     found: dict[str, tuple[int, int] | None] = {}  # the stored name, and how well it fits
     for name in dict.fromkeys(wanted):
-        for numbers, key, fit in ((exact, name, 1_001), (composed, nfc(name), 1_000)):
+        for numbers, key, how_well in ((exact, name, 1_001), (composed, nfc(name), 1_000)):
             if key in numbers:
                 number = numbers[key]
-                found[name] = None if number is None else (number, fit)
+                found[name] = None if number is None else (number, how_well)
                 break
         else:
             index = _Endings(stored) if index is None else index

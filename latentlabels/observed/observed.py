@@ -167,7 +167,11 @@ class Observed:
         """
         if options is None:
             options = ReadOptions(
-                merge=merge, strict=strict, unlabelled=list_of_texts(unlabelled), ignore=list_of_texts(ignore), contradictions=contradictions
+                merge=merge,
+                strict=strict,
+                unlabelled=list_of_texts(unlabelled),
+                ignore=list_of_texts(ignore),
+                contradictions=contradictions,
             )
         return cls(*read_folder(Path(root), space, options))
 

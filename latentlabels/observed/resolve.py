@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from .record import Contradiction
 
 def settle(
     values: NDArray[np.int8],
-    votes: NDArray[np.integer],
+    votes: NDArray[np.integer[Any]],
     space: LabelSpace,
     images: Sequence[str],
     policy: Contradictions,
@@ -34,7 +35,7 @@ def settle(
         The values, and what contradicts itself.
     """
     out, found = values.copy(), []
-    for row in np.flatnonzero(~feasible(values, space)):
+    for row in np.flatnonzero(~feasible(values, space)).tolist():
         labels = [label for label, value in zip(space.labels, values[row], strict=True) if value != -1]
         found.append(Contradiction(images[row], tuple(labels), contradiction(values[row], space), ()))
         if policy == "refuse":

@@ -339,7 +339,7 @@ def _with_files(known: KnownLabels, path: Path, root: Path, strict: bool, tree: 
         )
     if lost:
         report(f"{path}: {len(lost)} of its {len(known.images)} images are not in {root}, left out: {listed(lost)}", strict)
-    return KnownLabels(known.values[list(row_of.values())], known.space, tuple(row_of))
+    return KnownLabels(np.asarray(known.values)[list(row_of.values())], known.space, tuple(row_of))
 
 
 def _short_names(root: Path, tree: Tree | None) -> dict[str, list[str]]:
