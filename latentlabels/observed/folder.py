@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ObservationError
+from ..errors import DataError
 from ..space import LabelSpace
 from ..words import count, listed, shown
+from .contradictions import ContradictionError, settle
 from .file_kinds import IMAGE
 from .folder_labels import lay_out
 from .folder_layout import Layout
@@ -22,10 +23,7 @@ from .known_table import KnownTable
 from .names import label_name
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels
-from .resolve import settle
 from .sparse import known_table
-
-_SHOWN = 10  # contradictions that an error lists
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
     groups = identical([one.file for one in found]) if options.merge else [[row] for row in range(len(found))]
     rows = [[found[number] for number in group] for group in groups]
     values, contradictions = _known(layout, rows, space, options)
-    images = tuple(row[0].file.relative_to(root).as_posix() for row in rows)
+    images = tuple(layout.relative(row[0].file) for row in rows)
     layout.notes += _left_out(layout, files, rows, options, free)
     report_all(layout.notes, options.strict)
     facts = (("known labels", f"folders: {count(len(layout.labels), 'label')}"), *_counted(layout), *layout.facts)
@@ -128,39 +126,31 @@ def _known(
 def _settled(
     layout: Layout, rows: Sequence[Sequence[_Found]], votes: NDArray[np.int32], space: LabelSpace, options: ReadOptions
 ) -> tuple[NDArray[np.int8], list[Contradiction]]:
-    """Known labels of images that lie in several folders."""
+    """Known labels of images that lie in several folders: (N, K), of votes (N, K, 2) for "absent" and "present"."""
     absent, present = votes[..., 0], votes[..., 1]
-    values = np.where(present > 0, 1, np.where(absent > 0, 0, -1)).astype(np.int8)
-    images = [layout.name(row[0].file) for row in rows]
-    values, found = settle(values, votes.max(2), space, images, options.contradictions)
-    where = {image: tuple(layout.name(one.file) for one in row) for image, row in zip(images, rows, strict=True)}
-    found = [one._replace(where=where[one.image]) for one in found]
+    values = np.where(present > absent, 1, np.where(absent > present, 0, -1)).astype(np.int8)
+    images = [layout.relative(row[0].file) for row in rows]
+    where = [tuple(layout.relative(one.file) for one in row) for row in rows]
+    both = (present > 0) & (absent > 0)
+    if options.contradictions != "vote":
+        values[both] = -1
+    found = [
+        Contradiction(images[row], (space.labels[k],), _both(space.labels[k], present[row, k], absent[row, k]), where[row])
+        for row, k in np.argwhere(both).tolist()
+    ]
+    values, impossible = settle(values, votes.max(2), space, images, options.contradictions, where)
+    found += impossible
     if found and options.contradictions == "refuse":
-        raise ObservationError(_contradicting(layout, found, options))
+        raise ContradictionError(shown(layout.root), found)
     if found:
-        did = "are unknown" if options.contradictions == "unknown" else "are those of most folders, or unknown"
-        layout.notes.append(
-            f"{shown(layout.root)}: {count(len(found), 'image')} in folders that exclude each other, whose labels {did}: "
-            + "; ".join(" = ".join(one.where) for one in found[:3])
-            + (f" and {len(found) - 3:,} more" if len(found) > 3 else "")
-        )
+        did = "count as unknown" if options.contradictions == "unknown" else "are settled by a vote"
+        listed_ = listed([str(one) for one in found], 3)
+        layout.notes.append(f"{shown(layout.root)}: {count(len(found), 'contradiction')} {did}: {listed_}")
     return values, found
 
 
-def _contradicting(layout: Layout, found: Sequence[Contradiction], options: ReadOptions) -> str:
-    lines = [f"{' = '.join(one.where)}: {one.why}" for one in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"and {len(found) - _SHOWN:,} more")
-    refuse = options.ambiguous == "refuse"
-    unknown, vote = (f"--contradictions {one}" if refuse else f'contradictions="{one}"' for one in ("unknown", "vote"))
-    return "\n".join(
-        (
-            f"{shown(layout.root)}: {count(len(found), 'image')} in folders that exclude each other:",
-            *lines,
-            f"Remove the wrong files or correct the label space; or give {unknown} (those labels are then unknown) or {vote} "
-            "(most folders decide)",
-        )
-    )
+def _both(label: str, present: int, absent: int) -> str:
+    return f'"{label}" is present by {count(int(present), "folder")} and absent by {count(int(absent), "folder")}'
 
 
 # --- what is left out ---------------------------------------------------------------------------------------------------

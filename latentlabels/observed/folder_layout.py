@@ -42,13 +42,17 @@ class Layout:
     notes: list[str] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
 
+    def relative(self, path: Path) -> str:
+        """A path relative to the root, as it is on disk."""
+        return path.relative_to(self.root).as_posix()
+
     def name(self, path: Path) -> str:
-        """A path as messages show it, relative to the root."""
-        return shown(path.relative_to(self.root).as_posix())
+        """The same as messages show it."""
+        return shown(self.relative(path))
 
     def names(self, paths: Iterable[Path], most: int = 5) -> str:
         """Several of them."""
-        return listed([path.relative_to(self.root).as_posix() for path in paths], most)
+        return listed([self.relative(path) for path in paths], most)
 
     @property
     def closed(self) -> frozenset[Path]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed, find_images
-from latentlabels.observed.options import ReadOptions
+from latentlabels.observed.contradictions import ContradictionError
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
@@ -209,15 +209,14 @@ def test_contradicting_copies_are_all_named(tmp_path: Path) -> None:
     (root / "blue").mkdir()
     for number in range(12):
         shutil.copy(root / f"red/{number:02}.png", root / f"blue/x{number}.png")
-    with pytest.raises(ObservationError) as caught:
+    with pytest.raises(ContradictionError) as caught:
         Observed.from_folder(root, SPACE)
-    lines = str(caught.value).splitlines()
-    assert lines[0] == f"{root}: 12 images in folders that exclude each other:"
-    assert lines[1] == 'blue/x0.png = red/00.png: "red" and "blue" exclude each other (group "colour")'
-    assert sum(" = " in line for line in lines) == 10 and lines[11] == "and 2 more"
-    assert lines[12].endswith('(those labels are then unknown) or contradictions="vote" (most folders decide)')
-    with pytest.raises(ObservationError, match="--contradictions unknown .* or --contradictions vote"):
-        Observed.from_folder(root, SPACE, options=ReadOptions(ambiguous="refuse"))
+    message = str(caught.value)
+    assert message.startswith(f"{root}: 12 contradictions: blue/x0.png: ")
+    assert 'blue/x0.png: "red" and "blue" exclude each other (group "colour") (blue/x0.png; red/00.png); blue/x1.png' in message
+    assert message.count("exclude each other") == 10 and "; and 2 more. " in message
+    pairs = {one.where for one in caught.value.found}
+    assert pairs == {(f"blue/x{number}.png", f"red/{number:02}.png") for number in range(12)}
 
 
 def test_contradicting_copies_can_be_unknown(tmp_path: Path) -> None:
@@ -227,7 +226,8 @@ def test_contradicting_copies_can_be_unknown(tmp_path: Path) -> None:
         observed = Observed.from_folder(root, SPACE, contradictions="unknown")
     assert known(observed) == {"blue/1.png": set(), "red/2.png": {"red"}, "red/3.png": {"red"}}
     assert warned(caught)[0] == (
-        f"{root}: 1 image in folders that exclude each other, whose labels are unknown: blue/1.png = red/copy.png"
+        f'{root}: 1 contradiction count as unknown: blue/1.png: "red" and "blue" exclude each other (group "colour") '
+        "(blue/1.png; red/copy.png)"
     )
     assert observed.how_read is not None and observed.how_read.policy == "unknown"
     (one,) = observed.how_read.contradictions
@@ -251,7 +251,7 @@ def test_a_copy_that_contradicts_by_what_it_requires(tmp_path: Path) -> None:
     root = pictures(tmp_path, "2-doors/1.png")
     (root / "bike").mkdir()
     shutil.copy(root / "2-doors/1.png", root / "bike/1.png")
-    with pytest.raises(ObservationError, match=r'2-doors/1.png = bike/1.png: "car" \(required by "2-doors"\) and "bike"'):
+    with pytest.raises(ObservationError, match=r'"car" \(required by "2-doors"\) and "bike".*\(2-doors/1.png; bike/1.png\)'):
         Observed.from_folder(root, SPACE)
 
 
