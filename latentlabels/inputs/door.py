@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import passed_over, walk, warn
+from ..observed.image_files import files_below, passed_over, warn
 from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import count, listed
@@ -224,7 +224,7 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
     tree = Tree() if tree is None else tree
     files = find_images(images, tree)
     folder = Path(images) if isinstance(images, str | Path) and Path(images).is_dir() else None
-    others = [] if folder is None else passed_over(walk(folder, tree), tree, folder, pictures_only=True)
+    others = [] if folder is None else passed_over(files_below(folder, tree), str(folder), pictures_only=True)
     if not files:
         more = "".join(f"\n{line}" for line in others)
         raise DataError(f"{images}: no images found; give a folder, image files or a glob{more}")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from pathlib import PurePath
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jfif", ".avif")
@@ -69,12 +67,14 @@ _BY_SUFFIX = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in su
 
 def kind_by_name(name: str) -> FileKind:
     """The kind of a file by its name alone; `UNCLEAR` where only the content can say, as without an ending."""
-    last = PurePath(name).name
-    if last.startswith(".") or last.lower() in _SILENT:
+    last = os.path.basename(name)
+    if last.startswith("."):
         return SILENT
     suffix = os.path.splitext(last)[1].lower()
     if suffix in IMAGE_SUFFIXES:
         return IMAGE
+    if last.lower() in _SILENT:
+        return SILENT
     if suffix in HEIF_SUFFIXES:
         return IMAGE if reads_heif() else HEIF
     if last.endswith("~"):
@@ -125,12 +125,3 @@ def is_heif(head: bytes) -> bool:
 def reads_heif() -> bool:
     """Whether pillow-heif is installed."""
     return find_spec("pillow_heif") is not None
-
-
-def by_kind(files: Iterable[tuple[str, FileKind]]) -> dict[FileKind, list[str]]:
-    """The names of files passed over by their kind, pictures first; those that nobody misses are left out."""
-    found: dict[FileKind, list[str]] = {}
-    for name, kind in files:
-        if kind not in (IMAGE, SILENT):
-            found.setdefault(kind, []).append(name)
-    return dict(sorted(found.items(), key=lambda item: not item[0].picture))

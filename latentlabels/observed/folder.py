@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,11 @@ from ..errors import DataError
 from ..space import LabelSpace
 from ..words import count, listed, shown
 from .contradictions import ContradictionError, settle
-from .file_kinds import IMAGE
+from .file_kinds import IMAGE, FileKind
 from .folder_labels import lay_out
 from .folder_layout import Layout
 from .identical_files import identical
-from .image_files import Tree, passed_over, report_all, walk
+from .image_files import Tree, files_below, passed_over, report_all
 from .known_table import KnownTable
 from .names import label_name
 from .options import ReadOptions
@@ -26,13 +28,32 @@ from .record import Contradiction, HowRead, KnownLabels
 from .sparse import known_table
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """An image file, and the columns of the labels that its folder says to be present, or absent."""
 
-    file: Path
+    name: str
     present: tuple[int, ...] = ()
     absent: tuple[int, ...] = ()
+
+
+_File = tuple[str, FileKind]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of an ImageFolder: names relative to it, and kinds.
+
+    Attributes:
+        labels: those of each label.
+        none: those of images that show no label of a group, by the group's name.
+        unlabelled: those without known labels.
+        outside: those of none of these.
+    """
+
+    labels: dict[str, list[_File]]
+    none: dict[str, list[_File]]
+    unlabelled: list[_File]
+    outside: list[_File]
 
 
 def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> KnownLabels:
@@ -51,52 +72,62 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "folder not found"
         raise DataError(f"{shown(root)}: {what}; give a folder with one folder of images for each label")
-    tree = Tree() if options.tree is None else options.tree
-    layout = lay_out(root, space, options, tree)
+    layout = lay_out(root, space, options, Tree() if options.tree is None else options.tree)
+    files = _files_of(layout)
+    if not any(kind is IMAGE for some in (*files.labels.values(), *files.none.values()) for _, kind in some):
+        raise DataError(_nothing_found(layout, files))
     free = space is None
-    files = {label: [file for folder in folders for file in walk(folder, tree, layout.closed)]
-             for label, folders in layout.labels.items()}  # fmt: skip
-    if space is None:
-        space = LabelSpace.free(layout.labels) if layout.labels else LabelSpace.free(["none"])
-    found = list(_images(layout, files, space))
-    if not any(one.present or one.absent for one in found):
-        raise DataError(_nothing_found(layout))
-    with_images = {column for one in found for column in one.present}
-    layout.empty += [label for label in layout.labels if space.index(label) not in with_images]
-    groups = identical([one.file for one in found]) if options.merge else [[row] for row in range(len(found))]
+    space = LabelSpace.free(layout.labels) if space is None else space
+    found = list(_images(files, space))
+    groups = identical([os.path.join(root, one.name) for one in found]) if options.merge else [[n] for n in range(len(found))]
     rows = [[found[number] for number in group] for group in groups]
-    values, contradictions = _known(layout, rows, space, options)
-    images = tuple(layout.relative(row[0].file) for row in rows)
+    known, contradictions = _known(layout, rows, space, options)
     layout.notes += _left_out(layout, files, rows, options, free)
     report_all(layout.notes, options.strict)
     facts = (("known labels", f"folders: {count(len(layout.labels), 'label')}"), *_counted(layout), *layout.facts)
     how_read = HowRead(str(root), "folders", facts, tuple(layout.notes), tuple(contradictions), options.contradictions)
-    return KnownLabels(values, space, images, how_read)
+    return KnownLabels(known, space, tuple(row[0].name for row in rows), how_read)
 
 
-def _images(layout: Layout, files: dict[str, list[Path]], space: LabelSpace) -> Iterator[_Found]:
-    """The image files of the labels, of the groups that have none, and those without known labels."""
-    for label, inside in files.items():
+def _files_of(layout: Layout) -> _Files:
+    closed = layout.closed
+    entered = {folder for folders in (*layout.labels.values(), *layout.none.values()) for folder in folders}
+
+    def inside(folders: Sequence[Path]) -> list[_File]:
+        return [
+            file
+            for folder in folders
+            for file in files_below(folder, layout.tree, closed - {folder}, layout.relative(folder) + "/")
+        ]
+
+    return _Files(
+        {label: inside(folders) for label, folders in layout.labels.items()},
+        {group: inside(folders) for group, folders in layout.none.items()},
+        inside(layout.unlabelled),
+        list(files_below(layout.root, layout.tree, closed | entered)),
+    )
+
+
+def _images(files: _Files, space: LabelSpace) -> Iterator[_Found]:
+    """The images of the labels, those that show none of a group, and those without known labels."""
+    groups = {group.name: tuple(space.columns(group)) for group in space.groups}
+    for label, some in files.labels.items():
         said = (space.index(label),)
-        yield from (_Found(file, said) for file in inside if layout.tree.kind(file) is IMAGE)
-    for name, folders in layout.none.items():
-        columns = tuple(space.columns(next(group for group in space.groups if group.name == name)))
-        every = (file for folder in folders for file in walk(folder, layout.tree, layout.closed))
-        yield from (_Found(file, (), columns) for file in every if layout.tree.kind(file) is IMAGE)
-    for folder in layout.unlabelled:
-        outside = layout.closed - {folder}
-        yield from (_Found(file) for file in walk(folder, layout.tree, outside) if layout.tree.kind(file) is IMAGE)
+        yield from (_Found(name, said) for name, kind in some if kind is IMAGE)
+    for group, some in files.none.items():
+        yield from (_Found(name, (), groups[group]) for name, kind in some if kind is IMAGE)
+    yield from (_Found(name) for name, kind in files.unlabelled if kind is IMAGE)
 
 
-def _nothing_found(layout: Layout) -> str:
-    root, folders = layout.root, [folder for several in layout.labels.values() for folder in several]
-    stray = sum(layout.tree.kind(file) is IMAGE for file in walk(root, layout.tree, layout.closed))
-    inside = f"no images in its {count(len(folders), 'label folder')}" if folders else "has no folders of images"
+def _nothing_found(layout: Layout, files: _Files) -> str:
+    at, folders = shown(layout.root), sum(len(several) for several in layout.labels.values())
+    stray = sum(kind is IMAGE for _, kind in files.outside)
+    inside = f"no images in its {count(folders, 'label folder')}" if folders else "has no folders of images"
     outside = f", but {count(stray, 'image')} outside of them" if stray else ""
-    others = passed_over(walk(root, layout.tree, layout.closed), layout.tree, root, pictures_only=True)
-    more = "".join(f"\n{line}" for line in (*others, *_unreadable(layout)))
+    every = [*(file for some in files.labels.values() for file in some), *files.outside]
+    more = "".join(f"\n{line}" for line in (*passed_over(every, at, pictures_only=True), *_unreadable(layout)))
     mend = "sort the images into one folder for each label, or give a table of known labels"
-    return f"{shown(root)}: {inside}{outside}; {mend}{more}"
+    return f"{at}: {inside}{outside}; {mend}{more}"
 
 
 # --- values -------------------------------------------------------------------------------------------------------------
@@ -129,8 +160,8 @@ def _settled(
     """Known labels of images that lie in several folders: (N, K), of votes (N, K, 2) for "absent" and "present"."""
     absent, present = votes[..., 0], votes[..., 1]
     values = np.where(present > absent, 1, np.where(absent > present, 0, -1)).astype(np.int8)
-    images = [layout.relative(row[0].file) for row in rows]
-    where = [tuple(layout.relative(one.file) for one in row) for row in rows]
+    images = [row[0].name for row in rows]
+    where = [tuple(one.name for one in row) for row in rows]
     both = (present > 0) & (absent > 0)
     if options.contradictions != "vote":
         values[both] = -1
@@ -157,45 +188,38 @@ def _both(label: str, present: int, absent: int) -> str:
 
 
 def _left_out(
-    layout: Layout, files: dict[str, list[Path]], rows: Sequence[Sequence[_Found]], options: ReadOptions, free: bool
-) -> list[str]:
+    layout: Layout, files: _Files, rows: Sequence[Sequence[_Found]], options: ReadOptions, free: bool
+) -> list[str]:  # fmt: skip
     """Sentences on all that was left out."""
-    root, tree = layout.root, layout.tree
-    at = shown(root)
+    at = shown(layout.root)
     notes: list[str] = []
-    if layout.empty:
-        notes.append(f"{at}: {count(len(layout.empty), 'label folder')} without images: {listed(layout.empty)}")
-    mixed = _sorted_further(layout, files) if free else []
+    empty = layout.empty + [label for label, some in files.labels.items() if all(kind is not IMAGE for _, kind in some)]
+    if empty:
+        notes.append(f"{at}: {count(len(empty), 'label folder')} without images: {listed(empty)}")
+    mixed = _sorted_further(files) if free else []
     if mixed:
         notes.append(
             f"{at}: {count(len(mixed), 'folder')} with both images and folders of images: {listed(mixed)}. Each is read "
             "as one label; give a label space if the inner folders are labels"
         )
-    inside = {file for some in files.values() for file in some}
-    notes += passed_over(sorted(inside), tree, root)
-    every = list(walk(root, tree, layout.closed))
-    outside = [file for file in every if file not in inside]
-    stray = [file for file in outside if tree.kind(file) is IMAGE]
+    inside = [file for some in (*files.labels.values(), *files.none.values(), files.unlabelled) for file in some]
+    notes += passed_over(inside, at)
+    stray = [name for name, kind in files.outside if kind is IMAGE]
     if stray:
-        notes.append(f"{at}: {count(len(stray), 'image')} left out, outside of label folders: {layout.names(stray)}")
-    notes += passed_over(outside, tree, root, pictures_only=True)
+        notes.append(f"{at}: {count(len(stray), 'image')} left out, outside of label folders: {listed(stray)}")
+    notes += passed_over(files.outside, at, pictures_only=True)
     notes += _system(layout, options)
     notes += _unreadable(layout)
-    copies = [(one.file, row[0].file) for row in rows for one in row[1:]]
+    copies = [f"{shown(one.name)} = {shown(row[0].name)}" for row in rows for one in row[1:]]
     if copies:
-        pairs = listed([f"{layout.name(file)} = {layout.name(first)}" for file, first in copies], 3)
-        notes.append(f"{at}: {count(len(copies), 'file')} merged with the image of the same content: {pairs}")
+        notes.append(f"{at}: {count(len(copies), 'file')} merged with the image of the same content: {listed(copies, 3)}")
     return notes
 
 
-def _sorted_further(layout: Layout, files: dict[str, list[Path]]) -> list[str]:
+def _sorted_further(files: _Files) -> list[str]:
     """Folders with both images and folders of images: labels, or groups with stray images? Only a label space can say."""
-    depths: dict[str, set[int]] = defaultdict(set)
-    for label, inside in files.items():
-        for file in inside:
-            if layout.tree.kind(file) is IMAGE:
-                depths[label].add(len(file.relative_to(layout.root).parts))
-    return sorted(label for label, depth in depths.items() if 2 in depth and len(depth) > 1)
+    depths = {label: {name.count("/") for name, kind in some if kind is IMAGE} for label, some in files.labels.items()}
+    return sorted(label for label, depth in depths.items() if 1 in depth and len(depth) > 1)
 
 
 def _system(layout: Layout, options: ReadOptions) -> list[str]:
@@ -206,7 +230,7 @@ def _system(layout: Layout, options: ReadOptions) -> list[str]:
     for folder in layout.folders():
         for name in layout.tree.entries(folder).system:
             if folder / name not in read and label_name(name) not in stated:
-                numbers[name] += sum(layout.tree.kind(file) is IMAGE for file in walk(folder / name, layout.tree))
+                numbers[name] += _num_images(layout, folder / name)
     named = [f"{shown(name)} ({number:,})" for name, number in sorted(numbers.items()) if number]
     total = sum(numbers.values())
     if not named:
@@ -226,8 +250,10 @@ def _counted(layout: Layout) -> list[tuple[str, str]]:
     out = []
     for what, folders in (("without known labels", layout.unlabelled), ("left out as stated", layout.ignored)):
         if folders:
-            closed = layout.closed
-            sizes = [sum(layout.tree.kind(file) is IMAGE for file in walk(one, layout.tree, closed - {one})) for one in folders]
-            named = [f"{layout.name(one)} ({count(size, 'image')})" for one, size in zip(folders, sizes, strict=True)]
+            named = [f"{layout.name(one)} ({count(_num_images(layout, one), 'image')})" for one in folders]
             out.append((what, listed(named)))
     return out
+
+
+def _num_images(layout: Layout, folder: Path) -> int:
+    return sum(kind is IMAGE for _, kind in files_below(folder, layout.tree, layout.closed - {folder}))

@@ -6,16 +6,15 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 
 from .file_kinds import begins_as_an_image
 
 
-def identical(files: Sequence[Path]) -> list[list[int]]:
+def identical(files: Sequence[str]) -> list[list[int]]:
     """Group image files of the same bytes; only files of equal size are read.
 
     Args:
-        files: N files.
+        files: N paths.
 
     Returns:
         The numbers of the files of each image, in the order of its first one.
@@ -29,17 +28,18 @@ def identical(files: Sequence[Path]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _size(file: Path) -> int:
+def _size(file: str) -> int:
     try:
         return os.stat(file).st_size
     except OSError:  # the reader of images names the file
         return 0
 
 
-def _fingerprint(file: Path, row: int) -> Hashable:
+def _fingerprint(file: str, row: int) -> Hashable:
     """Equal for equal images. Files that are not images are never equal, since two failed downloads are not copies."""
     try:
-        content = file.read_bytes()
+        with open(file, "rb") as opened:
+            content = opened.read()
     except OSError:
         return row
     return hashlib.sha256(content).digest() if begins_as_an_image(content[:32]) else row

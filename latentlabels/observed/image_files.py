@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import DataError, DataWarning, ObservationError
 from ..words import count, listed
-from .file_kinds import IMAGE, SILENT, UNCLEAR, FileKind, by_kind, kind_by_content, kind_by_name
+from .file_kinds import IMAGE, SILENT, UNCLEAR, FileKind, kind_by_content, kind_by_name
 from .folder_roles import is_system
 
 
@@ -103,7 +103,7 @@ def find_images(where: str | Path | Iterable[str | Path], tree: Tree | None = No
         return [path for one in where for path in find_images(one, tree)]
     path = Path(where)
     if path.is_dir():
-        return [file for file in walk(path, tree) if tree.kind(file) is IMAGE]
+        return [path / name for name, kind in files_below(path, tree) if kind is IMAGE]
     if path.exists():
         return [path]
     if any(sign in str(where) for sign in "*?["):
@@ -121,33 +121,43 @@ def _in_system_folder(name: str, pattern: str) -> bool:
     return any(is_system(part) and part not in named for part in Path(name).parts[:-1])
 
 
-def walk(root: Path, tree: Tree | None = None, without: Collection[Path] = ()) -> Iterator[Path]:
-    """All files below a folder in order of name, but hidden ones and those in folders of the system.
+def files_below(
+    folder: Path, tree: Tree, without: Collection[Path] = (), before: str = ""
+) -> Iterator[tuple[str, FileKind]]:  # fmt: skip
+    """All files below a folder in order of name and their kinds, but hidden ones and those in folders of the system.
 
     Links to folders are followed, but no folder is read twice and no link leads out through a folder above: a link to
     its own folder would otherwise be followed until the path is too long.
 
     Args:
-        root: the folder, of any name.
+        folder: of any name.
         tree: folders that were listed before.
         without: folders that are left out, with all below them.
+        before: what the names begin with; otherwise they are relative to the folder.
     """
-    tree = Tree() if tree is None else tree
-    seen = set(Path(os.path.realpath(root)).parents)
-    waiting = [iter([(root, True)])]
+    seen = set(Path(os.path.realpath(folder)).parents)
+    waiting: list[Iterator[tuple[str, Path | None]]] = [iter([(before, folder)])]
     while waiting:
-        path, is_folder = next(waiting[-1], (None, False))
-        if path is None:
+        name, inner = next(waiting[-1], ("", _END))
+        if inner is None:
+            yield name, tree.kind(os.path.join(folder, name[len(before) :]))
+        elif inner is _END:
             waiting.pop()
-        elif not is_folder:
-            yield path
-        elif path not in without:
-            real = Path(os.path.realpath(path))
+        elif inner not in without:
+            real = Path(os.path.realpath(inner))
             if real not in seen:
                 seen.add(real)
-                folders, files, _ = tree.entries(path)
-                names = sorted([*((name, False) for name in files), *((name, True) for name in folders)])
-                waiting.append(iter([(path / name, folder) for name, folder in names]))
+                found = tree.entries(inner)
+                entries = [(one, None) for one in found.files] + [(one, inner / one) for one in found.folders]
+                start = name
+                waiting.append(iter([(start + one + ("/" if path else ""), path) for one, path in sorted(entries, key=_name)]))
+
+
+_END = Path()
+
+
+def _name(entry: tuple[str, Path | None]) -> str:
+    return entry[0]
 
 
 def folders_below(root: Path, tree: Tree, without: Collection[Path] = ()) -> Iterator[Path]:
@@ -169,21 +179,22 @@ def is_image(name: str) -> bool:
     return kind_by_name(name) is IMAGE
 
 
-def passed_over(files: Iterable[Path], tree: Tree, root: Path, pictures_only: bool = False) -> list[str]:
+def passed_over(files: Iterable[tuple[str, FileKind]], where: str, pictures_only: bool = False) -> list[str]:
     """A sentence for each kind of files that are no images: how many, which, and what makes images of them.
 
     Args:
-        files: files of a folder; images among them do not count.
-        tree: that they were found with.
-        root: what their names are shown relative to.
+        files: names and kinds, as of `files_below`; images among them do not count.
+        where: what the sentences begin with.
         pictures_only: whether only those count that people would call pictures.
     """
-    kinds = ((file, tree.kind(file)) for file in files)
-    others = [(file, kind) for file, kind in kinds if kind not in (IMAGE, SILENT) and (kind.picture or not pictures_only)]
-    found = by_kind((file.relative_to(root).as_posix(), kind) for file, kind in others)
+    found: dict[FileKind, list[str]] = {}
+    for name, kind in files:
+        if kind not in (IMAGE, SILENT) and (kind.picture or not pictures_only):
+            found.setdefault(kind, []).append(name)
+    ranked = sorted(found.items(), key=lambda item: not item[0].picture)
     return [
-        f"{root}: {count(len(names), 'file')} left out, {kind.words}: {listed(names)}" + (f"; {kind.mend}" if kind.mend else "")
-        for kind, names in found.items()
+        f"{where}: {count(len(names), 'file')} left out, {kind.words}: {listed(names)}{kind.mend and '; '}{kind.mend}"
+        for kind, names in ranked
     ]
 
 
