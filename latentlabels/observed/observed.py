@@ -22,7 +22,7 @@ from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
-from .options import ReadOptions, stated_options
+from .options import Contradictions, ReadOptions, list_of_texts, stated_options
 from .reading import read_known
 from .record import HowRead
 from .sparse import known_table
@@ -132,11 +132,23 @@ class Observed:
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+        cls,
+        root: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        merge: bool = True,
+        strict: bool = False,
+        unlabelled: str | Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
+        contradictions: Contradictions = "refuse",
+        options: ReadOptions | None = None,
     ) -> Observed:
         """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
-        The same image (byte by byte) in several folders is one row with several known labels.
+        The same image (byte by byte) in several folders is one row with several known labels. Names of folders are compared
+        in NFC without blanks at the ends. Hidden folders and those of the system (``@eaDir``, ``__MACOSX``) are left out.
+        Folders called like images that nobody sorted (``unsorted``) are images without known labels, and those called like
+        a part of a split (``test``) are left out, each with a warning, unless the space declares them.
 
         Args:
             root: the folder.
@@ -144,12 +156,25 @@ class Observed:
             merge: False leaves every file a row of its own, for annotations by which each was found by itself
                 (`Annotation.one_positive`).
             strict: what is otherwise a `DataWarning` is an error.
+            unlabelled: folders of images without any known label: names, or paths relative to the root.
+            ignore: folders to leave out.
+            contradictions: what becomes of known labels that exclude each other: "refuse" raises an error that lists them,
+                "unknown" forgets them, "vote" keeps what most folders say.
+            options: all of this at once; the other arguments then do not count.
 
         Raises:
             DataError: no such folder, or no images in it.
-            ObservationError: a folder that is not a label of the space, or an image whose known labels exclude each other.
+            ObservationError: a folder that is not a label of the space, or images whose known labels exclude each other.
         """
-        return cls(*read_folder(Path(root), space, merge, strict))
+        if options is None:
+            options = ReadOptions(
+                merge=merge,
+                strict=strict,
+                unlabelled=list_of_texts(unlabelled),
+                ignore=list_of_texts(ignore),
+                contradictions=contradictions,
+            )
+        return cls(*read_folder(Path(root), space, options))
 
     @classmethod
     def from_table(
