@@ -99,15 +99,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
         lowered = {k.lower(): k for k in known}
         found = [lowered[name.lower()]] if name.lower() in lowered else []
     return f'; did you mean "{found[0]}"?' if found else ""
-
-
-class OpenCellsError(ObservationError):
-    """A table that lists only present labels, without a statement of what the other labels mean."""
-
-    def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
-        super().__init__(
-            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not "
-            "checked or not "
-            f"recorded) or {other}{more}"
-        )
-        self.table = table

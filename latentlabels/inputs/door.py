@@ -59,7 +59,8 @@ class Reading:
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
         folder: what the user states about a folder of labels besides.
-        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
+        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence, which is
+            an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
     """
@@ -68,7 +69,7 @@ class Reading:
     merge: bool = True
     strict: bool = False
     folder: ReadOptions = field(default_factory=ReadOptions)
-    unreadable: Literal["warn", "error", "collect"] = "warn"
+    unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
 
@@ -152,6 +153,16 @@ def read_inputs(
         names = given.names if given.names is not None else (None if table is None else table.images)
         complete = in_rows_of(names, whole, len(given.rows), "truth").values
     return _loaded(given, table, complete, wanted, how)
+
+
+def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+    """These image files, in this order, none looked for; those that cannot be read have no row.
+
+    Raises:
+        DataError: as `how.unreadable` says.
+    """
+    shown = tuple(str(file) for file in files)
+    return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
 
 
 def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
@@ -355,14 +366,14 @@ def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
     if how.unreadable == "error" and left_out:
         shown = listed([bad.why for bad in left_out], 10)
         raise DataError(f"{len(left_out):,} of {total:,} images cannot be read: {shown}; replace them, or leave out --strict")
-    if how.unreadable != "collect" or len(left_out) == total:
+    if how.unreadable == "warn" or (how.unreadable != "rows" and len(left_out) == total):
         report_unreadable(left_out, total)
 
 
 def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
     if wanted.kind is Kind.EMBEDDINGS:
         vectors = vectors_of(values)
-        _check_features(vectors.shape[1], wanted)
+        check_features(vectors.shape[1], wanted)
         return _Loaded(InMemory(vectors))
     given = images_of(values)
     size = wanted.size or (given.shape[2], given.shape[3])
@@ -371,7 +382,12 @@ def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
     return _Loaded(items, size, 1 if values.is_floating_point() else 255, given)
 
 
-def _check_features(number: int, wanted: Wanted) -> None:
+def check_features(number: int, wanted: Wanted) -> None:
+    """Refuse embeddings of another size than the model was fitted on.
+
+    Raises:
+        DataError: both sizes are named.
+    """
     if wanted.num_features not in (None, number):
         raise DataError(
             f"the embeddings have {number} numbers each, but the run was fitted on {wanted.num_features}; compute them with "
@@ -415,7 +431,7 @@ def _again(
     if inputs.kind is not wanted.kind:
         raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
     if inputs.num_features is not None:
-        _check_features(inputs.num_features, wanted)
+        check_features(inputs.num_features, wanted)
     names = inputs.names if inputs.named else None
     table = inputs.observed
     if observed is not None:

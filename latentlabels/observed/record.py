@@ -115,7 +115,7 @@ class KnownLabels(NamedTuple):
     """Known labels as a reader found them.
 
     Attributes:
-        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable`.
+        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable` of them.
         space: the label space of the columns.
         images: N names.
         how_read: what was taken for what.

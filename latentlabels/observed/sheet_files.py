@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ObservationError
-from .sheet import Column, Sheet, encoded, recoded, tidy, without_empty_rows
+from .names import label_name
+from .sheet import Column, Sheet, encoded, recoded, without_empty_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 BIG = 4 << 20
 """Bytes from which CSV is parsed by pyarrow: fast, but without the line of a mistake, which the careful reader then finds."""
 SPREADSHEETS = (".xlsx", ".xlsm", ".ods")
+_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 DELIMITERS = ",;\t|"
 
 
@@ -86,11 +88,7 @@ def cell_text(cell: Any) -> str:
 
 def _text_of(path: Path) -> str:
     raw = path.read_bytes()
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
-        if raw.startswith(mark):
-            break
-    else:
-        encoding = "utf-8"
+    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -152,7 +150,7 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
             names = next(row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row))
         except (csv.Error, StopIteration):
             return False, 0
-        return any(tidy(name).lower() in known for name in names), len(names)
+        return any(label_name(name).lower() in known for name in names), len(names)
 
     return max(DELIMITERS, key=header)
 
@@ -309,7 +307,7 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:
         parts.append(new[codes] if len(codes) else np.zeros(0, np.int32))
     codes = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     small = codes.astype(np.uint8) if len(number) < 256 else codes
-    return recoded(tidy(name), small, list(number))
+    return recoded(label_name(name), small, list(number))
 
 
 def _read_spreadsheet(path: Path) -> Sheet:
