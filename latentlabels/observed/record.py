@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import LabelSpace
+from ..words import shown
 from .known_table import KnownTable
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Contradiction(NamedTuple):
     where: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.image}: {self.why}" + (f" ({'; '.join(self.where)})" if self.where else "")
+        return f"{shown(self.image)}: {self.why}" + (f" ({'; '.join(map(shown, self.where))})" if self.where else "")
 
 
 @dataclass(frozen=True)
