@@ -2,14 +2,17 @@
 
 Pillow opens grey pictures of 16 bits, 32 bits and floating point as they are, but cuts pictures of 16 bits in colour or with
 transparency down to the upper byte of each value. Here such a file is decoded twice, the second time with the byte order
-turned round, so that Pillow gives the lower bytes. What Pillow cannot open at all is not read: colours in floating point or of
-32 bits, and grey of 64 bits. Of CMYK with 16 bits, and of 16 bits multiplied by transparency, the upper bytes are taken.
+turned round, so that Pillow gives the lower bytes. TIFFs that Pillow cannot open, or gives wrongly, are read by `tiff`. The
+upper bytes are taken of CMYK with 16 bits, of colour in PPM with 16 bits, and of colours of 16 bits that are compressed by LZW and
+multiplied by their opacity.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from .levels import Numbers, Scale, Span, levels_of
-from .rgb import FILTERS, Interpolation, Size, upright
+from .rgb import FILTERS, Interpolation, Size, turned, upright
+from .tiff import read_tiff
 
 SAMPLED = 64
 """Values of a picture that stand for all of them when it is judged; see `sampled`."""
@@ -106,6 +110,7 @@ def deep_from(image: Image.Image, opened_again: Callable[[], ImageFile.ImageFile
         image: opened; not loaded, if it is cut.
         opened_again: opens the same file once more; needed if it is cut.
     """
+    _set_right(image)
     inverted, transparent = _tag(image, 262) == 0 and image.mode != "L", image.info.get("transparency")
     stated = _states_white(image)
     if isinstance(image, ImageFile.ImageFile) and opened_again is not None and is_cut(image):
@@ -116,6 +121,37 @@ def deep_from(image: Image.Image, opened_again: Callable[[], ImageFile.ImageFile
         colour = np.atleast_1d(transparent)[:, None, None]
         opacity = (values != colour).any(0).astype(np.float32) if len(colour) == len(values) else None
     return deep(values, opacity, inverted, stated)
+
+
+def _set_right(image: Image.Image) -> None:
+    """Have Pillow read compressed TIFFs in the order of this machine, which its decoder has put the bytes in already.
+
+    Raises:
+        ValueError: colours in separate planes, which it reads wrongly.
+    """
+    if image.format != "TIFF" or not isinstance(image, ImageFile.ImageFile):
+        return
+    if _tag(image, 284) == 2 and image.mode in ("RGB", "RGBA"):
+        raise ValueError("a TIFF with separate planes of 16 bits, compressed by LZW; save it without compression")
+    if sys.byteorder == "little":
+        image.tile = [
+            tile._replace(args=(_NATIVE.get(_rawmode(tile.args), _rawmode(tile.args)), *tile.args[1:]))
+            if tile.codec_name == "libtiff"
+            else tile
+            for tile in image.tile
+        ]
+
+
+_NATIVE = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
+
+
+def deep_of_tiff(path: str | Path) -> Deep | None:
+    """A TIFF with more than 8 bits that `read_tiff` reads; None for any other file."""
+    found = read_tiff(path)
+    if found is None:
+        return None
+    opacity = None if found.opacity is None else turned(found.opacity, found.orientation)
+    return deep(turned(found.values, found.orientation), opacity, found.inverted)
 
 
 def deep(

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
-from .depth import Deep, deep_from, is_cut, is_deep
+from .depth import Deep, deep_from, deep_of_tiff, is_cut, is_deep
 from .levels import BYTES, Levels, Scale
 from .looks import Look, PixelNote, conclude, look_at
 from .not_images import is_cut_off, what_it_is
@@ -66,12 +66,27 @@ def _read(path: str | Path, size: Size | None) -> _Read:
             pages = _pages(image) if kind == "TIFF" else 1
             if size is not None and kind in ("JPEG", "MPO"):
                 image.draft("RGB", (2 * max(size), 2 * max(size)))
+            found = deep_of_tiff(path) if kind == "TIFF" else None
+            if found is not None:
+                return _Read(found, pages)
             if is_cut(image) or is_deep(image):
                 return _Read(deep_from(image, lambda: Image.open(path, formats=formats())), pages)
             image.load()
             return _Read(to_rgb(upright(image)), pages)
+    except UnidentifiedImageError as error:
+        found = _tiff_or_none(path)
+        if found is None:
+            raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
+        return _Read(found, 1)
     except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
         raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
+
+
+def _tiff_or_none(path: str | Path) -> Deep | None:
+    try:
+        return deep_of_tiff(path)
+    except Exception:  # it is damaged, which is said already
+        return None
 
 
 def _pages(image: ImageFile.ImageFile) -> int:

@@ -16,10 +16,10 @@ from .levels import BYTES, UNIT, Levels, Numbers, Scale, Span, bits, levels_of, 
 
 Doubt = Literal["black", "white", "few greys", "pages", "below 0", "any unit", "new to the model", "beyond white", "not used"]
 
-_SIDE = 64  # pixels of a picture that are looked at, in each direction
+_SIDE = 32  # pixels of a picture that are looked at, in each direction
 _TAIL = 0.02  # share of values at either end that do not count: hot pixels, a white frame
 _DARK, _BRIGHT = 16, 239  # of 255
-_FEW, _FLAT = 8, 8  # greys
+_FEW = 8  # greys
 _MANY = 4  # pictures: among fewer of 8 bits or in [0, 1], dark ones are nothing special
 _BYTE = Span("byte", 0.0, 255.0)
 
@@ -149,7 +149,7 @@ def _about(
     usual = scale in (BYTES, UNIT) and numbers != "whole"
     if not usual or (known is None and len(pictures) >= _MANY):
         seen = [(_outcome(look, scale), name, look) for name, look in pictures]
-        for doubt in ("black", "white", "few greys"):
+        for doubt in ("black", "white") if usual else ("black", "white", "few greys"):
             some = [(name, look) for found, name, look in seen if found == doubt]
             if not usual or 2 * len(some) > len(pictures):
                 add(doubt, some)
@@ -165,9 +165,8 @@ def _outcome(look: Look, scale: Scale) -> Doubt | None:
         return "black"
     if low > _BRIGHT:
         return "white"
-    if look.sample is None:
-        return "few greys" if high - low < _FLAT else None
-    return "few greys" if len(np.unique(scale.to_bytes(look.sample))) <= _FEW else None
+    few = look.sample is not None and len(np.unique(scale.to_bytes(look.sample))) <= _FEW
+    return "few greys" if few else None
 
 
 # --- words --------------------------------------------------------------------------------------------------------------

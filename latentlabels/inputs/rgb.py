@@ -7,7 +7,7 @@ without them. CMYK is converted without a profile too; Lab, which means colours 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,15 @@ def upright(image: Image.Image) -> Image.Image:
     except Exception:  # the picture is there, its EXIF data are not
         turn = None
     return image if turn is None else image.transpose(turn)
+
+
+def turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An array (..., H, W) turned upright by the value of its EXIF tag."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(-1, -2)
+    if orientation in (3, 4, 7, 8):
+        values = values[..., ::-1, :]
+    return np.ascontiguousarray(values[..., ::-1] if orientation in (2, 3, 6, 7) else values)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

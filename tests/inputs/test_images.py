@@ -278,7 +278,9 @@ def test_huge_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert pixels(path).shape == (15, 10, 3)  # PIL warns beyond once the limit,
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)
-    with pytest.raises(DataError, match="more than 140 pixels, beyond which .* decompression bomb; make it smaller"):  # and refuses beyond twice
+    with pytest.raises(
+        DataError, match="more than 140 pixels, beyond which .* decompression bomb; make it smaller"
+    ):  # and refuses beyond twice
         read_image(path)
 
 
