@@ -65,8 +65,9 @@ NUMBERS = (
     "frozen",
     "augment",
     "at_least_one",
+    "white",
 )
-"""Keys of `model` and `fit` that are one number each, in a range that holds for every use."""
+"""Keys of `model`, `fit` and `data` that are one number each, in a range that holds for every use."""
 
 
 def _plain(value: Any) -> Any:
