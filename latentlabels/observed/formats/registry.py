@@ -20,6 +20,7 @@ from ..options import ReadOptions
 from ..record import Statements
 
 _HOMES: dict[str, str] = {
+    "coco": "coco",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
