@@ -22,6 +22,7 @@ from ..record import Statements
 _HOMES: dict[str, str] = {
     "coco": "coco",
     "voc": "voc",
+    "celeba": "celeba",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
