@@ -23,6 +23,7 @@ _HOMES: dict[str, str] = {
     "coco": "coco",
     "voc": "voc",
     "celeba": "celeba",
+    "open-images": "open_images",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""

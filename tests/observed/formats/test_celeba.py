@@ -64,7 +64,7 @@ def test_the_split_beside_it(tmp_path: Path) -> None:
         (TEXT.replace("-1  1  1", "-1  1"), ":3: expected the name of an image and 3 values, not 3 cells"),
         (TEXT.replace("-1 -1 -1", "-1 -1 1000"), ":4: Young: expected 1 or -1, not '1000'"),
         (TEXT.replace("-1 -1 -1", "-1 -1 x"), ":4: Young: expected 1 or -1, not 'x'"),
-        (TEXT[:-8], ":5: expected the name of an image and 3 values, not 2 cells; the file is cut off"),
+        (TEXT[:-6], ":5: expected the name of an image and 3 values, not 2 cells; the file is cut off"),
         (TEXT[: TEXT.index("000003")], ":1: says 3 images, but 2 lines follow"),
         (TEXT.replace("000003", "000001"), ":5: 000001.jpg is in line 3 as well"),
         (TEXT.replace("Young", "Arched_Eyebrows"), ":2: two attributes are called 'Arched_Eyebrows'"),
