@@ -40,9 +40,9 @@ _MACHINE = "machine"
 class _Rows(NamedTuple):
     """A file's rows: S numbers of images, labels and sources, with their names, and confidences."""
 
-    image: NDArray[np.int64]
+    image: NDArray[np.int32]
     images: list[str]
-    label: NDArray[np.int64]
+    label: NDArray[np.int32]
     labels: list[str]
     machine: NDArray[np.bool_]
     confidence: NDArray[np.float64]
@@ -65,9 +65,9 @@ def read(path: Path, options: ReadOptions) -> Statements:
     unsure = rows.machine | ((rows.confidence > 0) & (rows.confidence < 1))
     meaning = _meaning_of_machine(path, options, int(unsure.sum()), len(unsure))
     value = (rows.confidence == 1).astype(np.int8)
-    value[unsure] = 1
+    value[unsure & (rows.confidence > 0)] = 1
     kept = np.flatnonzero(~unsure) if meaning != "present" else np.arange(len(unsure))
-    first = first_of_each(rows.image[kept], rows.label[kept] * 2 + value[kept], 2 * len(rows.labels))
+    first = first_of_each(rows.image[kept].astype(np.int64), rows.label[kept] * 2 + value[kept], 2 * len(rows.labels))
     kept = kept[first]
     labels, unnamed, descriptions = _names(path, rows.labels)
     reading = [
@@ -109,7 +109,7 @@ def write(path: Path, content: Labelled) -> None:
 
 def _columns(head: bytes) -> list[str]:
     line = head.decode("utf-8-sig", errors="replace").split("\n", 1)[0].strip()
-    return [cell.strip() for cell in line.split(",")]
+    return [cell.strip() for cell in next(csv.reader([line]), [])]
 
 
 def _meaning_of_machine(path: Path, options: ReadOptions, unsure: int, rows: int) -> str:
@@ -125,9 +125,8 @@ def _meaning_of_machine(path: Path, options: ReadOptions, unsure: int, rows: int
         "confidence)"
     )
     if options.ambiguous == "refuse":
-        raise ObservationError(
-            message.replace("unknown: machine", "--unknown machine").replace("present: machine", "--present machine")
-        )
+        flags = message.replace("unknown: machine", "--unknown machine")
+        raise ObservationError(flags.replace("present: machine", "--present machine"))
     if options.strict:
         raise ObservationError(message)
     warn(f"{message}; read as unknown")
@@ -175,7 +174,7 @@ def _rows(path: Path) -> _Rows:
     if "" in ids or "" in labels:
         raise DataError(_what_is_wrong(path, columns) or f"{path}: a row without ImageID or LabelName")
     names: dict[str, int] = {}
-    renumbered = np.asarray([names.setdefault(image_name(name), len(names)) for name in ids])
+    renumbered = np.asarray([names.setdefault(image_name(name), len(names)) for name in ids], np.int32)
     machine = np.zeros(len(table), bool)
     if "Source" in columns:
         source, sources = _codes(table["Source"])
@@ -183,10 +182,10 @@ def _rows(path: Path) -> _Rows:
     return _Rows(renumbered[image], list(names), label, labels, machine, confidence)
 
 
-def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
+def _codes(column: Any) -> tuple[NDArray[np.int32], list[str]]:
     """A dictionary column as numbers, and the texts that they stand for."""
     array = column.chunk(0)
-    return array.indices.to_numpy(zero_copy_only=False).astype(np.int64), array.dictionary.to_pylist()
+    return array.indices.to_numpy(zero_copy_only=False).astype(np.int32), array.dictionary.to_pylist()
 
 
 def _what_is_wrong(path: Path, columns: list[str]) -> str | None:
@@ -200,13 +199,14 @@ def _what_is_wrong(path: Path, columns: list[str]) -> str | None:
     line = 2
     for row in reader:
         if len(row) != len(columns) and row:
-            return f"{path}:{line}: {count(len(row), 'cell')}, but the header has {len(columns)} columns; the file is cut off or edited"
-        cells = dict(zip(columns, row, strict=False))
+            cells = count(len(row), "cell")
+            return f"{path}:{line}: {cells}, but the header has {len(columns)} columns; the file is cut off or edited"
+        named = dict(zip(columns, row, strict=False))
         for name in ("ImageID", "LabelName"):
-            if row and not cells[name]:
+            if row and not named[name]:
                 return f"{path}:{line}: {name} is empty"
-        if row and "Confidence" in cells and not _in_range(cells["Confidence"]):
-            return f"{path}:{line}: Confidence: expected a number from 0 to 1, not {cells['Confidence']!r}"
+        if row and "Confidence" in named and not _in_range(named["Confidence"]):
+            return f"{path}:{line}: Confidence: expected a number from 0 to 1, not {named['Confidence']!r}"
         line = reader.line_num + 1
     return None
 

@@ -36,11 +36,12 @@ def classes(folder: Path, text: str = "/m/04hgtk,Head\n/m/07j7r,Tree\n/m/015p6,B
     save(folder, text, "class-descriptions.csv")
 
 
+@pytest.mark.parametrize("header", [HEADER, '"ImageID","Source","LabelName","Confidence"\n'])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_verified_labels(tmp_path: Path, ending: str, start: str) -> None:
+def test_verified_labels(tmp_path: Path, ending: str, start: str, header: str) -> None:
     classes(tmp_path)
-    found = read(save(tmp_path, start + (HEADER + VERIFIED).replace("\n", ending)), "open-images")
+    found = read(save(tmp_path, start + (header + VERIFIED).replace("\n", ending)), "open-images")
     assert said(found) == NAMED
     assert found.unlisted == "unknown"
     assert found.where is not None and found.where.tolist() == [2, 3, 4, 5]
@@ -101,7 +102,7 @@ def test_contradictions_are_kept_for_later(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (HEADER + VERIFIED + "000062a39995e348,verification,/m/0", ":6: 3 cells, but the header has 4 columns; the file is cut off"),
+        (HEADER + VERIFIED + "000062a39995e348,verification,/m/0", ":6: 3 cells, but the header has 4 columns"),
         (HEADER + VERIFIED + "a,b,c,d,e\n", ":6: 5 cells"),
         (HEADER + VERIFIED + "a,verification,/m/1,yes\n", ":6: Confidence: expected a number from 0 to 1, not 'yes'"),
         (HEADER + VERIFIED + "a,verification,/m/1,-1\n", ":6: Confidence: expected a number from 0 to 1, not '-1'"),
