@@ -24,6 +24,7 @@ _HOMES: dict[str, str] = {
     "voc": "voc",
     "celeba": "celeba",
     "open-images": "open_images",
+    "label-studio": "label_studio",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
