@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ObservationError
+from ...errors import DataError
 from ...words import count, listed
 from ...writing import writing
 from ..options import ReadOptions, Unlisted
 from ..record import Statements
 from .entries import first_of_each, image_name
-from .json_files import checked, column, key_paths, load, part, shown
+from .json_files import checked, column, key_paths, load, part, refuse_scores, shown
 from .registry import Labelled
 
 NAME = "coco"
@@ -212,12 +212,7 @@ def _annotations(annotations: list[Any], rows: dict[Any, int], label_of: dict[An
                 f'{where}, entry {lost[0] + 1}: {key} {shown(ids[lost[0]])} is not in "{section}" '
                 f"({count(len(lost), 'annotation')} in all; ids: {which}); the file is cut down or put together from several"
             )
-    scores = [one["score"] for one in annotations if "score" in one]
-    if any(isinstance(score, int | float) and 0 < score < 1 for score in scores):
-        raise ObservationError(
-            f"{where}: {count(len(scores), 'annotation')} with a score, which a model gave: predictions are not known labels; "
-            "leave them out, or remove the scores if a person has confirmed them"
-        )
+    refuse_scores((one.get("score") for one in annotations), where)
     place = [one.get("id") for one in annotations]
     numbers = [key if type(key) is int else number for number, key in enumerate(place, 1)]
     return image, label, np.asarray(numbers, np.int64)

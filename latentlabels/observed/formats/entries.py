@@ -12,6 +12,12 @@ from ...space import LabelSpace
 from ..options import Unlisted
 from ..record import Statements
 
+SPLITS = {
+    "train": "train", "training": "train", "trainval": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What tools call the splits of a data set, and what we do."""
+
 
 def image_name(text: str) -> str:
     """The name of an image as the package writes it: with forward slashes, and without a leading ``./``."""

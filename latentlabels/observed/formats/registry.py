@@ -25,6 +25,9 @@ _HOMES: dict[str, str] = {
     "celeba": "celeba",
     "open-images": "open_images",
     "label-studio": "label_studio",
+    "datumaro": "datumaro",
+    "cvat": "cvat",
+    "fiftyone": "fiftyone",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""

@@ -21,7 +21,7 @@ from ...writing import building
 from ..image_files import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..record import Statements
-from .entries import Entries, image_name
+from .entries import SPLITS, Entries, image_name
 from .registry import Labelled
 
 NAME = "voc"
@@ -30,7 +30,6 @@ WRITES = frozenset({"known"})
 
 _ROOT = re.compile(rb"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotation[\s>]", re.DOTALL)
 _VALUES = {"1": 1, "-1": 0, "0": -1}
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _MAIN, _FILES = Path("ImageSets", "Main"), "Annotations"
 
 
@@ -185,7 +184,7 @@ def _xml_files(where: Path) -> Iterator[Path]:
     files = sorted(folder.glob("*.xml"))
     yield from files
     if not files:
-        for inner in sorted(one for one in folder.iterdir() if one.name.lower() in _SPLITS and one.is_dir()):
+        for inner in sorted(one for one in folder.iterdir() if one.name.lower() in SPLITS and one.is_dir()):
             yield from sorted(inner.glob("*.xml"))
 
 
@@ -202,7 +201,7 @@ def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
             renamed.append(path)
         above = path.parent.relative_to(root).as_posix() if path.parent != root else ""
         image = entries.image(f"{above}/{name}" if above else name)
-        split.append(_SPLITS.get(above.lower(), ""))
+        split.append(SPLITS.get(above.lower(), ""))
         for label, easy in objects.items():
             entries.add(image, label, 1 if easy else -1)
             open_ += not easy
