@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ObservationError, nearest
+from ...errors import AmbiguousError, Choice, DataError, ObservationError, nearest
 from ...space import LabelSpace, OneOf
 from ...words import count, listed
 from ...writing import writing
@@ -71,7 +71,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
     """What annotators chose as present; see `Format.read`.
 
     Raises:
-        ObservationError: besides, several columns that may hold choices; state `label_columns`.
+        AmbiguousError: besides, several columns that may hold choices, or the image.
     """
     if not path.is_file():
         raise DataError(f"{path}: file not found")
@@ -150,8 +150,14 @@ def _image_key(path: Path, data: list[dict[str, Any]], options: ReadOptions) -> 
     named = [key for key in _IMAGE_KEYS if key in (looks or keys)]
     if named and (not looks or named[0] == "image"):
         return named[0]
-    raise ObservationError(
-        f"{path}: which of {listed(looks or keys)} is the image? Say so: --image-column {(looks or keys or ['NAME'])[0]}"
+    if not keys:
+        raise DataError(f"{path}: the tasks have no data, so that there are no images; export the tasks with their data")
+    raise AmbiguousError(
+        f"{path}: {listed(looks or keys)} could be the image",
+        [
+            Choice({"image_column": key}, "for example " + shown(next(one[key] for one in data if key in one)))
+            for key in looks or keys
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, ObservationError, nearest
+from ...errors import AmbiguousError, Choice, DataError, ObservationError, nearest
 from ...words import count, listed
 from ..image_files import warn
 from ..options import ReadOptions
@@ -83,15 +83,18 @@ def label_columns(path: Path, records: Sequence[dict[str, Any]], image: str, opt
     annotation's; else the only column that is left. Several columns of plain texts are asked for.
 
     Raises:
-        ObservationError: none, one that is not there, or several that may hold choices or other data.
+        AmbiguousError: several that may hold choices or other data.
+        ObservationError: none, or one that is not there.
     """
     columns = [name for name in dict.fromkeys(key for one in records for key in one) if name not in META and name != image]
     if options.label_columns is not None:
-        for name in options.label_columns:
+        chosen = _apart(options.label_columns, columns)
+        for name in chosen:
             if name not in columns:
                 raise ObservationError(f"{path}: no column {name!r}{nearest(name, columns)} (columns: {listed(columns)})")
-        return list(options.label_columns)
-    columns = [name for name in columns if name not in options.ignore and not name.startswith("_data_")]
+        return chosen
+    ignored = _apart(options.ignore, columns)
+    columns = [name for name in columns if name not in ignored and not name.startswith("_data_")]
     outputs = _between(records)
     if outputs is not None:
         columns = [name for name in columns if name in outputs]
@@ -102,6 +105,9 @@ def label_columns(path: Path, records: Sequence[dict[str, Any]], image: str, opt
     if outputs is not None:  # controls alone: free texts are written hardly ever twice
         plain = [name for name in plain if len({*parsed[name]}) <= max(20, len(parsed[name]) // 2)]
         return _some(path, results + plain, columns)
+    if options.space is not None:  # which says what is a label
+        known = {*options.space.labels}
+        return _some(path, results + [name for name in plain if known & {*parsed[name]}], columns)
     if len(plain) == 1 and not results:
         return plain
     if plain:
@@ -109,17 +115,25 @@ def label_columns(path: Path, records: Sequence[dict[str, Any]], image: str, opt
     return _some(path, results, columns)
 
 
+def _apart(names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Names of columns; "a,b" are two where there is no column of that name."""
+    return [part.strip() for name in names for part in ([name] if name in columns else name.split(","))]
+
+
 def _asked(path: Path, results: list[str], plain: list[str], cells: dict[str, list[Any]], options: ReadOptions) -> list[str]:
     """The columns where some may hold choices or other data: asked, or taken by whether their texts repeat."""
     often = [name for name in plain if len({*cells[name]}) <= len(cells[name]) // 2]
-    message = (
-        f"{path}: {listed([repr(name) for name in plain])} may hold choices or other data; say which columns hold labels, for "
-        f"example --label-columns {','.join(results + (often or plain))}"
+    question = AmbiguousError(
+        f"{path}: {listed([repr(name) for name in plain])} may hold choices or other data",
+        [
+            Choice({"label_columns": ",".join(results + (often or plain))}, "the columns that hold labels, for example these"),
+            Choice({"ignore": plain[-1]}, "to leave a column out"),
+        ],
     )
     if options.ambiguous == "refuse" or options.strict:
-        raise ObservationError(message)
+        raise question
     taken = _some(path, results + often, plain)
-    warn(f"{message}; read as labels: {listed(taken)}")
+    warn(f"{question}. Read for now as labels: {listed(taken)}")
     return taken
 
 

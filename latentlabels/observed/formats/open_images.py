@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ObservationError
+from ...errors import AmbiguousError, Choice, DataError
 from ...words import count, listed
 from ...writing import writing
 from ..image_files import warn
@@ -58,8 +59,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
     """Verified labels and boxes as known; see `Format.read`.
 
     Raises:
-        ObservationError: besides, labels of a machine where nothing says what they mean; state
-            ``present: machine`` or ``unknown: machine``.
+        AmbiguousError: besides, labels of a machine where nothing says what they mean.
     """
     rows = _rows(path)
     unsure = rows.machine | ((rows.confidence > 0) & (rows.confidence < 1))
@@ -108,8 +108,11 @@ def write(path: Path, content: Labelled) -> None:
 
 
 def _columns(head: bytes) -> list[str]:
-    line = head.decode("utf-8-sig", errors="replace").split("\n", 1)[0].strip()
-    return [cell.strip() for cell in next(csv.reader([line]), [])]
+    line = re.split(r"[\r\n]", head.decode("utf-8-sig", errors="replace").lstrip(), maxsplit=1)[0]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]), [])]
+    except csv.Error:
+        return []
 
 
 def _meaning_of_machine(path: Path, options: ReadOptions, unsure: int, rows: int) -> str:
@@ -119,17 +122,16 @@ def _meaning_of_machine(path: Path, options: ReadOptions, unsure: int, rows: int
     for meaning in ("present", "unknown"):
         if _MACHINE in options.stated(meaning, "Source"):  # type: ignore[arg-type]
             return meaning
-    message = (
-        f"{path}: {unsure:,} of {rows:,} rows are labels of a machine, which nobody verified; say what they mean: unknown: "
-        "machine (use the verified labels alone) or present: machine (take each as present, after removing those of low "
-        "confidence)"
+    question = AmbiguousError(
+        f"{path}: {unsure:,} of {rows:,} rows are labels of a machine, which nobody verified",
+        [
+            Choice({"unknown": _MACHINE}, "the verified labels alone count"),
+            Choice({"present": _MACHINE}, "each counts as present; remove those of low confidence before"),
+        ],
     )
-    if options.ambiguous == "refuse":
-        flags = message.replace("unknown: machine", "--unknown machine")
-        raise ObservationError(flags.replace("present: machine", "--present machine"))
-    if options.strict:
-        raise ObservationError(message)
-    warn(f"{message}; read as unknown")
+    if options.ambiguous == "refuse" or options.strict:
+        raise question
+    warn(f"{question}. Read for now as: unknown")
     return "unknown"
 
 
@@ -145,7 +147,7 @@ def _rows(path: Path) -> _Rows:
     if not path.is_file():
         raise DataError(f"{path}: file not found")
     with path.open("rb") as file:
-        columns = _columns(file.readline())
+        columns = _columns(file.read(65536))
     for name in ("ImageID", "LabelName"):
         if columns.count(name) != 1:
             raise DataError(

@@ -145,10 +145,11 @@ def test_csv_with_further_data_of_the_task_is_asked_for(tmp_path: Path) -> None:
         for n, k in enumerate(kinds)
     ]
     path = save(tmp_path, table(tasks))
-    assert "--label-columns" in refused(path, "label-studio", ambiguous="refuse")
+    assert "label_columns=" in refused(path, "label-studio", ambiguous="refuse")
     expected = {f"{n}.jpg": {k: 1} for n, k in enumerate(kinds)}
     assert said(read(path, label_columns=("kind",), ambiguous="refuse")) == expected
-    assert said(read(path, ignore=("site", "caption"), ambiguous="refuse")) == expected
+    assert said(read(path, ignore=("site,caption",), ambiguous="refuse")) == expected
+    assert said(read(path, space=LabelSpace.free(["car", "bike", "bus"]), ambiguous="refuse")) == expected
     with pytest.warns(DataWarning, match="may hold choices or other data"):
         assert {*read(path).labels} == {"car", "bike", "north"}
     assert said(read(save(tmp_path, records(tasks)), ambiguous="refuse")) == expected  # JSON-MIN tells them by their place
@@ -157,7 +158,8 @@ def test_csv_with_further_data_of_the_task_is_asked_for(tmp_path: Path) -> None:
 def test_which_data_is_the_image(tmp_path: Path) -> None:
     tasks = [task(1, "x", annotation(1, choices("kind", "car")), before="a.jpg", after="b.jpg")]
     path = save(tmp_path, [{**tasks[0], "data": {"before": "a.jpg", "after": "b.jpg", "text": "hello"}}])
-    assert "which of before, after is the image? Say so: --image-column before" in refused(path, "label-studio")
+    message = refused(path, "label-studio")
+    assert "before, after could be the image" in message and 'image_column="before" (for example "a.jpg")' in message
     assert said(read(path, image_column="after")) == {"b.jpg": {"car": 1}}
     assert "did you mean" in refused(path, "label-studio", image_column="aftr")
     path = save(tmp_path, [{**tasks[0], "data": {"link": "http://x.org/a.jpg", "text": "hello"}}])

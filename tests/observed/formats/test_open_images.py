@@ -63,7 +63,7 @@ def test_labels_of_a_machine_are_asked_for(tmp_path: Path) -> None:
     classes(tmp_path)
     path = save(tmp_path, HEADER + VERIFIED + MACHINE)
     message = refused(path, "open-images", ambiguous="refuse")
-    assert "2 of 6 rows" in message and "--unknown machine" in message and "--present machine" in message
+    assert "2 of 6 rows" in message and 'unknown="machine"' in message and 'present="machine"' in message
     with pytest.warns(DataWarning, match="labels of a machine"):
         found = read(path)
     expected = {**NAMED, "0000ffffffffffff": {}}
@@ -162,6 +162,10 @@ def test_names_that_mean_something_elsewhere(tmp_path: Path) -> None:
         csv.writer(file).writerows((f"/m/{number}", name) for number, name in enumerate(NAMES))
     text = HEADER + "".join(f"a,verification,/m/{number},1\n" for number in range(len(NAMES)))
     assert tuple(read(save(tmp_path, text), "open-images").labels) == NAMES
+
+
+def test_line_ends_of_old_macs(tmp_path: Path) -> None:
+    assert len(read(save(tmp_path, (HEADER + VERIFIED).replace("\n", "\r")), "open-images").value) == 4
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
