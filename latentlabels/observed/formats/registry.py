@@ -20,6 +20,14 @@ from ..options import ReadOptions
 from ..record import Statements
 
 _HOMES: dict[str, str] = {
+    "coco": "coco",
+    "voc": "voc",
+    "celeba": "celeba",
+    "open-images": "open_images",
+    "label-studio": "label_studio",
+    "datumaro": "datumaro",
+    "cvat": "cvat",
+    "fiftyone": "fiftyone",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
