@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
-from ..space.feasibility import check_consistent
+from ..space.feasibility import feasible, impossible_rows
 from ..words import listed
 from ..writing import replacing
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
+from .known_table import DenseKnown, KnownTable
 from .record import HowRead
+from .sparse import known_table
 from .table import read_table
 
 if TYPE_CHECKING:
@@ -27,12 +30,12 @@ if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Observed:
     """A table of known labels: a row for each image, a column for each label of the space.
 
     Args:
-        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        known: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable`.
         space: the label space of the columns.
         images: N names, relative to a folder of images or absolute; None where they have none.
         how_read: what a reader took for what; None where no reader was at work.
@@ -42,27 +45,67 @@ class Observed:
         ObservationError: sizes that differ, other values, or known labels that no valid label set agrees with.
     """
 
-    values: NDArray[np.int8]
+    known: KnownTable
     space: LabelSpace
     images: tuple[str, ...] | None = None
     how_read: HowRead | None = None
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
-            kind = getattr(self.values, "dtype", type(self.values).__name__)
-            raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
-        if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
-            raise ObservationError(
-                f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
-                f"give (N, {self.space.num_labels}), one column for each label"
-            )
-        if self.images is not None and len(self.images) != len(self.values):
-            raise ObservationError(f"{len(self.images)} image names, but {len(self.values)} rows of observed")
-        _check_values(self.values, self.space)
+    def __init__(
+        self,
+        known: NDArray[np.int8] | KnownTable,
+        space: LabelSpace,
+        images: tuple[str, ...] | None = None,
+        how_read: HowRead | None = None,
+        extra: Mapping[str, tuple[str, ...]] | None = None,
+    ):
+        table = known if isinstance(known, KnownTable) else DenseKnown(_checked(known, space))
+        if table.shape[1] != space.num_labels:
+            raise ObservationError(_wrong_shape(table.shape, space))
+        if images is not None and len(images) != len(table):
+            raise ObservationError(f"{len(images)} image names, but {len(table)} rows of observed")
+        fields = {"known": table, "space": space, "images": images, "how_read": how_read, "extra": dict(extra or {})}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
         self.check_consistent()
 
+    @cached_property
+    def values(self) -> NDArray[np.int8]:
+        """All entries: int8 (N, K) of 1, 0 and -1. A sparse table is made dense for it, which takes N * K bytes."""
+        return self.known.dense()
+
     # --- readers ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_entries(
+        cls,
+        rows: ArrayLike,
+        columns: ArrayLike,
+        values: ArrayLike,
+        num_rows: int,
+        space: LabelSpace,
+        images: Sequence[str] | None = None,
+        how_read: HowRead | None = None,
+        extra: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Observed:
+        """From single entries, in any order; a large table of which little is known is kept sparse and never made dense.
+
+        Args:
+            rows: (S,) the row that an entry is about, from 0 to N - 1.
+            columns: (S,) its label, from 0 to K - 1.
+            values: (S,) 1 known present, 0 known absent; an entry of -1 says nothing.
+            num_rows: N.
+            space: the K labels.
+            images: N names.
+            how_read: what a reader took for what.
+            extra: further texts about each image, N each, by name.
+
+        Raises:
+            ObservationError: sizes that differ, numbers out of range, two entries that disagree, or rows that contradict
+                the label space.
+        """
+        known = known_table(rows, columns, values, (num_rows, space.num_labels), space.labels)
+        return cls(known, space, None if images is None else tuple(images), how_read, extra)
 
     @classmethod
     def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
@@ -167,12 +210,12 @@ class Observed:
                 f"{listed(space.labels, 4)}; read the table with this space"
             )
         columns = [self.space.index(label) for label in space.labels]
-        return Observed(np.ascontiguousarray(self.values[:, columns]), space, self.images, self.how_read, self.extra)
+        return Observed(self.known.in_columns(columns), space, self.images, self.how_read, self.extra)
 
     # --- what it holds ----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.known)
 
     def __repr__(self) -> str:
         return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
@@ -184,12 +227,11 @@ class Observed:
     @property
     def num_known(self) -> NDArray[np.int64]:
         """How many labels of each image are known, present or absent: (N,)."""
-        known: NDArray[np.int64] = (self.values != -1).sum(1)
-        return known
+        return self.known.num_known
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """For each label on how many images it is known to be present, and absent."""
-        present, absent = (self.values == 1).sum(0), (self.values == 0).sum(0)
+        present, absent = self.known.counts()
         return {label: (int(present[k]), int(absent[k])) for k, label in enumerate(self.space.labels)}
 
     @property
@@ -203,7 +245,13 @@ class Observed:
         Raises:
             ObservationError: the first row that none agrees with, and why; how many more there are.
         """
-        check_consistent(self.values, self.space, self.images)
+        if self.space.num_label_sets == 1 << self.space.num_labels:
+            return  # every label set is valid
+        rows = self.known.distinct()
+        if all(feasible(block.values, self.space).all() for block in self.known.blocks(rows)):
+            return
+        wrong = [block.start + np.flatnonzero(~feasible(block.values, self.space)) for block in self.known.blocks()]
+        raise impossible_rows(np.concatenate(wrong), self.known.rows, self.space, self.images)
 
     def take(self, rows: ArrayLike) -> Observed:
         """Some rows, by number or by a mask (N,).
@@ -217,7 +265,7 @@ class Observed:
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         names = None if self.images is None else tuple(self.images[int(i)] for i in index)
         extra = {name: tuple(texts[int(i)] for i in index) for name, texts in self.extra.items()}
-        return Observed(self.values[index], self.space, names, self.how_read, extra)
+        return Observed(self.known.take(index), self.space, names, self.how_read, extra)
 
     def to_tensor(self) -> torch.Tensor:
         """The values as an int8 tensor (N, K)."""
@@ -248,6 +296,23 @@ class Observed:
             else:
                 frame.to_csv(temporary)
         return path
+
+
+def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
+    if not isinstance(values, np.ndarray) or values.dtype != np.int8:
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
+    if values.ndim != 2 or values.shape[1] != space.num_labels:
+        raise ObservationError(_wrong_shape(values.shape, space))
+    _check_values(values, space)
+    return values
+
+
+def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
+    return (
+        f"observed has shape {shape}, but the label space has {space.num_labels} labels; "
+        f"give (N, {space.num_labels}), one column for each label"
+    )
 
 
 def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
