@@ -35,7 +35,8 @@ def expand(where: str | Path) -> list[Path]:
     name = str(where)
     if name.lower().endswith(_SQUEEZED):
         raise DataError(
-            f"{name}: is compressed, so its images cannot be read one by one; unpack it into a plain .tar (gunzip or zstd -d keep "
+            f"{name}: is compressed, so its images cannot be read one by one; unpack it into a plain .tar (gunzip or zstd "
+            "-d keep "
             "the tar), JPEG and PNG images do not become larger by that"
         )
     if name.lower().endswith(_ARCHIVES):
@@ -47,7 +48,9 @@ def expand(where: str | Path) -> list[Path]:
         lost = [file for file in files if not file.is_file()]
         if lost:
             shown = listed([file.name for file in lost], 3)
-            raise DataError(f"{name}: {len(lost):,} of {count(len(files), 'shard')} not found: {shown}; get them, or correct the numbers")
+            raise DataError(
+                f"{name}: {len(lost):,} of {count(len(files), 'shard')} not found: {shown}; get them, or correct the numbers"
+            )
         return files
     if any(sign in name for sign in "*?["):
         files = sorted(Path(one) for one in glob(name, recursive=True))

@@ -1,6 +1,7 @@
 """Tar shards: an index of their members by the headers, so that each is read by its offset and nothing is unpacked.
 
-WebDataset's rule names the parts of a sample: ``dir/0001.jpg`` and ``dir/0001.cls`` have the key ``dir/0001``, which ends at the first
+WebDataset's rule names the parts of a sample: ``dir/0001.jpg`` and ``dir/0001.cls`` have the key ``dir/0001``, which ends at
+the first
 point of the file name; what follows is the field. See https://github.com/webdataset/webdataset.
 """
 
@@ -16,7 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError
+from ...errors import AmbiguousError, Choice, DataError
+from ...words import listed
+from ..image_files import IMAGE_SUFFIXES
 
 _BLOCK = 512
 
@@ -57,7 +60,7 @@ def _members(path: Path, size: int, changed: int) -> Members:
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
-                tar.members = []  # which it would keep, one object for each file
+                tar.members = []  # type: ignore[attr-defined]  # which it would keep, one object for each file
                 name = member.name.removeprefix("./")
                 if member.isreg() and not _hidden(name):
                     names.append(name)
@@ -72,7 +75,8 @@ def _members(path: Path, size: int, changed: int) -> Members:
         ) from None
     if places and sum(places[-1]) > size:
         raise DataError(
-            f"{path}: cut off in {names[-1]}, which begins at byte {places[-1][0]:,} and has {places[-1][1]:,} bytes, but the file ends "
+            f"{path}: cut off in {names[-1]}, which begins at byte {places[-1][0]:,} and has {places[-1][1]:,} bytes, but "
+            "the file ends "
             f"at byte {size:,}; get it again"
         )
     found = np.asarray(places, np.int64).reshape(-1, 2)
@@ -80,7 +84,7 @@ def _members(path: Path, size: int, changed: int) -> Members:
 
 
 def _is_end(path: Path, end: int) -> bool:
-    """Whether the mark of the end, zeros, follows the last member; what else stands there is damage, which tarfile would not tell."""
+    """Whether zeros, the mark of the end, follow the last member; tarfile takes damage there for the end."""
     with path.open("rb") as file:
         file.seek(end)
         block = file.read(_BLOCK)
@@ -92,7 +96,9 @@ def _is_end(path: Path, end: int) -> bool:
 def _hidden(name: str) -> bool:
     """What is no sample: hidden files, as macOS adds them, and WebDataset's own remarks, ``__name__``."""
     last = name.rpartition("/")[2]
-    return last.startswith(".") or name.startswith(("__MACOSX/", "PaxHeader")) or (last.startswith("__") and last.endswith("__"))
+    return (
+        last.startswith(".") or name.startswith(("__MACOSX/", "PaxHeader")) or (last.startswith("__") and last.endswith("__"))
+    )
 
 
 def _end_of(places: Sequence[tuple[int, int]]) -> int:
@@ -177,7 +183,9 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
     for number, path in enumerate(shards):
         found = members(path)
         if not found.ended:
-            notes.append(f"{path}: lacks the mark of its end and may be cut off after {found.names[-1] if found.names else 'nothing'}")
+            notes.append(
+                f"{path}: lacks the mark of its end and may be cut off after {found.names[-1] if found.names else 'nothing'}"
+            )
         for name, place in zip(found.names, zip(found.offsets.tolist(), found.sizes.tolist(), strict=True), strict=True):
             key, field = split_name(name)
             if not field:
@@ -187,7 +195,8 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
                 shard_of.append(number)
             elif shard_of[row] != number:
                 raise DataError(
-                    f'{source}: the key "{key}" is in {shards[shard_of[row]]} and in {path}; keys must be different over all shards: '
+                    f'{source}: the key "{key}" is in {shards[shard_of[row]]} and in {path}; keys must be different over '
+                    "all shards: "
                     "give only one of the two, or write them with other keys"
                 )
             if row in parts.setdefault(field, {}):
@@ -224,17 +233,15 @@ def image_fields(found: Samples, asked: str | None) -> list[str]:
     images = [field for field in present if f".{field.rpartition('.')[2]}" in IMAGE_SUFFIXES]
     if not images:
         raise DataError(f"{found.source}: no sample has an image (parts: {listed(sorted(present), 10)})")
-    out = [""] * len(found.keys)
-    for fields in ([field for field in images if "." in field], [field for field in images if "." not in field]):
-        several = sum(present[field].astype(int) for field in fields) if fields else np.zeros(len(out), int)
-        doubled = np.flatnonzero(several > 1)
-        for field in fields:
-            for row in np.flatnonzero(present[field]).tolist():
-                out[row] = field
-        if len(doubled) and not any("." not in field and present[field][doubled[0]] for field in images if field not in fields):
-            row = int(doubled[0])
-            raise AmbiguousError(
-                f'{found.source}: the sample "{found.keys[row]}" has several images',
-                [Choice({"image_column": field}, found.names[field][row]) for field in fields if present[field][row]],
-            )
-    return out
+    out = np.full(len(found.keys), "", object)
+    many = {dotted: np.zeros(len(out), np.int64) for dotted in (True, False)}
+    for field in sorted(images, key=lambda field: "." not in field):  # NAME.jpg counts before NAME.mask.png
+        there = present[field]
+        many["." in field] += there
+        out[there] = field
+    doubled = np.flatnonzero((many[False] > 1) | ((many[False] == 0) & (many[True] > 1)))
+    if len(doubled):
+        row = int(doubled[0])
+        choices = [Choice({"image_column": field}, found.names[field][row]) for field in images if present[field][row]]
+        raise AmbiguousError(f'{found.source}: the sample "{found.keys[row]}" has several images', choices)
+    return out.tolist()

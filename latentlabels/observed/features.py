@@ -1,6 +1,7 @@
 """What Hugging Face files say about their columns: the names behind class numbers, and which columns are images.
 
-Three places say it: the schema of a Parquet or Arrow file (metadata `huggingface`), the features of a `datasets.Dataset`, and the
+Three places say it: the schema of a Parquet or Arrow file (metadata `huggingface`), the features of a `datasets.Dataset`,
+and the
 head of a dataset card, README.md (`dataset_info.features`). See https://huggingface.co/docs/datasets/about_dataset_features.
 """
 
@@ -14,8 +15,10 @@ from typing import Any
 
 import yaml
 
-from ...errors import DataError
+from ..errors import DataError
 
+LABEL_FIELDS = ("category", "categories", "label", "labels", "class", "classes", "category_id")
+"""Fields of a struct that hold labels, as `objects.category` does."""
 _CARD = "README.md"
 
 
@@ -37,7 +40,9 @@ class Features:
 def of_mapping(features: Mapping[str, Any], source: str) -> Features:
     """From features as `datasets.Features.to_dict` gives them: ``{"label": {"names": [...], "_type": "ClassLabel"}}``."""
     found = list(_walk(features, ""))
-    classes = {column: tuple(map(str, one["names"])) for column, one in found if one.get("_type") == "ClassLabel" and "names" in one}
+    classes = {
+        column: tuple(map(str, one["names"])) for column, one in found if one.get("_type") == "ClassLabel" and "names" in one
+    }
     return Features(classes, tuple(column for column, one in found if one.get("_type") == "Image"), source)
 
 
