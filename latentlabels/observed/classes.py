@@ -29,11 +29,13 @@ class Prepared:
     Attributes:
         sheet: the table.
         options: what the user states, with the names that the columns have now.
+        classes: the names of all classes, where numbers were named.
         reading: what was taken for what, in words.
     """
 
     sheet: Sheet
     options: ReadOptions
+    classes: tuple[str, ...] = ()
     reading: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,9 +66,14 @@ def prepare(sheet: Sheet, features: Features, options: ReadOptions) -> Prepared:
     out: list[Column] = []
     labels: list[str] = []
     facts: list[tuple[str, str]] = []
+    classes: list[str] = []
+    several: list[str] = []
     for column in rest:
         if column.name in chosen:
-            made, fact = _decoded(sheet, column, features, options)
+            cells, inside = _cells(sheet, column)
+            several += [column.name] if any(len(cell) > 1 for cell in cells) else []
+            made, names, fact = _decoded(sheet, column, cells, inside, features, options)
+            classes += names
             if len(chosen) == 1 and len(made) == 1 and column.name.lower() not in LABEL_NAMES:
                 made = [replace(made[0], name="label")]
             out += made
@@ -77,8 +84,13 @@ def prepare(sheet: Sheet, features: Features, options: ReadOptions) -> Prepared:
     left = [name for name in free if name not in chosen]
     if decided and left:
         facts.append(("columns left out", listed(left, 6)))
+    if several and len(chosen) > 1 and not asked:
+        raise AmbiguousError(
+            f"{sheet.source}: the columns {listed(chosen)} hold labels, and cells of {listed(several)} several of them",
+            [Choice({"label_columns": name}, f'the labels are those of "{name}"') for name in chosen],
+        )
     options = replace(options, image_column=image.name, label_columns=tuple(labels) if decided else None)
-    return Prepared(replace(sheet, columns=(image, *out)), options, tuple(facts))
+    return Prepared(replace(sheet, columns=(image, *out)), options, tuple(classes), tuple(facts))
 
 
 def _asked(sheet: Sheet, options: ReadOptions) -> list[str]:
@@ -97,15 +109,14 @@ def _asked(sheet: Sheet, options: ReadOptions) -> list[str]:
 
 
 def _decoded(
-    sheet: Sheet, column: Column, features: Features, options: ReadOptions
-) -> tuple[list[Column], tuple[str, str] | None]:
-    """A column of names, as JSON lists; or one column for each class. And in words where the names are from."""
-    cells, inside = _cells(sheet, column)
+    sheet: Sheet, column: Column, cells: list[list[Any]], inside: str, features: Features, options: ReadOptions
+) -> tuple[list[Column], Sequence[str], tuple[str, str] | None]:
+    """A column of names, as JSON lists, or one column for each class; the names of classes, and where they are from."""
     flat = [one for cell in cells for one in cell]
     if not all(isinstance(one, int) for one in flat) or not flat:
         if inside or any(len(cell) > 1 for cell in cells):
-            return [_recoded(column, [[str(one) for one in cell] for cell in cells])], None
-        return [column], None
+            return [_recoded(column, [[str(one) for one in cell] for cell in cells])], (), None
+        return [column], (), None
     said = features.classes.get(f"{column.name}{inside}") or features.classes.get(column.name)
     names = options.classes or said
     source = "data.classes" if options.classes else features.source
@@ -113,7 +124,7 @@ def _decoded(
         if names is None or len(names) != len(cells[0]):
             raise _nameless(sheet, column, f"vectors of {len(cells[0])} numbers, 1 and 0", flat, names)
         fact = ("labels", f'a place in "{column.name}" for each of {count(len(names), "label")}, named by {source}')
-        return [_place(column, cells, k, name) for k, name in enumerate(names)], fact
+        return [_place(column, cells, k, name) for k, name in enumerate(names)], (), fact
     if not names:
         raise _nameless(sheet, column, "class numbers", flat, None)
     for code, cell in enumerate(cells):
@@ -126,7 +137,7 @@ def _decoded(
                     f"(0 to {len(names) - 1}, named by {source}); correct the number, or the names of the classes"
                 )
     texts = [[names[number] for number in cell if number != _UNLABELLED] for cell in cells]
-    return [_recoded(column, texts)], ("names of classes", source)
+    return [_recoded(column, texts)], names, ("names of classes", source)
 
 
 def _cells(sheet: Sheet, column: Column) -> tuple[list[list[Any]], str]:

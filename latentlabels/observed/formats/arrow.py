@@ -9,15 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import DataError
-from ..classes import prepare
 from ..features import Features, of_card
 from ..options import ReadOptions
 from ..packed import arrow, shards
 from ..record import Statements
 from ..sheet import Sheet, encoded
 from ..sheet_files import columns_of_arrow
+from .classed import statements
 from .registry import Labelled
-from .table import of_sheet
 
 NAME = "arrow"
 TITLE = "Parquet or Arrow with the images inside, as Hugging Face stores data sets"
@@ -52,9 +51,7 @@ def of_columns(
     taken = {column.name for column in columns}
     heading = next(one for one in ("image", "image name", "name of the image") if one not in taken)
     sheet = Sheet(source, (encoded(heading, names), *columns), "row", lambda: range(1, len(names) + 1))
-    made = prepare(sheet, features, options)
-    stated = of_sheet(made.sheet, made.options)
-    return replace(stated, format=format, reading=(("image names", naming), *made.reading, *stated.reading[1:]))
+    return statements(sheet, features, options, format, (("image names", naming),))
 
 
 def write(path: Path, content: Labelled) -> None:

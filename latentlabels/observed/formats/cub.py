@@ -90,8 +90,8 @@ def _places(root: Path) -> tuple[Path, ...]:
     return root / "attributes" / "attributes.txt", root / "attributes.txt", root.parent / "attributes.txt"
 
 
-def _listed(path: Path) -> dict[int, str]:
-    """A file of numbers and names: "17 001.Black_footed_Albatross/x.jpg"."""
+def _listed(path: Path, different: bool = True) -> dict[int, str]:
+    """A file of numbers and names: "17 001.Black_footed_Albatross/x.jpg"; whether the names have to be different."""
     if not path.is_file():
         raise DataError(f"{path}: not found; CUB_200_2011.tgz holds it, unpack all of it")
     out: dict[int, str] = {}
@@ -103,7 +103,7 @@ def _listed(path: Path) -> dict[int, str]:
             raise DataError(f"{path}:{line}: expected a number and a name, not {text[:60]!r}; get the file again")
         if out.setdefault(int(number), name.strip()) != name.strip():
             raise DataError(f"{path}:{line}: the number {number} stands for {out[int(number)]} already; get the file again")
-    if len({*out.values()}) < len(out):
+    if different and len({*out.values()}) < len(out):
         raise DataError(f"{path}: two numbers have the same name; get the file again")
     if not out:
         raise DataError(f"{path}: empty")
@@ -114,16 +114,10 @@ def _rows(path: Path) -> tuple[NDArray[np.int64], ...]:
     """The first four fields of each line, quickly; the careful reader finds the line of a mistake."""
     import pandas as pd
 
+    types = dict.fromkeys(range(4), np.int64)
     try:
         frame = pd.read_csv(
-            path,
-            sep=r"\s+",
-            header=None,
-            names=range(_FIELDS),
-            usecols=range(4),
-            dtype=np.int64,
-            skip_blank_lines=False,
-            engine="c",
+            path, sep=r"\s+", header=None, names=range(_FIELDS), dtype=types, skip_blank_lines=False, engine="c"
         )
     except (ValueError, pd.errors.ParserError, OverflowError):
         raise _mistake(path) from None
@@ -203,7 +197,7 @@ def _split(root: Path, images: dict[int, str]) -> dict[str, list[str]]:
     path = root / "train_test_split.txt"
     if not path.is_file():
         return {}
-    given = _listed(path)
+    given = _listed(path, different=False)
     lost = [number for number in images if given.get(number) not in ("0", "1")]
     if lost:
         raise DataError(

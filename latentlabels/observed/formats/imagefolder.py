@@ -15,14 +15,13 @@ import numpy as np
 
 from ...errors import AmbiguousError, Choice, DataError, ObservationError
 from ...words import listed
-from ..classes import prepare
 from ..features import of_card
 from ..options import ReadOptions
 from ..record import Statements
 from ..sheet import Sheet, recoded
 from ..sheet_files import read_sheet
+from .classed import statements
 from .registry import Labelled
-from .table import of_sheet
 
 NAME = "imagefolder"
 TITLE = "Hugging Face imagefolder: metadata.csv, .jsonl or .parquet beside the images"
@@ -86,14 +85,12 @@ def read(path: Path, options: ReadOptions) -> Statements:
     heading = _image_column(sheets[0], options)
     sheet = _joined(str(files[0] if len(files) == 1 else path), sheets, folders, heading)
     card = next((found for found in map(of_card, (root, root.parent)) if found.classes), of_card(root))
-    made = prepare(sheet, card, options)
-    stated = of_sheet(made.sheet, made.options)
     splits = [folder.strip("/") for folder in folders if folder]
-    extra = dict(stated.extra)
-    if splits:
-        extra[SPLIT] = [name.partition("/")[0] for name in stated.images]
-    reading = (("image names", f'column "{heading}"'), *((("splits", listed(splits)),) if splits else ()), *made.reading)
-    return replace(stated, format=NAME, extra=extra, reading=(*reading, *stated.reading[1:]))
+    reading = (("image names", f'column "{heading}"'), *((("splits", listed(splits)),) if splits else ()))
+    stated = statements(sheet, card, options, NAME, reading)
+    if not splits:
+        return stated
+    return replace(stated, extra={**stated.extra, SPLIT: [name.partition("/")[0] for name in stated.images]})
 
 
 def write(path: Path, content: Labelled) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import AmbiguousError, Choice, DataError, ObservationError
 from ...words import count, listed
-from ..classes import HOLDERS, prepare
+from ..classes import HOLDERS
 from ..features import of_card
 from ..image_files import IMAGE_SUFFIXES
 from ..options import ReadOptions
@@ -26,8 +26,8 @@ from ..packed import shards, tar
 from ..record import Statements
 from ..sheet import Column, Sheet, encoded
 from ..sheet_files import cell_text
+from .classed import statements
 from .registry import Labelled
-from .table import of_sheet
 
 NAME = "webdataset"
 TITLE = "WebDataset tar shards: images with a .cls, .json or .txt each"
@@ -59,16 +59,10 @@ def read(path: Path, options: ReadOptions) -> Statements:
         return f"{found.shards[int(found.shard[rows[row]])]}, sample {keys[row]}"
 
     sheet = Sheet(str(path), (names, *columns), "row", lambda: range(1, len(keys) + 1), locate)
-    made = prepare(sheet, of_card(found.shards[0].parent), replace(options, label_columns=asked))
-    stated = of_sheet(made.sheet, made.options)
     lacking = len(found.keys) - len(rows)
     notes = [*found.notes, *([f"{path}: {count(lacking, 'sample')} without an image left out"] if lacking else [])]
-    return replace(
-        stated,
-        format=NAME,
-        reading=(("image names", "members of the tar"), fact, *made.reading, *stated.reading[1:]),
-        left_out=(*notes, *stated.left_out),
-    )
+    card, stated = of_card(found.shards[0].parent), replace(options, label_columns=asked)
+    return statements(sheet, card, stated, NAME, (("image names", "members of the tar"), fact), notes)
 
 
 def write(path: Path, content: Labelled) -> None:
