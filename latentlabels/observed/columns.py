@@ -11,7 +11,7 @@ from ..words import count, listed
 from .image_files import warn
 from .meaning import is_value, key
 from .options import ReadOptions
-from .sheet import Column, Sheet
+from .sheet import Column, Sheet, loose
 
 IMAGE_NAMES = (
     *("image", "file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "image_name", "image_file"),
@@ -94,7 +94,7 @@ def roles(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) -> Roles
             "each label) or a long one (image, label[, value])"
         )
     return Roles(
-        image, found.values, found.names, found.grouped, found.value, extra, tuple(column.name for column in ignored) + (*left,)
+        image, found.values, found.names, found.grouped, found.value, extra, (*(column.name for column in ignored), *left)
     )
 
 
@@ -129,8 +129,7 @@ def _stated(sheet: Sheet, name: str, what: str) -> Column:
     found = sheet.column(name)
     if found is None:
         raise ObservationError(
-            f'{sheet.head}: no column "{name}", which {what} names{nearest(name, sheet.names)} '
-            f"(columns: {listed(sheet.names)})"
+            f'{sheet.head}: no column "{name}", which {what} names{nearest(name, sheet.names)} (columns: {listed(sheet.names)})'
         )
     return found
 
@@ -181,12 +180,13 @@ def _chosen(
 def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelSpace, options: ReadOptions) -> Roles:
     """What the columns are, where a label space says what the labels are."""
     groups = {group.name for group in space.groups if not isinstance(group, Free)}
+    labels = {loose(label) for label in space.labels}
     values, names, strange = [], [], []
     beside: Column | None = None
     for column in rest:
         if column.name in groups and not (column.name in space.labels and _of_values(column, options)):
             names.append(column)
-        elif column.name in space.labels:
+        elif loose(column.name) in labels:
             values.append(column)
         else:
             strange.append(column)
@@ -313,4 +313,4 @@ def _as_split(columns: Sequence[Column]) -> list[Choice]:
 
 
 def _words(column: Column) -> str:
-    return listed([text for text in column.words[:4]], 3) or "empty"
+    return listed(list(column.words[:4]), 3) or "empty"

@@ -71,6 +71,10 @@ class KnownTable(ABC):
     def distinct(self) -> NDArray[np.int64]:
         """Numbers of rows, in order, that hold every combination of known labels at least once: (R,)."""
 
+    @abstractmethod
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> KnownTable:
+        """The same with other values (B, K) in some rows."""
+
     @property
     @abstractmethod
     def num_bytes(self) -> int:
@@ -143,6 +147,12 @@ class DenseKnown(KnownTable):
     def distinct(self) -> NDArray[np.int64]:
         """All rows: to compare them costs more than to work on all."""
         return np.arange(len(self))
+
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> DenseKnown:
+        """The same with other values (B, K) in some rows."""
+        out = self._values.copy()
+        out[np.asarray(rows, dtype=np.int64)] = values
+        return DenseKnown(out)
 
     @property
     def num_bytes(self) -> int:

@@ -89,8 +89,11 @@ def meanings(
     stated = [_stated(column, options) for column in columns]
     found = {key(text) for column in columns for text in column.texts}
     decided = {name: value for one in stated for name, value in one.items()}
+    if options.complete and "0" not in found and "-1" not in decided:
+        decided["-1"] = 0
+        stated = [{"-1": 0, **one} for one in stated]
     minus = {} if "-1" in decided or "-1" not in found else _minus_one(found, decided, options, sheet.source)
-    if wide and "0" not in decided and minus.get("0", 0) == 0:
+    if wide and not options.complete and "0" not in decided and minus.get("0", 0) == 0:
         minus |= _one_hot(columns, options, sheet.source, several_roots)
     if "-1" in decided and "0" in found and "0" not in decided:
         minus = {"0": -1 if decided["-1"] == 0 else 0}
@@ -179,7 +182,8 @@ def _no_meaning(sheet: Sheet, column: Column, strange: Sequence[str]) -> Observa
     row = int(column.rows_of(text)[0])
     more = f", and {count(len(strange) - 1, 'other value')}" if len(strange) > 1 else ""
     return ObservationError(
-        f'{sheet.at(row)}, column "{column.name}": expected 1 (present), 0 (absent), -1 or empty (unknown), not "{text}"{more}; '
+        f'{sheet.at(row)}, column "{column.name}": expected 1 (present), 0 (absent), -1 or empty (unknown), not '
+        f'"{text}"{more}; '
         f"state what it means (present, absent or unknown: {text}), or leave the column out (ignore: {column.name})"
     )
 
@@ -189,7 +193,8 @@ def _in_words(columns: Sequence[Column], found: Sequence[Meaning]) -> list[tuple
     lines: dict[str, dict[int, set[str]]] = {}
     settings = [tuple(sorted(one.values.items())) for one in found]
     for column, one, setting in zip(columns, found, settings, strict=True):
-        what = "values" if len({*settings}) == 1 else f"values of {listed([c.name for c, s in zip(columns, settings, strict=True) if s == setting], 3)}"  # noqa: E501
+        alike = [other.name for other, its in zip(columns, settings, strict=True) if its == setting]
+        what = "values" if len(alike) == len(columns) else f"values of {listed(alike, 3)}"
         by_meaning = lines.setdefault(what, {})
         for text in column.texts:
             by_meaning.setdefault(int(one.values[key(text)]), set()).add(text)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import LabelSpace
+from .known_table import KnownTable
 
 if TYPE_CHECKING:
     from .options import Unlisted
@@ -114,14 +115,14 @@ class KnownLabels(NamedTuple):
     """Known labels as a reader found them.
 
     Attributes:
-        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable` of them.
         space: the label space of the columns.
         images: N names.
         how_read: what was taken for what.
         extra: further texts about each image, N each, by name.
     """
 
-    values: NDArray[np.int8]
+    values: NDArray[np.int8] | KnownTable
     space: LabelSpace
     images: tuple[str, ...]
     how_read: HowRead | None = None

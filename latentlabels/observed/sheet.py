@@ -111,6 +111,11 @@ def tidy(text: str) -> str:
     return stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)
 
 
+def loose(name: str) -> str:
+    """The form in which names that differ only in capitals or blanks are equal."""
+    return "".join(tidy(name).casefold().split())
+
+
 def encoded(name: str, cells: Iterable[str]) -> Column:
     """A column of cells."""
     number: dict[str, int] = {}

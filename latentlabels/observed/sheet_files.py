@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BIG = 4 << 20
 """Bytes from which CSV is parsed by pyarrow: fast, but without the line of a mistake, which the careful reader then finds."""
 SPREADSHEETS = (".xlsx", ".xlsm", ".ods")
+_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 DELIMITERS = ",;\t|"
 
 
@@ -86,11 +87,7 @@ def cell_text(cell: Any) -> str:
 
 def _text_of(path: Path) -> str:
     raw = path.read_bytes()
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
-        if raw.startswith(mark):
-            break
-    else:
-        encoding = "utf-8"
+    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:

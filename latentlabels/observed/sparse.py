@@ -92,6 +92,19 @@ class SparseKnown(KnownTable):
             found.append(rows[_first_of_each(codes)])
         return np.sort(np.concatenate(found))
 
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> SparseKnown:
+        """The same with other values (B, K) in some rows."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        row = np.repeat(np.arange(len(self)), self.num_known)
+        kept = ~np.isin(row, chosen)
+        at, new = np.nonzero(values != -1)
+        every = np.concatenate([row[kept], chosen[at]])
+        columns = np.concatenate([self._columns[kept], new.astype(np.int32)])
+        order = np.lexsort((columns, every))
+        entries = np.concatenate([self._values[kept], values[at, new]])[order]
+        sizes = np.bincount(every, minlength=len(self))
+        return SparseKnown(_starts(sizes), columns[order], entries, self._num_columns)
+
     @property
     def num_bytes(self) -> int:
         """Memory that the entries take."""

@@ -11,21 +11,26 @@ from contextlib import suppress
 from ..errors import AmbiguousError, Choice
 from ..words import count, listed
 from .image_files import warn
+from .meaning import key
 from .options import ReadOptions
 from .sheet import tidy
 
 _SIGNS = ("|", ";", "#", ",", "\n", "/", "+", "&")
 _SURE = ("|", ";", "#", "\n")  # signs that names of labels hardly ever hold
-_NO_NAME = ("", "nan", "na", "n/a", "null", "<na>")
+_MISSING = ("nan", "na", "n/a", "null", "<na>")
+"""Texts that programs write for a missing cell."""
 
 
-def names_in(texts: Sequence[str], options: ReadOptions, where: str, known: frozenset[str] = frozenset()) -> list[tuple[str, ...]]:
+def names_in(
+    texts: Sequence[str], options: ReadOptions, where: str, column: str, known: frozenset[str] = frozenset()
+) -> list[tuple[str, ...]]:
     """The names of labels that each text holds.
 
     Args:
         texts: different cells of a column.
         options: `separator` and what to do where cells look like several names.
         where: the file and column, for messages.
+        column: the heading.
         known: the labels of a space: a text that is one of them is not split.
 
     Raises:
@@ -36,11 +41,15 @@ def names_in(texts: Sequence[str], options: ReadOptions, where: str, known: froz
     if separator is None:
         plain = [text for text, inner in zip(texts, lists, strict=True) if inner is None and text not in known]
         separator = _asked(plain, options, where, known)
+    missing = {key(text) for text in options.stated("unknown", column)}
     out: list[tuple[str, ...]] = []
     for text, inner in zip(texts, lists, strict=True):
         parts = inner if inner is not None else ([text] if not separator or text in known else text.split(separator))
         names = [tidy(part) for part in parts]
-        out.append(tuple(dict.fromkeys(name for name in names if name.lower() not in _NO_NAME)))
+        out.append(tuple(dict.fromkeys(name for name in names if name and key(name) not in missing)))
+    odd = [name for names in out for name in names if name.lower() in _MISSING and name not in known]
+    if odd:
+        warn(f'{where}: "{odd[0]}" is read as the name of a label; if it means that nothing is known, give unknown="{odd[0]}"')
     return out
 
 
@@ -70,9 +79,9 @@ def _asked(texts: Sequence[str], options: ReadOptions, where: str, known: frozen
     holding = [text for text in texts if " " in text]
     tokens = Counter(token for text in texts for token in {*text.split()})
     shared = [text for text in holding if sum(tokens[token] > 1 for token in {*text.split()}) * 2 > len({*text.split()})]
-    if known and holding and all(token in known for text in holding for token in text.split()):
-        _ask(holding, " ", options, where)
-    elif len(holding) >= 2 and len(tokens) < len(texts):
+    if (known and holding and all(token in known for text in holding for token in text.split())) or (
+        len(holding) >= 2 and len(tokens) < len(texts)
+    ):
         _ask(holding, " ", options, where)
     elif len(holding) >= 2 and 2 * len(shared) > len(holding):
         warn(

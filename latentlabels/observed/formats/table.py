@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, LabelSpaceError, ObservationError
 from ...space import Free, LabelSpace, OneOf
+from ...writing import replacing
 from ..columns import IMAGE_NAMES, Roles, roles
 from ..meaning import OPEN, meanings
 from ..options import ReadOptions
@@ -30,7 +31,7 @@ def recognise(path: Path, head: bytes) -> bool:
     return path.is_file()
 
 
-def read(path: Path, options: ReadOptions, space: LabelSpace | None = None) -> Statements:
+def read(path: Path, options: ReadOptions) -> Statements:
     """What a table states.
 
     Raises:
@@ -40,11 +41,12 @@ def read(path: Path, options: ReadOptions, space: LabelSpace | None = None) -> S
     """
     wanted = (options.image_column,) if options.image_column is not None else IMAGE_NAMES
     sheet = read_sheet(path, wanted)
-    return of_sheet(sheet, options, space)
+    return of_sheet(sheet, options)
 
 
-def of_sheet(sheet: Sheet, options: ReadOptions, space: LabelSpace | None) -> Statements:
+def of_sheet(sheet: Sheet, options: ReadOptions) -> Statements:
     """`read` for a table that is in memory."""
+    space = options.space
     found = roles(sheet, space, options)
     if not sheet.num_rows:
         raise DataError(f"{sheet.source}: has a header but no rows")
@@ -62,11 +64,7 @@ def of_sheet(sheet: Sheet, options: ReadOptions, space: LabelSpace | None) -> St
 
 def write(path: Path, content: Labelled) -> None:
     """A wide table: known labels as 1, 0 and empty, or probabilities."""
-    from ...writing import replacing
-
     import pandas as pd
-
-    from ..names_of_columns import name_column
 
     values: NDArray[Any]
     if content.probabilities is not None:
@@ -78,9 +76,16 @@ def write(path: Path, content: Labelled) -> None:
     frame = pd.DataFrame(values, columns=list(content.space.labels))
     if content.probabilities is None:
         frame = frame.astype("Int8").mask(frame == -1)
-    frame.insert(0, name_column(content.space.labels), list(content.images))
+    name = next(one for one in IMAGE_NAMES if one not in content.space.labels)
+    frame.insert(0, name, list(content.images))
     with replacing(path) as temporary:
-        write_frame(frame, temporary, path.suffix.lower())
+        ending = path.suffix.lower()
+        if ending == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif ending in (".jsonl", ".ndjson"):
+            frame.to_json(temporary, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(temporary, index=False, sep="\t" if ending == ".tsv" else ",")
 
 
 # --- names --------------------------------------------------------------------------------------------------------------
@@ -168,7 +173,7 @@ def _named(
     for column in found.names:
         group = column.name if found.grouped else None
         known = frozenset(() if space is None else space.labels)
-        held = names_in(column.texts, options, f'{sheet.source}, column "{column.name}"', known)
+        held = names_in(column.texts, options, f'{sheet.source}, column "{column.name}"', column.name, known)
         if not any(held):
             raise ObservationError(f'{sheet.source}: its column "{column.name}" is empty; give at least one known label')
         if group is not None and space is None:
@@ -177,9 +182,9 @@ def _named(
         if found.value is not None:
             bare = np.flatnonzero(np.array([not names for names in held])[column.codes] & (given >= 0))
             if len(bare):
-                row = int(bare[0])
-                name = common["images"][int(image_of[row])]
-                raise ObservationError(f"{sheet.at(row)}: {name} has a value but no label; add the label, or remove the row")
+                first = int(bare[0])
+                name = common["images"][int(image_of[first])]
+                raise ObservationError(f"{sheet.at(first)}: {name} has a value but no label; add the label, or remove the row")
     if found.values:
         meaning, words = meanings(sheet, found.values, options, wide=False)
         reading = [*reading, *words]
@@ -190,7 +195,7 @@ def _named(
             parts.append((rows, np.full(len(rows), k, np.int32), value[rows]))
             if space is None:
                 groups.append(Free(column.name))
-    row, label, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+    row, label, said = (np.concatenate(part) for part in zip(*parts, strict=True))
     if options.separator:
         reading = [*reading, ("labels in a cell", f"separated by {options.separator!r}")]
     common["where"] = row
@@ -207,8 +212,9 @@ def _named(
         outcome_of=[group for _, group in number],
         image=image_of[row],
         label=label,
-        value=value.astype(np.int8),
+        value=said.astype(np.int8),
         space=own,
+        unlisted="unknown" if found.grouped else None,  # the labels of a group exclude each other: nothing else is open
         reading=reading,
     )
 
@@ -221,9 +227,8 @@ def _entries(
     given: NDArray[np.int8],
 ) -> tuple[NDArray[np.integer[Any]], ...]:
     """Row, label and value of each name in the cells of a column."""
-    order = np.argsort([int((column.codes == code).argmax()) for code in range(len(held))], kind="stable")
-    for code in order.tolist():  # labels are numbered as they appear
-        for name in held[code]:
+    for names in held:  # the texts of a column stand in the order of their first rows, and so do the labels
+        for name in names:
             number.setdefault((name, group), len(number))
     flat = np.array([number[name, group] for names in held for name in names], dtype=np.int32)
     many = np.array([len(names) for names in held], dtype=np.int64)
