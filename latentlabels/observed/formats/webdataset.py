@@ -60,7 +60,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
 
     sheet = Sheet(str(path), (names, *columns), "row", lambda: range(1, len(keys) + 1), locate)
     lacking = len(found.keys) - len(rows)
-    notes = [*found.notes, *([f"{path}: {count(lacking, 'sample')} without an image left out"] if lacking else [])]
+    notes = [*found.notes, *([f"{count(lacking, 'sample')} without an image left out"] if lacking else [])]
     card, stated = of_card(found.shards[0].parent), replace(options, label_columns=asked)
     return statements(sheet, card, stated, NAME, (("image names", "members of the tar"), fact), notes)
 

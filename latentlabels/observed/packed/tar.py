@@ -184,7 +184,7 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
         found = members(path)
         if not found.ended:
             notes.append(
-                f"{path}: lacks the mark of its end and may be cut off after {found.names[-1] if found.names else 'nothing'}"
+                f"{path.name} lacks the mark of its end and may be cut off after {found.names[-1] if found.names else 'nothing'}"
             )
         for name, place in zip(found.names, zip(found.offsets.tolist(), found.sizes.tolist(), strict=True), strict=True):
             key, field = split_name(name)
