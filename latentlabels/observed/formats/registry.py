@@ -21,11 +21,19 @@ from ..packed.shards import expand, is_packed
 from ..record import Statements
 
 _HOMES: dict[str, str] = {
+    "coco": "coco",
     "cub": "cub",
     "nus-wide": "nus_wide",
+    "voc": "voc",
+    "celeba": "celeba",
     "imagefolder": "imagefolder",
     "webdataset": "webdataset",
     "arrow": "arrow",
+    "open-images": "open_images",
+    "label-studio": "label_studio",
+    "datumaro": "datumaro",
+    "cvat": "cvat",
+    "fiftyone": "fiftyone",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
