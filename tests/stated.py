@@ -44,7 +44,9 @@ def check(statements: Statements) -> None:
     assert not entries or (statements.image.min() >= 0 and statements.image.max() < len(images))
     assert not entries or (statements.label.min() >= 0 and statements.label.max() < len(labels))
     matrix = statements.matrix
-    assert matrix is None or (matrix.shape == (len(images), len(labels)) and not entries and {*np.unique(matrix)} <= {1, 0, -1, -2})
+    assert matrix is None or (
+        matrix.shape == (len(images), len(labels)) and not entries and {*np.unique(matrix)} <= {1, 0, -1, -2}
+    )
     assert statements.where is None or statements.where.shape == (entries if matrix is None else len(images),)
     assert all(len(texts) == len(images) for texts in statements.extra.values())
     assert statements.reading, "a reader says what it took for what"

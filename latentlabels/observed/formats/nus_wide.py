@@ -98,7 +98,8 @@ def _statements(
         raise ObservationError(f"{path}: the image {name} is listed twice ({doubled:,} such lines); list each image once")
     empty = np.zeros(0, np.int64)
     return Statements(
-        str(path), NAME, images, labels, empty, empty, empty.astype(np.int8), where=where, matrix=matrix, unlisted="unknown", extra=extra,
+        str(path), NAME, images, labels, empty, empty, empty.astype(np.int8),
+        where=where, matrix=matrix, unlisted="unknown", extra=extra,
         reading=(("image names", names), ("labels", f"{count(len(labels), 'concept')}, 0 or 1 for every image")),
     )  # fmt: skip
 

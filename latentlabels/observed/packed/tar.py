@@ -183,9 +183,8 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
     for number, path in enumerate(shards):
         found = members(path)
         if not found.ended:
-            notes.append(
-                f"{path.name} lacks the mark of its end and may be cut off after {found.names[-1] if found.names else 'nothing'}"
-            )
+            last = found.names[-1] if found.names else "nothing"
+            notes.append(f"{path.name} lacks the mark of its end and may be cut off after {last}")
         for name, place in zip(found.names, zip(found.offsets.tolist(), found.sizes.tolist(), strict=True), strict=True):
             key, field = split_name(name)
             if not field:

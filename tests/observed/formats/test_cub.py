@@ -39,7 +39,7 @@ def test_certainties_mean_what_is_stated(tmp_path: Path):
     careful = read(root, unknown={"certainty": ("Guessing", "not visible")})
     assert careful.matrix is not None
     np.testing.assert_array_equal(careful.matrix, np.where(CERTAINTY <= 2, -1, TRUTH))
-    with pytest.raises(ValueError, match='no certainty of CUB is called \'probable\'; did you mean "probably"'):
+    with pytest.raises(ValueError, match="no certainty of CUB is called 'probable'; did you mean \"probably\""):
         read(root, unknown=("probable",))
 
 

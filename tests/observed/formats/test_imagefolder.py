@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
