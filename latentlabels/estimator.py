@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,21 @@ from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
-from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
+from .inputs import (
+    InputBlock,
+    InputParts,
+    Inputs,
+    InputStream,
+    PixelFormat,
+    Reading,
+    Wanted,
+    as_size,
+    open_stream,
+    read_inputs,
+)  # fmt: skip
 from .inputs.batches import Batches, split_rows
 from .kind import Kind, kind_of
+from .observed import Observed
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
 from .program.starting_point import Anchor, derive_prior
@@ -353,11 +365,42 @@ class LatentLabels(BaseEstimator):
             NotFittedError: before `fit`.
             DataError: inputs of another kind or size.
         """
+        wanted = self._as_fitted()
+        return read_inputs(images, observed, truth, space=self.fitted_.space, wanted=wanted, how=how)
+
+    def stream(
+        self,
+        images: str | Path | Sequence[str | Path] | Inputs,
+        observed: Observed | None = None,
+        *,
+        strict: bool = False,
+        what: str = "observed",
+    ) -> InputStream:
+        """Images or embeddings to go through block by block, in flat memory; nothing is decoded yet.
+
+        Args:
+            images: a folder, a file, a glob, or several of them; or `Inputs`.
+            observed: known labels of these images. Where both have names, a table selects from one folder or file.
+            strict: whether an image that cannot be read is an error.
+            what: what `observed` is called in messages.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: inputs of another kind or size, or names that do not agree.
+        """
+        wanted, num_labels = self._as_fitted(), self.fitted_.space.num_labels
+        if isinstance(images, Inputs):
+            inputs = self.read(images, observed)
+            return InputParts(inputs, num_labels, None if observed is None else inputs.observed)
+        known = None if observed is None else observed.in_space(self.fitted_.space)
+        return open_stream(images, known, wanted, num_labels, strict, what)
+
+    def _as_fitted(self) -> Wanted:
+        """What this fitted model takes."""
         self._check_fitted()
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
-        wanted = Wanted(found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns)
-        return read_inputs(images, observed, truth, space=found.space, wanted=wanted, how=how)
+        return Wanted(found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns)
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
         """The posterior of all labels.
@@ -370,11 +413,30 @@ class LatentLabels(BaseEstimator):
         Raises:
             NotFittedError: before `fit`.
         """
-        inputs = self.read(images, observed)
+        return self._posterior(self.read(images, observed), observed is not None)
+
+    def posterior_blocks(self, stream: InputStream, start: int = 0) -> Iterator[tuple[InputBlock, Posterior]]:
+        """The posterior of many images, block by block: as `posterior`, but one block at a time is in memory.
+
+        Args:
+            stream: see `stream`. Where it has known labels, the posterior is conditioned on them, under the annotation.
+            start: number of the first image.
+
+        Yields:
+            Each block with the posterior of those of its images that can be read: `block.inputs.rows` are their numbers in
+            the block, from 0.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        for block in stream.blocks(start):
+            yield block, self._posterior(block.inputs, stream.known is not None)
+
+    def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
         found = Posterior(q, inputs.names, inputs.pictures)
-        if observed is None:
+        if not conditioned:
             return found
         assert inputs.observed is not None
         return found.observing(inputs.observed.values, self.conditions_by)

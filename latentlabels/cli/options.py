@@ -54,6 +54,14 @@ Result = Annotated[
         "-o", "--output", metavar="FILE", help="The file to write: .csv, .tsv, .parquet or .jsonl. Default: CSV on stdout."
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Stop if the file was begun with another run, other inputs or other settings. An interrupted command that is "
+        "run again continues in any case.",
+    ),
+]
 Inputs = Annotated[
     Path | None,
     typer.Option(

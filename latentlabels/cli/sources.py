@@ -13,7 +13,7 @@ from .output import UsageError
 if TYPE_CHECKING:
     from ..config import Config
     from ..estimator import LatentLabels
-    from ..inputs import Inputs, Reading
+    from ..inputs import Inputs, InputStream, Reading
     from ..kind import Kind
     from ..observed import Observed
 
@@ -132,6 +132,15 @@ def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) 
     return model.read(list(dict.fromkeys(files)), how=_reading(strict))
 
 
+def stream_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) -> InputStream:
+    """As `read_asked`, to be read block by block."""
+    for name in where:
+        check_kind(model, name)
+        if not Path(name).exists() and not any(sign in name for sign in "*?["):
+            raise UsageError(f"{name}: file or folder not found")
+    return model.stream(list(where), strict=strict)
+
+
 def check_kind(model: LatentLabels, name: str) -> None:
     """Refuse embeddings for a run on images, and the other way round.
 
@@ -236,6 +245,11 @@ def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: boo
         DataError: rows without an input; with `strict`, an image that cannot be read.
     """
     return model.read(where, known, how=_reading(strict))
+
+
+def stream_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool, what: str) -> InputStream:
+    """As `read_labelled`, to be read block by block; messages call the table `what`."""
+    return model.stream(where, known, strict=strict, what=what)
 
 
 def unreadable_names(inputs: Inputs, known: Observed) -> list[str]:

@@ -94,11 +94,12 @@ def texts(value: object) -> Texts | dict[str, Texts]:
     (('-1',), ('0', 'no'), {'bus': ('-1',)})
     """
     if isinstance(value, Mapping):
-        return {str(column): _list_of_texts(one) for column, one in value.items()}
-    return _list_of_texts(value)
+        return {str(column): list_of_texts(one) for column, one in value.items()}
+    return list_of_texts(value)
 
 
-def _list_of_texts(value: object) -> Texts:
+def list_of_texts(value: object) -> Texts:
+    """Stated values as texts: of one value or a list of them; None gives `()`."""
     if value is None:
         return ()
     many = value if isinstance(value, list | tuple | set) else [value]
@@ -121,5 +122,5 @@ def stated_options(**stated: Any) -> ReadOptions:
             given[name] = texts(given[name])
     for name in ("label_columns", "ignore", "unlabelled"):
         if name in given:
-            given[name] = _list_of_texts(given[name])
+            given[name] = list_of_texts(given[name])
     return ReadOptions(**given)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ObservationError
-from .sheet import Column, Sheet, encoded, recoded, tidy, without_empty_rows
+from .names import label_name
+from .sheet import Column, Sheet, encoded, recoded, without_empty_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +150,7 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
             names = next(row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row))
         except (csv.Error, StopIteration):
             return False, 0
-        return any(tidy(name).lower() in known for name in names), len(names)
+        return any(label_name(name).lower() in known for name in names), len(names)
 
     return max(DELIMITERS, key=header)
 
@@ -311,7 +312,7 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:
         parts.append(new[codes] if len(codes) else np.zeros(0, np.int32))
     codes = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     small = codes.astype(np.uint8) if len(number) < 256 else codes
-    return recoded(tidy(name), small, list(number))
+    return recoded(label_name(name), small, list(number))
 
 
 def _read_spreadsheet(path: Path) -> Sheet:
