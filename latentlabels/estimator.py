@@ -22,7 +22,7 @@ from .annotation import Annotation, UniformPositive
 from .annotation import from_config as read_annotation
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
-from .config import FitConfig, ModelConfig
+from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
@@ -35,6 +35,7 @@ from .inputs import (
     InputParts,
     Inputs,
     InputStream,
+    Levels,
     PixelFormat,
     Reading,
     Wanted,
@@ -93,6 +94,9 @@ class LatentLabels(BaseEstimator):
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
             Features of a frozen encoder and embeddings are never changed.
+        white: the value of white in images with more than 8 bits, for example 4095 for 12 bits; 0 is black. It holds for images
+            with 8 bits too, if it is below 255 and none has more. None: see it from the bits in use by all images of the fit.
+            `Inputs` bring their own.
 
     `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
     A fit stores its result in ``fitted_`` (`Fitted`). These attributes read from it: ``model``, ``guide``, ``elbo`` (the Pyro
@@ -130,6 +134,7 @@ class LatentLabels(BaseEstimator):
         strategy: str = _F.strategy,
         workers: int = _F.workers,
         augment: bool = _F.augment,
+        white: float | None = None,
     ):
         self.space = space
         self.annotation = annotation
@@ -156,6 +161,7 @@ class LatentLabels(BaseEstimator):
         self.strategy = strategy
         self.workers = workers
         self.augment = augment
+        self.white = white
 
     # --- fitting ----------------------------------------------------------------------------------------
 
@@ -267,7 +273,7 @@ class LatentLabels(BaseEstimator):
             truth,
             space=self.space,
             wanted=wanted,
-            how=Reading(labelled=True, merge=not how.one_positive),
+            how=Reading(labelled=True, merge=not how.one_positive, white=self.white),
         )
         table = inputs.observed
         if table is None:
@@ -295,6 +301,7 @@ class LatentLabels(BaseEstimator):
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
+            levels=inputs.levels,
             num_features=num_inputs,
             columns=inputs.columns,
             anchor=anchor,
@@ -310,8 +317,9 @@ class LatentLabels(BaseEstimator):
         """
         if not isinstance(self._how, Annotation):
             raise ConfigError(f"annotation is {self.annotation!r}, not an annotation such as latentlabels.annotation.Scar(0.5)")
-        for section in (ModelConfig, FitConfig):
-            wrong = refused_numbers(section, {key: getattr(self, key) for key in section.model_fields})
+        for section in (ModelConfig, FitConfig, DataConfig):
+            own = section.model_fields if section is not DataConfig else ("white",)
+            wrong = refused_numbers(section, {key: getattr(self, key) for key in own})
             if wrong:
                 raise ConfigError(wrong[0])
 
@@ -400,7 +408,9 @@ class LatentLabels(BaseEstimator):
         self._check_fitted()
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
-        return Wanted(found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns)
+        return Wanted(
+            found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns, found.levels
+        )
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
         """The posterior of all labels.
@@ -623,6 +633,8 @@ class LatentLabels(BaseEstimator):
             about["columns"] = list(found.columns)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
+        if found.levels is not None:
+            about["levels"] = found.levels.to_config()
         return write_run(
             folder,
             Run(
@@ -646,10 +658,12 @@ class LatentLabels(BaseEstimator):
         try:
             how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
-            kind, pixels, size = kind_of(out.encoder), None, None
+            kind, pixels, levels, size = kind_of(out.encoder), None, None, None
             if kind is Kind.IMAGES:
                 about = run.environment.get("pixels")
                 pixels = PixelFormat() if about is None else PixelFormat.from_config(about)  # runs of version 0.1 say nothing
+                levels = Levels.from_config(run.environment.get("levels"))  # older runs had images of 8 bits in mind
+                out.white = levels.stated
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
             features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
             columns = run.environment.get("columns")
@@ -671,6 +685,7 @@ class LatentLabels(BaseEstimator):
             params=out.get_params(deep=False),
             image_size=size,
             pixels=pixels,
+            levels=levels,
             num_features=features,
             columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,
