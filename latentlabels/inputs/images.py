@@ -63,7 +63,10 @@ def _read(path: str | Path, size: Size | None) -> _Read:
     try:
         with Image.open(path, formats=formats()) as image:
             kind = image.format
-            pages = _pages(image) if kind == "TIFF" else 1
+            pages = 1
+            if kind == "TIFF":
+                pages = _pages(image)
+                image.filename = ""  # else Pillow maps the file into memory, with the sides of a turned picture mixed up
             if size is not None and kind in ("JPEG", "MPO"):
                 image.draft("RGB", (2 * max(size), 2 * max(size)))
             found = deep_of_tiff(path) if kind == "TIFF" else None

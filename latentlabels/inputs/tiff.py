@@ -1,7 +1,7 @@
 """TIFFs whose values Pillow does not open, or gives wrongly: floating point and 32 bits in colour, 64 bits, separate planes.
 
-Read by TIFF 6.0 (sections 7, 8, 14 and 15) and Adobe's Technical Note 3 on predictors: strips or tiles, uncompressed or compressed
-by Deflate, of whole numbers or floating point with 8, 16, 32 or 64 bits. Of a file with several pages, the first.
+Read by TIFF 6.0 (sections 7, 8, 14 and 15) and Adobe's Technical Note 3 on predictors: strips or tiles, uncompressed or
+compressed by Deflate, of whole numbers or floating point with 8, 16, 32 or 64 bits. Of a file with several pages, the first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 _DEFLATE = (8, 32946)
+_MANY = 16  # values in a pixel; more are no picture
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
@@ -85,7 +86,7 @@ def _layout(tags: Mapping[int, Any], order: str) -> _Layout | None:
     bits, kinds = {*_all(tags, 258, 1)}, {*_all(tags, 339, 1)}
     compression, predictor = int(_first(tags, 259, 1)), int(_first(tags, 317, 1))
     planes, tiled = samples > 1 and _first(tags, 284, 1) == 2, 322 in tags
-    known = len(bits) == len(kinds) == 1 and kinds <= {*_KINDS} and (width and height)
+    known = len(bits) == len(kinds) == 1 and kinds <= {*_KINDS} and width > 0 < height and samples <= _MANY
     if not known or compression not in (1, *_DEFLATE) or predictor not in (1, 2, 3) or _first(tags, 262, 1) not in (0, 1, 2):
         return None
     size, kind = bits.pop(), _KINDS[kinds.pop()]
