@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -62,14 +63,12 @@ def read_tiff(path: str | Path) -> Samples | None:
         OSError, ValueError, zlib.error, PIL.Image.DecompressionBombError: a damaged or far too large file.
     """
     with open(path, "rb") as file:
-        head = file.read(16)
-        if not head.startswith(_SIGNATURES):
+        tags = _directory(file)
+        if tags is None:
             return None
-        big = head[2] == 43 or head[3] == 43
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head if big else head[:8])
         file.seek(tags.next)
         tags.load(file)
-        layout = _layout(tags, "<" if head[:2] == b"II" else ">")
+        layout = _layout(tags, "<" if tags.prefix == b"II" else ">")
         if layout is None:
             return None
         most = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else None
@@ -77,6 +76,29 @@ def read_tiff(path: str | Path) -> Samples | None:
             raise Image.DecompressionBombError
         values = _values(file, tags, layout)
     return _samples(values, tags)
+
+
+def count_pages(path: str | Path) -> int:
+    """How many pages a TIFF has, without those that are smaller copies of others, up to where the file is damaged."""
+    pages, seen = 0, set()
+    with open(path, "rb") as file:
+        tags = _directory(file)
+        with suppress(Exception):  # of a directory, Pillow says in many ways that it is damaged
+            while tags is not None and tags.next and tags.next not in seen:
+                seen.add(tags.next)
+                file.seek(tags.next)
+                tags.load(file)
+                pages += not int(_first(tags, 254, 0)) & 1
+    return max(pages, 1)
+
+
+def _directory(file: BinaryIO) -> TiffImagePlugin.ImageFileDirectory_v2 | None:
+    """The directory of tags, not loaded; `next` is where its first page begins. None for what is no TIFF."""
+    head = file.read(16)
+    if not head.startswith(_SIGNATURES):
+        return None
+    big = 43 in (head[2], head[3])
+    return TiffImagePlugin.ImageFileDirectory_v2(head if big else head[:8])
 
 
 def _layout(tags: Mapping[int, Any], order: str) -> _Layout | None:

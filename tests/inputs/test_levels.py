@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +181,16 @@ def test_pages_of_a_tiff_are_noted_but_not_smaller_copies(tmp_path: Path) -> Non
     assert found == f"1 of 2 images has several pages ({tmp_path}/a.tif); the first page is read"
     np.testing.assert_array_equal(decode_images([tmp_path / "a.tif"], (9, 9)).pixels[0, 0], np.asarray(pages[0]))
     data = bytearray((tmp_path / "a.tif").read_bytes())
-    second = int.from_bytes(data[4:8], "little")
-    for number in range(2):  # the directories of the first two pages
-        count = int.from_bytes(data[second : second + 2], "little")
-        after = second + 2 + 12 * count
-        if number:  # its width, a tag that nobody needs twice, becomes NewSubfileType: a smaller copy
-            entry = data[second + 2 : second + 14]
-            assert int.from_bytes(entry[:2], "little") == 256
-            data[second + 2 : second + 14] = (254).to_bytes(2, "little") + (4).to_bytes(2, "little") + b"\1\0\0\0\1\0\0\0"
-        second = int.from_bytes(data[after : after + 4], "little")
+    at = int.from_bytes(data[4:8], "little")
+    for number in range(3):
+        after = at + 2 + 12 * int.from_bytes(data[at : at + 2], "little")
+        if number:  # the first tag of a further page, its width, becomes NewSubfileType: a smaller copy
+            data[at + 2 : at + 14] = struct.pack("<HHII", 254, 4, 1, 1)
+        at = int.from_bytes(data[after : after + 4], "little")
+    (tmp_path / "a.tif").write_bytes(data)
+    assert said([tmp_path / "a.tif"]) == []
+    (tmp_path / "a.tif").write_bytes(data[:-100])  # the last page is damaged, the first is not
+    assert said([tmp_path / "a.tif"]) == []
 
 
 def test_ends_of_bytes_leave_out_a_few_at_either_end() -> None:
