@@ -85,6 +85,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
         where=where[kept],
         unit=unit,
         unlisted=unlisted,
+        usually=("absent", "COCO's own files list every object of their categories"),
         reading=_facts(document, annotations, lvis),
         left_out=(*left_out, *notes),
     )

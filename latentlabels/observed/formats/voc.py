@@ -19,7 +19,7 @@ from ...errors import DataError
 from ...words import count, listed
 from ...writing import building
 from ..image_files import IMAGE_SUFFIXES
-from ..options import ReadOptions
+from ..options import ReadOptions, Unlisted
 from ..record import Statements
 from .entries import SPLITS, Entries, image_name
 from .registry import Labelled
@@ -222,7 +222,8 @@ def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
             ("image names of some", f"{count(len(renamed), 'image')} {why} ({listed([p.name for p in renamed], 3)})")
         )
     extra = {"split": tuple(split)} if any(split) else {}
-    return entries.statements(source, NAME, extra=extra, reading=reading)
+    usually: tuple[Unlisted, str] = ("absent", "the VOC data sets list every object of their labels")
+    return entries.statements(source, NAME, usually=usually, extra=extra, reading=reading)
 
 
 def _objects(path: Path) -> tuple[str, dict[str, bool]]:
