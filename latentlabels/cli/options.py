@@ -63,3 +63,33 @@ Inputs = Annotated[
         help="The folder of the images in the table. For a run on embeddings, their .npz or .npy.",
     ),
 ]
+
+# --- what tables and files of labels mean ---------------------------------------------------------------------
+
+Present = Annotated[
+    list[str] | None, typer.Option("--present", metavar="VALUE", help="A value that means present. May be repeated.")
+]
+Absent = Annotated[
+    list[str] | None, typer.Option("--absent", metavar="VALUE", help="A value that means absent. May be repeated.")
+]
+Unknown = Annotated[
+    list[str] | None, typer.Option("--unknown", metavar="VALUE", help="A value that means unknown. May be repeated.")
+]
+ImageColumn = Annotated[str | None, typer.Option("--image-column", metavar="NAME", help="The column of image names.")]
+LabelColumns = Annotated[
+    list[str] | None, typer.Option("--label-columns", metavar="NAMES", help="The columns of labels: a,b. May be repeated.")
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="NAMES", help="Columns to leave out: a,b. May be repeated.")
+]
+Separator = Annotated[
+    str | None, typer.Option("--separator", metavar="TEXT", help="What stands between several labels in one cell.")
+]
+Contradictions = Annotated[
+    str | None,
+    typer.Option(
+        "--contradictions",
+        metavar="refuse|unknown|vote",
+        help="What to do with labels that contradict each other: refuse (default), treat as unknown, or vote.",
+    ),
+]
