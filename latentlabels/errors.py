@@ -25,20 +25,28 @@ class Choice:
     """One of the things that an ambiguous input can mean.
 
     Attributes:
-        settings: the arguments that say so, by name: ``{"absent": "-1"}``.
+        settings: the arguments that say so, by name: ``{"absent": "-1"}``; several values of one argument as a tuple.
         meaning: in words.
     """
 
-    settings: Mapping[str, str]
+    settings: Mapping[str, str | tuple[str, ...]]
     meaning: str
 
     def in_python(self) -> str:
         """As arguments of a function: ``absent="-1"``."""
-        return ", ".join(f'{name}="{value}"' for name, value in self.settings.items())
+        return ", ".join(f"{name}={_in_quotes(value)}" for name, value in self.settings.items())
 
     def as_flags(self) -> str:
-        """As flags of a command: ``--absent -1``."""
-        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.settings.items())
+        """As flags of a command: ``--absent -1``; a flag with several values is repeated."""
+        return " ".join(
+            f"--{name.replace('_', '-')} {shlex.quote(one)}"
+            for name, value in self.settings.items()
+            for one in ((value,) if isinstance(value, str) else value)
+        )
+
+
+def _in_quotes(value: str | tuple[str, ...]) -> str:
+    return f'"{value}"' if isinstance(value, str) else "[" + ", ".join(f'"{one}"' for one in value) + "]"
 
 
 class AmbiguousError(ObservationError):

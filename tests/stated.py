@@ -43,7 +43,11 @@ def check(statements: Statements) -> None:
     assert statements.value.dtype == np.int8 and {*statements.value.tolist()} <= {1, 0, -1}
     assert not entries or (statements.image.min() >= 0 and statements.image.max() < len(images))
     assert not entries or (statements.label.min() >= 0 and statements.label.max() < len(labels))
-    assert statements.where is None or statements.where.shape == (entries,)
+    matrix = statements.matrix
+    assert matrix is None or (
+        matrix.shape == (len(images), len(labels)) and not entries and {*np.unique(matrix)} <= {1, 0, -1, -2}
+    )
+    assert statements.where is None or statements.where.shape == (entries if matrix is None else len(images),)
     assert all(len(texts) == len(images) for texts in statements.extra.values())
     assert statements.reading, "a reader says what it took for what"
 
@@ -51,6 +55,9 @@ def check(statements: Statements) -> None:
 def said(statements: Statements) -> Said:
     """By image and label; an image without statements has an empty dictionary. Contradictions fail."""
     found: Said = {name: {} for name in statements.images}
+    if statements.matrix is not None:
+        for name, row in zip(statements.images, statements.matrix.tolist(), strict=True):
+            found[name] = {label: value for label, value in zip(statements.labels, row, strict=True) if value != -2}
     for image, label, value in zip(statements.image, statements.label, statements.value.tolist(), strict=True):
         one = found[statements.images[int(image)]]
         name = statements.labels[int(label)]

@@ -11,6 +11,7 @@ from ..errors import DataError, nearest
 from ..words import count, listed
 from . import options
 from .output import Debug, Json, Output, UsageError, existing, show_facts
+from .reading import TABLES, as_options, reads_labels
 from .sources import in_words_of_the_command_line
 from .tables import ENDINGS
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ..space import LabelSpace
 
 
+@reads_labels(*(name for name in TABLES if name != "format"))  # which is --from here
 def convert(
+    reading: dict[str, Any],
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of labels, or a table that `predict` wrote.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
     from_format: Annotated[
@@ -37,15 +40,6 @@ def convert(
         Path | None,
         typer.Option("--images", metavar="DIR", help="The folder of the images; rows without an image are left out."),
     ] = None,
-    unlisted: options.Unlisted = None,
-    present: options.Present = None,
-    absent: options.Absent = None,
-    unknown: options.Unknown = None,
-    image_column: options.ImageColumn = None,
-    label_columns: options.LabelColumns = None,
-    ignore: options.Ignore = None,
-    separator: options.Separator = None,
-    contradictions: options.Contradictions = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop where something would be left out.")] = False,
     as_json: Json = False,
@@ -63,21 +57,8 @@ def convert(
             existing(source, "file or folder")
         form = _target_format(target, to_format, overwrite)
         space = _space(labels)
-        stated = {
-            "format": from_format,
-            "space": space,
-            "images_root": images,
-            "unlisted": unlisted,
-            "present": present,
-            "absent": absent,
-            "unknown": unknown,
-            "image_column": image_column,
-            "label_columns": label_columns,
-            "ignore": ignore,
-            "separator": separator,
-            "contradictions": contradictions,
-        }
-        content, how = _content(source, _options(stated, strict), space)
+        stated = as_options(reading, format=from_format, space=space, images_root=images, strict=strict)
+        content, how = _content(source, stated, space)
         kind = "known" if content.probabilities is None else "probabilities"
         if kind not in form.WRITES:
             raise UsageError(f"--to {form.NAME}: {_cannot(form, kind)}; formats that can: {', '.join(_formats(kind))}")
@@ -85,12 +66,6 @@ def convert(
         document = _document(source, target, form, content, how)
         output.note(f"{target}: {form.NAME}, {count(len(content.images), 'image')}, {count(content.space.num_labels, 'label')}")
         output.emit(document, lambda console: _show(console, document))
-
-
-def _options(stated: dict[str, Any], strict: bool) -> ReadOptions:
-    from ..observed.options import stated_options
-
-    return stated_options(**stated, strict=strict, ambiguous="refuse")
 
 
 def _space(labels: Path | None) -> LabelSpace | None:

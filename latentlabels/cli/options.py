@@ -27,13 +27,8 @@ Table = Annotated[
     typer.Option(
         "--observed",
         metavar="TABLE",
-        help="Known labels: wide (image, a column of 1, 0 or empty for each label) or long (image, label[, value]).",
-    ),
-]
-Unlisted = Annotated[
-    str | None,
-    typer.Option(
-        "--unlisted", metavar="unknown|absent", help="Meaning of labels that the table does not mention: unknown or absent."
+        help="Known labels: a wide table (image, a column of 1, 0 or empty for each label), a long one "
+        "(image, label[, value]), or a file of another tool.",
     ),
 ]
 Embeddings = Annotated[
@@ -54,6 +49,14 @@ Result = Annotated[
         "-o", "--output", metavar="FILE", help="The file to write: .csv, .tsv, .parquet or .jsonl. Default: CSV on stdout."
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Stop if the file was begun with another run, other inputs or other settings. An interrupted command that is "
+        "run again continues in any case.",
+    ),
+]
 Inputs = Annotated[
     Path | None,
     typer.Option(
@@ -61,35 +64,5 @@ Inputs = Annotated[
         "--embeddings",
         metavar="DIR|FILE",
         help="The folder of the images in the table. For a run on embeddings, their .npz or .npy.",
-    ),
-]
-
-# --- what tables and files of labels mean ---------------------------------------------------------------------
-
-Present = Annotated[
-    list[str] | None, typer.Option("--present", metavar="VALUE", help="A value that means present. May be repeated.")
-]
-Absent = Annotated[
-    list[str] | None, typer.Option("--absent", metavar="VALUE", help="A value that means absent. May be repeated.")
-]
-Unknown = Annotated[
-    list[str] | None, typer.Option("--unknown", metavar="VALUE", help="A value that means unknown. May be repeated.")
-]
-ImageColumn = Annotated[str | None, typer.Option("--image-column", metavar="NAME", help="The column of image names.")]
-LabelColumns = Annotated[
-    list[str] | None, typer.Option("--label-columns", metavar="NAMES", help="The columns of labels: a,b. May be repeated.")
-]
-Ignore = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="NAMES", help="Columns to leave out: a,b. May be repeated.")
-]
-Separator = Annotated[
-    str | None, typer.Option("--separator", metavar="TEXT", help="What stands between several labels in one cell.")
-]
-Contradictions = Annotated[
-    str | None,
-    typer.Option(
-        "--contradictions",
-        metavar="refuse|unknown|vote",
-        help="What to do with labels that contradict each other: refuse (default), treat as unknown, or vote.",
     ),
 ]

@@ -10,8 +10,9 @@ from ..space import Free, LabelSpace
 from ..words import count, listed
 from .image_files import warn
 from .meaning import is_value, key
+from .names import rough
 from .options import ReadOptions
-from .sheet import Column, Sheet, loose
+from .sheet import Column, Sheet
 
 IMAGE_NAMES = (
     *("image", "file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "image_name", "image_file"),
@@ -180,13 +181,13 @@ def _chosen(
 def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelSpace, options: ReadOptions) -> Roles:
     """What the columns are, where a label space says what the labels are."""
     groups = {group.name for group in space.groups if not isinstance(group, Free)}
-    labels = {loose(label) for label in space.labels}
+    labels = {rough(label) for label in space.labels}
     values, names, strange = [], [], []
     beside: Column | None = None
     for column in rest:
         if column.name in groups and not (column.name in space.labels and _of_values(column, options)):
             names.append(column)
-        elif loose(column.name) in labels:
+        elif rough(column.name) in labels:
             values.append(column)
         else:
             strange.append(column)
@@ -202,7 +203,7 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
         raise AmbiguousError(
             f"{sheet.head}: the label space has no label {named}{nearest(strange[0].name, [*space.labels, *groups])}: "
             f"{'this column' if len(strange) == 1 else 'these columns'} {one} of it",
-            [Choice({"ignore": ",".join(column.name for column in strange)}, "to leave them out"), *_as_split(strange)],
+            [Choice({"ignore": tuple(column.name for column in strange)}, "to leave them out"), *_as_split(strange)],
         )
     return Roles(image, tuple(values), tuple(names), grouped, beside)
 
@@ -218,10 +219,10 @@ def _by_look(sheet: Sheet, image: Column, rest: Sequence[Column], options: ReadO
         return _long(sheet, image, holding, values, others, side, options)
     values = [column for column in main if _of_values(column, options)]
     if others and not values:
-        names = ",".join(column.name for column in others)
+        names = tuple(column.name for column in others)
         question = AmbiguousError(
-            f"{sheet.head}: {'column' if len(others) == 1 else 'columns'} {names} {'holds' if len(others) == 1 else 'hold'} "
-            f"words, such as {_words(others[0])}, and no column holds 1 or 0",
+            f"{sheet.head}: {count(len(others), 'column')} {'holds' if len(others) == 1 else 'hold'} words "
+            f"({listed(names, 4)}, with cells such as {_words(others[0])}), and no column holds 1 or 0",
             [
                 Choice({"label_columns": names}, "each column is a group of labels that exclude each other"),
                 *([Choice({"ignore": others[-1].name}, "a column that is not about labels")] if len(others) > 1 else []),
@@ -273,7 +274,7 @@ def _left_out(
     """Columns that look like no label: asked about, or left out with a warning."""
     if not columns:
         return []
-    names = ",".join(column.name for column in columns)
+    names = tuple(column.name for column in columns)
     one = len(columns) == 1
     labels = [holding.name] if holding is not None else [column.name for column in values]
     every = [*labels, *(column.name for column in columns)]
@@ -284,7 +285,7 @@ def _left_out(
         [
             Choice({"ignore": names}, "to leave it out" if one else "to leave them out"),
             *_as_split(columns),
-            Choice({"label_columns": ",".join(every if len(every) <= 8 else [*every[:2], "..."])}, meant),
+            Choice({"label_columns": tuple(every if len(every) <= 8 else [*every[:2], "..."])}, meant),
         ],
     )
     if options.ambiguous == "refuse" or options.strict:

@@ -10,9 +10,8 @@ from ..errors import DataError, ObservationError
 from ..words import count, listed
 from .image_files import Tree, find_images, report
 from .known_table import DenseKnown, KnownTable
-from .names import match_names
+from .names import label_name, match_names
 from .record import KnownLabels
-from .sheet import tidy
 
 _LOOKED_AT = 5  # rows without a file whose possible files are named
 
@@ -91,19 +90,19 @@ def _check_shared(
 def _files(names: Sequence[str], root: Path, tree: Tree | None) -> list[str | None]:
     """For each name the file that it means, relative to the folder; None where there is none, or more than one."""
     stored = [path.relative_to(root).as_posix() for path in find_images(root, tree)]
-    by_name = {tidy(name): name for name in reversed(stored)}
+    by_name = {label_name(name): name for name in reversed(stored)}
     here = {*stored}
     found: list[str | None] = []
     open_ = []
     for place, name in enumerate(names):
-        exact = name if name in here else by_name.get(tidy(name))
+        exact = name if name in here else by_name.get(label_name(name))
         if exact is None and (name.startswith(("/", "..")) or Path(name).is_absolute()) and (root / name).is_file():
             exact = name
         found.append(exact)
         if exact is None:
             open_.append(place)
     if open_:
-        fits = match_names([tidy(names[place]) for place in open_], [tidy(name) for name in stored])
+        fits = match_names([label_name(names[place]) for place in open_], [label_name(name) for name in stored])
         for place, fit in zip(open_, fits, strict=True):
             found[place] = None if fit is None else stored[fit]
     return found

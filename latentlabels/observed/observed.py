@@ -22,7 +22,7 @@ from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
-from .options import ReadOptions, stated_options
+from .options import Contradictions, ReadOptions, list_of_texts, stated_options
 from .reading import read_known
 from .record import HowRead
 from .sparse import known_table
@@ -110,8 +110,16 @@ class Observed:
         return cls(known, space, None if images is None else tuple(images), how_read, extra)
 
     @classmethod
-    def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
+    def from_array(
+        cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None, *, first_row: int = 0
+    ) -> Observed:  # fmt: skip
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        Args:
+            values: (N, K).
+            space: the K labels.
+            images: N names.
+            first_row: number of the first row, for errors, where these are a part of a larger array.
 
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
@@ -127,16 +135,28 @@ class Observed:
 
             array = array.astype(object)
             array = np.where(pd.isna(array), -1, array)
-        _check_values(array, space)
+        _check_values(array, space, first_row)
         return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+        cls,
+        root: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        merge: bool = True,
+        strict: bool = False,
+        unlabelled: str | Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
+        contradictions: Contradictions = "refuse",
+        options: ReadOptions | None = None,
     ) -> Observed:
         """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
-        The same image (byte by byte) in several folders is one row with several known labels.
+        The same image (byte by byte) in several folders is one row with several known labels. Names of folders are compared
+        in NFC without blanks at the ends. Hidden folders and those of the system (``@eaDir``, ``__MACOSX``) are left out.
+        Folders called like images that nobody sorted (``unsorted``) are images without known labels, and those called like
+        a part of a split (``test``) are left out, each with a warning, unless the space declares them.
 
         Args:
             root: the folder.
@@ -144,12 +164,25 @@ class Observed:
             merge: False leaves every file a row of its own, for annotations by which each was found by itself
                 (`Annotation.one_positive`).
             strict: what is otherwise a `DataWarning` is an error.
+            unlabelled: folders of images without any known label: names, or paths relative to the root.
+            ignore: folders to leave out.
+            contradictions: what becomes of known labels that exclude each other: "refuse" raises an error that lists them,
+                "unknown" forgets them, "vote" keeps what most folders say.
+            options: all of this at once; the other arguments then do not count.
 
         Raises:
             DataError: no such folder, or no images in it.
-            ObservationError: a folder that is not a label of the space, or an image whose known labels exclude each other.
+            ObservationError: a folder that is not a label of the space, or images whose known labels exclude each other.
         """
-        return cls(*read_folder(Path(root), space, merge, strict))
+        if options is None:
+            options = ReadOptions(
+                merge=merge,
+                strict=strict,
+                unlabelled=list_of_texts(unlabelled),
+                ignore=list_of_texts(ignore),
+                contradictions=contradictions,
+            )
+        return cls(*read_folder(Path(root), space, options))
 
     @classmethod
     def from_table(
@@ -324,11 +357,13 @@ def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
     )
 
 
-def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
+def _check_values(array: NDArray[Any], space: LabelSpace, first_row: int = 0) -> None:
     wrong = ~np.isin(array, (-1, 0, 1))
     if wrong.any():
         row, *column = (int(at[0]) for at in np.nonzero(wrong))
         label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
         value = array[wrong][0]
         shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(f"observed, row {row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}")
+        raise ObservationError(
+            f"observed, row {first_row + row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}"
+        )

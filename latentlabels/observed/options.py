@@ -33,6 +33,7 @@ class ReadOptions:
         image_column: the column of image names.
         label_columns: the columns of labels, or of label names; None for all that nothing else is said about.
         ignore: columns or folders that are neither.
+        classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
         split: a column that says which images are held out.
         together: a column whose equal values mark images that belong together.
@@ -56,6 +57,7 @@ class ReadOptions:
     image_column: str | None = None
     label_columns: Texts | None = None
     ignore: Texts = ()
+    classes: Texts = ()
     separator: str | None = None
     split: str | None = None
     together: str | None = None
@@ -92,11 +94,12 @@ def texts(value: object) -> Texts | dict[str, Texts]:
     (('-1',), ('0', 'no'), {'bus': ('-1',)})
     """
     if isinstance(value, Mapping):
-        return {str(column): _list_of_texts(one) for column, one in value.items()}
-    return _list_of_texts(value)
+        return {str(column): list_of_texts(one) for column, one in value.items()}
+    return list_of_texts(value)
 
 
-def _list_of_texts(value: object) -> Texts:
+def list_of_texts(value: object) -> Texts:
+    """Stated values as texts: of one value or a list of them; None gives `()`."""
     if value is None:
         return ()
     many = value if isinstance(value, list | tuple | set) else [value]
@@ -119,5 +122,5 @@ def stated_options(**stated: Any) -> ReadOptions:
             given[name] = texts(given[name])
     for name in ("label_columns", "ignore", "unlabelled"):
         if name in given:
-            given[name] = _list_of_texts(given[name])
+            given[name] = list_of_texts(given[name])
     return ReadOptions(**given)

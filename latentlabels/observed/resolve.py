@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,9 +15,9 @@ from .contradictions import ContradictionError, impossible, settle
 from .image_files import report
 from .known_table import DenseKnown, KnownTable
 from .meaning import OPEN
+from .names import label_name, near_equal, nfc, rough
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels, Statements
-from .sheet import loose, tidy
 from .sparse import known_table
 
 _Ints = NDArray[np.integer[Any]]
@@ -32,7 +31,7 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
         AmbiguousError: the file lists present labels alone, and nobody says what the others mean.
         ObservationError: labels that the space lacks, or contradictions that are to be refused; all are listed.
     """
-    names = [tidy(name) for name in found.labels]
+    names = [label_name(name) for name in found.labels]
     space = options.space or found.space or _free(names, found)
     images, image_of = _same_images(found)
     entries = _Entries(found, names, space, image_of)
@@ -89,7 +88,7 @@ def _same_images(found: Statements) -> tuple[list[str], _Ints | None]:
     if all(name.isascii() for name in found.images):
         return list(found.images), None
     number: dict[str, int] = {}
-    of = [number.setdefault(unicodedata.normalize("NFC", name), len(number)) for name in found.images]
+    of = [number.setdefault(nfc(name), len(number)) for name in found.images]
     if len(number) == len(of):
         return list(found.images), None
     first = dict(zip(reversed(of), reversed(found.images), strict=True))
@@ -151,7 +150,7 @@ class _Entries:
             raise ObservationError(f"{self._first(place)}: {error}") from None
         if empty is not None:
             return empty
-        alike = [label for label in space.labels if loose(label) == loose(name)]
+        alike = [label for label in space.labels if rough(label) == rough(name)]
         if len(alike) == 1:
             self.notes.append(f'"{name}" is taken for the label "{alike[0]}", which is spelt otherwise')
             return space.index(alike[0])
@@ -217,14 +216,10 @@ class _Entries:
 
 def near_notes(names: Iterable[str]) -> list[str]:
     """Labels that differ only in capitals or blanks, as sentences."""
-    alike: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
-        alike.setdefault(loose(name), []).append(name)
     return [
         f"{listed([repr(name) for name in some])} differ only in capitals or blanks and count as different labels; "
         "if they are one label, spell them alike"
-        for some in alike.values()
-        if len(some) > 1
+        for some in near_equal(names)
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ObservationError
+from .names import label_name
 
 Codes = NDArray[np.integer[Any]]
 
@@ -56,12 +56,14 @@ class Sheet:
         columns: its columns, of R rows each; headings are different.
         unit: what a place counts: "line", or "row" where the file has no lines.
         places: the line or row of each of the R rows, from 1.
+        locate: where a row stands, as text, where the rows are from several files; None: by `source` and `places`.
     """
 
     source: str
     columns: tuple[Column, ...]
     unit: str
     places: Callable[[], Sequence[int]]
+    locate: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -97,32 +99,23 @@ class Sheet:
 
     def at(self, row: int) -> str:
         """Where a row stands: "labels.csv:12"."""
+        if self.locate is not None:
+            return self.locate(row)
         place = self.places()[row]
         return f"{self.source}:{place}" if self.unit == "line" else f"{self.source}, row {place}"
-
-
-def tidy(text: str) -> str:
-    """A cell or heading without blanks around it, in Unicode form NFC."""
-    stripped = text.strip()
-    return stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)
-
-
-def loose(name: str) -> str:
-    """The form in which names that differ only in capitals or blanks are equal."""
-    return "".join(tidy(name).casefold().split())
 
 
 def encoded(name: str, cells: Iterable[str]) -> Column:
     """A column of cells."""
     number: dict[str, int] = {}
     codes = [number.setdefault(cell, len(number)) for cell in cells]
-    return recoded(tidy(name), np.array(codes, dtype=np.int32), list(number))
+    return recoded(label_name(name), np.array(codes, dtype=np.int32), list(number))
 
 
 def recoded(name: str, codes: Codes, texts: Sequence[str]) -> Column:
     """A column of numbered texts, which are made tidy; those that become the same are one."""
     number: dict[str, int] = {}
-    new = [number.setdefault(tidy(text), len(number)) for text in texts]
+    new = [number.setdefault(label_name(text), len(number)) for text in texts]
     if new != list(range(len(texts))):
         codes = np.asarray(new, dtype=np.int32)[codes] if len(texts) else codes
     return Column(name, codes, tuple(number))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ObservationError
-from .sheet import Column, Sheet, encoded, recoded, tidy, without_empty_rows
+from .names import label_name
+from .sheet import Column, Sheet, encoded, recoded, without_empty_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +150,7 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
             names = next(row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row))
         except (csv.Error, StopIteration):
             return False, 0
-        return any(tidy(name).lower() in known for name in names), len(names)
+        return any(label_name(name).lower() in known for name in names), len(names)
 
     return max(DELIMITERS, key=header)
 
@@ -278,10 +279,15 @@ def _read_arrow(path: Path, ending: str) -> Sheet:
     except (pa.ArrowException, OSError) as error:
         kind = "Parquet" if ending == ".parquet" else "Arrow"
         raise DataError(f"{path}: cannot be read as {kind} ({error})") from error
-    counting = [name for name in table.schema.names if name.startswith("__index_level_")]
-    table = table.drop_columns(counting)
-    columns = tuple(_of_arrow(name, table.column(number)) for number, name in enumerate(table.schema.names))
-    return Sheet(str(path), columns, "row", lambda: range(1, table.num_rows + 1))
+    return Sheet(str(path), columns_of_arrow(table), "row", lambda: range(1, table.num_rows + 1))
+
+
+def columns_of_arrow(table: pa.Table) -> tuple[Column, ...]:
+    """The columns of an Arrow table; an index that only counts is none."""
+    names = table.schema.names
+    return tuple(
+        _of_arrow(name, table.column(number)) for number, name in enumerate(names) if not name.startswith("__index_level_")
+    )
 
 
 def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:
@@ -306,7 +312,7 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:
         parts.append(new[codes] if len(codes) else np.zeros(0, np.int32))
     codes = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     small = codes.astype(np.uint8) if len(number) < 256 else codes
-    return recoded(tidy(name), small, list(number))
+    return recoded(label_name(name), small, list(number))
 
 
 def _read_spreadsheet(path: Path) -> Sheet:

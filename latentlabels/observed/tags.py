@@ -12,8 +12,8 @@ from ..errors import AmbiguousError, Choice
 from ..words import count, listed
 from .image_files import warn
 from .meaning import key
+from .names import label_name
 from .options import ReadOptions
-from .sheet import tidy
 
 _SIGNS = ("|", ";", "#", ",", "\n", "/", "+", "&")
 _SURE = ("|", ";", "#", "\n")  # signs that names of labels hardly ever hold
@@ -45,9 +45,10 @@ def names_in(
     out: list[tuple[str, ...]] = []
     for text, inner in zip(texts, lists, strict=True):
         parts = inner if inner is not None else ([text] if not separator or text in known else text.split(separator))
-        names = [tidy(part) for part in parts]
+        names = [label_name(part) for part in parts]
         out.append(tuple(dict.fromkeys(name for name in names if name and key(name) not in missing)))
-    odd = [name for names in out for name in names if name.lower() in _MISSING and name not in known]
+    single = [names for names, inner in zip(out, lists, strict=True) if inner is None]  # "null" in a list is a name like others
+    odd = [name for names in single for name in names if name.lower() in _MISSING and name not in known]
     if odd:
         warn(f'{where}: "{odd[0]}" is read as the name of a label; if it means that nothing is known, give unknown="{odd[0]}"')
     return out

@@ -14,9 +14,10 @@ from ...space import Free, LabelSpace, OneOf
 from ...writing import replacing
 from ..columns import IMAGE_NAMES, Roles, roles
 from ..meaning import OPEN, meanings
+from ..names import label_name
 from ..options import ReadOptions
 from ..record import Statements
-from ..sheet import Column, Sheet, tidy
+from ..sheet import Column, Sheet
 from ..sheet_files import read_sheet
 from ..tags import names_in
 from .registry import Labelled
@@ -250,7 +251,7 @@ def _group(sheet: Sheet, column: Column, held: Sequence[tuple[str, ...]]) -> One
             f'{sheet.source}, column "{column.name}": {", ".join(several)} in one cell, but labels of a group exclude each '
             "other; give a labels.yaml in which they do not"
         )
-    names = list(dict.fromkeys(tidy(name) for names in held for name in names))
+    names = list(dict.fromkeys(label_name(name) for names in held for name in names))
     labels = [name for name in names if name.lower() != "none"]
     if not labels:
         raise ObservationError(f'{sheet.source}: column "{column.name}" holds no label but none; ignore it')
