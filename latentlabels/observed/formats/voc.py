@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...words import count, listed
-from ...writing import building
+from ...writing import ESCAPED, building
 from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions, Unlisted
 from ..record import Statements
@@ -85,11 +85,11 @@ def write(path: Path, content: Labelled) -> None:
         main = hidden / _MAIN
         main.mkdir(parents=True)
         names = [f'"{name}"' if " " in name else name for name in content.images]
-        (main / "trainval.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        (main / "trainval.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8", errors=ESCAPED)
         for label, values in zip(content.space.labels, content.known.T.tolist(), strict=True):
             signs = ({1: " 1", 0: "-1", -1: " 0"}[value] for value in values)
             lines = (f"{name} {sign}\n" for name, sign in zip(names, signs, strict=True))
-            (main / f"{label}_trainval.txt").write_text("".join(lines), encoding="utf-8")
+            (main / f"{label}_trainval.txt").write_text("".join(lines), encoding="utf-8", errors=ESCAPED)
 
 
 def _inside(path: Path) -> Path:
