@@ -11,7 +11,8 @@ from ..classes import prepare
 from ..features import Features
 from ..options import ReadOptions
 from ..record import Statements
-from ..sheet import Sheet, tidy
+from ..names import label_name
+from ..sheet import Sheet
 from .table import of_sheet
 
 
@@ -36,7 +37,7 @@ def statements(
     made = prepare(sheet, features, options)
     stated = of_sheet(made.sheet, made.options)
     if made.classes and stated.matrix is None and stated.space is None:
-        labels = list(dict.fromkeys([*map(tidy, made.classes), *stated.labels]))
+        labels = list(dict.fromkeys([*map(label_name, made.classes), *stated.labels]))
         place = np.asarray([labels.index(label) for label in stated.labels], np.int64)
         stated = replace(stated, labels=labels, label=place[stated.label], outcome_of=None)
     return replace(

@@ -16,7 +16,7 @@ from typing import Any
 from ...errors import DataError
 from ...words import count, listed
 from ...writing import writing
-from ..image_files import IMAGE_SUFFIXES
+from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import Entries, image_name

@@ -18,7 +18,7 @@ from pathlib import Path
 from ...errors import DataError
 from ...words import count, listed
 from ...writing import building
-from ..image_files import IMAGE_SUFFIXES
+from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import SPLITS, Entries, image_name

@@ -20,7 +20,7 @@ from ...errors import AmbiguousError, Choice, DataError, ObservationError
 from ...words import count, listed
 from ..classes import HOLDERS
 from ..features import of_card
-from ..image_files import IMAGE_SUFFIXES
+from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..packed import shards, tar
 from ..record import Statements

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...errors import AmbiguousError, Choice, DataError
 from ...words import listed
-from ..image_files import IMAGE_SUFFIXES
+from ..file_kinds import IMAGE_SUFFIXES
 
 _BLOCK = 512
 
