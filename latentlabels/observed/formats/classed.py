@@ -9,9 +9,9 @@ import numpy as np
 
 from ..classes import prepare
 from ..features import Features
+from ..names import label_name
 from ..options import ReadOptions
 from ..record import Statements
-from ..names import label_name
 from ..sheet import Sheet
 from .table import of_sheet
 
