@@ -29,9 +29,10 @@ from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult
 from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
+from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
-from .inputs.batches import Batches, split_rows
+from .inputs.batches import Batches
 from .kind import Kind, kind_of
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
@@ -184,7 +185,9 @@ class LatentLabels(BaseEstimator):
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        rows = split_rows(len(batches), self.held_out, int(self.seed))
+        parts = hold_out(inputs, float(self.held_out), int(self.seed))
+        warn_of_rare(parts)
+        rows = parts.rows
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
@@ -203,11 +206,12 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, self._begun_settings(settings))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
+        found["held_out"] = parts.to_dict()
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.values, table.images)

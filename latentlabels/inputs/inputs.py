@@ -19,6 +19,7 @@ from ..observed import Observed
 from .arrays import Interpolation, PixelFormat, Size, resized
 from .batches import Batches, InMemory, Rows, Streamed
 from .images import LeftOut, read_image
+from .stated import Stated
 
 Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
 
@@ -66,6 +67,8 @@ class Inputs:
         left_out: images that could not be read, and why.
         named: whether `names` are names that somebody gave.
         columns: names of the embeddings' columns, in their order; None where they have none.
+        stated: what a user states about the held-out part; None where nothing is stated.
+        twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
     """
 
     kind: Kind
@@ -81,6 +84,8 @@ class Inputs:
     left_out: tuple[LeftOut, ...] = ()
     named: bool = False
     columns: tuple[str, ...] | None = None
+    stated: Stated | None = None
+    twins: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,6 +112,8 @@ class Inputs:
             truth=None if self.truth is None else self.truth[index],
             pictures=_some(self.pictures, index),
             shapes=None if self.shapes is None else self.shapes[index],
+            stated=None if self.stated is None else self.stated.take(index),
+            twins=None if self.twins is None else self.twins[index],
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:
