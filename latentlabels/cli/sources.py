@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import ConfigError, DataError, OpenCellsError, nearest
+from ..errors import AmbiguousError, Choice, ConfigError, DataError, nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def in_words_of_the_command_line() -> Iterator[None]:
     """Errors about an argument of a function speak of the flag instead."""
     try:
         yield
-    except OpenCellsError as error:
-        raise UsageError(
-            str(OpenCellsError(error.table, "--unlisted unknown", "--unlisted absent", "; in a config, data.unlisted"))
-        ) from None
+    except AmbiguousError as error:
+        keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
+        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {' and '.join(keys)}")) from None
 
 
 def read_training(config: Config, how: Reading | None = None) -> Inputs:
@@ -199,6 +198,7 @@ def read_labels(
     from ..fitting.training_data import known_of
     from ..inputs.embeddings import load_embeddings
     from ..kind import Kind
+    from ..observed.options import stated_options
 
     images = model.kind is Kind.IMAGES
     if where is None:
@@ -223,7 +223,10 @@ def read_labels(
     if unlisted not in (None, *_UNLISTED):
         raise UsageError(f'--unlisted {unlisted}: expected "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
     with in_words_of_the_command_line():
-        return known_of(table, model.space_, model.kind, where, unlisted, strict)
+        options = stated_options(
+            space=model.space_, unlisted=unlisted, strict=strict, ambiguous="refuse", complete=option == "truth"
+        )
+        return known_of(table, model.kind, where, options)
 
 
 def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool) -> Inputs:

@@ -35,6 +35,7 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
         how,
         labelled=True,
         strict=data.strict,
+        folder=reading_of(data),
         merge=not KINDS[config.annotation.kind].one_positive,
         unreadable="error" if data.strict and how.unreadable == "warn" else how.unreadable,
         tree=Tree() if how.tree is None else how.tree,
@@ -42,7 +43,8 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     where = data.embeddings or data.images
     assert where is not None  # check_files has seen to it
     if data.observed is not None:
-        known = known_of(data.observed, space, wanted.kind, data.images, data.unlisted, data.strict, how.tree)
+        options = replace(reading_of(data), space=space, tree=how.tree)
+        known = known_of(data.observed, wanted.kind, data.images, options)
         return read_inputs(where, known, space=known.space, wanted=wanted, how=how)
     if wanted.kind is Kind.IMAGES:
         return read_inputs(where, space=space, wanted=wanted, how=how)
@@ -70,31 +72,19 @@ def space_of(config: Config, space: LabelSpace | None, path: Path) -> LabelSpace
     return space
 
 
-def known_of(
-    table: Path,
-    space: LabelSpace | None,
-    kind: Kind,
-    root: Path | None,
-    unlisted: str | None,
-    strict: bool = False,
-    tree: Tree | None = None,
-) -> Observed:
+def known_of(table: Path, kind: Kind, root: Path | None, options: ReadOptions) -> Observed:
     """A table of known labels; of images only those rows whose image is in the folder.
 
     Args:
         table: the file.
-        space: the label space; None for the table's labels, all free.
         kind: what the rows are about.
         root: the folder of the images.
-        unlisted: what a label means that the table leaves open.
-        strict: whether what would be left out is an error.
-        tree: folders that were listed before.
+        options: how it is read.
 
     Raises:
         DataError, ObservationError: as `Observed.from_table`.
     """
-    images = root if kind is Kind.IMAGES else None
-    return Observed.from_table(table, space, unlisted=unlisted, images_root=images, strict=strict, tree=tree)
+    return Observed.read(table, replace(options, images_root=root if kind is Kind.IMAGES else None))
 
 
 def reading_of(data: DataConfig) -> ReadOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,8 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import warn
+from ..observed.image_files import files_below, passed_over, warn
+from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import (
@@ -57,6 +58,7 @@ class Reading:
         labelled: whether a folder or an .npz that is given alone also gives the known labels.
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
+        folder: what the user states about a folder of labels besides.
         unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
@@ -65,6 +67,7 @@ class Reading:
     labelled: bool = False
     merge: bool = True
     strict: bool = False
+    folder: ReadOptions = field(default_factory=ReadOptions)
     unreadable: Literal["warn", "error", "collect"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
@@ -210,19 +213,26 @@ def _given(
 
 
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
-    known = Observed.from_folder(root, space, merge=how.merge, strict=how.strict)
+    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=how.tree)
+    known = Observed.from_folder(root, space, options=options)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
 
 
 def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
+    tree = Tree() if tree is None else tree
     files = find_images(images, tree)
+    folder = Path(images) if isinstance(images, str | Path) and Path(images).is_dir() else None
+    others = [] if folder is None else passed_over(files_below(folder, tree), str(folder), pictures_only=True)
     if not files:
-        raise DataError(f"{images}: no images found; give a folder, image files or a glob")
+        more = "".join(f"\n{line}" for line in others)
+        raise DataError(f"{images}: no images found; give a folder, image files or a glob{more}")
+    for line in others:
+        warn(line)
     shown = tuple(str(file) for file in files)
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        names = tuple(file.relative_to(images).as_posix() for file in files)
+    if folder is not None:
+        names = tuple(file.relative_to(folder).as_posix() for file in files)
         return _Given(files, names, shown, np.arange(len(files)), place=str(images))
     return _Given(files, shown, shown, np.arange(len(files)))
 
