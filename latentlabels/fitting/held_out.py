@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +81,7 @@ def hold_out(inputs: Inputs, share: float, seed: int) -> HeldOut:
         ConfigError: statements that contradict each other.
     """
     assert inputs.observed is not None  # a fit has known labels
-    known, stated = inputs.observed.values, Stated() if inputs.stated is None else inputs.stated
+    known, stated = inputs.observed.known, Stated() if inputs.stated is None else inputs.stated
     linked = _linked([one for one in (stated.together, inputs.twins) if one is not None])
     several = 0 if linked is None else int((np.bincount(linked) > 1).sum())
     if stated.held is None:
@@ -92,7 +92,7 @@ def hold_out(inputs: Inputs, share: float, seed: int) -> HeldOut:
                 "runs for all epochs (fit.epochs) and keeps the last one"
             )
         return HeldOut(train, held, stated, share, several, rare=_rare(inputs.observed, train))
-    _check_stated(inputs, stated, share)
+    check_stated(inputs, share)
     train, held = (torch.from_numpy(np.flatnonzero(part)) for part in (~stated.held, stated.held))
     lost = tuple(inputs.observed.space.labels[k] for k in lost_labels(known, train))
     if lost:
@@ -123,21 +123,28 @@ def warn_of_rare(parts: HeldOut) -> None:
 
 
 def _rare(table: Observed, train: Tensor) -> dict[str, int]:
-    present = (table.values[train.numpy()] == 1).sum(0)
+    present = table.known.take(train.numpy()).counts()[0]
     return {table.space.labels[k]: int(present[k]) for k in np.flatnonzero((present > 0) & (present < _FEW))}
 
 
-def _check_stated(inputs: Inputs, stated: Stated, share: float) -> None:
-    """Refuse statements that contradict each other.
+def check_stated(inputs: Inputs, share: float, where: Callable[[str], str] = str) -> None:
+    """Refuse statements about the held-out part that contradict each other.
+
+    Args:
+        inputs: with what is stated.
+        share: `fit.held_out`.
+        where: a key of a config as messages have it, for example with its file and line.
 
     Raises:
         ConfigError: both are named.
     """
-    assert stated.held is not None
+    stated = inputs.stated
+    if stated is None or stated.held is None:
+        return
     if not share:
         raise ConfigError(
-            f"fit.held_out: 0 holds out no image, but {stated.split} holds out {int(stated.held.sum()):,} (data.split); "
-            "leave out one of the two"
+            f"{where('fit.held_out')}: 0 holds out no image, but {where('data.split')} holds out "
+            f"{int(stated.held.sum()):,} ({stated.split}); leave out one of the two"
         )
     if stated.together is None:
         return
@@ -145,9 +152,9 @@ def _check_stated(inputs: Inputs, stated: Stated, share: float) -> None:
     if len(divided):
         shown = listed([inputs.names[row] for row in divided], 3)
         raise ConfigError(
-            f"data.together: {stated.group} keeps images together that {stated.split} (data.split) divides: "
-            f"{count(len(divided), 'held-out image')} ({shown}) belong together with training images; correct one of the two, "
-            "or leave out data.together"
+            f"{where('data.together')}: {stated.group} keeps images together that {where('data.split')} divides "
+            f"({stated.split}): {count(len(divided), 'held-out image')} ({shown}) belong together with training images; "
+            "correct one of the two, or leave out data.together"
         )
 
 

@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csc_array, hstack
 from torch import Tensor
 
+from ..observed.known_table import DenseKnown, KnownTable
+
 _Ints = NDArray[np.int64]
-_BLOCK = 1 << 25  # cells of a table of known labels that are looked at together
 _DEPTH = 4  # labels of an image, from the rarest, that the order of images goes by
 _NEAR = 0.01  # of the number of rows held out, which may be off by as much
 _ROUNDS = 200  # of exchanges, at most
@@ -35,7 +36,7 @@ def split_rows(
     count: int,
     held_out: float,
     seed: int,
-    known: NDArray[np.int8] | None = None,
+    known: NDArray[np.int8] | KnownTable | None = None,
     together: ArrayLike | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Rows to train on and rows held out, both sorted.
@@ -44,9 +45,9 @@ def split_rows(
         count: N.
         held_out: the share held out. If it is above 0, at least one row is, and one left, where there are two that may part.
         seed: of the split.
-        known: int8 (N, K) of 1 known present, 0 known absent, -1 unknown, to hold out the same share of each label. Every
-            label keeps a training row where it is known to be present; a label that is never known to be present keeps one
-            where it is known to be absent. None: a random split.
+        known: int8 (N, K) of 1 known present, 0 known absent, -1 unknown, or a `KnownTable` of them, to hold out the same
+            share of each label. Every label keeps a training row where it is known to be present; a label that is never
+            known to be present keeps one where it is known to be absent. None: a random split.
         together: (N,) of any values; rows of equal value stay together.
 
     Returns:
@@ -57,48 +58,39 @@ def split_rows(
         size = min(max(round(count * held_out), int(held_out > 0)), count - 1)
         return order[size:].sort().values, order[:size].sort().values
     units = np.arange(count) if together is None else np.unique(np.asarray(together), return_inverse=True)[1].reshape(-1)
-    row, label = (np.empty(0, np.int64),) * 2 if known is None else strata(known)
+    labels = DenseKnown(known) if isinstance(known, np.ndarray) else known
+    row, label = (np.empty(0, np.int64),) * 2 if labels is None else strata(labels)
     table = _Table.of(units, row, label, np.random.default_rng(seed))
     held = torch.from_numpy(_held_units(table, held_out)[units])
     return torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
 
 
-def strata(known: NDArray[np.int8]) -> tuple[_Ints, _Ints]:
+def strata(known: KnownTable) -> tuple[_Ints, _Ints]:
     """Which row has which label, for the split: (row, label) of each known present one.
 
     Of labels that are never known to be present, those that are known to be absent count instead.
-
-    Args:
-        known: int8 (N, K) of 1, 0 and -1.
     """
-    row, label = _entries(known, 1)
-    never = np.setdiff1d(np.arange(known.shape[1]), label)
-    if len(never):
-        more, column = _entries(known[:, never], 0)
-        row, label = np.concatenate([row, more]), np.concatenate([label, never[column]])
+    row, label = known.entries(1)
+    lacking = np.ones(known.shape[1], bool)
+    lacking[label] = False
+    if lacking.any():
+        more, column = known.entries(0)
+        only = lacking[column]
+        row, label = np.concatenate([row, more[only]]), np.concatenate([label, column[only]])
     return row, label
 
 
-def lost_labels(known: NDArray[np.int8], train: Tensor) -> _Ints:
+def lost_labels(known: KnownTable, train: Tensor) -> _Ints:
     """The labels known to be present somewhere, but in no training row.
 
     Args:
-        known: int8 (N, K) of 1, 0 and -1.
+        known: of N rows and K labels.
         train: the rows to train on.
     """
-    row, label = _entries(known, 1)
+    row, label = known.entries(1)
     trained = np.zeros(len(known), bool)
     trained[train.numpy()] = True
     return np.setdiff1d(label, label[trained[row]])
-
-
-def _entries(known: NDArray[np.int8], value: int) -> tuple[_Ints, _Ints]:
-    """Rows and columns of a value, sorted by row; a part of the table at a time."""
-    step = max(1, _BLOCK // max(known.shape[1], 1))
-    parts = [np.nonzero(known[first : first + step] == value) for first in range(0, len(known), step)]
-    rows = [row + first for (row, _), first in zip(parts, range(0, len(known), step), strict=True)]
-    empty = np.empty(0, np.int64)
-    return np.concatenate([empty, *rows]), np.concatenate([empty, *(column for _, column in parts)])
 
 
 class _Table(NamedTuple):

@@ -57,6 +57,7 @@ class Inputs:
         items: the inputs themselves: `items.inputs(rows)` is float (B, 3, H, W) in [0, 1], or (B, D).
         names: N names; their numbers where they have none.
         rows: (N,) which of the things that were given these are: all but those that could not be read or were not asked for.
+            Where a table selects from a folder, its rows are what was given.
         size: (height, width) in pixels; None for embeddings.
         scale: the number that means white in what was given, 255 or 1; None for embeddings.
         observed: the known labels of these N; None where nothing was said.
@@ -68,6 +69,7 @@ class Inputs:
         named: whether `names` are names that somebody gave.
         columns: names of the embeddings' columns, in their order; None where they have none.
         stated: what a user states about the held-out part; None where nothing is stated.
+        given: how many things were given; None for as many as there are.
         twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
     """
 
@@ -85,6 +87,7 @@ class Inputs:
     named: bool = False
     columns: tuple[str, ...] | None = None
     stated: Stated | None = None
+    given: int | None = None
     twins: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
@@ -94,6 +97,11 @@ class Inputs:
     def num_features(self) -> int | None:
         """D of embeddings; None for images."""
         return None if self.kind is Kind.IMAGES else int(self.items.inputs(torch.arange(1)).shape[1])
+
+    @property
+    def num_given(self) -> int:
+        """How many things were given, those included that could not be read."""
+        return len(self) if self.given is None else self.given
 
     @property
     def table_names(self) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from latentlabels.fitting.stratified import lost_labels, split_rows, strata
+from latentlabels.observed.known_table import DenseKnown
+from latentlabels.observed.sparse import SparseKnown
 
 Table = NDArray[np.int8]
 
@@ -149,7 +151,7 @@ def test_many_labels_at_once_have_nearly_their_shares(size: int, labels: int, pe
     off = deviations(known, out, share)
     assert np.abs(off).max() <= 4 and np.sqrt((off**2).mean()) <= 1.2
     assert abs(out.sum() - share * size) <= max(1, 0.011 * share * size)
-    assert not len(lost_labels(known, torch.from_numpy(np.flatnonzero(~out))))
+    assert not len(lost_labels(DenseKnown(known), torch.from_numpy(np.flatnonzero(~out))))
 
 
 def test_unlabelled_images_are_split_as_well() -> None:
@@ -166,7 +168,7 @@ def test_labels_that_are_only_known_to_be_absent_count_as_well() -> None:
     known = np.concatenate([known, np.full((60, 2), -1, np.int8)], axis=1)
     known[:40, 2] = 0
     known[5, 3] = 0
-    row, label = strata(known)
+    row, label = strata(DenseKnown(known))
     assert np.bincount(label).tolist() == [30, 30, 40, 1]
     assert all(known[r, k] == (1 if k < 2 else 0) for r, k in zip(row, label, strict=True))
     for seed in range(20):
@@ -217,5 +219,17 @@ def test_three_large_groups_give_one() -> None:
 
 def test_lost_labels_are_named() -> None:
     known = one_label_each([2, 3])
-    assert lost_labels(known, torch.tensor([2, 3])).tolist() == [0]
-    assert lost_labels(known, torch.tensor([0, 4])).tolist() == []
+    assert lost_labels(DenseKnown(known), torch.tensor([2, 3])).tolist() == [0]
+    assert lost_labels(DenseKnown(known), torch.tensor([0, 4])).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sparse_table_is_split_as_a_dense_one(seed: int) -> None:
+    known = long_tailed(400, 30, 2, seed)
+    known[::7, 5] = 0
+    known[:, 9] = np.where(known[:, 9] == 1, 0, known[:, 9])
+    rows, columns = np.nonzero(known != -1)
+    starts = np.concatenate([[0], np.cumsum((known != -1).sum(1))])
+    sparse = SparseKnown(starts, columns.astype(np.int32), known[rows, columns], 30)
+    one, other = (split_rows(400, 0.2, seed, table) for table in (known, sparse))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
