@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from .writing import ESCAPED
+
 NONE = "–"
 """What stands where there is no number."""
 
@@ -42,6 +44,19 @@ def listed(names: Sequence[Any], most: int = 5) -> str:
     """The first few names, and how many more there are: "a, b and 3 more"; see `shown`."""
     first = ", ".join(shown(name) for name in names[:most])
     return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
+
+
+def printable(name: str) -> str:
+    r"""A file name as text: each byte that is no UTF-8, which Python keeps as a lone surrogate, as ``\xNN``.
+
+    >>> printable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", ESCAPED).decode("utf-8")
+    return name
 
 
 def finite(value: Any) -> float | None:

@@ -207,7 +207,7 @@ def _parts(config: Config, wanted: Wanted) -> tuple[Inputs, Inputs]:
     """The training part, and what to measure on: what the config names, or a share of the training part."""
     bench, train = bench_of(config), _training(config, wanted)
     if bench.test is not None:
-        return train, _test(config, _known(train).space, wanted)
+        return train, _test(config, _known(train).space, replace(wanted, levels=train.levels))
     if train.truth is None:
         raise ConfigError(
             f"{config.where('bench')}: bench.test: nothing to measure on; give bench.test, images or embeddings with "
@@ -260,7 +260,7 @@ def _to_hide(config: Config, wanted: Wanted) -> Inputs:
     options = replace(reading_of(data), space=config.space(), tree=tree, complete=True)
     known = known_of(table, wanted.kind, data.images, options)
     check_complete(known, table)
-    inputs = read_inputs(where, known, space=known.space, wanted=wanted, how=Reading(tree=tree))
+    inputs = read_inputs(where, known, space=known.space, wanted=wanted, how=Reading(tree=tree, white=data.white))
     return _complete(inputs, table)
 
 
@@ -331,7 +331,7 @@ def _as_features(train: Inputs, test: Inputs, model: dict[str, Any]) -> tuple[In
     parts = []
     for part in (train, test):
         features = torch.cat([encoder.extract(part.items.inputs(rows)) for rows in torch.arange(len(part)).split(64)])
-        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=InMemory(features), size=None, scale=None, pictures=None))
+        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=InMemory(features), size=None, levels=None, pictures=None))
     return parts[0], parts[1], model | {"encoder": PASSED_THROUGH, "weights": None, "frozen": False}
 
 

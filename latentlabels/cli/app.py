@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted by Ctrl-C, 143 en
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -92,6 +93,7 @@ def main(args: Sequence[str] | None = None) -> int:
     own_process = args is None
     args = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in args
+    _write_utf8()
     stdout = sys.stdout
     with warnings.catch_warnings():
         _show_warnings(debug)
@@ -111,6 +113,16 @@ def main(args: Sequence[str] | None = None) -> int:
     if own_process and code in (INTERRUPTED, ENDED):
         leave(code)  # at its end Python would wait for threads that decode images
     return code
+
+
+def _write_utf8() -> None:
+    """Let every stream take every name: redirected output has the code page of the system on Windows, which lacks most scripts.
+
+    Tables and JSON are UTF-8 wherever they go. A file name that is not UTF-8 on disk is written with backslashes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _run(args: list[str], debug: bool) -> int:

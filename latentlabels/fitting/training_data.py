@@ -50,6 +50,7 @@ def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
         merge=not KINDS[config.annotation.kind].one_positive,
         unreadable="error" if data.strict and how.unreadable == "warn" else how.unreadable,
         tree=Tree() if how.tree is None else how.tree,
+        white=data.white,
     )
     where = data.embeddings or data.images
     assert where is not None  # check_files has seen to it

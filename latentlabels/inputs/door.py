@@ -31,11 +31,14 @@ from .alignment import (
     is_frame,
     selected,
 )
-from .arrays import Size, images_of, item_pixels, resized
+from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
 from .embeddings import is_embeddings, load_embeddings, vectors_of
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
+from .levels import BYTES, UNIT, Levels, Span
+from .looks import Look, PixelNote, conclude, sentence
+from .rgb import Size, resized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,18 +62,22 @@ class Reading:
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
         folder: what the user states about a folder of labels besides.
-        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
+        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence, which is
+            an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
+        white: the value of white in images with more than 8 bits, or below 255 with 8 bits; None to see it from the bits in
+            use.
     """
 
     labelled: bool = False
     merge: bool = True
     strict: bool = False
     folder: ReadOptions = field(default_factory=ReadOptions)
-    unreadable: Literal["warn", "error", "collect"] = "warn"
+    unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
+    white: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +159,16 @@ def read_inputs(
         names = given.names if given.names is not None else (None if table is None else table.images)
         complete = in_rows_of(names, whole, len(given.rows), "truth").values
     return _loaded(given, table, complete, wanted, how)
+
+
+def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+    """These image files, in this order, none looked for; those that cannot be read have no row.
+
+    Raises:
+        DataError: as `how.unreadable` says.
+    """
+    shown = tuple(str(file) for file in files)
+    return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
 
 
 def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
@@ -286,7 +303,7 @@ def _tensor(array: object) -> Tensor:
 class _Loaded:
     items: Batches
     size: Size | None = None
-    scale: Literal[1, 255] | None = None
+    levels: Levels | None = None
     pictures: Pictures | None = None
     shapes: NDArray[np.int64] | None = None
     kept: NDArray[np.int64] | None = None
@@ -299,9 +316,9 @@ def _loaded(
     if isinstance(given.items, list):
         found = _from_files(given.items, wanted, how)
     elif isinstance(given.items, Tensor):
-        found = _from_array(given.items, wanted)
+        found = _from_array(given.items, wanted, how)
     else:
-        found = _from_dataset(given.items, wanted)
+        found = _from_dataset(given.items, wanted, how)
     theirs = None if table is None else table.images
     names = given.shown or theirs
     out = Inputs(
@@ -311,7 +328,7 @@ def _loaded(
         rows=given.rows,
         given=len(given.rows),
         size=found.size,
-        scale=found.scale,
+        levels=found.levels,
         observed=table,
         truth=truth,
         pictures=found.pictures,
@@ -337,18 +354,20 @@ def _from_files(files: list[Path], wanted: Wanted, how: Reading) -> _Loaded:
     size = wanted.size or wanted.format.size
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
-        found = decode_images(files, size, wanted.format.interpolation)
+        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels)
         _judge(found.left_out, len(files), how)
+        _remark(found.notes, how)
         good = [files[row] for row in found.kept]
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, 255, good, found.shapes, found.kept, found.left_out)
-    left_out = check_images(files)
-    _judge(left_out, len(files), how)
-    bad = {image.name for image in left_out}
+        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out)
+    checked = check_images(files, how.white, wanted.levels)
+    _judge(checked.left_out, len(files), how)
+    _remark(checked.notes, how)
+    bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
     good = [files[row] for row in kept]
-    items = Streamed(FilePictures(good, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, 255, good, None, kept, left_out)
+    pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
+    return _Loaded(Streamed(pictures, wanted.workers, wanted.augment), size, checked.levels, good, None, kept, checked.left_out)
 
 
 def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
@@ -356,23 +375,47 @@ def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
     if how.unreadable == "error" and left_out:
         shown = listed([bad.why for bad in left_out], 10)
         raise DataError(f"{len(left_out):,} of {total:,} images cannot be read: {shown}; replace them, or leave out --strict")
-    if how.unreadable != "collect" or len(left_out) == total:
+    if how.unreadable == "warn" or (how.unreadable != "rows" and len(left_out) == total):
         report_unreadable(left_out, total)
 
 
-def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
+def _remark(notes: Sequence[PixelNote], how: Reading) -> None:
+    """Say what is doubtful about the pixels; an error where the reader is strict, unless all is collected."""
+    said = [sentence(note) for note in notes]
+    if said and how.strict and how.unreadable != "collect":
+        raise DataError(f"{'; '.join(said)} (strict)")
+    for words in said:
+        warn(words)
+
+
+def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     if wanted.kind is Kind.EMBEDDINGS:
         vectors = vectors_of(values)
-        _check_features(vectors.shape[1], wanted)
+        check_features(vectors.shape[1], wanted)
         return _Loaded(InMemory(vectors))
-    given = images_of(values)
+    pictures = pictures_of(values)
+    if wanted.levels is not None:
+        _check_known(span_of(pictures), wanted.levels, "images")
+    levels, notes = conclude(*looks_at(pictures), how.white, wanted.levels)
+    _remark(notes, how)
+    given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
     pixels = resized(given, size, wanted.format.interpolation)
-    items = InMemory(torch.from_numpy(pixels), wanted.augment)
-    return _Loaded(items, size, 1 if values.is_floating_point() else 255, given)
+    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given)
 
 
-def _check_features(number: int, wanted: Wanted) -> None:
+def _check_known(span: Span, levels: Levels, what: str) -> None:
+    """Refuse values beyond those of the fit; whole numbers of more than 8 bits may be new to it."""
+    if levels.of(span.numbers) is not None or span.numbers == "real":
+        check_against(span, levels, what)
+
+
+def check_features(number: int, wanted: Wanted) -> None:
+    """Refuse embeddings of another size than the model was fitted on.
+
+    Raises:
+        DataError: both sizes are named.
+    """
     if wanted.num_features not in (None, number):
         raise DataError(
             f"the embeddings have {number} numbers each, but the run was fitted on {wanted.num_features}; compute them with "
@@ -383,27 +426,46 @@ def _check_features(number: int, wanted: Wanted) -> None:
 class _ItemPictures(Dataset[Tensor]):
     """The items of a user's Dataset as uint8 tensors (3, H, W), each checked when it is read."""
 
-    def __init__(self, dataset: Dataset[object]):
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset[object], levels: Levels):
+        self.dataset, self.levels = dataset, levels
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(item_pixels(self.dataset[row], row))
+        return torch.from_numpy(item_pixels(self.dataset[row], row, self.levels))
 
 
-def _from_dataset(dataset: Dataset[object], wanted: Wanted) -> _Loaded:
-    pictures = _ItemPictures(dataset)
-    if not len(pictures):
+def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> _Loaded:
+    number = len(dataset)  # type: ignore[arg-type]
+    if not number:
         raise DataError("no images: the Dataset is empty")
-    looked_at = np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).round().astype(int))
+    looked_at = np.unique(np.linspace(0, number - 1, _LOOKED_AT).round().astype(int)).tolist()
     with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
-        shapes = {tuple(pictures[int(row)].shape[-2:]) for row in looked_at}
+        levels, notes = _levels_of_items(dataset, looked_at, wanted, how)
+        pictures = _ItemPictures(dataset, levels)
+        shapes = {tuple(pictures[row].shape[-2:]) for row in looked_at}
+    _remark(notes, how)
     own = shapes.pop() if len(shapes) == 1 else wanted.format.size
     size = wanted.size or (int(own[0]), int(own[1]))
     items = Streamed(Resized(pictures, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, None, pictures)
+    return _Loaded(items, size, levels, pictures)
+
+
+def _levels_of_items(
+    dataset: Dataset[object], rows: Sequence[int], wanted: Wanted, how: Reading
+) -> tuple[Levels, tuple[PixelNote, ...]]:
+    """Black and white of a Dataset: from a few items, or, where these have more than 8 bits and no white is known, from all."""
+    looks: dict[int, Look] = {row: item_look(dataset[row], row) for row in rows}
+    if wanted.levels is not None:
+        for row, look in looks.items():
+            _check_known(look.span, wanted.levels, f"item {row} of the Dataset")
+    levels, _ = conclude([*map(str, looks)], [*looks.values()], how.white, wanted.levels)
+    known = Levels() if wanted.levels is None else wanted.levels
+    seen = {look.span.numbers for look in looks.values()}
+    if levels.stated is None and any(known.of(kind) is None and levels.of(kind) not in (BYTES, UNIT) for kind in seen):
+        looks = {row: looks[row] if row in looks else item_look(dataset[row], row) for row in range(len(dataset))}  # type: ignore[arg-type]
+    return conclude([*map(str, looks)], [*looks.values()], how.white, wanted.levels)
 
 
 # --- a second time through the door -------------------------------------------------------------------------------------
@@ -416,7 +478,7 @@ def _again(
     if inputs.kind is not wanted.kind:
         raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
     if inputs.num_features is not None:
-        _check_features(inputs.num_features, wanted)
+        check_features(inputs.num_features, wanted)
     names = inputs.names if inputs.named else None
     table = inputs.observed
     if observed is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +15,11 @@ from torch.utils.data import Dataset
 
 from ..kind import Kind
 from ..observed import Observed
-from .arrays import Interpolation, PixelFormat, Size, resized
+from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
 from .images import LeftOut, read_image
+from .levels import Levels
+from .rgb import Interpolation, Size, resized
 from .stated import Stated
 
 Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
@@ -37,6 +38,7 @@ class Wanted:
         workers: processes that read images which do not fit into memory.
         augment: whether images are changed at random while they are trained on.
         columns: names of the columns of the embeddings that a model was fitted on; None where they had none.
+        levels: black and white of the images that a model was fitted on; None to find them.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class Wanted:
     workers: int = 0
     augment: bool = True
     columns: tuple[str, ...] | None = None
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ class Inputs:
         rows: (N,) which of the things that were given these are: all but those that could not be read or were not asked for.
             Where a table selects from a folder, its rows are what was given.
         size: (height, width) in pixels; None for embeddings.
-        scale: the number that means white in what was given, 255 or 1; None for embeddings.
+        levels: which values of what was given are black and white; None for embeddings.
         observed: the known labels of these N; None where nothing was said.
         truth: int8 (N, K) complete labels; None where they were not given.
         pictures: N pictures to show, before resizing: paths of files, an array (N, 3, H, W), or a Dataset; None for
@@ -78,7 +81,7 @@ class Inputs:
     names: tuple[str, ...]
     rows: NDArray[np.int64]
     size: Size | None = None
-    scale: Literal[1, 255] | None = None
+    levels: Levels | None = None
     observed: Observed | None = None
     truth: NDArray[np.int8] | None = None
     pictures: Pictures | None = None
@@ -163,7 +166,7 @@ class Inputs:
         assert self.pictures is not None
         found = self.pictures[row]
         if isinstance(found, Path):
-            return read_image(found)
+            return read_image(found, levels=self.levels)
         return Image.fromarray(np.ascontiguousarray(np.asarray(found).transpose(1, 2, 0)))
 
 

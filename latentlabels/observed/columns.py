@@ -221,8 +221,8 @@ def _by_look(sheet: Sheet, image: Column, rest: Sequence[Column], options: ReadO
     if others and not values:
         names = tuple(column.name for column in others)
         question = AmbiguousError(
-            f"{sheet.head}: {count(len(others), 'column')} {'holds' if len(others) == 1 else 'hold'} words ({listed(names, 4)}, "
-            f"with cells such as {_words(others[0])}), and no column holds 1 or 0",
+            f"{sheet.head}: {count(len(others), 'column')} {'holds' if len(others) == 1 else 'hold'} words "
+            f"({listed(names, 4)}, with cells such as {_words(others[0])}), and no column holds 1 or 0",
             [
                 Choice({"label_columns": names}, "each column is a group of labels that exclude each other"),
                 *([Choice({"ignore": others[-1].name}, "a column that is not about labels")] if len(others) > 1 else []),

@@ -121,6 +121,23 @@ def _in_system_folder(name: str, pattern: str) -> bool:
     return any(is_system(part) and part not in named for part in Path(name).parts[:-1])
 
 
+def list_images(where: str | Path, tree: Tree | None = None) -> list[str]:
+    """The paths of `find_images`, in its order, as texts: of very many images these take a fifth of the memory.
+
+    Args:
+        where: a folder, a file or a glob.
+        tree: folders that were listed before.
+
+    Raises:
+        DataError: as `find_images`.
+    """
+    if not os.path.isdir(where):
+        return [str(path) for path in find_images(where, tree)]
+    top = os.fspath(Path(where))
+    files = files_below(Path(where), Tree() if tree is None else tree)
+    return [name if top == os.curdir else os.path.join(top, name) for name, kind in files if kind is IMAGE]
+
+
 def files_below(
     folder: Path, tree: Tree, without: Collection[Path] = (), before: str = ""
 ) -> Iterator[tuple[str, FileKind]]:  # fmt: skip

@@ -11,6 +11,18 @@ from typing import Literal, NamedTuple
 from .file_kinds import IMAGE_SUFFIXES
 
 _Parts = tuple[str, ...]
+_COLUMNS = ("image", "file_name", "filename", "image_name")
+
+
+def name_column(labels: Iterable[str]) -> str:
+    """What the column of image names is called in a table of these labels: `image`, or else the first name that is no label.
+
+    >>> name_column(["cat", "dog"]), name_column(["Image", "text"])
+    ('image', 'file_name')
+    """
+    taken = {label.strip().casefold() for label in labels}
+    numbered = (f"image_name_{number}" for number in range(2, len(taken) + 3))
+    return next(name for name in (*_COLUMNS, *numbered) if name not in taken)
 
 
 def nfc(name: str) -> str:

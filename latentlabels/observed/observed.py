@@ -110,8 +110,16 @@ class Observed:
         return cls(known, space, None if images is None else tuple(images), how_read, extra)
 
     @classmethod
-    def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
+    def from_array(
+        cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None, *, first_row: int = 0
+    ) -> Observed:  # fmt: skip
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        Args:
+            values: (N, K).
+            space: the K labels.
+            images: N names.
+            first_row: number of the first row, for errors, where these are a part of a larger array.
 
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
@@ -127,7 +135,7 @@ class Observed:
 
             array = array.astype(object)
             array = np.where(pd.isna(array), -1, array)
-        _check_values(array, space)
+        _check_values(array, space, first_row)
         return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
@@ -349,11 +357,13 @@ def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
     )
 
 
-def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
+def _check_values(array: NDArray[Any], space: LabelSpace, first_row: int = 0) -> None:
     wrong = ~np.isin(array, (-1, 0, 1))
     if wrong.any():
         row, *column = (int(at[0]) for at in np.nonzero(wrong))
         label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
         value = array[wrong][0]
         shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(f"observed, row {row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}")
+        raise ObservationError(
+            f"observed, row {first_row + row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}"
+        )

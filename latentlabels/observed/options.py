@@ -33,6 +33,7 @@ class ReadOptions:
         image_column: the column of image names.
         label_columns: the columns of labels, or of label names; None for all that nothing else is said about.
         ignore: columns or folders that are neither.
+        classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
         split: a column that says which images are held out.
         together: a column whose equal values mark images that belong together.
@@ -56,6 +57,7 @@ class ReadOptions:
     image_column: str | None = None
     label_columns: Texts | None = None
     ignore: Texts = ()
+    classes: Texts = ()
     separator: str | None = None
     split: str | None = None
     together: str | None = None

@@ -56,12 +56,14 @@ class Sheet:
         columns: its columns, of R rows each; headings are different.
         unit: what a place counts: "line", or "row" where the file has no lines.
         places: the line or row of each of the R rows, from 1.
+        locate: where a row stands, as text, where the rows are from several files; None: by `source` and `places`.
     """
 
     source: str
     columns: tuple[Column, ...]
     unit: str
     places: Callable[[], Sequence[int]]
+    locate: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -97,6 +99,8 @@ class Sheet:
 
     def at(self, row: int) -> str:
         """Where a row stands: "labels.csv:12"."""
+        if self.locate is not None:
+            return self.locate(row)
         place = self.places()[row]
         return f"{self.source}:{place}" if self.unit == "line" else f"{self.source}, row {place}"
 

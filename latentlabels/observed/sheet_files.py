@@ -279,10 +279,15 @@ def _read_arrow(path: Path, ending: str) -> Sheet:
     except (pa.ArrowException, OSError) as error:
         kind = "Parquet" if ending == ".parquet" else "Arrow"
         raise DataError(f"{path}: cannot be read as {kind} ({error})") from error
-    counting = [name for name in table.schema.names if name.startswith("__index_level_")]
-    table = table.drop_columns(counting)
-    columns = tuple(_of_arrow(name, table.column(number)) for number, name in enumerate(table.schema.names))
-    return Sheet(str(path), columns, "row", lambda: range(1, table.num_rows + 1))
+    return Sheet(str(path), columns_of_arrow(table), "row", lambda: range(1, table.num_rows + 1))
+
+
+def columns_of_arrow(table: pa.Table) -> tuple[Column, ...]:
+    """The columns of an Arrow table; an index that only counts is none."""
+    names = table.schema.names
+    return tuple(
+        _of_arrow(name, table.column(number)) for number, name in enumerate(names) if not name.startswith("__index_level_")
+    )
 
 
 def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:

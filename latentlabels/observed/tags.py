@@ -47,7 +47,8 @@ def names_in(
         parts = inner if inner is not None else ([text] if not separator or text in known else text.split(separator))
         names = [label_name(part) for part in parts]
         out.append(tuple(dict.fromkeys(name for name in names if name and key(name) not in missing)))
-    odd = [name for names in out for name in names if name.lower() in _MISSING and name not in known]
+    single = [names for names, inner in zip(out, lists, strict=True) if inner is None]  # "null" in a list is a name like others
+    odd = [name for names in single for name in names if name.lower() in _MISSING and name not in known]
     if odd:
         warn(f'{where}: "{odd[0]}" is read as the name of a label; if it means that nothing is known, give unknown="{odd[0]}"')
     return out

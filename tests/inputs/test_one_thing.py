@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, TensorDataset
 import latentlabels as ll
 from latentlabels.cli.app import main
 from latentlabels.errors import DataError
-from latentlabels.inputs import Inputs
+from latentlabels.inputs import Inputs, Levels
 from latentlabels.kind import Kind
 
 SPACE = ll.LabelSpace([ll.OneOf("colour", ["red", "blue"]), ll.Free("striped")])
@@ -153,7 +153,7 @@ def test_a_loaded_run_reads_as_the_fit_did(fitted: ll.LatentLabels, tmp_path: Pa
 def test_a_dataset_that_is_not_in_range_is_refused_when_it_is_asked_about(fitted: ll.LatentLabels, factor: float) -> None:
     images = torch.from_numpy(scenes(6, 32)[0]).float() / 255
     items = Items([*((images - 0.5) / 0.25 if factor == 1 else images * factor)])
-    with pytest.raises(DataError, match="item 0 of the Dataset has values from .* leave out Normalize: the"):
+    with pytest.raises(DataError, match="item 0 of the Dataset: values from .* leave out Normalize"):
         fitted.predict_proba(items)
     late = Items([*images[:5], images[5] * 9])  # only the last one is wrong, and it is seen as well
     with pytest.raises(DataError, match="item 5 of the Dataset"):
@@ -247,7 +247,7 @@ def test_inputs_are_read_once_for_several_questions(
     counted = Counted(monkeypatch)
     inputs = fitted.read(files, known)
     assert isinstance(inputs, Inputs)
-    assert (inputs.kind, inputs.size, inputs.scale, len(inputs)) == (Kind.IMAGES, (32, 32), 255, 6)
+    assert (inputs.kind, inputs.size, inputs.levels, len(inputs)) == (Kind.IMAGES, (32, 32), Levels(), 6)
     assert inputs.observed is not None and inputs.observed.values.tolist() == known.tolist()
     assert fitted.posterior(inputs).images == tuple(map(str, files))
     given = fitted.posterior(inputs, inputs.observed)

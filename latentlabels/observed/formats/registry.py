@@ -17,9 +17,23 @@ from numpy.typing import NDArray
 from ...errors import DataError, nearest
 from ...space import LabelSpace
 from ..options import ReadOptions
+from ..packed.shards import expand, is_packed
 from ..record import Statements
 
 _HOMES: dict[str, str] = {
+    "coco": "coco",
+    "cub": "cub",
+    "nus-wide": "nus_wide",
+    "voc": "voc",
+    "celeba": "celeba",
+    "imagefolder": "imagefolder",
+    "webdataset": "webdataset",
+    "arrow": "arrow",
+    "open-images": "open_images",
+    "label-studio": "label_studio",
+    "datumaro": "datumaro",
+    "cvat": "cvat",
+    "fiftyone": "fiftyone",
     "table": "table",  # any other text, Parquet or spreadsheet: asked last
 }
 """Format name: module. In the order in which files are asked."""
@@ -100,16 +114,19 @@ def recognise(path: Path) -> Format:
     Raises:
         DataError: there is no such file, or it is empty.
     """
-    if not path.exists():
+    first = path
+    if is_packed(path):
+        first = expand(path)[0]  # of several shards the first
+    elif not path.exists():
         raise DataError(f"{path}: file not found; give a table of known labels, or a file of another tool")
     head = b""
-    if path.is_file():
-        with path.open("rb") as file:
+    if first.is_file():
+        with first.open("rb") as file:
             head = file.read(_HEAD)
         if not head.strip():
             raise DataError(f"{path}: empty")
     for name in NAMES:
         found = find(name)
-        if found.recognise(path, head):
+        if found.recognise(first, head):
             return found
     raise DataError(f"{path}: not a format that can be read (known: {', '.join(NAMES)}); give the format by name")
