@@ -40,7 +40,8 @@ def test_text(scenes: Path) -> None:
     done = inspect(scenes)
     assert done.code == 0, done.err
     text = done.out
-    assert "images" in text.splitlines()[0]
+    assert text.splitlines()[0].split()[:3] == ["read", "as", "folders;"]
+    assert "images" in text.splitlines()[1]
     assert "21, 6 free, 15 in 4 groups" in text
     assert "expected (derived from the share of known labels in the exhaustive group" in text
     assert "a missing label says nothing" in text
