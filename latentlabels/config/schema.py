@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from ..errors import ConfigError, DataError, LabelSpaceError, nearest
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from ..observed.packed.shards import expand, is_packed
+from ..shards import expand, is_packed
 from ..space import LabelSpace
 from ..writing import write_text
 from .sections import (
@@ -170,7 +170,7 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
             source.set(key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for override, (key, value) in zip(overrides, parse_overrides(overrides), strict=True):
         source.set(key, value, f"--set {override}")
-    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes"))
+    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes", "data.split", "data.together"))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
