@@ -60,40 +60,47 @@ class _Read(NamedTuple):
 
 def _read(path: str | Path, size: Size | None) -> _Read:
     """Decode a file; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
-    kind = None
     try:
-        with Image.open(path, formats=formats()) as image:
-            kind = image.format
-            pages = 1
-            if kind == "TIFF":
-                pages = count_pages(path)
-                image.filename = ""  # else Pillow maps the file into memory, with the sides of a turned picture mixed up
-            if size is not None and kind in ("JPEG", "MPO"):
-                image.draft("RGB", (2 * max(size), 2 * max(size)))
-            found = deep_of_tiff(path) if kind == "TIFF" else None
+        try:
+            return _decoded(path, size)
+        except UnidentifiedImageError:
+            found = _unidentified(path)
+            if found is None:
+                raise
+            return _Read(found, count_pages(path))
+    except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
+        raise DataError(f"{path}: cannot be read as an image ({_why(path, error)})") from None
+
+
+def _decoded(path: str | Path, size: Size | None) -> _Read:
+    """What Pillow opens."""
+    with Image.open(path, formats=formats()) as image:
+        pages = 1
+        if image.format == "TIFF":
+            pages = count_pages(path)
+            image.filename = ""  # else Pillow maps the file into memory, with the sides of a turned picture mixed up
+            found = deep_of_tiff(path)
             if found is not None:
                 return _Read(found, pages)
-            if is_cut(image) or is_deep(image):
-                return _Read(deep_from(image, lambda: Image.open(path, formats=formats())), pages)
-            image.load()
-            return _Read(to_rgb(upright(image)), pages)
-    except UnidentifiedImageError as error:
-        found = _tiff_or_none(path)
-        if found is None:
-            raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
-        return _Read(found, 1)
-    except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
-        raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
+        if size is not None and image.format in ("JPEG", "MPO"):
+            image.draft("RGB", (2 * max(size), 2 * max(size)))
+        if is_cut(image) or is_deep(image):
+            return _Read(deep_from(image, lambda: Image.open(path, formats=formats())), pages)
+        image.load()
+        return _Read(to_rgb(upright(image)), pages)
 
 
-def _tiff_or_none(path: str | Path) -> Deep | None:
+def _unidentified(path: str | Path) -> Deep | None:
+    """What Pillow does not know: a TIFF that is read here, or None."""
     try:
         return deep_of_tiff(path)
-    except Exception:  # it is damaged, which is said already
+    except Image.DecompressionBombError:
+        raise
+    except Exception:  # it is damaged, and Pillow's error stands
         return None
 
 
-def _why(path: str | Path, kind: str | None, error: Exception) -> str:
+def _why(path: str | Path, error: Exception) -> str:
     """Why a file cannot be read."""
     if isinstance(error, UnidentifiedImageError):
         return what_it_is(path)
@@ -105,7 +112,7 @@ def _why(path: str | Path, kind: str | None, error: Exception) -> str:
         )
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if is_cut_off(path, kind):
+    if is_cut_off(path):
         return f"the file is cut off: its end is missing, so that the image is truncated; copy it again [{error}]"
     return str(error) or type(error).__name__
 

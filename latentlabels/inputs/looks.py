@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,6 +200,17 @@ def sentence(note: PixelNote) -> str:
     return f"{some} {come} out {greys}{named}: {read}; if white is another value, {_state(note)}"
 
 
+def levels_in_words(levels: Levels) -> str:
+    """What is read as black and white, for kinds of numbers other than bytes: "" where there are none."""
+    kinds = (("8 bits", levels.byte), ("more than 8 bits", levels.whole), ("floating point", levels.real))
+    said = [
+        f"{kind}: {shown(scale.black)} is black, {shown(scale.white)} is white{_bits(scale)}"
+        for kind, scale in kinds
+        if scale is not None and scale not in (BYTES, UNIT)
+    ]
+    return "; ".join(said) + (", as stated" if said and levels.stated is not None else "")
+
+
 def _state(note: PixelNote) -> str:
     if note.proposed is None:
         return "state it: white=VALUE (data.white: VALUE in a config, --white VALUE)"
@@ -215,16 +226,3 @@ def _bits(scale: Scale) -> str:
 def shown(value: float) -> str:
     """A value of a picture: whole numbers without a point."""
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
-
-
-def to_dict(note: PixelNote) -> dict[str, Any]:
-    """A note as JSON has it."""
-    return {
-        "doubt": note.doubt,
-        "images": list(note.names),
-        "total": note.total,
-        "low": note.low,
-        "high": note.high,
-        "black": note.scale.black,
-        "white": note.scale.white,
-    }
