@@ -12,6 +12,7 @@ from ..errors import DataError, DataWarning
 from ..words import count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
+from .reading import reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -28,14 +29,15 @@ _LISTED = 30
 _FEW = 10
 
 
+@reads_labels()
 def inspect(
+    reading: dict[str, Any],
     source: Annotated[
         Path | None,
         typer.Argument(metavar="CONFIG|DIR", help="A config, a folder with one folder of images for each label, or an .npz."),
     ] = None,
     labels: options.Labels = None,
     observed: options.Table = None,
-    unlisted: options.Unlisted = None,
     overrides: options.Overrides = None,
     everything: Annotated[bool, typer.Option("--all", help="List every label, however many there are.")] = False,
     strict: Strict = False,
@@ -53,7 +55,7 @@ def inspect(
 
         if source is None and not overrides:
             raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
-        config = _config(source, labels, observed, unlisted, overrides)
+        config = _config(source, labels, observed, reading, overrides)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             inputs = read_training(config, Reading(unreadable="collect", budget=0))
@@ -67,12 +69,12 @@ def inspect(
 
 
 def _config(
-    source: Path | None, labels: Path | None, observed: Path | None, unlisted: str | None, overrides: list[str] | None
+    source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
 ) -> Config:
     from ..inputs.embeddings import is_embeddings
 
     # strict is seen to here, after everything was looked at: all problems at once, not the first
-    given: dict[str, Any] = {"labels": labels, "observed": observed, "unlisted": unlisted, "overrides": overrides}
+    given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
     if source is None:
         return make_config(None, **given)
     if not source.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,8 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import warn
+from ..observed.image_files import files_below, passed_over, warn
+from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import (
@@ -60,7 +61,9 @@ class Reading:
         labelled: whether a folder or an .npz that is given alone also gives the known labels.
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
-        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
+        folder: what the user states about a folder of labels besides.
+        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence, which is
+            an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
         white: the value of white in images with more than 8 bits, or below 255 with 8 bits; None to see it from the bits in
@@ -70,7 +73,8 @@ class Reading:
     labelled: bool = False
     merge: bool = True
     strict: bool = False
-    unreadable: Literal["warn", "error", "collect"] = "warn"
+    folder: ReadOptions = field(default_factory=ReadOptions)
+    unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
     white: float | None = None
@@ -157,6 +161,16 @@ def read_inputs(
     return _loaded(given, table, complete, wanted, how)
 
 
+def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+    """These image files, in this order, none looked for; those that cannot be read have no row.
+
+    Raises:
+        DataError: as `how.unreadable` says.
+    """
+    shown = tuple(str(file) for file in files)
+    return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
+
+
 def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
     """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
     if given.place is None or given.names is None or table.images is None:
@@ -169,7 +183,7 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
         warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
-    return given.take(rows), table
+    return replace(given.take(rows), rows=np.arange(len(rows))), table  # a table that selects is what was given
 
 
 def _with_others(given: _Given, files: list[Path], table: Observed) -> _Given:
@@ -216,19 +230,26 @@ def _given(
 
 
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
-    known = Observed.from_folder(root, space, merge=how.merge, strict=how.strict)
+    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=how.tree)
+    known = Observed.from_folder(root, space, options=options)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
 
 
 def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
+    tree = Tree() if tree is None else tree
     files = find_images(images, tree)
+    folder = Path(images) if isinstance(images, str | Path) and Path(images).is_dir() else None
+    others = [] if folder is None else passed_over(files_below(folder, tree), str(folder), pictures_only=True)
     if not files:
-        raise DataError(f"{images}: no images found; give a folder, image files or a glob")
+        more = "".join(f"\n{line}" for line in others)
+        raise DataError(f"{images}: no images found; give a folder, image files or a glob{more}")
+    for line in others:
+        warn(line)
     shown = tuple(str(file) for file in files)
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        names = tuple(file.relative_to(images).as_posix() for file in files)
+    if folder is not None:
+        names = tuple(file.relative_to(folder).as_posix() for file in files)
         return _Given(files, names, shown, np.arange(len(files)), place=str(images))
     return _Given(files, shown, shown, np.arange(len(files)))
 
@@ -305,6 +326,7 @@ def _loaded(
         items=found.items,
         names=names or tuple(str(row) for row in range(len(given.rows))),
         rows=given.rows,
+        given=len(given.rows),
         size=found.size,
         levels=found.levels,
         observed=table,
@@ -353,7 +375,7 @@ def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
     if how.unreadable == "error" and left_out:
         shown = listed([bad.why for bad in left_out], 10)
         raise DataError(f"{len(left_out):,} of {total:,} images cannot be read: {shown}; replace them, or leave out --strict")
-    if how.unreadable != "collect" or len(left_out) == total:
+    if how.unreadable == "warn" or (how.unreadable != "rows" and len(left_out) == total):
         report_unreadable(left_out, total)
 
 
@@ -369,7 +391,7 @@ def _remark(notes: Sequence[PixelNote], how: Reading) -> None:
 def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     if wanted.kind is Kind.EMBEDDINGS:
         vectors = vectors_of(values)
-        _check_features(vectors.shape[1], wanted)
+        check_features(vectors.shape[1], wanted)
         return _Loaded(InMemory(vectors))
     pictures = pictures_of(values)
     if wanted.levels is not None:
@@ -388,7 +410,12 @@ def _check_known(span: Span, levels: Levels, what: str) -> None:
         check_against(span, levels, what)
 
 
-def _check_features(number: int, wanted: Wanted) -> None:
+def check_features(number: int, wanted: Wanted) -> None:
+    """Refuse embeddings of another size than the model was fitted on.
+
+    Raises:
+        DataError: both sizes are named.
+    """
     if wanted.num_features not in (None, number):
         raise DataError(
             f"the embeddings have {number} numbers each, but the run was fitted on {wanted.num_features}; compute them with "
@@ -451,7 +478,7 @@ def _again(
     if inputs.kind is not wanted.kind:
         raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
     if inputs.num_features is not None:
-        _check_features(inputs.num_features, wanted)
+        check_features(inputs.num_features, wanted)
     names = inputs.names if inputs.named else None
     table = inputs.observed
     if observed is not None:
@@ -464,5 +491,6 @@ def _again(
         if known is None:
             raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
         complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
-    out = inputs.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
+    anew = replace(inputs, rows=np.arange(len(inputs)), given=len(inputs))
+    out = anew.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
     return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

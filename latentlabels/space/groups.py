@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import LabelSpaceError
 
+NONE = "none"  # what the empty outcome of an optional group is called where its declaration says nothing else
+
 
 @dataclass(frozen=True)
 class Free:
@@ -50,22 +52,46 @@ class OneOf:
         labels: its labels, at least one.
         optional: whether "none of them" is an outcome as well; it has a logit of its own, the last.
         requires: a label of another group without which none of these can be present.
+        none: what "none of them" is called in folders and tables, for example ``"no vehicle"``; ``"none"`` is understood
+            as well.
+
+    Raises:
+        LabelSpaceError: no labels, or `none` of a group that always has one.
     """
 
     name: str
     labels: tuple[str, ...]
     optional: bool = False
     requires: str | None = None
+    none: str | None = None
 
-    def __init__(self, name: str, labels: Sequence[str], optional: bool = False, requires: str | None = None):
+    def __init__(
+        self,
+        name: str,
+        labels: Sequence[str],
+        optional: bool = False,
+        requires: str | None = None,
+        none: str | None = None,
+    ):
         if isinstance(labels, str):
             raise LabelSpaceError(f'group "{name}": labels is a string, "{labels}"; give a list of label names')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "labels", tuple(labels))
         object.__setattr__(self, "optional", bool(optional))
         object.__setattr__(self, "requires", requires)
+        object.__setattr__(self, "none", none)
         if not self.labels:
             raise LabelSpaceError(f'group "{name}" has no labels; give it at least one')
+        if none is not None and not optional:
+            raise LabelSpaceError(
+                f'group "{name}" always has one of its labels, so "none of them" needs no name; add optional: true, '
+                f"or remove none: {none}"
+            )
+
+    @property
+    def empty_name(self) -> str:
+        """What "none of them" is called: `none`, or "none"."""
+        return NONE if self.none is None else self.none
 
     @property
     def num_logits(self) -> int:

@@ -23,7 +23,7 @@ import yaml
 
 from ..errors import LabelSpaceError, nearest
 from ..providers import provided
-from .groups import Free, Group, OneOf
+from .groups import NONE, Free, Group, OneOf
 from .label_distribution import LabelDistribution
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class LabelSpace:
                     )
                 owner[label] = group.name
         by_name = {group.name: group for group in self.groups}
+        self._check_empty_names(owner, by_name)
         for group in self.groups:
             if group.requires is not None and group.requires not in owner:
                 raise LabelSpaceError(
@@ -96,6 +97,27 @@ class LabelSpace:
                 way[above.name] = len(way)
             rooted.update(way)
 
+    def _check_empty_names(self, owner: Mapping[str, str], by_name: Mapping[str, Group]) -> None:
+        """Raise where a declared name of an empty outcome means something else as well."""
+        said: dict[str, str] = {}
+        for group in self.groups:
+            if not isinstance(group, OneOf) or group.none is None:
+                continue
+            name = group.none
+            if not isinstance(name, str) or not name.strip():
+                raise LabelSpaceError(
+                    f'group "{group.name}": none is {name!r}; give a non-empty text, such as "no {group.name}"'
+                )
+            taken = f'label of group "{owner[name]}"' if name in owner else "group" if name in by_name else None
+            if name in said and name != NONE:
+                taken = f'name of the empty outcome of group "{said[name]}"'
+            if taken is not None:
+                raise LabelSpaceError(
+                    f'group "{group.name}": its empty outcome is called "{name}", '
+                    f"which is the name of a {taken} as well; rename one"
+                )
+            said[name] = group.name
+
     @classmethod
     def free(cls, labels: Iterable[str]) -> LabelSpace:
         """A space in which every label is `Free`, the assumption where nothing is declared."""
@@ -103,12 +125,12 @@ class LabelSpace:
 
     @classmethod
     def from_config(cls, entries: Sequence[Mapping[str, Any] | str]) -> LabelSpace:
-        """Read the `labels` section of a config: ``{name, one_of?, optional?, requires?}`` per group.
+        """Read the `labels` section of a config: ``{name, one_of?, optional?, none?, requires?}`` per group.
 
         Raises:
             LabelSpaceError: an entry without a name or with an unknown key; the entry is named.
         """
-        known = ("name", "one_of", "optional", "requires")
+        known = ("name", "one_of", "optional", "requires", "none")
         groups: list[Group] = []
         for number, raw in enumerate(entries, 1):
             entry: Any = {"name": raw} if isinstance(raw, str) else raw
@@ -128,7 +150,13 @@ class LabelSpace:
                 if not isinstance(members, list | tuple):
                     raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of expects a list of labels')
                 labels = [_text(member, number) for member in members]
-                groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires))
+                none = None if entry.get("none") is None else _text(entry["none"], number)
+                groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires, none))
+            elif entry.get("none") is not None:
+                raise LabelSpaceError(
+                    f'labels, entry {number} ("{name}"): a free label has no empty outcome to name; remove none, '
+                    "or list the labels that exclude each other under one_of"
+                )
             elif entry.get("optional"):
                 raise LabelSpaceError(
                     f'labels, entry {number} ("{name}"): a free label can always be absent; remove optional, '
@@ -147,6 +175,8 @@ class LabelSpace:
                 entry["one_of"] = list(group.labels)
                 if group.optional:
                     entry["optional"] = True
+                if group.none is not None:
+                    entry["none"] = group.none
             if group.requires is not None:
                 entry["requires"] = group.requires
             out.append(entry)
@@ -241,6 +271,44 @@ class LabelSpace:
     def columns(self, group: Group) -> list[int]:
         """The columns of a group's labels."""
         return [self._columns[label] for label in group.labels]
+
+    def empty_outcome(self, name: str, group: str | None = None) -> OneOf | None:
+        """The group that a text says to be without a present label: all of `columns(group)` are then 0.
+
+        A group's empty outcome is called by the name that its declaration gives it (`OneOf.none`), and by "none"; and
+        by ``GROUP/NAME``, where several groups could be meant. A label of that name comes first.
+
+        Args:
+            name: the text of a folder, a cell or a query.
+            group: the group that the text is about, where the folder above or the column names one.
+
+        Returns:
+            The group, or None where the text names no empty outcome.
+
+        Raises:
+            LabelSpaceError: "none", where the space has several optional groups; the names to choose from are given.
+        """
+        if group is not None:
+            own = next((one for one in self.groups if one.name == group), None)
+            if not isinstance(own, OneOf) or name in own.labels or not (own.optional or own.requires is not None):
+                return None
+            return own if name in (NONE, own.none) else None
+        if name in self._columns:
+            return None
+        can_be_empty = [one for one in self.groups if isinstance(one, OneOf) and one.optional]
+        named = [one for one in can_be_empty if one.none == name != NONE]
+        if named:
+            return named[0]
+        if name == NONE:
+            if len(can_be_empty) > 1:
+                choices = ", ".join(f'"{one.none or one.name + "/" + NONE}"' for one in can_be_empty)
+                raise LabelSpaceError(
+                    f'"{NONE}" could mean any of {len(can_be_empty)} optional groups; write one of {choices}, or give '
+                    "each group a name of its own for it in the label space (none: NAME)"
+                )
+            return can_be_empty[0] if can_be_empty else None
+        above, slash, rest = name.rpartition("/")
+        return self.empty_outcome(rest, above) if slash else None
 
     def label_sets(self) -> Iterator[tuple[int, ...]]:
         """All valid label sets y, as 0/1 tuples of length K: the oracle of the tests, for small spaces."""
