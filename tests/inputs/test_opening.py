@@ -19,7 +19,8 @@ from PIL import EpsImagePlugin, Image, ImageCms, WmfImagePlugin
 
 from latentlabels.errors import DataError
 from latentlabels.inputs import opening
-from latentlabels.inputs.images import check_images, read_image
+from latentlabels.inputs.image_file import read_image
+from latentlabels.inputs.images import check_images
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
 
@@ -132,6 +133,7 @@ def test_heif_is_opened_where_pillow_heif_is_installed(tmp_path: Path, monkeypat
     stand_in = types.ModuleType("pillow_heif")
     monkeypatch.setattr(stand_in, "register_heif_opener", register, raising=False)
     monkeypatch.setitem(sys.modules, "pillow_heif", stand_in)
+    monkeypatch.setattr(opening, "reads_heif", lambda: True)
     monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
     monkeypatch.setattr(Image, "ID", list(Image.ID))
     opening.formats.cache_clear()
@@ -163,7 +165,7 @@ def lab(colour: tuple[int, int, int]) -> list[int]:
 
 
 def test_lab_is_converted_to_the_colours_that_it_means(tmp_path: Path) -> None:
-    colours = [(200, 100, 50), (60, 90, 180), (90, 160, 70), (128, 128, 128), (255, 255, 255), (30, 30, 30)]
+    colours = [(200, 100, 50), (80, 100, 150), (90, 150, 80), (128, 128, 128), (255, 255, 255), (30, 30, 30)]
     image = Image.new("LAB", (len(colours), 1))
     for at, colour in enumerate(colours):
         image.putpixel((at, 0), tuple(lab(colour)))
