@@ -127,6 +127,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
         "has_truth": inputs.truth is not None,
+        "levels": None if inputs.levels is None else inputs.levels.to_config(),
         "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
@@ -185,6 +186,8 @@ def _next(source: Path | None, labels: Path | None, config: Config, found: dict[
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..inputs.levels import Levels
+    from ..inputs.looks import levels_in_words
     from ..observed.record import SEVERAL
 
     bad, groups = found["unreadable"], found["groups"]
@@ -202,6 +205,9 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
     ]
+    levels = levels_in_words(Levels.from_config(found["levels"]))
+    if levels:
+        rows.append(("pixels", levels))
     if bad:
         names = [str(item["image"]) for item in bad]
         rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
