@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .options import Unlisted
 
 
+SEVERAL = "labels in a cell"
+"""What a fact is about that says how several labels share a cell."""
+
+
 @dataclass(frozen=True, eq=False)
 class Statements:
     """What a file of labels states, before anything is decided: one entry says of one image and one label what is known.
