@@ -223,7 +223,7 @@ def _precisions(present: npt.NDArray[np.bool_], p: Array) -> list[float | None]:
 def _group_accuracy(present: npt.NDArray[np.bool_], p: Array, space: LabelSpace, predicted: LabelSpace) -> float | None:
     right: list[npt.NDArray[np.bool_]] = []
     for group in space.groups:
-        if not isinstance(group, OneOf) or not (group.optional or group.requires is not None):
+        if not isinstance(group, OneOf) or not (group.optional or space.parent(group) is not None):
             continue
         columns = space.columns(group)
         applies = _any_present(p[:, columns], [predicted.labels[k] for k in columns], predicted)

@@ -21,6 +21,12 @@ def listed(names: Sequence[Any], most: int = 5) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
+def any_of(names: Sequence[Any]) -> str:
+    """Names of which any will do: "a", "a or b", "a, b or c"."""
+    shown = [str(name) for name in names]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
 def finite(value: Any) -> float | None:
     """A number as a float; None for anything else, NaN and infinities included."""
     real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
