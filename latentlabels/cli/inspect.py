@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
-from ..words import count, listed, number, percent
+from ..words import any_of, count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
 from .reading import reads_labels
@@ -161,6 +161,7 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
                 "group": group.name,
                 "kind": "free" if free else ("one of them, or none" if group.optional else "exactly one of them"),
                 "requires": group.requires,
+                "excludes": group.excludes,
                 "labels": list(group.labels),
                 "known_images": int((values[:, columns] == 1).any(1).sum()),
                 "applies": min(float(anchor.prevalence[columns].sum()), 1.0),
@@ -183,6 +184,16 @@ def _next(source: Path | None, labels: Path | None, config: Config, found: dict[
         if value is not None and given.startswith("--")
     )
     return f"latentlabels fit {given}{options_}{more}"
+
+
+def _condition(group: dict[str, Any]) -> str:
+    """What a group requires and excludes."""
+    parts = []
+    for words, given in (("", group["requires"]), ("excludes ", group["excludes"])):
+        labels = [given] if isinstance(given, str) else list(given or ())
+        if labels:
+            parts.append(f"{words}{listed(labels)}" if words else any_of(labels))
+    return "; ".join(parts)
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
@@ -230,14 +241,14 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             if what == SEVERAL:
                 console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
         _show_contradictions(console, read_as, everything)
-    declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
+    declared = [group for group in groups if group["kind"] != "free" or group["requires"] or group["excludes"]]
     if declared:
         console.print()
         cells = [
             (
                 g["group"],
                 g["kind"],
-                g["requires"] or "",
+                _condition(g),
                 f"{len(g['labels'])}",
                 f"{g['known_images']:,}",
                 percent(g["applies"], 1),
