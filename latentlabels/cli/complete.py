@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..words import count
 from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .reading import TABLES, reads_labels
 from .sources import load_run, read_labels, stream_labelled
 from .streaming import Document, about, filled, open_sink, write_all
 from .tables import check_target
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from .streaming import Values
 
 
+@reads_labels(*TABLES)
 def complete(
+    reading: dict[str, Any],
     run: RunFolder,
     observed: Annotated[
         Path | None,
@@ -32,7 +35,6 @@ def complete(
         ),
     ] = None,
     images: options.Inputs = None,
-    unlisted: options.Unlisted = None,
     output_file: options.Result = None,
     resume: options.Resume = False,
     strict: Strict = False,
@@ -55,7 +57,7 @@ def complete(
             raise UsageError("no table to fill; give --observed TABLE")
         model = load_run(run)
         where = images if images is not None else _images_of(run)
-        known = read_labels(model, observed, where, unlisted, strict, "observed")
+        known = read_labels(model, observed, where, reading, strict, "observed")
         assert where is not None  # read_labels has seen to it
         stream = stream_labelled(model, where, known, strict, "observed")
         labels = model.space_.labels

@@ -12,6 +12,7 @@ from ..words import count, number, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
+from .reading import TABLES, reads_labels
 from .sources import load_run, read_labels, stream_labelled
 from .streaming import about
 
@@ -37,7 +38,9 @@ _METRICS = (
 )
 
 
+@reads_labels(*TABLES)
 def evaluate(
+    reading: dict[str, Any],
     run: RunFolder,
     images: options.Inputs = None,
     truth: Annotated[
@@ -48,7 +51,6 @@ def evaluate(
             help="A table of complete labels: a column `image`, and a column of 1 or 0 for each label.",
         ),
     ] = None,
-    unlisted: options.Unlisted = None,
     resume: options.Resume = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -68,9 +70,9 @@ def evaluate(
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
         model = load_run(run)
-        known = read_labels(model, truth, images, unlisted, strict, "truth")
+        known = read_labels(model, truth, images, reading, strict, "truth")
         assert images is not None  # read_labels has seen to it
-        _check_complete(known, truth or images, unlisted)
+        _check_complete(known, truth or images, reading.get("unlisted"))
         stream = stream_labelled(model, images, known, strict, "truth")
         measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
         found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)

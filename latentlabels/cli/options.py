@@ -27,13 +27,8 @@ Table = Annotated[
     typer.Option(
         "--observed",
         metavar="TABLE",
-        help="Known labels: wide (image, a column of 1, 0 or empty for each label) or long (image, label[, value]).",
-    ),
-]
-Unlisted = Annotated[
-    str | None,
-    typer.Option(
-        "--unlisted", metavar="unknown|absent", help="Meaning of labels that the table does not mention: unknown or absent."
+        help="Known labels: a wide table (image, a column of 1, 0 or empty for each label), a long one "
+        "(image, label[, value]), or a file of another tool.",
     ),
 ]
 Embeddings = Annotated[

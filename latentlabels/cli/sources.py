@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError, DataError, OpenCellsError, nearest
+from ..errors import AmbiguousError, Choice, ConfigError, DataError
 from .output import UsageError
+from .reading import as_keys, as_options
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ..kind import Kind
     from ..observed import Observed
 
-_UNLISTED = ("unknown", "absent")
-
 
 def make_config(
     path: Path | None,
@@ -26,7 +25,7 @@ def make_config(
     images: Path | None = None,
     labels: Path | None = None,
     observed: Path | None = None,
-    unlisted: str | None = None,
+    reading: Mapping[str, Any] | None = None,
     embeddings: Path | None = None,
     strict: bool = False,
     overrides: Sequence[str] | None = None,
@@ -45,9 +44,9 @@ def make_config(
         "data.images": images,
         "data.observed": observed,
         "data.embeddings": embeddings,
-        "data.unlisted": unlisted,
         "data.strict": strict or None,
         "labels": labels,
+        **{f"data.{name}": value for name, value in as_keys(dict(reading or {})).items()},
     }
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
     config = read_config(path, overrides or (), texts)
@@ -74,10 +73,9 @@ def in_words_of_the_command_line() -> Iterator[None]:
     """Errors about an argument of a function speak of the flag instead."""
     try:
         yield
-    except OpenCellsError as error:
-        raise UsageError(
-            str(OpenCellsError(error.table, "--unlisted unknown", "--unlisted absent", "; in a config, data.unlisted"))
-        ) from None
+    except AmbiguousError as error:
+        keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
+        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {' and '.join(keys)}")) from None
 
 
 def read_training(config: Config, how: Reading | None = None) -> Inputs:
@@ -190,7 +188,7 @@ def one_vector(model: LatentLabels, where: str) -> Inputs:
 
 
 def read_labels(
-    model: LatentLabels, table: Path | None, where: Path | None, unlisted: str | None, strict: bool, option: str
+    model: LatentLabels, table: Path | None, where: Path | None, reading: dict[str, Any], strict: bool, option: str
 ) -> Observed:
     """The labels of a table, or of an array in an .npz, for images or embeddings in one place.
 
@@ -198,7 +196,7 @@ def read_labels(
         model: a fitted estimator.
         table: of labels; None to take them from the array of an .npz that `option` names.
         where: the folder of images or the file of embeddings.
-        unlisted: what labels mean that the table leaves open.
+        reading: what the user states about the table, by option.
         strict: what would be left out is an error.
         option: "observed" or "truth".
 
@@ -229,10 +227,9 @@ def read_labels(
         return found.known(model.space_, option)
     if not table.is_file():
         raise UsageError(f"{table}: table of labels not found")
-    if unlisted not in (None, *_UNLISTED):
-        raise UsageError(f'--unlisted {unlisted}: expected "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
+    options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth")
     with in_words_of_the_command_line():
-        return known_of(table, model.space_, model.kind, where, unlisted, strict)
+        return known_of(table, model.kind, where, options)
 
 
 def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool) -> Inputs:

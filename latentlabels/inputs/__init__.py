@@ -3,6 +3,7 @@
 from .arrays import PixelFormat, as_size
 from .door import Reading, read_inputs
 from .inputs import Inputs, Wanted, concatenated
+from .levels import Levels
 from .stream import InputBlock, InputParts, InputStream, open_stream
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "InputParts",
     "InputStream",
     "Inputs",
+    "Levels",
     "PixelFormat",
     "Reading",
     "Wanted",

@@ -52,6 +52,10 @@ class KnownTable(ABC):
         """In how many rows each label is known to be present, and absent: (K,) each."""
 
     @abstractmethod
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value, 1 or 0, in order of rows: (S,) each."""
+
+    @abstractmethod
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows, by number, in that order: int8 (B, K)."""
 
@@ -68,8 +72,16 @@ class KnownTable(ABC):
         """The same with the columns in another order: column k is the column order[k] of this one."""
 
     @abstractmethod
+    def with_unknown(self, number: int) -> KnownTable:
+        """The same, and after them further rows of which nothing is known."""
+
+    @abstractmethod
     def distinct(self) -> NDArray[np.int64]:
         """Numbers of rows, in order, that hold every combination of known labels at least once: (R,)."""
+
+    @abstractmethod
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> KnownTable:
+        """The same with other values (B, K) in some rows."""
 
     @property
     @abstractmethod
@@ -124,6 +136,11 @@ class DenseKnown(KnownTable):
         """In how many rows each label is known to be present, and absent: (K,) each."""
         return np.asarray((self._values == 1).sum(0)), np.asarray((self._values == 0).sum(0))
 
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value: (S,) each."""
+        row, column = np.nonzero(self._values == value)
+        return row, column
+
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows: int8 (B, K)."""
         return self._values[np.asarray(index, dtype=np.int64)]
@@ -140,9 +157,20 @@ class DenseKnown(KnownTable):
         """The same with the columns in another order."""
         return DenseKnown(np.ascontiguousarray(self._values[:, list(order)]))
 
+    def with_unknown(self, number: int) -> DenseKnown:
+        """The same, and further rows of -1."""
+        more = np.full((number, self.shape[1]), -1, dtype=np.int8)
+        return DenseKnown(np.concatenate([self._values, more]))
+
     def distinct(self) -> NDArray[np.int64]:
         """All rows: to compare them costs more than to work on all."""
         return np.arange(len(self))
+
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> DenseKnown:
+        """The same with other values (B, K) in some rows."""
+        out = self._values.copy()
+        out[np.asarray(rows, dtype=np.int64)] = values
+        return DenseKnown(out)
 
     @property
     def num_bytes(self) -> int:

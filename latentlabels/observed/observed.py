@@ -14,16 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
-from ..space.feasibility import feasible, impossible_rows
+from ..space.feasibility import impossible_rows
 from ..words import listed
 from ..writing import replacing
+from .contradictions import impossible
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
+from .options import Contradictions, ReadOptions, list_of_texts, stated_options
+from .reading import read_known
 from .record import HowRead
 from .sparse import known_table
-from .table import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,11 +140,23 @@ class Observed:
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+        cls,
+        root: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        merge: bool = True,
+        strict: bool = False,
+        unlabelled: str | Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
+        contradictions: Contradictions = "refuse",
+        options: ReadOptions | None = None,
     ) -> Observed:
         """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
-        The same image (byte by byte) in several folders is one row with several known labels.
+        The same image (byte by byte) in several folders is one row with several known labels. Names of folders are compared
+        in NFC without blanks at the ends. Hidden folders and those of the system (``@eaDir``, ``__MACOSX``) are left out.
+        Folders called like images that nobody sorted (``unsorted``) are images without known labels, and those called like
+        a part of a split (``test``) are left out, each with a warning, unless the space declares them.
 
         Args:
             root: the folder.
@@ -150,12 +164,25 @@ class Observed:
             merge: False leaves every file a row of its own, for annotations by which each was found by itself
                 (`Annotation.one_positive`).
             strict: what is otherwise a `DataWarning` is an error.
+            unlabelled: folders of images without any known label: names, or paths relative to the root.
+            ignore: folders to leave out.
+            contradictions: what becomes of known labels that exclude each other: "refuse" raises an error that lists them,
+                "unknown" forgets them, "vote" keeps what most folders say.
+            options: all of this at once; the other arguments then do not count.
 
         Raises:
             DataError: no such folder, or no images in it.
-            ObservationError: a folder that is not a label of the space, or an image whose known labels exclude each other.
+            ObservationError: a folder that is not a label of the space, or images whose known labels exclude each other.
         """
-        return cls(*read_folder(Path(root), space, merge, strict))
+        if options is None:
+            options = ReadOptions(
+                merge=merge,
+                strict=strict,
+                unlabelled=list_of_texts(unlabelled),
+                ignore=list_of_texts(ignore),
+                contradictions=contradictions,
+            )
+        return cls(*read_folder(Path(root), space, options))
 
     @classmethod
     def from_table(
@@ -167,27 +194,38 @@ class Observed:
         images_root: str | Path | None = None,
         strict: bool = False,
         tree: Tree | None = None,
+        **stated: Any,
     ) -> Observed:
-        """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
+        """From a table, or from a file of another tool.
 
-        Wide: a column ``image`` and one for each label, of 1, 0 or empty (-1 is "unknown" as well). Long: the columns
-        ``image, label`` and, if there are absent ones, ``value``.
+        A wide table has a column of image names and one for each label, of 1, 0 or empty. A long one has the columns
+        ``image, label`` and, if there are absent ones, ``value``. A cell may hold several labels, and a column the labels
+        of a group. Where a table can mean two things, a `DataWarning` says how it was read and which argument decides.
 
         Args:
-            path: the table.
-            space: the label space; None: the table's labels, all free.
+            path: CSV, TSV, JSON, JSON lines, Parquet, a spreadsheet, or a format of `latentlabels.observed.formats`.
+            space: the label space; None: the labels that are found, all free where the file says nothing else.
             unlisted: what a label that the table leaves open means, "unknown" or "absent". May be left out
                 where the table says "absent" of any label: the rest is then unknown.
             images_root: where the images are; rows whose image is not there are left out, with a warning.
             strict: what is otherwise a `DataWarning` is an error.
             tree: folders that were listed before, so that each is listed once.
+            stated: further fields of `ReadOptions`: absent, unknown, present, image_column, label_columns, ignore,
+                separator, split, together, contradictions, format.
 
         Raises:
             DataError: no such file, or no table.
             ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
+            AmbiguousError: it can mean two things, and no reading is the usual one.
         """
         root = None if images_root is None else Path(images_root)
-        return cls(*read_table(Path(path), space, unlisted, root, strict, tree))
+        options = stated_options(space=space, unlisted=unlisted, images_root=root, strict=strict, tree=tree, **stated)
+        return cls.read(path, options)
+
+    @classmethod
+    def read(cls, path: str | Path, options: ReadOptions) -> Observed:
+        """From a file or folder of any format, as `options` say; see `from_table`."""
+        return cls(*read_known(Path(path), options))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:
@@ -253,13 +291,9 @@ class Observed:
         Raises:
             ObservationError: the first row that none agrees with, and why; how many more there are.
         """
-        if self.space.num_label_sets == 1 << self.space.num_labels:
-            return  # every label set is valid
-        rows = self.known.distinct()
-        if all(feasible(block.values, self.space).all() for block in self.known.blocks(rows)):
-            return
-        wrong = [block.start + np.flatnonzero(~feasible(block.values, self.space)) for block in self.known.blocks()]
-        raise impossible_rows(np.concatenate(wrong), self.known.rows, self.space, self.images)
+        wrong = impossible(self.known, self.space)
+        if len(wrong):
+            raise impossible_rows(wrong, self.known.rows, self.space, self.images)
 
     def take(self, rows: ArrayLike) -> Observed:
         """Some rows, by number or by a mask (N,).

@@ -52,6 +52,12 @@ class SparseKnown(KnownTable):
         present = np.bincount(self._columns[self._values == 1], minlength=self._num_columns)
         return present, np.bincount(self._columns, minlength=self._num_columns) - present
 
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value, 1 or 0: (S,) each."""
+        at = self._values == value
+        rows = np.repeat(np.arange(len(self)), self.num_known)
+        return rows[at], self._columns[at].astype(np.int64)
+
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows: int8 (B, K)."""
         chosen = np.asarray(index, dtype=np.int64)
@@ -81,6 +87,11 @@ class SparseKnown(KnownTable):
         sort = np.lexsort((columns, rows))
         return SparseKnown(self._starts, columns[sort], self._values[sort], self._num_columns)
 
+    def with_unknown(self, number: int) -> SparseKnown:
+        """The same, and further rows without entries."""
+        starts = np.concatenate([self._starts, np.full(number, self._starts[-1])])
+        return SparseKnown(starts, self._columns, self._values, self._num_columns)
+
     def distinct(self) -> NDArray[np.int64]:
         """Numbers of rows, in order, that hold every combination of known labels once: (R,)."""
         sizes = self.num_known
@@ -91,6 +102,19 @@ class SparseKnown(KnownTable):
             codes = 2 * self._columns[entries] + self._values[entries]
             found.append(rows[_first_of_each(codes)])
         return np.sort(np.concatenate(found))
+
+    def replaced(self, rows: Rows, values: NDArray[np.int8]) -> SparseKnown:
+        """The same with other values (B, K) in some rows."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        row = np.repeat(np.arange(len(self)), self.num_known)
+        kept = ~np.isin(row, chosen)
+        at, new = np.nonzero(values != -1)
+        every = np.concatenate([row[kept], chosen[at]])
+        columns = np.concatenate([self._columns[kept], new.astype(np.int32)])
+        order = np.lexsort((columns, every))
+        entries = np.concatenate([self._values[kept], values[at, new]])[order]
+        sizes = np.bincount(every, minlength=len(self))
+        return SparseKnown(_starts(sizes), columns[order], entries, self._num_columns)
 
     @property
     def num_bytes(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+from collections import Counter
 from pathlib import Path
 
 import oracle
@@ -76,6 +78,28 @@ def test_label_sets_are_those_of_positive_probability(seed: int):
     assert set(found) == expected
 
 
+@pytest.mark.parametrize("seed", range(300))
+def test_label_sets_are_those_that_the_declarations_allow(seed: int):
+    space = oracle.random_space(seed, most=7)
+    expected = {tuple(map(int, y)) for y in oracle.vectors(space.num_labels)[oracle.valid(space)].tolist()}
+    assert set(space.label_sets()) == expected
+    assert space.can_be_empty == ((0,) * space.num_labels in expected)
+    for one in space.exhaustive_sets:
+        columns = [space.index(label) for label in one.labels]
+        assert all(sum(y[column] for column in columns) == 1 for y in expected)
+    assert LabelSpace.from_config(space.to_config()) == space == pickle.loads(pickle.dumps(space))
+
+
+def test_the_random_forests_hang_below_every_kind_of_outcomes():
+    parents = [space.parent(group) for space in map(oracle.random_space, range(300)) for group in space.groups]
+    kinds = Counter((min(len(parent.labels), 2), parent.none) for parent in parents if parent is not None)
+    assert all(kinds[kind] >= 10 for kind in ((1, False), (2, False), (0, True), (1, True), (2, True))), kinds
+    assert sum(
+        bool(space.exhaustive_sets) and len(space.exhaustive_sets[0].groups) > 1
+        for space in map(oracle.random_space, range(300))
+    )
+
+
 def test_the_random_forests_are_of_every_kind():
     spaces = [oracle.random_space(seed) for seed in SEEDS]
     kinds = {
@@ -89,7 +113,7 @@ def test_the_random_forests_are_of_every_kind():
     assert max(oracle.depth(space, group) for space in spaces for group in space.groups) >= 3
     assert min(space.num_labels for space in spaces) == 1
     assert any(
-        group.requires is not None and space.columns(group)[0] < space.index(group.requires)
+        group.requires is not None and space.columns(group)[0] < space.index(group.required[0])
         for space in spaces
         for group in space.groups
     ), "a child declared before its parent"
@@ -238,7 +262,10 @@ def test_nothing_is_lost_between_str_and_path(tmp_path: Path):
     ("entries", "message"),
     [
         ([{"name": "a"}, {"name": "b", "requirse": "a"}], 'entry 2: unknown key "requirse"; did you mean "requires"'),
-        ([{"name": "a", "oneof": ["b"]}], r'did you mean "one_of"\? \(known: name, one_of, optional, requires\)'),
+        (
+            [{"name": "a", "oneof": ["b"]}],
+            r'did you mean "one_of"\? \(known: name, one_of, optional, none, requires, excludes\)',
+        ),
         ([{"one_of": ["a"]}], "entry 1: .* has no name; add name"),
         ([{"name": "a"}, 7], "entry 2: expected a name or .*, not 7"),
         ([{"name": "g", "one_of": "red"}], r'entry 1 \("g"\): one_of expects a list of labels'),
@@ -311,3 +338,62 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path):
     path.write_bytes("- größe\n".encode("latin-1"))
     with pytest.raises(LabelSpaceError, match=r"labels\.yaml: not valid YAML: 'utf-8' codec"):
         LabelSpace.read(path)
+
+
+# --- the empty outcome as a value that can be known -----------------------------------------------------------
+
+
+VEHICLE = OneOf("vehicle", ["car", "bike"], optional=True, none="no vehicle")
+
+
+def test_an_empty_outcome_is_understood_by_its_name_and_by_none():
+    space = LabelSpace([VEHICLE, OneOf("colour", ["blue", "red"]), Free("striped")])
+    meant = [("no vehicle", None), ("none", None), ("vehicle/none", None), ("none", "vehicle"), ("no vehicle", "vehicle")]
+    for name, group in meant:
+        assert space.empty_outcome(name, group) == VEHICLE, (name, group)
+    others = [("car", None), ("nothing", None), ("none", "colour"), ("none", "striped"), ("none", "x"), ("x/none", None)]
+    for name, group in others:
+        assert space.empty_outcome(name, group) is None, (name, group)
+    assert LabelSpace.from_config(space.to_config()) == space == pickle.loads(pickle.dumps(space))
+
+
+def test_none_of_several_optional_groups_is_refused_with_the_choices():
+    space = LabelSpace([VEHICLE, OneOf("hat", ["cap", "helmet"], optional=True)])
+    with pytest.raises(LabelSpaceError, match='any of 2 optional groups; write one of "no vehicle", "hat/none"'):
+        space.empty_outcome("none")
+    assert space.empty_outcome("none", "hat") == space.empty_outcome("hat/none") == space.groups[1]
+    assert space.empty_outcome("no vehicle") == VEHICLE
+
+
+def test_a_group_below_a_label_can_be_known_to_be_without_one():
+    doors = OneOf("doors", ["2-doors", "4-doors"], requires="car")
+    space = LabelSpace([VEHICLE, doors])
+    assert space.empty_outcome("none", "doors") == doors
+    assert space.empty_outcome("none") == VEHICLE  # an exhaustive group is not meant by a bare "none"
+
+
+def test_a_label_called_none_comes_first():
+    space = LabelSpace([OneOf("vehicle", ["car", "none"]), OneOf("hat", ["cap"], optional=True)])
+    assert space.empty_outcome("none") is None and space.empty_outcome("none", "vehicle") is None
+    assert space.empty_outcome("none", "hat") == space.groups[1]
+
+
+@pytest.mark.parametrize(
+    "groups, message",
+    [
+        ([VEHICLE, Free("no vehicle")], 'called "no vehicle", which is the name of a label of group "no vehicle"'),
+        ([VEHICLE, OneOf("no vehicle", ["x"])], "which is the name of a group as well"),
+        ([VEHICLE, OneOf("b", ["x"], True, none="no vehicle")], 'name of the empty outcome of group "vehicle"'),
+        ([OneOf("b", ["x"], True, none=" ")], 'such as "no b"'),
+    ],
+)
+def test_names_of_empty_outcomes_mean_one_thing(groups, message):
+    with pytest.raises(LabelSpaceError, match=message):
+        LabelSpace(groups)
+
+
+def test_a_group_that_is_never_empty_needs_no_name_for_it():
+    with pytest.raises(LabelSpaceError, match="always has one of its labels"):
+        OneOf("colour", ["blue"], none="no colour")
+    with pytest.raises(LabelSpaceError, match="entry 1 .*a free label has no empty outcome"):
+        LabelSpace.from_config([{"name": "striped", "none": "plain"}])
