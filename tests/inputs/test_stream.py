@@ -99,7 +99,7 @@ def test_a_table_selects_and_orders_the_embeddings_of_several_files(
     np.savez_compressed(tmp_path / "b.npz", embeddings=VECTORS[9:].astype(np.float64), images=np.array(NAMES[9:]))
     rows = RNG.permutation(23)[:15]
     table = known_labels(NAMES).take(rows)
-    with pytest.warns(DataWarning, match="8 images left out, because not in truth: shop/"):
+    with pytest.warns(DataWarning, match="8 images not in truth, so not used: shop/"):
         opened = model.stream([tmp_path / "a.npz", tmp_path / "b.npz"], table, what="truth")
     blocks = list(opened.blocks())
     assert [name for block in blocks for name in block.names] == [NAMES[row] for row in rows]
@@ -157,7 +157,7 @@ def test_a_table_orders_the_images_of_a_folder_and_names_others_elsewhere(photos
     elsewhere = picture(tmp_path / "elsewhere.png", size=8)
     names = ["b/3.png", "a/2.png", str(elsewhere), "a/0.png"]
     table = Observed.from_array([[1, -1, 1], [-1, 1, 0], [-1, -1, 1], [-1, -1, 0]], SPACE, names)
-    with pytest.warns(DataWarning, match="7 images left out, because not in observed: a/4.png"):
+    with pytest.warns(DataWarning, match="7 images not in observed, so not used: a/4.png"):
         opened = open_stream(photos, table, IMAGES, 3)
     [block] = opened.blocks()
     assert block.names == tuple(names)
