@@ -206,7 +206,7 @@ def _given(
 ) -> _Given:  # fmt: skip
     many = isinstance(images, list | tuple) and bool(images) and isinstance(images[0], str | Path)
     if isinstance(images, str | Path) and is_embeddings(images) and not Path(images).is_dir():
-        return _stored(Path(images), space, wanted, how.labelled and alone)
+        return _stored(Path(images), space, wanted, how, alone)
     if many or isinstance(images, str | Path):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
@@ -254,16 +254,16 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
     return _Given(files, shown, shown, np.arange(len(files)))
 
 
-def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
+def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, how: Reading, alone: bool) -> _Given:
     if wanted.kind is not Kind.EMBEDDINGS:
         raise DataError(f'{path}: holds embeddings, but this encoder takes images; give images, or encoder="embedding"')
     found = load_embeddings(path)
     space = found.space() if space is None else space
     known = None
-    if labelled:
+    if how.labelled and alone:
         if space is None:
             raise DataError(f"{path}: has no array `labels`, so its labels have no names; give LatentLabels(space, ...)")
-        known = found.known(space)
+        known = found.known(space, options=how.folder)
     truth = None if space is None else found.complete(space)
     rows = np.arange(len(found.embeddings))
     return _Given(torch.from_numpy(found.embeddings), found.images, found.names, rows, str(path), known, truth)
