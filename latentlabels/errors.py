@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 
 class LatentLabelsError(Exception):
@@ -18,20 +20,52 @@ class ObservationError(LatentLabelsError, ValueError):
     """Known labels that cannot be read, or that no valid label set agrees with."""
 
 
-class OpenCellsError(ObservationError):
-    """A table that lists only present labels, without a statement of what the other labels mean.
+@dataclass(frozen=True)
+class Choice:
+    """One of the things that an ambiguous input can mean.
 
     Attributes:
-        table: the path of the table.
+        settings: the arguments that say so, by name: ``{"absent": "-1"}``; several values of one argument as a tuple.
+        meaning: in words.
     """
 
-    def __init__(self, table: object, mend: str = 'unlisted="unknown"', other: str = 'unlisted="absent"', more: str = ""):
-        super().__init__(
-            f"{table}: lists only labels that are present, so the meaning of the others is unclear; give {mend} (not "
-            "checked or not "
-            f"recorded) or {other}{more}"
+    settings: Mapping[str, str | tuple[str, ...]]
+    meaning: str
+
+    def in_python(self) -> str:
+        """As arguments of a function: ``absent="-1"``."""
+        return ", ".join(f"{name}={_in_quotes(value)}" for name, value in self.settings.items())
+
+    def as_flags(self) -> str:
+        """As flags of a command: ``--absent -1``; a flag with several values is repeated."""
+        return " ".join(
+            f"--{name.replace('_', '-')} {shlex.quote(one)}"
+            for name, value in self.settings.items()
+            for one in ((value,) if isinstance(value, str) else value)
         )
-        self.table = table
+
+
+def _in_quotes(value: str | tuple[str, ...]) -> str:
+    return f'"{value}"' if isinstance(value, str) else "[" + ", ".join(f'"{one}"' for one in value) + "]"
+
+
+class AmbiguousError(ObservationError):
+    """Known labels that can mean two things, and what says which.
+
+    Attributes:
+        what: the ambiguity in words; it begins with the file.
+        choices: the readings.
+    """
+
+    def __init__(self, what: str, choices: Sequence[Choice]):
+        self.what, self.choices = what, tuple(choices)
+        super().__init__(self.worded(Choice.in_python))
+
+    def worded(self, spelt: Callable[[Choice], str], more: str = "") -> str:
+        """The message, with the choices spelt as arguments or as flags."""
+        shown = [f"{spelt(choice)} ({choice.meaning})" for choice in self.choices]
+        either = " or ".join(shown) if len(shown) < 3 else ", ".join(shown[:-1]) + f", or {shown[-1]}"
+        return f"{self.what}; give {either}{more}"
 
 
 class ConfigError(LatentLabelsError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -22,17 +22,32 @@ from .annotation import Annotation, UniformPositive
 from .annotation import from_config as read_annotation
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
-from .config import FitConfig, ModelConfig
+from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
 from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
+from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
-from .inputs import Inputs, PixelFormat, Reading, Wanted, as_size, read_inputs
-from .inputs.batches import Batches, split_rows
+from .fitting.stated_split import with_statements
+from .inputs import (
+    InputBlock,
+    InputParts,
+    Inputs,
+    InputStream,
+    Levels,
+    PixelFormat,
+    Reading,
+    Wanted,
+    as_size,
+    open_stream,
+    read_inputs,
+)  # fmt: skip
+from .inputs.batches import Batches
 from .kind import Kind, kind_of
+from .observed import Observed
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
 from .program.starting_point import Anchor, derive_prior
@@ -81,6 +96,9 @@ class LatentLabels(BaseEstimator):
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
             Features of a frozen encoder and embeddings are never changed.
+        white: the value of white in images with more than 8 bits, for example 4095 for 12 bits; 0 is black. It holds for images
+            with 8 bits too, if it is below 255 and none has more. None: see it from the bits in use by all images of the fit.
+            `Inputs` bring their own.
 
     `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
     A fit stores its result in ``fitted_`` (`Fitted`). These attributes read from it: ``model``, ``guide``, ``elbo`` (the Pyro
@@ -118,6 +136,7 @@ class LatentLabels(BaseEstimator):
         strategy: str = _F.strategy,
         workers: int = _F.workers,
         augment: bool = _F.augment,
+        white: float | None = None,
     ):
         self.space = space
         self.annotation = annotation
@@ -144,6 +163,7 @@ class LatentLabels(BaseEstimator):
         self.strategy = strategy
         self.workers = workers
         self.augment = augment
+        self.white = white
 
     # --- fitting ----------------------------------------------------------------------------------------
 
@@ -153,6 +173,8 @@ class LatentLabels(BaseEstimator):
         observed: Labels | None = None,
         truth: Labels | None = None,
         *,
+        held_out: str | ArrayLike | None = None,
+        together: str | ArrayLike | None = None,
         checkpoints: str | Path | None = None,
         resume: bool = False,
         watch: Sequence[str] = (),
@@ -165,6 +187,12 @@ class LatentLabels(BaseEstimator):
             observed: `Observed`, a DataFrame, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder
                 or an .npz with `observed`. Where both sides have names, rows are matched by name.
             truth: complete labels (N, K), likewise, which only the ceilings and the stopping rule "truth-map" read.
+            held_out: which images are held out: a mask (N,), rows from 0 to N - 1, or names; or the name of a column beside the
+                labels (`Observed.extra`) or the path of a table (image, split), whose values are train, val or test, or 0 and
+                1. ``"fold=4"`` holds out the images of that value. Images of a test are left out of the fit. None: the share
+                `held_out` of each label's images, drawn by `seed`, after which every label still has a training image.
+            together: N values, equal for images that belong together (of one patient, of one site), or a column or table as
+                above; such images are held out together or not at all.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -176,7 +204,7 @@ class LatentLabels(BaseEstimator):
         Raises:
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
-        start, inputs, batches = self._prepare(images, observed, truth)
+        start, inputs, batches = self._prepare(images, observed, truth, held_out, together)
         program, anchor, table, truth = start.program, start.anchor, inputs.observed, inputs.truth
         assert table is not None
         assert anchor is not None
@@ -184,7 +212,9 @@ class LatentLabels(BaseEstimator):
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        rows = split_rows(len(batches), self.held_out, int(self.seed))
+        parts = hold_out(inputs, float(self.held_out), int(self.seed))
+        warn_of_rare(parts)
+        rows = parts.rows
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
@@ -203,11 +233,12 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, self._begun_settings(settings))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
+        found["held_out"] = parts.to_dict()
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.values, table.images)
@@ -241,10 +272,17 @@ class LatentLabels(BaseEstimator):
         ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
         whole process: call ``pyro.clear_param_store()`` before training another one.
         """
-        self.fitted_, _, _ = self._prepare(images, observed, None)
+        self.fitted_, _, _ = self._prepare(images, observed)
         return self
 
-    def _prepare(self, images: Images, observed: Labels | None, truth: Labels | None) -> tuple[Fitted, Inputs, Batches]:
+    def _prepare(
+        self,
+        images: Images,
+        observed: Labels | None,
+        truth: Labels | None = None,
+        held_out: str | ArrayLike | None = None,
+        together: str | ArrayLike | None = None,
+    ) -> tuple[Fitted, Inputs, Batches]:
         """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
         self._check_numbers()
         how, settings = self._how, self._settings
@@ -255,7 +293,7 @@ class LatentLabels(BaseEstimator):
             truth,
             space=self.space,
             wanted=wanted,
-            how=Reading(labelled=True, merge=not how.one_positive),
+            how=Reading(labelled=True, merge=not how.one_positive, white=self.white),
         )
         table = inputs.observed
         if table is None:
@@ -263,6 +301,9 @@ class LatentLabels(BaseEstimator):
                 "observed is missing, so there are no known labels to learn from; give "
                 "fit(images, observed), or a folder with one folder of images for each label"
             )
+        inputs = with_statements(inputs, held_out, together)
+        table = inputs.observed
+        assert table is not None
         if len(inputs) < 2:
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
         anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
@@ -283,6 +324,7 @@ class LatentLabels(BaseEstimator):
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
+            levels=inputs.levels,
             num_features=num_inputs,
             columns=inputs.columns,
             anchor=anchor,
@@ -298,8 +340,9 @@ class LatentLabels(BaseEstimator):
         """
         if not isinstance(self._how, Annotation):
             raise ConfigError(f"annotation is {self.annotation!r}, not an annotation such as latentlabels.annotation.Scar(0.5)")
-        for section in (ModelConfig, FitConfig):
-            wrong = refused_numbers(section, {key: getattr(self, key) for key in section.model_fields})
+        for section in (ModelConfig, FitConfig, DataConfig):
+            own = section.model_fields if section is not DataConfig else ("white",)
+            wrong = refused_numbers(section, {key: getattr(self, key) for key in own})
             if wrong:
                 raise ConfigError(wrong[0])
 
@@ -353,11 +396,44 @@ class LatentLabels(BaseEstimator):
             NotFittedError: before `fit`.
             DataError: inputs of another kind or size.
         """
+        wanted = self._as_fitted()
+        return read_inputs(images, observed, truth, space=self.fitted_.space, wanted=wanted, how=how)
+
+    def stream(
+        self,
+        images: str | Path | Sequence[str | Path] | Inputs,
+        observed: Observed | None = None,
+        *,
+        strict: bool = False,
+        what: str = "observed",
+    ) -> InputStream:
+        """Images or embeddings to go through block by block, in flat memory; nothing is decoded yet.
+
+        Args:
+            images: a folder, a file, a glob, or several of them; or `Inputs`.
+            observed: known labels of these images. Where both have names, a table selects from one folder or file.
+            strict: whether an image that cannot be read is an error.
+            what: what `observed` is called in messages.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: inputs of another kind or size, or names that do not agree.
+        """
+        wanted, num_labels = self._as_fitted(), self.fitted_.space.num_labels
+        if isinstance(images, Inputs):
+            inputs = self.read(images, observed)
+            return InputParts(inputs, num_labels, None if observed is None else inputs.observed)
+        known = None if observed is None else observed.in_space(self.fitted_.space)
+        return open_stream(images, known, wanted, num_labels, strict, what)
+
+    def _as_fitted(self) -> Wanted:
+        """What this fitted model takes."""
         self._check_fitted()
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
-        wanted = Wanted(found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns)
-        return read_inputs(images, observed, truth, space=found.space, wanted=wanted, how=how)
+        return Wanted(
+            found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns, found.levels
+        )
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
         """The posterior of all labels.
@@ -370,11 +446,33 @@ class LatentLabels(BaseEstimator):
         Raises:
             NotFittedError: before `fit`.
         """
-        inputs = self.read(images, observed)
+        return self._posterior(self.read(images, observed), observed is not None)
+
+    def posterior_blocks(
+        self, stream: InputStream, start: int = 0, *, conditioned: bool = True
+    ) -> Iterator[tuple[InputBlock, Posterior]]:
+        """The posterior of many images, block by block: as `posterior`, but one block at a time is in memory.
+
+        Args:
+            stream: see `stream`.
+            start: number of the first image.
+            conditioned: whether the posterior is conditioned on the known labels of the stream, under the annotation.
+
+        Yields:
+            Each block with the posterior of those of its images that can be read: `block.inputs.rows` are their numbers in
+            the block, from 0.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        for block in stream.blocks(start):
+            yield block, self._posterior(block.inputs, conditioned and stream.known is not None)
+
+    def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
         found = Posterior(q, inputs.names, inputs.pictures)
-        if observed is None:
+        if not conditioned:
             return found
         assert inputs.observed is not None
         return found.observing(inputs.observed.values, self.conditions_by)
@@ -561,6 +659,8 @@ class LatentLabels(BaseEstimator):
             about["columns"] = list(found.columns)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
+        if found.levels is not None:
+            about["levels"] = found.levels.to_config()
         return write_run(
             folder,
             Run(
@@ -584,10 +684,12 @@ class LatentLabels(BaseEstimator):
         try:
             how = read_annotation(run.config["annotation"], run.space)
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
-            kind, pixels, size = kind_of(out.encoder), None, None
+            kind, pixels, levels, size = kind_of(out.encoder), None, None, None
             if kind is Kind.IMAGES:
                 about = run.environment.get("pixels")
                 pixels = PixelFormat() if about is None else PixelFormat.from_config(about)  # runs of version 0.1 say nothing
+                levels = Levels.from_config(run.environment.get("levels"))  # older runs had images of 8 bits in mind
+                out.white = levels.stated
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
             features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
             columns = run.environment.get("columns")
@@ -609,6 +711,7 @@ class LatentLabels(BaseEstimator):
             params=out.get_params(deep=False),
             image_size=size,
             pixels=pixels,
+            levels=levels,
             num_features=features,
             columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,

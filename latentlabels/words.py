@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+from .writing import ESCAPED
 
 NONE = "–"
 """What stands where there is no number."""
@@ -15,10 +18,45 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def shown(name: object) -> str:
+    r"""A name that can be printed: bytes that are not UTF-8, control signs and those that turn text around as escapes.
+
+    >>> shown("a\udcff.png"), shown("two\nlines")
+    ('a\\xff.png', 'two\\nlines')
+    """
+    text = str(name)
+    return text if text.isprintable() else "".join(_escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # what Python makes of a byte in a file name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign in _TURNS:
+        return sign.encode("unicode_escape").decode("ascii")
+    return sign
+
+
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def listed(names: Sequence[Any], most: int = 5) -> str:
-    """The first few names, and how many more there are: "a, b and 3 more"."""
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+    """The first few names, and how many more there are: "a, b and 3 more"; see `shown`."""
+    first = ", ".join(shown(name) for name in names[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
+
+
+def printable(name: str) -> str:
+    r"""A file name as text: each byte that is no UTF-8, which Python keeps as a lone surrogate, as ``\xNN``.
+
+    >>> printable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", ESCAPED).decode("utf-8")
+    return name
 
 
 def any_of(names: Sequence[Any]) -> str:

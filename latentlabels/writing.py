@@ -6,18 +6,32 @@ new one, never half of one. What a killed process leaves behind are hidden tempo
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from .processes import is_alive
 
 _MARK = ".partial"
+ESCAPED = "latentlabels.escaped"
+"""How `str.encode` writes the bytes of a file name that are no UTF-8, which Python keeps as lone surrogates: as \\xNN."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = (ord(one) for one in error.object[error.start : error.end])
+    return "".join(f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}" for code in wrong), error.end
+
+
+codecs.register_error(ESCAPED, _escape)
 
 
 @contextmanager
@@ -50,7 +64,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 @contextmanager
 def writing(path: str | Path) -> Iterator[TextIO]:
     """A text file in UTF-8 to write to bit by bit, which becomes `path` when the block ends without an error."""
-    with replacing(path) as hidden, hidden.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as hidden, hidden.open("w", encoding="utf-8", errors=ESCAPED, newline="") as file:
         yield file
 
 
@@ -65,6 +79,11 @@ def temporary(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             hidden.unlink(missing_ok=True)
+
+
+def scratch() -> IO[bytes]:
+    """An open file without a name, in the system's folder of temporary files (TMPDIR); it is gone when it is closed."""
+    return tempfile.TemporaryFile(prefix="latentlabels-")
 
 
 @contextmanager
@@ -95,13 +114,14 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8; line ends stay as they are."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text file in UTF-8; line ends stay as they are, and what is no text is `ESCAPED`."""
+    write_bytes(path, text.encode("utf-8", ESCAPED))
 
 
 def write_json(path: str | Path, value: Any, *, compact: bool = False) -> None:
     """Write one JSON document, on one line if `compact`."""
-    write_text(path, json.dumps(value, indent=None if compact else 1, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=None if compact else 1, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # a lone surrogate is JSON's own \udcNN
 
 
 def append_text(path: str | Path, text: str) -> None:
@@ -118,6 +138,74 @@ def append_text(path: str | Path, text: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class Part:
+    """A file that is written block by block over a long time, and can be continued after its process was killed.
+
+    What is written stands in FILE.part, and in FILE.part.json how much of it is whole and what it was begun with. The file gets
+    its name when it is complete.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(os.path.realpath(path))
+        self.content = self.path.with_name(self.path.name + ".part")
+        self.state = self.path.with_name(self.path.name + ".part.json")
+
+    def begun(self) -> dict[str, Any] | None:
+        """What was last said of a part that is there, with `size`, its bytes that are whole; None without one."""
+        try:
+            found = json.loads(self.state.read_text(encoding="utf-8"))
+            whole = self.content.stat().st_size >= found["size"] >= 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if whole else None
+
+    def begin(self) -> None:
+        """Begin with nothing written."""
+        self.state.unlink(missing_ok=True)
+        write_bytes(self.content, b"")
+
+    def add(self, size: int, content: bytes, about: Mapping[str, Any]) -> int:
+        """Write a block, and then that it is there; what an earlier process left of a block is written over.
+
+        Args:
+            size: bytes that are whole.
+            content: what follows them.
+            about: what `begun` will say, ready for JSON.
+
+        Returns:
+            Bytes that are whole now.
+        """
+        with self.content.open("r+b") as file:
+            file.truncate(size)
+            file.seek(size)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        write_json(self.state, {**about, "size": size + len(content)}, compact=True)
+        return size + len(content)
+
+    def cut(self, size: int) -> None:
+        """Drop what follows the bytes that are whole."""
+        with self.content.open("r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+
+    def finish(self, size: int) -> None:
+        """Give the file its name."""
+        self.cut(size)
+        self.content.replace(self.path)
+        self.state.unlink(missing_ok=True)
+        _sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove what is there."""
+        self.state.unlink(missing_ok=True)
+        self.content.unlink(missing_ok=True)
 
 
 def clear_leftovers(folder: str | Path) -> None:

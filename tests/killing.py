@@ -130,7 +130,9 @@ def _child(order: dict[str, Any], pipes: list[int]) -> None:
     if order["interrupted"]:
         import numpy as np
 
-        np.load = _endless  # type: ignore[assignment]
+        from latentlabels.inputs import embeddings
+
+        np.load = embeddings.open_arrays = _endless  # type: ignore[assignment]
     moment = _Moment(order["root"], order["event"], order["step"])
     code = main(order["args"])
     sys.setprofile(None)

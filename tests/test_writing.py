@@ -132,8 +132,6 @@ ALLOWED = {
     ("bench/fits.py", "write_text"),  # to the kernel: sets the mark of the highest memory back
     ("bench/toy_demo.py", "save"),  # of `LatentLabels`
     ("cli/fit.py", "save"),  # the same
-    ("cli/predict.py", "write_table"),  # ours
-    ("cli/complete.py", "write_table"),  # ours
 }
 
 

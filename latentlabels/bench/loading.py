@@ -18,7 +18,7 @@ from ..datasets.mosaics import mosaic_scenes
 from ..encoders import Frozen, build_encoder
 from ..errors import ConfigError, DataError
 from ..fitting.build import wanted_by
-from ..fitting.training_data import known_of, space_of, training_inputs
+from ..fitting.training_data import known_of, reading_of, space_of, training_inputs
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.batches import InMemory
 from ..inputs.embeddings import load_embeddings
@@ -207,7 +207,7 @@ def _parts(config: Config, wanted: Wanted) -> tuple[Inputs, Inputs]:
     """The training part, and what to measure on: what the config names, or a share of the training part."""
     bench, train = bench_of(config), _training(config, wanted)
     if bench.test is not None:
-        return train, _test(config, _known(train).space, wanted)
+        return train, _test(config, _known(train).space, replace(wanted, levels=train.levels))
     if train.truth is None:
         raise ConfigError(
             f"{config.where('bench')}: bench.test: nothing to measure on; give bench.test, images or embeddings with "
@@ -257,9 +257,10 @@ def _to_hide(config: Config, wanted: Wanted) -> Inputs:
         space = space_of(config, config.space(), data.embeddings)
         return _complete(_stored(data.embeddings, space, wanted), data.embeddings)
     tree = Tree()
-    known = known_of(table, config.space(), wanted.kind, data.images, data.unlisted, data.strict, tree)
+    options = replace(reading_of(data), space=config.space(), tree=tree, complete=True)
+    known = known_of(table, wanted.kind, data.images, options)
     check_complete(known, table)
-    inputs = read_inputs(where, known, space=known.space, wanted=wanted, how=Reading(tree=tree))
+    inputs = read_inputs(where, known, space=known.space, wanted=wanted, how=Reading(tree=tree, white=data.white))
     return _complete(inputs, table)
 
 
@@ -271,7 +272,7 @@ def _stored(path: Path, space: LabelSpace, wanted: Wanted) -> Inputs:
 def _aligned(config: Config, table: Path, train: Inputs) -> NDArray[np.int8]:
     """The complete labels of a table in the order of the training inputs; it may be about more than these."""
     observed = _known(train)
-    complete = Observed.from_table(table, observed.space, unlisted=config.data.unlisted)
+    complete = Observed.read(table, replace(reading_of(config.data), space=observed.space, complete=True))
     check_complete(complete, table)
     if observed.images is None or complete.images is None:
         if len(complete) != len(observed):
@@ -296,7 +297,8 @@ def _test(config: Config, space: LabelSpace, wanted: Wanted) -> Inputs:
     assert where is not None  # check_bench has seen to it
     if test.truth is not None:
         tree = Tree()
-        known = known_of(test.truth, space, wanted.kind, test.images, test.unlisted, tree=tree)
+        options = replace(reading_of(config.data), space=space, unlisted=test.unlisted, tree=tree, complete=True)
+        known = known_of(test.truth, wanted.kind, test.images, options)
         check_complete(known, test.truth)
         return _complete(read_inputs(where, known, space=space, wanted=wanted, how=Reading(tree=tree)), test.truth)
     if not load_embeddings(where).has("truth"):
@@ -329,7 +331,7 @@ def _as_features(train: Inputs, test: Inputs, model: dict[str, Any]) -> tuple[In
     parts = []
     for part in (train, test):
         features = torch.cat([encoder.extract(part.items.inputs(rows)) for rows in torch.arange(len(part)).split(64)])
-        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=InMemory(features), size=None, scale=None, pictures=None))
+        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=InMemory(features), size=None, levels=None, pictures=None))
     return parts[0], parts[1], model | {"encoder": PASSED_THROUGH, "weights": None, "frozen": False}
 
 

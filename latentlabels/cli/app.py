@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted by Ctrl-C, 143 en
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
-from . import bench, complete, demo, evaluate, fit, inspect, predict, query, report
+from . import bench, complete, convert, demo, evaluate, fit, inspect, predict, query, report
 from .interrupt import interrupted, interruptible, leave
 from .output import UsageError
 
@@ -75,6 +76,7 @@ app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
 app.command("evaluate")(evaluate.evaluate)
+app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("bench")(bench.bench)
 app.command("inspect")(inspect.inspect)
@@ -92,6 +94,7 @@ def main(args: Sequence[str] | None = None) -> int:
     own_process = args is None
     args = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in args
+    _write_utf8()
     stdout = sys.stdout
     with warnings.catch_warnings():
         _show_warnings(debug)
@@ -111,6 +114,16 @@ def main(args: Sequence[str] | None = None) -> int:
     if own_process and code in (INTERRUPTED, ENDED):
         leave(code)  # at its end Python would wait for threads that decode images
     return code
+
+
+def _write_utf8() -> None:
+    """Let every stream take every name: redirected output has the code page of the system on Windows, which lacks most scripts.
+
+    Tables and JSON are UTF-8 wherever they go. A file name that is not UTF-8 on disk is written with backslashes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _run(args: list[str], debug: bool) -> int:

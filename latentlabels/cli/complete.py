@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,14 +11,20 @@ import typer
 from ..words import count
 from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
-from .sources import load_run, read_labelled, read_labels, unreadable_names
-from .tables import check_target, write_table
+from .reading import TABLES, reads_labels
+from .sources import load_run, read_labels, stream_labelled
+from .streaming import Document, about, filled, open_sink, write_all
+from .tables import check_target
 
 if TYPE_CHECKING:
-    from ..estimator import LatentLabels
+    from ..inputs import InputBlock
+    from ..posterior import Posterior
+    from .streaming import Values
 
 
+@reads_labels(*TABLES)
 def complete(
+    reading: dict[str, Any],
     run: RunFolder,
     observed: Annotated[
         Path | None,
@@ -28,15 +35,8 @@ def complete(
         ),
     ] = None,
     images: options.Inputs = None,
-    unlisted: Annotated[
-        str | None,
-        typer.Option(
-            "--unlisted",
-            metavar="unknown|absent",
-            help="Meaning of labels that the table does not mention: unknown (default) or absent.",
-        ),
-    ] = None,
     output_file: options.Result = None,
+    resume: options.Resume = False,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -46,38 +46,42 @@ def complete(
     For example: latentlabels complete runs/photos --observed labels.csv --images photos/ -o completed.csv
 
     Known entries stay 1 or 0. Each unknown entry becomes the probability of the label given the image, its known labels
-    and the run's annotation. Without --images, the run's training images are used.
+    and the run's annotation. Without --images, the run's training images are used. An image that cannot be read keeps its
+    known entries, and has empty cells for the others. If the command is interrupted, run it again to continue.
     """
-    with Output(as_json) as output:
+    import numpy as np
+
+    with Output(as_json) as output, ExitStack() as held:
         check_target(output_file)
         if observed is None and images is None:
             raise UsageError("no table to fill; give --observed TABLE")
         model = load_run(run)
         where = images if images is not None else _images_of(run)
-        known = read_labels(model, observed, where, unlisted or "unknown", strict, "observed")
+        known = read_labels(model, observed, where, reading, strict, "observed")
         assert where is not None  # read_labels has seen to it
-        inputs = read_labelled(model, where, known, strict)
-        assert inputs.observed is not None
-        names, values = list(inputs.table_names), inputs.observed.values
-        posterior = model.posterior(inputs, inputs.observed)
-        filled = posterior.marginals.copy()
-        # with noise in the annotation even a known label is uncertain; a completed table keeps what it was given
-        filled[values != -1] = values[values != -1]
-        document = _document(model, names, values)
-        document |= {"run": run, "unreadable": unreadable_names(inputs, known), "output": output_file}
-        if output_file is not None or not as_json:
-            write_table(names, posterior.space.labels, filled, output_file, output.stdout)
+        stream = stream_labelled(model, where, known, strict, "observed")
+        labels = model.space_.labels
+        begun = {"run": run, "labels": labels, "output": output_file}
+        sink = open_sink(output, output_file, labels, begun, about(run, stream, "complete"), resume, held)
+
+        def fill(block: InputBlock, posterior: Posterior) -> Values:
+            out, given = filled(block, posterior.marginals), stream.known_rows(block)
+            sink.tally.known += int((given != -1).sum())
+            sink.tally.filled += int((given[block.inputs.rows] == -1).sum())
+            # with noise in the annotation even a known label is uncertain; a completed table keeps what it was given
+            return np.where(given == -1, out, given.astype(np.float32))
+
+        write_all(stream, model, fill, sink, output)
+        tally = sink.tally
         output.note(
-            f"{output_file or 'table'}: {count(len(names), 'image')}, {document['filled']:,} unknown entries filled, "
-            f"{document['known']:,} known ones kept"
+            f"{output_file or 'table'}: {count(tally.rows, 'image')}, {tally.filled:,} unknown entries filled, "
+            f"{tally.known:,} known ones kept"
         )
-        if as_json:
-            if output_file is None:
-                document["images"] = [
-                    {"image": name, "probabilities": dict(zip(posterior.space.labels, row, strict=True))}
-                    for name, row in zip(names, filled.tolist(), strict=True)
-                ]
-            output.emit(document, lambda console: None)
+        counted = {"num_images": tally.rows, "known": tally.known, "filled": tally.filled, "unreadable": tally.unreadable}
+        if isinstance(sink, Document):
+            sink.close(counted)
+        elif as_json:
+            output.emit({**begun, **counted}, lambda console: None)
         output.stdout.flush()
 
 
@@ -88,8 +92,3 @@ def _images_of(run: Path) -> Path | None:
     data = read_run(run).config.get("data") or {}
     found = data.get("embeddings") or data.get("images")
     return Path(found) if found and Path(found).exists() else None
-
-
-def _document(model: LatentLabels, names: list[str], values: Any) -> dict[str, Any]:
-    known = int((values != -1).sum())
-    return {"num_images": len(names), "labels": model.space_.labels, "known": known, "filled": int(values.size - known)}

@@ -18,6 +18,7 @@ from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .interrupt import advise
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
+from .reading import reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
 _FREE_TO_CHANGE = {"fit.epochs", "fit.patience", "fit.accelerator", "fit.devices", "fit.strategy", "fit.workers", "data.strict"}
 
 
+@reads_labels()
 def fit(
+    reading: dict[str, Any],
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config. Without one, give --images or --embeddings.")
     ] = None,
     images: options.Images = None,
     labels: options.Labels = None,
     observed: options.Table = None,
-    unlisted: options.Unlisted = None,
     embeddings: options.Embeddings = None,
     overrides: options.Overrides = None,
     out: Annotated[
@@ -56,7 +58,7 @@ def fit(
     """
     with Output(as_json) as output:
         given = {
-            "images": images, "labels": labels, "observed": observed, "unlisted": unlisted, "embeddings": embeddings,
+            "images": images, "labels": labels, "observed": observed, "reading": reading, "embeddings": embeddings,
             "strict": strict, "overrides": overrides,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it

@@ -12,6 +12,7 @@ from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
+from .reading import reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -28,14 +29,15 @@ _LISTED = 30
 _FEW = 10
 
 
+@reads_labels()
 def inspect(
+    reading: dict[str, Any],
     source: Annotated[
         Path | None,
         typer.Argument(metavar="CONFIG|DIR", help="A config, a folder with one folder of images for each label, or an .npz."),
     ] = None,
     labels: options.Labels = None,
     observed: options.Table = None,
-    unlisted: options.Unlisted = None,
     overrides: options.Overrides = None,
     everything: Annotated[bool, typer.Option("--all", help="List every label, however many there are.")] = False,
     strict: Strict = False,
@@ -53,7 +55,7 @@ def inspect(
 
         if source is None and not overrides:
             raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
-        config = _config(source, labels, observed, unlisted, overrides)
+        config = _config(source, labels, observed, reading, overrides)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             inputs = read_training(config, Reading(unreadable="collect", budget=0))
@@ -67,12 +69,12 @@ def inspect(
 
 
 def _config(
-    source: Path | None, labels: Path | None, observed: Path | None, unlisted: str | None, overrides: list[str] | None
+    source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
 ) -> Config:
     from ..inputs.embeddings import is_embeddings
 
     # strict is seen to here, after everything was looked at: all problems at once, not the first
-    given: dict[str, Any] = {"labels": labels, "observed": observed, "unlisted": unlisted, "overrides": overrides}
+    given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
     if source is None:
         return make_config(None, **given)
     if not source.exists():
@@ -125,6 +127,8 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
         "has_truth": inputs.truth is not None,
+        "levels": None if inputs.levels is None else inputs.levels.to_config(),
+        "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
 
@@ -193,6 +197,10 @@ def _condition(group: dict[str, Any]) -> str:
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..inputs.levels import Levels
+    from ..inputs.looks import levels_in_words
+    from ..observed.record import SEVERAL
+
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
     if found["images_without_known_label"]:
@@ -201,11 +209,16 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     free = sum(group["kind"] == "free" for group in groups)
     inside = found["num_labels"] - free
     kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
-    rows = [
+    read_as = found["read_as"]
+    rows = [] if read_as is None or not read_as["facts"] else [("read as", _read_as(read_as))]
+    rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
     ]
+    levels = levels_in_words(Levels.from_config(found["levels"]))
+    if levels:
+        rows.append(("pixels", levels))
     if bad:
         names = [str(item["image"]) for item in bad]
         rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
@@ -223,6 +236,11 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     show_facts(console, rows)
     for remark in [*found["remarks"], *_said(found)]:
         console.print(f"note: {remark}")
+    if read_as is not None:
+        for what, how in read_as["facts"]:
+            if what == SEVERAL:
+                console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
+        _show_contradictions(console, read_as, everything)
     declared = [group for group in groups if group["kind"] != "free" or group["requires"] or group["excludes"]]
     if declared:
         console.print()
@@ -248,6 +266,30 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
         )
     console.print(f"\nnext: {found['next']}")
+
+
+def _read_as(read_as: dict[str, Any]) -> str:
+    """What was taken for what, in one line."""
+    return f"{read_as['format']}; " + "; ".join(f"{what}: {how}" for what, how in read_as["facts"])
+
+
+def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:
+    from ..observed.record import Contradiction
+
+    found = [str(Contradiction(**one)) for one in read_as["contradictions"]]
+    if not found:
+        return
+    did = {
+        "refuse": "A fit stops there, unless --contradictions unknown or --contradictions vote is given",
+        "unknown": "The labels concerned count as unknown",
+        "vote": "The majority of statements counts",
+    }[read_as["policy"]]
+    console.print(f"note: {count(len(found), 'contradiction')} among the known labels. {did}:")
+    shown = found if everything or len(found) <= _LISTED else found[:_LISTED]
+    for one in shown:
+        console.print(f"  {one}")
+    if len(shown) < len(found):
+        console.print(f"  (--all lists {len(found) - len(shown):,} more)")
 
 
 def _show_labels(console: Console, labels: list[dict[str, Any]], everything: bool) -> None:

@@ -27,13 +27,8 @@ Table = Annotated[
     typer.Option(
         "--observed",
         metavar="TABLE",
-        help="Known labels: wide (image, a column of 1, 0 or empty for each label) or long (image, label[, value]).",
-    ),
-]
-Unlisted = Annotated[
-    str | None,
-    typer.Option(
-        "--unlisted", metavar="unknown|absent", help="Meaning of labels that the table does not mention: unknown or absent."
+        help="Known labels: a wide table (image, a column of 1, 0 or empty for each label), a long one "
+        "(image, label[, value]), or a file of another tool.",
     ),
 ]
 Embeddings = Annotated[
@@ -52,6 +47,14 @@ Result = Annotated[
     Path | None,
     typer.Option(
         "-o", "--output", metavar="FILE", help="The file to write: .csv, .tsv, .parquet or .jsonl. Default: CSV on stdout."
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Stop if the file was begun with another run, other inputs or other settings. An interrupted command that is "
+        "run again continues in any case.",
     ),
 ]
 Inputs = Annotated[

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..words import count
-from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .reading import TABLES, reads_labels
 from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:
     from ..space import LabelSpace
 
 
+@reads_labels(*TABLES)
 def report(
+    reading: dict[str, Any],
     run: RunFolder,
     images: Annotated[
         Path | None,
@@ -34,7 +36,6 @@ def report(
             "--observed", metavar="TABLE", help="A table of known labels of these images, if their folders do not name them."
         ),
     ] = None,
-    unlisted: options.Unlisted = None,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -53,14 +54,14 @@ def report(
             raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
         looked = None
         if images is not None:
-            looked = _look(run, images, observed, unlisted, strict)
+            looked = _look(run, images, observed, reading, strict)
         path = write_report(run)
         document = {"run": run, "report": path, "num_images": looked, "size": path.stat().st_size}
         what = "" if looked is None else f", with predictions on {count(looked, 'image')}"
         output.emit(document, lambda console: console.print(f"{path}{what}"))
 
 
-def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, strict: bool) -> int:
+def _look(run: Path, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
@@ -71,7 +72,7 @@ def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, str
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
     if table is not None or (embeddings and load_embeddings(images).has("observed")):
-        known = read_labels(model, table, images, unlisted, strict, "observed")
+        known = read_labels(model, table, images, reading, strict, "observed")
     elif model.kind is Kind.IMAGES and _is_image_folder(images, model.space_):
         known = Observed.from_folder(images, model.space_, merge=not model.annotation_.one_positive)  # as for `fit`
     inputs = read_asked(model, [str(images)], strict) if known is None else read_labelled(model, images, known, strict)
@@ -83,6 +84,8 @@ def _look(run: Path, images: Path, table: Path | None, unlisted: str | None, str
 def _is_image_folder(root: Path, space: LabelSpace) -> bool:
     """Whether there are images, and every one lies in a folder that is called like one of the run's labels."""
     from ..observed import find_images
+    from ..observed.names import KnownNames
 
-    files = find_images(root) if root.is_dir() else []
-    return bool(files) and all(file.parent != root and file.parent.name in space.labels for file in files)
+    folders = {file.parent for file in find_images(root)} if root.is_dir() else set()
+    labels = KnownNames(space.labels)
+    return bool(folders) and all(folder != root and labels.find(folder.name) is not None for folder in folders)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError, DataError, OpenCellsError, nearest
+from ..errors import AmbiguousError, Choice, ConfigError, DataError
 from .output import UsageError
+from .reading import as_keys, as_options
 
 if TYPE_CHECKING:
     from ..config import Config
     from ..estimator import LatentLabels
-    from ..inputs import Inputs, Reading
+    from ..inputs import Inputs, InputStream, Reading
     from ..kind import Kind
     from ..observed import Observed
-
-_UNLISTED = ("unknown", "absent")
 
 
 def make_config(
@@ -26,7 +25,7 @@ def make_config(
     images: Path | None = None,
     labels: Path | None = None,
     observed: Path | None = None,
-    unlisted: str | None = None,
+    reading: Mapping[str, Any] | None = None,
     embeddings: Path | None = None,
     strict: bool = False,
     overrides: Sequence[str] | None = None,
@@ -45,9 +44,9 @@ def make_config(
         "data.images": images,
         "data.observed": observed,
         "data.embeddings": embeddings,
-        "data.unlisted": unlisted,
         "data.strict": strict or None,
         "labels": labels,
+        **{f"data.{name}": value for name, value in as_keys(dict(reading or {})).items()},
     }
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
     config = read_config(path, overrides or (), texts)
@@ -74,10 +73,9 @@ def in_words_of_the_command_line() -> Iterator[None]:
     """Errors about an argument of a function speak of the flag instead."""
     try:
         yield
-    except OpenCellsError as error:
-        raise UsageError(
-            str(OpenCellsError(error.table, "--unlisted unknown", "--unlisted absent", "; in a config, data.unlisted"))
-        ) from None
+    except AmbiguousError as error:
+        keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
+        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {' and '.join(keys)}")) from None
 
 
 def read_training(config: Config, how: Reading | None = None) -> Inputs:
@@ -133,6 +131,15 @@ def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) 
     return model.read(list(dict.fromkeys(files)), how=_reading(strict))
 
 
+def stream_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) -> InputStream:
+    """As `read_asked`, to be read block by block."""
+    for name in where:
+        check_kind(model, name)
+        if not Path(name).exists() and not any(sign in name for sign in "*?["):
+            raise UsageError(f"{name}: file or folder not found")
+    return model.stream(list(where), strict=strict)
+
+
 def check_kind(model: LatentLabels, name: str) -> None:
     """Refuse embeddings for a run on images, and the other way round.
 
@@ -181,7 +188,7 @@ def one_vector(model: LatentLabels, where: str) -> Inputs:
 
 
 def read_labels(
-    model: LatentLabels, table: Path | None, where: Path | None, unlisted: str | None, strict: bool, option: str
+    model: LatentLabels, table: Path | None, where: Path | None, reading: dict[str, Any], strict: bool, option: str
 ) -> Observed:
     """The labels of a table, or of an array in an .npz, for images or embeddings in one place.
 
@@ -189,7 +196,7 @@ def read_labels(
         model: a fitted estimator.
         table: of labels; None to take them from the array of an .npz that `option` names.
         where: the folder of images or the file of embeddings.
-        unlisted: what labels mean that the table leaves open.
+        reading: what the user states about the table, by option.
         strict: what would be left out is an error.
         option: "observed" or "truth".
 
@@ -220,10 +227,9 @@ def read_labels(
         return found.known(model.space_, option)
     if not table.is_file():
         raise UsageError(f"{table}: table of labels not found")
-    if unlisted not in (None, *_UNLISTED):
-        raise UsageError(f'--unlisted {unlisted}: expected "unknown" or "absent"{nearest(unlisted, _UNLISTED)}')
+    options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth")
     with in_words_of_the_command_line():
-        return known_of(table, model.space_, model.kind, where, unlisted, strict)
+        return known_of(table, model.kind, where, options)
 
 
 def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool) -> Inputs:
@@ -233,6 +239,11 @@ def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: boo
         DataError: rows without an input; with `strict`, an image that cannot be read.
     """
     return model.read(where, known, how=_reading(strict))
+
+
+def stream_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool, what: str) -> InputStream:
+    """As `read_labelled`, to be read block by block; messages call the table `what`."""
+    return model.stream(where, known, strict=strict, what=what)
 
 
 def unreadable_names(inputs: Inputs, known: Observed) -> list[str]:

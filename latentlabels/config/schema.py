@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
-from ..errors import ConfigError, LabelSpaceError, nearest
+from ..errors import ConfigError, DataError, LabelSpaceError, nearest
 from ..kind import PASSED_THROUGH, Kind, kind_of
+from ..shards import expand, is_packed
 from ..space import LabelSpace
 from ..writing import write_text
 from .sections import (
@@ -97,12 +98,15 @@ class Config(Section):
             path: Path | None = getattr(self.data, name)
             if path is None:
                 continue
+            if name != "embeddings" and is_packed(path):
+                self._check_shards(name, path)
+                continue
             if not path.exists():
                 # where a flag gave the path, it is relative to where the user stands, as they know
                 hint = "" if f"data.{name}" in self._source.given else "; paths in a config are relative to its folder"
                 raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} not found{hint}")
-            if path.is_dir() != (name == "images"):
-                what = "a folder of images" if name == "images" else "a file"
+            if (name == "images" and not path.is_dir()) or (name == "embeddings" and path.is_dir()):
+                what = "a folder of images, nor a .tar, .parquet or .arrow file of them" if name == "images" else "a file"
                 raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} is not {what}")
         weights = self.model.weights
         if weights is not None and Path(weights).is_absolute() and not Path(weights).is_file():
@@ -110,6 +114,13 @@ class Config(Section):
                 f"{self.where('model.weights')}: model.weights: {weights} not found; give a file with a state_dict, "
                 "DEFAULT to download published weights, or null"
             )
+
+    def _check_shards(self, name: str, path: Path) -> None:
+        """Check that the files of a name that may mean several are there."""
+        try:
+            expand(path)
+        except DataError as error:
+            raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {error}") from None
 
     def explain(self, error: ConfigError) -> ConfigError:
         """The same error with ``file:line`` in front, where its message starts with a key path of this config."""
@@ -159,7 +170,7 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
             source.set(key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for override, (key, value) in zip(overrides, parse_overrides(overrides), strict=True):
         source.set(key, value, f"--set {override}")
-    raw = source.resolve_paths(_PATHS, ("model.weights",))
+    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes", "data.split", "data.together"))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

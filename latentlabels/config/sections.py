@@ -65,8 +65,9 @@ NUMBERS = (
     "frozen",
     "augment",
     "at_least_one",
+    "white",
 )
-"""Keys of `model` and `fit` that are one number each, in a range that holds for every use."""
+"""Keys of `model`, `fit` and `data` that are one number each, in a range that holds for every use."""
 
 
 def _plain(value: Any) -> Any:
@@ -114,6 +115,9 @@ class DataConfig(Section):
     image_column: Text | None = Field(default=None, description="the name of a column")
     label_columns: Names | None = Field(default=None, min_length=1, description="a list of columns")
     ignore: Names = Field(default=[], description="a list of columns or folders")
+    classes: Names | Text | None = Field(
+        default=None, min_length=1, description="the names of the classes 0, 1, ...: a list, or a file with one on each line"
+    )
     separator: str | None = Field(default=None, description='what stands between labels in a cell; "" for one label in a cell')
     split: str | None = Field(default=None, description="a column, or the path of a table: which images are held out")
     together: str | None = Field(default=None, description="a column, or the path of a table: which images belong together")

@@ -13,7 +13,7 @@ from torchvision.models import WeightsEnum
 
 from ..errors import ConfigError, WeightsError, nearest
 from ..inputs import PixelFormat
-from ..inputs.arrays import Interpolation
+from ..inputs.rgb import Interpolation
 from .weights import load_weights
 
 _FAMILIES = ("resnet", "resnext", "wide_resnet", "convnext", "efficientnet")

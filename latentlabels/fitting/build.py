@@ -199,6 +199,9 @@ def label_vector(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_siz
     """q(y | x) of some rows, batch shape (rows,), on the CPU."""
     amortizer.eval()
     device = next(amortizer.parameters()).device
+    if not len(rows):  # encoders need not take an empty batch
+        mixture = amortizer.mixture
+        return amortizer.vector(torch.zeros(0, mixture * amortizer.space.num_logits + (mixture if mixture > 1 else 0)))
     parts = [
         amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu() for part in rows.split(max(batch_size, 64))
     ]

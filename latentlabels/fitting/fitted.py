@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..annotation import Annotation
-from ..inputs import PixelFormat
-from ..inputs.arrays import Size
+from ..inputs import Levels, PixelFormat
+from ..inputs.rgb import Size
 from ..kind import Kind
 from ..program.starting_point import Anchor
 from ..space import LabelSpace
@@ -33,6 +33,7 @@ class Fitted:
         names: the images that it was fitted on; none for a loaded run.
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
+        levels: which values of the images are black and white; None for embeddings.
         num_features: D of the embeddings; None for images.
         columns: names of the columns of the embeddings; None where they had none.
         anchor: prevalences before training; None for a loaded run.
@@ -52,6 +53,7 @@ class Fitted:
     names: tuple[str, ...] = ()
     image_size: Size | None = None
     pixels: PixelFormat | None = None
+    levels: Levels | None = None
     num_features: int | None = None
     columns: tuple[str, ...] | None = None
     anchor: Anchor | None = None

@@ -14,10 +14,14 @@ from ..kind import Kind
 from ..observed import Observed, Tree
 from ..observed.options import ReadOptions, texts
 from ..space import LabelSpace
+from .held_out import check_stated
+from .stated_split import IN_CONFIG, with_statements
 
 
 def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) -> Inputs:
     """The training data of a config: images or embeddings with their known labels, and complete ones where an .npz has them.
+
+    What `data.split` and `data.together` state goes with them; the images of a test are left out.
 
     Args:
         config: whose `data`, `labels` and `annotation` are read.
@@ -29,20 +33,30 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
         DataError, ObservationError: what is in the files cannot be used.
     """
     config.check_files()
+    inputs = _read(config, wanted, how)
+    found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
+    check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
+    return found
+
+
+def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     data, space = config.data, config.space()
     how = Reading() if how is None else how
+    options = replace(reading_of(data), space=space, listing=how.unreadable == "collect")
     how = replace(
         how,
         labelled=True,
         strict=data.strict,
+        folder=options,
         merge=not KINDS[config.annotation.kind].one_positive,
         unreadable="error" if data.strict and how.unreadable == "warn" else how.unreadable,
         tree=Tree() if how.tree is None else how.tree,
+        white=data.white,
     )
     where = data.embeddings or data.images
     assert where is not None  # check_files has seen to it
     if data.observed is not None:
-        known = known_of(data.observed, space, wanted.kind, data.images, data.unlisted, data.strict, how.tree)
+        known = known_of(data.observed, wanted.kind, data.images, replace(options, tree=how.tree))
         return read_inputs(where, known, space=known.space, wanted=wanted, how=how)
     if wanted.kind is Kind.IMAGES:
         return read_inputs(where, space=space, wanted=wanted, how=how)
@@ -70,31 +84,19 @@ def space_of(config: Config, space: LabelSpace | None, path: Path) -> LabelSpace
     return space
 
 
-def known_of(
-    table: Path,
-    space: LabelSpace | None,
-    kind: Kind,
-    root: Path | None,
-    unlisted: str | None,
-    strict: bool = False,
-    tree: Tree | None = None,
-) -> Observed:
+def known_of(table: Path, kind: Kind, root: Path | None, options: ReadOptions) -> Observed:
     """A table of known labels; of images only those rows whose image is in the folder.
 
     Args:
         table: the file.
-        space: the label space; None for the table's labels, all free.
         kind: what the rows are about.
         root: the folder of the images.
-        unlisted: what a label means that the table leaves open.
-        strict: whether what would be left out is an error.
-        tree: folders that were listed before.
+        options: how it is read.
 
     Raises:
         DataError, ObservationError: as `Observed.from_table`.
     """
-    images = root if kind is Kind.IMAGES else None
-    return Observed.from_table(table, space, unlisted=unlisted, images_root=images, strict=strict, tree=tree)
+    return Observed.read(table, replace(options, images_root=root if kind is Kind.IMAGES else None))
 
 
 def reading_of(data: DataConfig) -> ReadOptions:

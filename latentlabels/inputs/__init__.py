@@ -3,5 +3,20 @@
 from .arrays import PixelFormat, as_size
 from .door import Reading, read_inputs
 from .inputs import Inputs, Wanted, concatenated
+from .levels import Levels
+from .stream import InputBlock, InputParts, InputStream, open_stream
 
-__all__ = ["Inputs", "PixelFormat", "Reading", "Wanted", "as_size", "concatenated", "read_inputs"]
+__all__ = [
+    "InputBlock",
+    "InputParts",
+    "InputStream",
+    "Inputs",
+    "Levels",
+    "PixelFormat",
+    "Reading",
+    "Wanted",
+    "as_size",
+    "concatenated",
+    "open_stream",
+    "read_inputs",
+]

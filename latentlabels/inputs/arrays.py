@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,22 +14,16 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import DataError
+from .depth import deep, deep_from, is_deep
+from .levels import BYTES, UNIT, Levels, Scale, Span, levels_of, scale_in_use
+from .looks import Look, look_at, look_at_bytes
+from .rgb import FILTERS, Interpolation, Size, resize, to_rgb, upright
 
-Size = tuple[int, int]  # (height, width)
-Interpolation = Literal["bilinear", "bicubic"]
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_BETWEEN = 0.5 / 255  # half a step of 8 bits: resizing in floating point leaves 1.0000001, which is white
+_OVERSHOOT = 0.1  # below 0, which resizing may leave
+_NORMALISED = 10.0  # deviations from the mean: pictures below 0 that lie within were normalised
+_AT_ONCE = 256
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,8 @@ class PixelFormat:
         """
         height, width = (int(side) for side in given["size"])
         mean, std = ((float(r), float(g), float(b)) for r, g, b in (given["mean"], given["std"]))
-        if given["interpolation"] not in _FILTERS:
-            raise ValueError(f"interpolation is {given['interpolation']!r}, not one of {', '.join(_FILTERS)}")
+        if given["interpolation"] not in FILTERS:
+            raise ValueError(f"interpolation is {given['interpolation']!r}, not one of {', '.join(FILTERS)}")
         return cls((height, width), mean, std, given["interpolation"])
 
 
@@ -75,57 +70,28 @@ def as_size(size: int | Sequence[int]) -> Size:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Turn by the EXIF tag; `ImageOps.exif_transpose` writes all tags anew as well, and fails where any is damaged."""
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION) or 1)
-    except Exception:  # the picture is there, its EXIF data are not
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture of any mode as 8-bit RGB; transparency over white, 16 bits by their upper half."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=np.inf, neginf=-np.inf)
-        top = 65535.0 if image.mode == "I" and values.max(initial=0) > 255 else 255.0
-        if image.mode == "F" and values.max(initial=0) <= 1:
-            top = 1.0
-        return Image.fromarray((values.clip(0, top) * (255.0 / top)).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def resize(image: Image.Image, size: Size | None, interpolation: Interpolation = "bilinear") -> NDArray[np.uint8]:
-    """Resize to (height, width), whatever the shape was, so that nothing at the border is cut off.
-
-    Args:
-        image: in RGB.
-        size: (height, width); None to keep the picture's own.
-        interpolation: "bilinear" or "bicubic".
-
-    Returns:
-        uint8 (3, height, width).
-    """
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), _FILTERS[interpolation])
-    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def images_of(values: Tensor) -> NDArray[np.uint8]:
+def images_of(values: Tensor, levels: Levels | None = None) -> NDArray[np.uint8]:
     """An array of pictures as uint8 (N, 3, H, W).
 
     Args:
         values: (N, C, H, W) or (N, H, W, C) with one channel (grey), three (RGB) or four (RGB with transparency), or
-            (N, H, W), grey; whole numbers in 0 to 255, or floating point in [0, 1].
+            (N, H, W), grey; of any type of numbers.
+        levels: black and white of the data set; None to see them in these pictures alone.
 
     Raises:
-        DataError: another shape, no pictures, or numbers outside of the range.
+        DataError: another shape, no pictures, or numbers that are no pictures.
+    """
+    pictures = pictures_of(values)
+    if levels is None:
+        levels = levels_of([span_of(pictures)])
+    return rgb_of(pictures, levels)
+
+
+def pictures_of(values: Tensor) -> NDArray[Any]:
+    """An array of pictures with its channels first, (N, C, H, W), in the type that was given; see `images_of`.
+
+    Raises:
+        DataError: another shape, or no pictures.
     """
     shape = tuple(values.shape)
     expected = f"images must be an array (N, 3, H, W) or (N, H, W, 3), not of shape {shape}"
@@ -141,49 +107,98 @@ def images_of(values: Tensor) -> NDArray[np.uint8]:
         if values.shape[3] not in _CHANNELS:
             raise DataError(expected)
         values = values.permute(0, 3, 1, 2)
-    return _rgb(_bytes(values, "images").numpy())
-
-
-def _bytes(values: Tensor, what: str) -> Tensor:
-    """Numbers of any type as uint8; a picture has 8 bits for each channel, as most files have."""
-    if values.dtype == torch.uint8:
-        return values.cpu()
-    if values.dtype == torch.bool:
-        return values.cpu().to(torch.uint8) * 255
     values = values.detach().cpu()
-    if not values.is_floating_point():
-        whole = values.to(torch.int64)  # torch has no least and greatest of unsigned numbers with more than 8 bits
-        if int(whole.min()) < 0 or int(whole.max()) > 255:
-            raise DataError(f"{what} of {values.dtype} must lie in 0 to 255, not {int(whole.min())} to {int(whole.max())}")
-        return values.to(torch.uint8)
-    values = values.float()
-    least, most = float(values.min()), float(values.max())
-    if not bool(values.isfinite().all()) or least < -_BETWEEN or most > 1 + _BETWEEN:
-        raise DataError(f"{what} of floating point must lie in [0, 1]; divide by 255, or give uint8")
-    return (values * 255).round().clamp(0, 255).to(torch.uint8)
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
-def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 (N, 1, 3 or 4, H, W) to (N, 3, H, W), as `to_rgb` does for files."""
-    if pixels.shape[1] == 1:
-        return np.ascontiguousarray(np.broadcast_to(pixels, (len(pixels), 3, *pixels.shape[2:])))
-    if pixels.shape[1] == 4:
-        return np.stack([resize(to_rgb(Image.fromarray(np.ascontiguousarray(one.transpose(1, 2, 0)))), None) for one in pixels])
-    return np.ascontiguousarray(pixels)
+def span_of(pictures: NDArray[Any], what: str = "images") -> Span:
+    """The least and the largest value of pictures (N, C, H, W), without their opacity.
+
+    Raises:
+        DataError: NaN, infinity, or pictures that were normalised already.
+    """
+    if pictures.dtype in (np.uint8, np.bool_):
+        return Span("byte", 0.0, 255.0)
+    colours = pictures[:, :3] if pictures.shape[1] == 4 else pictures
+    low, high = float(colours.min()), float(colours.max())
+    if pictures.dtype.kind != "f":
+        return Span("whole", low, high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise DataError(f"{what} hold NaN or infinity; replace these values")
+    if low < -_OVERSHOOT and max(-low, high) < _NORMALISED:
+        raise DataError(
+            f"{what}: values from {low:.3g} to {high:.3g} look normalised already; leave out Normalize, because the encoder "
+            "normalises by itself, and give images as uint8, or as floating point in [0, 1]"
+        )
+    return Span("real", low, high)
 
 
-def resized(pixels: NDArray[np.uint8], size: Size, interpolation: Interpolation = "bilinear") -> NDArray[np.uint8]:
-    """uint8 (N, 3, H, W) at another size, by the same operation as files."""
-    if pixels.shape[-2:] == size:
-        return pixels
-    out = np.empty((len(pixels), 3, *size), np.uint8)
-    for row, one in enumerate(pixels):
-        out[row] = resize(Image.fromarray(np.ascontiguousarray(one.transpose(1, 2, 0))), size, interpolation)
+def check_against(span: Span, levels: Levels, what: str = "images") -> None:
+    """Refuse pictures whose values mean something else than the levels say; without levels, 8 bits and [0, 1] are meant.
+
+    Raises:
+        DataError: the values, black and white are named.
+    """
+    scale = levels.of(span.numbers) or (UNIT if span.numbers == "real" else BYTES)
+    if span.numbers != "byte" and scale.beyond(span):
+        raise DataError(
+            f"{what}: values from {span.low:.6g} to {span.high:.6g}, but black is {scale.black:g} and white {scale.white:g}; "
+            "give images as those of the fit, as uint8, or as floating point in [0, 1]. Divide by the value of white, or leave "
+            "out Normalize: the encoder normalises by itself"
+        )
+
+
+def rgb_of(pictures: NDArray[Any], levels: Levels) -> NDArray[np.uint8]:
+    """Pictures (N, C, H, W) as uint8 (N, 3, H, W), by black and white of the data set."""
+    span = span_of(pictures)
+    colours = levels.of(span.numbers) or scale_in_use(span)
+    if pictures.dtype == np.uint8 and pictures.shape[1] == 3 and colours == BYTES:
+        return np.ascontiguousarray(pictures)
+    opacity = scale_in_use(span_of(pictures[:, 3:])) if pictures.shape[1] == 4 else None
+    out = np.empty((len(pictures), 3, *pictures.shape[2:]), np.uint8)
+    for start in range(0, len(pictures), _AT_ONCE):  # what lies between is floating point, and larger
+        part = pictures[start : start + _AT_ONCE]
+        pixels = _bytes(part[:, :3], colours)
+        out[start : start + _AT_ONCE] = pixels if opacity is None else _over_white(pixels, _bytes(part[:, 3:], opacity))
     return out
 
 
-def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
-    """An item of a Dataset as uint8 (3, H, W).
+def _bytes(pictures: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:
+    """Numbers of any type as uint8."""
+    if pictures.dtype == np.bool_:
+        return pictures.astype(np.uint8) * 255
+    return pictures if pictures.dtype == np.uint8 and scale == BYTES else scale.to_bytes(pictures)
+
+
+def _over_white(colours: NDArray[np.uint8], opacity: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours (N, 3, H, W) and opacity (N, 1, H, W) as colours over white, as `to_rgb` does for files."""
+    four = np.concatenate([colours, opacity], 1).transpose(0, 2, 3, 1)
+    return np.stack([resize(to_rgb(Image.fromarray(np.ascontiguousarray(one))), None) for one in four])
+
+
+def looks_at(pictures: NDArray[Any], what: str = "images") -> tuple[list[str], list[Look]]:
+    """Look at pictures (N, C, H, W): their numbers, and what is seen in them; of many, some that are spread evenly."""
+    rows = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), _LOOKED_AT)).round().astype(int))
+    whole = span_of(pictures, what)
+    looks = []
+    for row in rows:
+        one = pictures[row, :3]
+        if whole.numbers == "byte":
+            look = look_at_bytes(_bytes(one[..., :: _step(one.shape[1]), :: _step(one.shape[2])], BYTES))
+        else:
+            look = look_at(deep(one))
+        looks.append(look)
+    if whole.numbers != "byte":  # the least and the largest value may lie in a picture that is not looked at
+        looks.append(looks.pop()._replace(span=whole))
+    return [str(row) for row in rows], looks
+
+
+def _step(side: int) -> int:
+    return max(1, side // 64)
+
+
+def item_picture(item: object, row: int) -> Image.Image | NDArray[Any]:
+    """An item of a Dataset as a picture: one of Pillow, upright, or an array (C, H, W).
 
     Args:
         item: a PIL image, which is turned by its EXIF tag as a file is, or an array or tensor (3, H, W), (H, W, 3), (H, W) or
@@ -191,11 +206,11 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
         row: its number, for errors.
 
     Raises:
-        DataError: another type or shape, or numbers outside of the range; the item is named.
+        DataError: another type or shape; the item is named.
     """
     item = item[0] if isinstance(item, tuple | list) and len(item) else item
     if isinstance(item, Image.Image):
-        return resize(to_rgb(upright(item)), None)
+        return deep_from(item).values if is_deep(item) else to_rgb(upright(item))
     values = torch.as_tensor(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item
     if not isinstance(values, Tensor):
         raise DataError(
@@ -205,11 +220,33 @@ def item_pixels(item: object, row: int) -> NDArray[np.uint8]:
     if values.dim() not in (2, 3) or not values.numel() or (values.dim() == 3 and not {shape[0], shape[2]} & {*_CHANNELS}):
         raise DataError(f"item {row} of the Dataset has shape {shape}; expected (3, H, W), (H, W, 3), or (H, W) in grey")
     values = values[None] if values.dim() == 2 else values
-    try:
-        return images_of(values[None])[0]
-    except DataError:
-        low, high = float(values.double().min()), float(values.double().max())
-        raise DataError(
-            f"item {row} of the Dataset has values from {low:.3g} to {high:.3g}; give images as uint8, or as floating point in "
-            "[0, 1]. Divide by 255, or leave out Normalize: the encoder normalises by itself"
-        ) from None
+    return pictures_of(values[None])[0]
+
+
+def item_look(item: object, row: int) -> Look:
+    """Look at an item of a Dataset; see `item_picture`."""
+    picture = item_picture(item, row)
+    if isinstance(picture, Image.Image):
+        return look_at(picture)
+    return looks_at(picture[None], f"item {row} of the Dataset")[1][0]
+
+
+def item_pixels(item: object, row: int, levels: Levels | None = None) -> NDArray[np.uint8]:
+    """An item of a Dataset as uint8 (3, H, W).
+
+    Args:
+        item: see `item_picture`.
+        row: its number, for errors.
+        levels: black and white of the data set; None for those of pictures with 8 bits, or in [0, 1].
+
+    Raises:
+        DataError: another type or shape, or values far beyond white; the item is named.
+    """
+    picture = item_picture(item, row)
+    levels = Levels() if levels is None else levels
+    if isinstance(picture, Image.Image):
+        pixels = resize(picture, None)
+        return pixels if levels.byte == BYTES else levels.byte.to_bytes(pixels)
+    what = f"item {row} of the Dataset"
+    check_against(span_of(picture[None], what), levels, what)
+    return rgb_of(picture[None], levels)[0]

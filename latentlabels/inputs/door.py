@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,8 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import warn
+from ..observed.image_files import files_below, passed_over, warn
+from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import (
@@ -30,11 +31,14 @@ from .alignment import (
     is_frame,
     selected,
 )
-from .arrays import Size, images_of, item_pixels, resized
+from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
 from .embeddings import is_embeddings, load_embeddings, vectors_of
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
+from .levels import BYTES, UNIT, Levels, Span
+from .looks import Look, PixelNote, conclude, sentence
+from .rgb import Size, resized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,17 +61,23 @@ class Reading:
         labelled: whether a folder or an .npz that is given alone also gives the known labels.
         merge: whether copies of an image in several folders of labels are one image.
         strict: whether what a folder of labels would leave out is an error.
-        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence.
+        folder: what the user states about a folder of labels besides.
+        unreadable: what images that cannot be read are: left out with a warning, an error, or left out in silence, which is
+            an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
+        white: the value of white in images with more than 8 bits, or below 255 with 8 bits; None to see it from the bits in
+            use.
     """
 
     labelled: bool = False
     merge: bool = True
     strict: bool = False
-    unreadable: Literal["warn", "error", "collect"] = "warn"
+    folder: ReadOptions = field(default_factory=ReadOptions)
+    unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
+    white: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +161,16 @@ def read_inputs(
     return _loaded(given, table, complete, wanted, how)
 
 
+def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+    """These image files, in this order, none looked for; those that cannot be read have no row.
+
+    Raises:
+        DataError: as `how.unreadable` says.
+    """
+    shown = tuple(str(file) for file in files)
+    return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
+
+
 def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
     """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
     if given.place is None or given.names is None or table.images is None:
@@ -162,8 +182,8 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
     if len({*rows.tolist()}) < len(given.names):
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
-        warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
-    return given.take(rows), table
+        warn(f"{given.place}: {count(len(left), 'image')} not in {what}, so not used: {listed(left)}")
+    return replace(given.take(rows), rows=np.arange(len(rows))), table  # a table that selects is what was given
 
 
 def _with_others(given: _Given, files: list[Path], table: Observed) -> _Given:
@@ -210,19 +230,26 @@ def _given(
 
 
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
-    known = Observed.from_folder(root, space, merge=how.merge, strict=how.strict)
+    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=how.tree)
+    known = Observed.from_folder(root, space, options=options)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
 
 
 def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
+    tree = Tree() if tree is None else tree
     files = find_images(images, tree)
+    folder = Path(images) if isinstance(images, str | Path) and Path(images).is_dir() else None
+    others = [] if folder is None else passed_over(files_below(folder, tree), str(folder), pictures_only=True)
     if not files:
-        raise DataError(f"{images}: no images found; give a folder, image files or a glob")
+        more = "".join(f"\n{line}" for line in others)
+        raise DataError(f"{images}: no images found; give a folder, image files or a glob{more}")
+    for line in others:
+        warn(line)
     shown = tuple(str(file) for file in files)
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        names = tuple(file.relative_to(images).as_posix() for file in files)
+    if folder is not None:
+        names = tuple(file.relative_to(folder).as_posix() for file in files)
         return _Given(files, names, shown, np.arange(len(files)), place=str(images))
     return _Given(files, shown, shown, np.arange(len(files)))
 
@@ -276,11 +303,12 @@ def _tensor(array: object) -> Tensor:
 class _Loaded:
     items: Batches
     size: Size | None = None
-    scale: Literal[1, 255] | None = None
+    levels: Levels | None = None
     pictures: Pictures | None = None
     shapes: NDArray[np.int64] | None = None
     kept: NDArray[np.int64] | None = None
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[PixelNote, ...] = ()
 
 
 def _loaded(
@@ -289,9 +317,10 @@ def _loaded(
     if isinstance(given.items, list):
         found = _from_files(given.items, wanted, how)
     elif isinstance(given.items, Tensor):
-        found = _from_array(given.items, wanted)
+        found = _from_array(given.items, wanted, how)
     else:
-        found = _from_dataset(given.items, wanted)
+        found = _from_dataset(given.items, wanted, how)
+    _remark(found.notes, how)
     theirs = None if table is None else table.images
     names = given.shown or theirs
     out = Inputs(
@@ -299,13 +328,15 @@ def _loaded(
         items=found.items,
         names=names or tuple(str(row) for row in range(len(given.rows))),
         rows=given.rows,
+        given=len(given.rows),
         size=found.size,
-        scale=found.scale,
+        levels=found.levels,
         observed=table,
         truth=truth,
         pictures=found.pictures,
         shapes=found.shapes,
         left_out=found.left_out,
+        notes=found.notes,
         named=names is not None,
         columns=given.columns,
     )
@@ -326,42 +357,71 @@ def _from_files(files: list[Path], wanted: Wanted, how: Reading) -> _Loaded:
     size = wanted.size or wanted.format.size
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
-        found = decode_images(files, size, wanted.format.interpolation)
-        _judge(found.left_out, len(files), how)
+        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels)
+        judge(found.left_out, len(files), how)
         good = [files[row] for row in found.kept]
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, 255, good, found.shapes, found.kept, found.left_out)
-    left_out = check_images(files)
-    _judge(left_out, len(files), how)
-    bad = {image.name for image in left_out}
+        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.notes)
+    checked = check_images(files, how.white, wanted.levels)
+    judge(checked.left_out, len(files), how)
+    bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
     good = [files[row] for row in kept]
-    items = Streamed(FilePictures(good, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, 255, good, None, kept, left_out)
+    pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
+    items = Streamed(pictures, wanted.workers, wanted.augment)
+    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.notes)
 
 
-def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
+def judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
     """Say which images cannot be read, as it was asked for."""
     if how.unreadable == "error" and left_out:
         shown = listed([bad.why for bad in left_out], 10)
         raise DataError(f"{len(left_out):,} of {total:,} images cannot be read: {shown}; replace them, or leave out --strict")
-    if how.unreadable != "collect" or len(left_out) == total:
+    if how.unreadable == "warn" or (how.unreadable != "rows" and len(left_out) == total):
         report_unreadable(left_out, total)
 
 
-def _from_array(values: Tensor, wanted: Wanted) -> _Loaded:
+def _remark(notes: Sequence[PixelNote], how: Reading) -> None:
+    """Say what is doubtful about the pixels; an error where the reader is strict, unless all is collected.
+
+    Of images that are read part by part, whoever reads them says it of all.
+    """
+    if how.unreadable == "rows":
+        return
+    said = [sentence(note) for note in notes]
+    if said and how.strict and how.unreadable != "collect":
+        raise DataError(f"{'; '.join(said)} (strict)")
+    for words in said:
+        warn(words)
+
+
+def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     if wanted.kind is Kind.EMBEDDINGS:
         vectors = vectors_of(values)
-        _check_features(vectors.shape[1], wanted)
+        check_features(vectors.shape[1], wanted)
         return _Loaded(InMemory(vectors))
-    given = images_of(values)
+    pictures = pictures_of(values)
+    if wanted.levels is not None:
+        _check_known(span_of(pictures), wanted.levels, "images")
+    levels, notes = conclude(*looks_at(pictures), how.white, wanted.levels)
+    given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
     pixels = resized(given, size, wanted.format.interpolation)
-    items = InMemory(torch.from_numpy(pixels), wanted.augment)
-    return _Loaded(items, size, 1 if values.is_floating_point() else 255, given)
+    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, notes=notes)
 
 
-def _check_features(number: int, wanted: Wanted) -> None:
+def _check_known(span: Span, levels: Levels, what: str) -> None:
+    """Refuse values beyond those of the fit; whole numbers of more than 8 bits may be new to it."""
+    if levels.of(span.numbers) is not None or span.numbers == "real":
+        check_against(span, levels, what)
+
+
+def check_features(number: int, wanted: Wanted) -> None:
+    """Refuse embeddings of another size than the model was fitted on.
+
+    Raises:
+        DataError: both sizes are named.
+    """
     if wanted.num_features not in (None, number):
         raise DataError(
             f"the embeddings have {number} numbers each, but the run was fitted on {wanted.num_features}; compute them with "
@@ -372,27 +432,45 @@ def _check_features(number: int, wanted: Wanted) -> None:
 class _ItemPictures(Dataset[Tensor]):
     """The items of a user's Dataset as uint8 tensors (3, H, W), each checked when it is read."""
 
-    def __init__(self, dataset: Dataset[object]):
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset[object], levels: Levels):
+        self.dataset, self.levels = dataset, levels
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(item_pixels(self.dataset[row], row))
+        return torch.from_numpy(item_pixels(self.dataset[row], row, self.levels))
 
 
-def _from_dataset(dataset: Dataset[object], wanted: Wanted) -> _Loaded:
-    pictures = _ItemPictures(dataset)
-    if not len(pictures):
+def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> _Loaded:
+    number = len(dataset)  # type: ignore[arg-type]
+    if not number:
         raise DataError("no images: the Dataset is empty")
-    looked_at = np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).round().astype(int))
+    looked_at = np.unique(np.linspace(0, number - 1, _LOOKED_AT).round().astype(int)).tolist()
     with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
-        shapes = {tuple(pictures[int(row)].shape[-2:]) for row in looked_at}
+        levels, notes = _levels_of_items(dataset, looked_at, wanted, how)
+        pictures = _ItemPictures(dataset, levels)
+        shapes = {tuple(pictures[row].shape[-2:]) for row in looked_at}
     own = shapes.pop() if len(shapes) == 1 else wanted.format.size
     size = wanted.size or (int(own[0]), int(own[1]))
     items = Streamed(Resized(pictures, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, None, pictures)
+    return _Loaded(items, size, levels, pictures, notes=notes)
+
+
+def _levels_of_items(
+    dataset: Dataset[object], rows: Sequence[int], wanted: Wanted, how: Reading
+) -> tuple[Levels, tuple[PixelNote, ...]]:
+    """Black and white of a Dataset: from a few items, or, where these have more than 8 bits and no white is known, from all."""
+    looks: dict[int, Look] = {row: item_look(dataset[row], row) for row in rows}
+    if wanted.levels is not None:
+        for row, look in looks.items():
+            _check_known(look.span, wanted.levels, f"item {row} of the Dataset")
+    levels, _ = conclude([*map(str, looks)], [*looks.values()], how.white, wanted.levels)
+    known = Levels() if wanted.levels is None else wanted.levels
+    seen = {look.span.numbers for look in looks.values()}
+    if levels.stated is None and any(known.of(kind) is None and levels.of(kind) not in (BYTES, UNIT) for kind in seen):
+        looks = {row: looks[row] if row in looks else item_look(dataset[row], row) for row in range(len(dataset))}  # type: ignore[arg-type]
+    return conclude([*map(str, looks)], [*looks.values()], how.white, wanted.levels)
 
 
 # --- a second time through the door -------------------------------------------------------------------------------------
@@ -405,7 +483,7 @@ def _again(
     if inputs.kind is not wanted.kind:
         raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
     if inputs.num_features is not None:
-        _check_features(inputs.num_features, wanted)
+        check_features(inputs.num_features, wanted)
     names = inputs.names if inputs.named else None
     table = inputs.observed
     if observed is not None:
@@ -418,5 +496,6 @@ def _again(
         if known is None:
             raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
         complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
-    out = inputs.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
+    anew = replace(inputs, rows=np.arange(len(inputs)), given=len(inputs))
+    out = anew.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
     return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

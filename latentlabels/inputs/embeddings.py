@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import DataError, LabelSpaceError, ObservationError
 from ..observed import Observed
 from ..space import LabelSpace
 from ..words import listed
+from .array_files import StoredArray, open_arrays
 
 SUFFIXES = (".npz", ".npy")
 
@@ -27,32 +28,52 @@ def is_embeddings(path: str | Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What a file of embeddings holds.
+    """What a file of embeddings holds. Its numbers are read when they are asked for.
 
     Attributes:
         path: the file.
-        embeddings: float32 (N, D).
+        vectors: (N, D) numbers, in the file.
         images: N names, or None.
         labels: the names of the K columns of `observed` and `truth`, or None.
-        observed: (N, K) as the file has it, or None.
-        truth: (N, K), or None.
+        tables: `observed` and `truth`, (N, K), in the file, where it has them.
     """
 
     path: Path
-    embeddings: NDArray[np.float32]
+    vectors: StoredArray
     images: tuple[str, ...] | None
     labels: tuple[str, ...] | None
-    observed: NDArray[np.generic] | None
-    truth: NDArray[np.generic] | None
+    tables: Mapping[str, StoredArray]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """All vectors, float32 (N, D)."""
+        return self.rows(np.arange(len(self)))
+
+    def rows(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Some vectors, by number, float32 (B, D)."""
+        return self.vectors.rows(index).astype(np.float32)
+
+    @property
+    def observed(self) -> NDArray[np.generic] | None:
+        """(N, K) as the file has it, or None."""
+        return self.tables["observed"].all() if "observed" in self.tables else None
+
+    @property
+    def truth(self) -> NDArray[np.generic] | None:
+        """(N, K) as the file has it, or None."""
+        return self.tables["truth"].all() if "truth" in self.tables else None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The images' names; those without one are called ``file#row``."""
-        return self.images or tuple(f"{self.path}#{row}" for row in range(len(self.embeddings)))
+        return self.images or tuple(f"{self.path}#{row}" for row in range(len(self)))
 
     def has(self, array: str) -> bool:
         """Whether there is an array `observed`, or `truth`."""
-        return (self.truth if array == "truth" else self.observed) is not None
+        return array in self.tables
 
     def space(self) -> LabelSpace | None:
         """Its labels, all free; None where they have no names."""
@@ -65,31 +86,33 @@ class Stored:
             DataError: no such array, or columns of another number.
             ObservationError: columns that the space lacks, values other than 1, 0 and -1, known labels that contradict it.
         """
-        values = self.truth if array == "truth" else self.observed
-        if values is None:
+        stored = self.tables.get(array)
+        if stored is None:
             raise DataError(f"{self.path}: has no array `{array}`; give a table of labels")
         own = space.labels if self.labels is None else self.labels
-        if values.shape[1] != len(own):
+        if stored.shape[1] != len(own):
             raise DataError(
-                f"{self.path}: {array} has shape {values.shape}, but there are {len(own)} labels; give (N, {len(own)})"
+                f"{self.path}: {array} has shape {stored.shape}, but there are {len(own)} labels; give (N, {len(own)})"
             )
         try:
-            read = Observed.from_array(values, LabelSpace.free(own)).values  # checks the values in the file's own columns
-            table = np.full((len(values), space.num_labels), -1, dtype=np.int8)
-            for column, label in enumerate(own):
-                table[:, space.index(label)] = read[:, column]
+            given = LabelSpace.free(own)
+            columns = [space.index(label) for label in own]
+            table = np.full((len(self), space.num_labels), -1, dtype=np.int8)
+            for start, values in stored.blocks():
+                table[start : start + len(values), columns] = Observed.from_array(values, given, first_row=start).values
             return Observed.from_array(table, space, self.images)
         except (LabelSpaceError, ObservationError) as error:
             raise ObservationError(f"{self.path}: {error}") from None
 
     def complete(self, space: LabelSpace) -> NDArray[np.int8] | None:
         """The array `truth` in the columns of `space`; None if it is missing or lacks some of these labels."""
-        if self.truth is None:
+        truth = self.truth
+        if truth is None:
             return None
         own = space.labels if self.labels is None else self.labels
-        if not set(space.labels) <= set(own) or self.truth.shape[1] != len(own):
+        if not set(space.labels) <= set(own) or truth.shape[1] != len(own):
             return None  # it is for other labels, and few objectives read it
-        values = np.asarray(self.truth[:, [own.index(label) for label in space.labels]], dtype=np.int8)
+        values = np.asarray(truth[:, [own.index(label) for label in space.labels]], dtype=np.int8)
         return values if np.isin(values, (0, 1)).all() else None
 
 
@@ -127,39 +150,43 @@ def load_embeddings(path: str | Path) -> Stored:
         DataError: no such file, no array of embeddings, sizes that differ, or NaN; the rows are named.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            single = isinstance(loaded, np.ndarray)
-            arrays = {"embeddings": loaded} if single else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        hint = "; save arrays of numbers or text, not of objects" if "pickle" in str(error) else ""
-        raise DataError(f"{path}: cannot be read as .npz or .npy ({error}){hint}") from None
+    arrays = open_arrays(path)
     if "embeddings" not in arrays:
         raise DataError(f"{path}: has no array `embeddings` (arrays: {', '.join(arrays)})")
     vectors = arrays["embeddings"]
-    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
+    if len(vectors.shape) != 2 or vectors.dtype.kind not in "fiu" or 0 in vectors.shape:
         raise DataError(f"{path}: embeddings must be numbers of shape (N, D), not {vectors.dtype} of shape {vectors.shape}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and named below
-        vectors = vectors.astype(np.float32)
-    wrong = np.flatnonzero(~np.isfinite(vectors).all(1))
-    if len(wrong):
-        raise DataError(
-            f"{path}: {len(wrong)} of {len(vectors)} embeddings hold NaN or infinity (rows {listed(list(wrong))}); "
-            "leave those images out, or compute them again"
-        )
-    names = arrays.get("images", arrays.get("image"))
-    labels = arrays.get("labels")
+    _check_finite(path, vectors)
+    names, labels = arrays.get("images", arrays.get("image")), arrays.get("labels")
     shapes = {"labels": "(K,)", "images": "(N,)", "observed": "(N, K)", "truth": "(N, K)"}
     for name, shape in shapes.items():
         array = names if name == "images" else arrays.get(name)
         if array is None:
             continue
-        if array.ndim != len(shape.split()):
+        if len(array.shape) != len(shape.split()):
             raise DataError(f"{path}: {name} must be an array {shape}, not of shape {array.shape}")
         if name != "labels" and len(array) != len(vectors):
             raise DataError(f"{path}: {len(vectors)} embeddings, but {len(array)} rows of {name}")
-        if array.ndim == 2 and labels is not None and array.shape[1] != len(labels):
+        if len(array.shape) == 2 and labels is not None and array.shape[1] != len(labels):
             raise DataError(f"{path}: {len(labels)} labels, but {array.shape[1]} columns of {name}")
-    images, columns = (None if array is None else tuple(str(one) for one in array) for array in (names, labels))
-    return Stored(path, vectors, images, columns, arrays.get("observed"), arrays.get("truth"))
+    images, columns = (None if array is None else tuple(_texts(array)) for array in (names, labels))
+    return Stored(path, vectors, images, columns, {name: arrays[name] for name in ("observed", "truth") if name in arrays})
+
+
+def _check_finite(path: Path, vectors: StoredArray) -> None:
+    """Refuse vectors that float32 cannot hold."""
+    wrong: list[int] = []
+    for start, part in vectors.blocks():
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+            finite = np.isfinite(part.astype(np.float32)).all(1)
+        wrong += (start + np.flatnonzero(~finite)).tolist()
+    if wrong:
+        raise DataError(
+            f"{path}: {len(wrong)} of {len(vectors)} embeddings hold NaN or infinity (rows {listed(wrong)}); "
+            "leave those images out, or compute them again"
+        )
+
+
+def _texts(array: StoredArray) -> Iterator[str]:
+    for _, part in array.blocks():
+        yield from map(str, part.tolist() if part.dtype.kind == "U" else part)

@@ -1,4 +1,4 @@
-"""Image files: any of them as RGB, upright, of one size."""
+"""Many image files: decoded into one array, looked at, or read one by one as they are asked for."""
 
 from __future__ import annotations
 
@@ -7,55 +7,26 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
-from .arrays import Interpolation, Size, resize, to_rgb, upright
+from .depth import Deep
+from .image_file import at_size, read_picture, scaled
+from .levels import BYTES, Levels, Scale
+from .looks import Look, PixelNote, conclude, look_at
+from .rgb import Interpolation, Size, resize
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-def read_image(path: str | Path, size: Size | None = None) -> Image.Image:
-    """An image file as 8-bit RGB, turned upright by its EXIF tag, transparency over white; a GIF's first frame.
-
-    Args:
-        path: the file.
-        size: (height, width) that is wanted in the end: a JPEG is decoded no larger than that needs.
-
-    Raises:
-        DataError: no file, or one that cannot be decoded.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _read(path, size)
-
-
-def _read(path: str | Path, size: Size | None) -> Image.Image:
-    """`read_image`; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
-    try:
-        with Image.open(path) as image:
-            if size is not None and image.format == "JPEG":
-                image.draft("RGB", (2 * max(size), 2 * max(size)))
-            image.load()
-            return to_rgb(upright(image))
-    except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
-        why: object = error
-        if isinstance(error, UnidentifiedImageError):
-            why = "not an image, or damaged" if os.path.getsize(path) else "the file is empty"
-        elif isinstance(error, OSError) and error.strerror:
-            why = error.strerror
-        raise DataError(f"{path}: cannot be read as an image ({str(why) or type(error).__name__})") from None
 
 
 class LeftOut(NamedTuple):
@@ -71,46 +42,118 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class Checked:
+    """What image files are, without their pixels.
+
+    Attributes:
+        left_out: those that cannot be read.
+        levels: black and white of the others.
+        notes: what is doubtful about them.
+    """
+
+    left_out: tuple[LeftOut, ...]
+    levels: Levels
+    notes: tuple[PixelNote, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded(Checked):
     """Image files in memory.
 
     Attributes:
         pixels: uint8 (N, 3, height, width).
         shapes: (N, 2) height and width of each file's picture, which tell its proportions.
-        kept: the numbers of the files that the N rows are.
-        left_out: the others.
+        kept: the numbers of the files that the N rows are; the others are left out.
     """
 
     pixels: NDArray[np.uint8]
     shapes: NDArray[np.int64]
     kept: NDArray[np.int64]
-    left_out: tuple[LeftOut, ...]
 
 
-def decode_images(files: Sequence[Path], size: Size, interpolation: Interpolation = "bilinear") -> Decoded:
-    """Decode and resize image files into one array, each file once; those that cannot be read have no row."""
+def decode_images(
+    files: Sequence[Path],
+    size: Size,
+    interpolation: Interpolation = "bilinear",
+    white: float | None = None,
+    known: Levels | None = None,
+) -> Decoded:
+    """Decode and resize image files into one array, each file once; those that cannot be read have no row.
+
+    Args:
+        files: the image files.
+        size: (height, width).
+        interpolation: how they are resized.
+        white: the value of white that the user states.
+        known: the levels of the fit, for files that a fitted model is asked about.
+    """
     pixels = np.empty((len(files), 3, *size), np.uint8)
     shapes = np.zeros((len(files), 2), np.int64)
+    looks: list[Look | None] = [None] * len(files)
+    waiting: dict[int, Deep] = {}  # until all have been looked at, where black and white are not known before
+    before = _known_before(white, known)
 
     def decode(row: int) -> str:
         try:
-            image = _read(files[row], size)
+            picture, pages = read_picture(files[row], size)
         except DataError as error:
             return str(error)
-        pixels[row] = resize(image, size, interpolation)
-        shapes[row] = image.height, image.width
+        looks[row] = look_at(picture, pages)
+        if isinstance(picture, Deep):
+            shapes[row] = picture.size
+            picture = picture.resized(size, interpolation)
+            scale = before.of(picture.span.numbers)
+            if scale is None:
+                waiting[row] = picture
+            else:
+                pixels[row] = picture.scaled(scale)
+        else:
+            shapes[row] = picture.height, picture.width
+            pixels[row] = resize(picture, size, interpolation)
         return ""
 
     why = _in_threads(decode, range(len(files)), "reading images")
+    levels, notes = conclude(*_looked_at(files, looks), white, known)
+    if levels.byte != BYTES:
+        for row in (row for row, look in enumerate(looks) if look is not None and look.sample is None):
+            pixels[row] = levels.byte.to_bytes(pixels[row])
+    while waiting:
+        row, picture = waiting.popitem()
+        pixels[row] = scaled(picture, levels)
     kept = np.array([row for row, reason in enumerate(why) if not reason], np.int64)
     if len(kept) < len(files):
         pixels, shapes = pixels[kept], shapes[kept]
-    return Decoded(pixels, shapes, kept, _left_out(files, why))
+    return Decoded(_left_out(files, why), levels, notes, pixels, shapes, kept)
 
 
-def check_images(files: Sequence[Path]) -> tuple[LeftOut, ...]:
-    """The files that cannot be decoded; of the others nothing is kept."""
-    return _left_out(files, _in_threads(_problem, files, "checking images"))
+def _known_before(white: float | None, known: Levels | None) -> Levels:
+    """The levels that do not depend on the pictures."""
+    out = Levels() if known is None else known
+    white = white if out.stated is None else out.stated
+    if white is None:
+        return out
+    scale = Scale(0.0, float(white))
+    return replace(out, whole=out.whole or scale, real=out.real or scale)
+
+
+def check_images(files: Sequence[Path], white: float | None = None, known: Levels | None = None) -> Checked:
+    """Look at image files, each decoded once, and keep none of their pixels; arguments are those of `decode_images`."""
+    looks: list[Look | None] = [None] * len(files)
+
+    def check(row: int) -> str:
+        try:
+            looks[row] = look_at(*read_picture(files[row], (64, 64)))
+        except DataError as error:
+            return str(error)
+        return ""
+
+    why = _in_threads(check, range(len(files)), "checking images")
+    return Checked(_left_out(files, why), *conclude(*_looked_at(files, looks), white, known))
+
+
+def _looked_at(files: Sequence[Path], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:
+    found = [(str(file), look) for file, look in zip(files, looks, strict=True) if look is not None]
+    return [name for name, _ in found], [look for _, look in found]
 
 
 def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
@@ -147,14 +190,6 @@ def _left_out(files: Sequence[Path], why: Sequence[str]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(str(path), reason) for path, reason in zip(files, why, strict=True) if reason)
 
 
-def _problem(path: Path) -> str:
-    try:
-        _read(path, (64, 64))
-    except DataError as error:
-        return str(error)
-    return ""
-
-
 def _in_threads(work: Callable[[S], T], items: Sequence[S], what: str) -> list[T]:
     """Decoding releases the interpreter's lock; a progress line on a terminal alone.
 
@@ -179,13 +214,23 @@ class FilePictures(Dataset[Tensor]):
         files: N image files.
         size: (height, width) to resize to.
         interpolation: how.
+        levels: black and white of the data set; None to see them in each file alone.
     """
 
-    def __init__(self, files: Sequence[Path], size: Size, interpolation: Interpolation = "bilinear"):
-        self.files, self.size, self.interpolation = list(files), size, interpolation
+    def __init__(
+        self,
+        files: Sequence[Path],
+        size: Size,
+        interpolation: Interpolation = "bilinear",
+        levels: Levels | None = None,
+    ):
+        self.files, self.size, self.interpolation, self.levels = list(files), size, interpolation, levels
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(resize(read_image(self.files[row], self.size), self.size, self.interpolation))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = read_picture(self.files[row], self.size).picture
+        return torch.from_numpy(at_size(picture, self.size, self.interpolation, self.levels))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +15,14 @@ from torch.utils.data import Dataset
 
 from ..kind import Kind
 from ..observed import Observed
-from .arrays import Interpolation, PixelFormat, Size, resized
+from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
-from .images import LeftOut, read_image
+from .image_file import read_image
+from .images import LeftOut
+from .levels import Levels
+from .looks import PixelNote
+from .rgb import Interpolation, Size, resized
+from .stated import Stated
 
 Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
 
@@ -36,6 +40,7 @@ class Wanted:
         workers: processes that read images which do not fit into memory.
         augment: whether images are changed at random while they are trained on.
         columns: names of the columns of the embeddings that a model was fitted on; None where they had none.
+        levels: black and white of the images that a model was fitted on; None to find them.
     """
 
     kind: Kind
@@ -45,6 +50,7 @@ class Wanted:
     workers: int = 0
     augment: bool = True
     columns: tuple[str, ...] | None = None
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +62,9 @@ class Inputs:
         items: the inputs themselves: `items.inputs(rows)` is float (B, 3, H, W) in [0, 1], or (B, D).
         names: N names; their numbers where they have none.
         rows: (N,) which of the things that were given these are: all but those that could not be read or were not asked for.
+            Where a table selects from a folder, its rows are what was given.
         size: (height, width) in pixels; None for embeddings.
-        scale: the number that means white in what was given, 255 or 1; None for embeddings.
+        levels: which values of what was given are black and white; None for embeddings.
         observed: the known labels of these N; None where nothing was said.
         truth: int8 (N, K) complete labels; None where they were not given.
         pictures: N pictures to show, before resizing: paths of files, an array (N, 3, H, W), or a Dataset; None for
@@ -66,6 +73,10 @@ class Inputs:
         left_out: images that could not be read, and why.
         named: whether `names` are names that somebody gave.
         columns: names of the embeddings' columns, in their order; None where they have none.
+        stated: what a user states about the held-out part; None where nothing is stated.
+        given: how many things were given; None for as many as there are.
+        twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
+        notes: what is doubtful about the pixels.
     """
 
     kind: Kind
@@ -73,7 +84,7 @@ class Inputs:
     names: tuple[str, ...]
     rows: NDArray[np.int64]
     size: Size | None = None
-    scale: Literal[1, 255] | None = None
+    levels: Levels | None = None
     observed: Observed | None = None
     truth: NDArray[np.int8] | None = None
     pictures: Pictures | None = None
@@ -81,6 +92,10 @@ class Inputs:
     left_out: tuple[LeftOut, ...] = ()
     named: bool = False
     columns: tuple[str, ...] | None = None
+    stated: Stated | None = None
+    given: int | None = None
+    twins: NDArray[np.int64] | None = None
+    notes: tuple[PixelNote, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,6 +104,11 @@ class Inputs:
     def num_features(self) -> int | None:
         """D of embeddings; None for images."""
         return None if self.kind is Kind.IMAGES else int(self.items.inputs(torch.arange(1)).shape[1])
+
+    @property
+    def num_given(self) -> int:
+        """How many things were given, those included that could not be read."""
+        return len(self) if self.given is None else self.given
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -107,6 +127,8 @@ class Inputs:
             truth=None if self.truth is None else self.truth[index],
             pictures=_some(self.pictures, index),
             shapes=None if self.shapes is None else self.shapes[index],
+            stated=None if self.stated is None else self.stated.take(index),
+            twins=None if self.twins is None else self.twins[index],
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:
@@ -148,7 +170,7 @@ class Inputs:
         assert self.pictures is not None
         found = self.pictures[row]
         if isinstance(found, Path):
-            return read_image(found)
+            return read_image(found, levels=self.levels)
         return Image.fromarray(np.ascontiguousarray(np.asarray(found).transpose(1, 2, 0)))
 
 

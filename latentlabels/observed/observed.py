@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +14,30 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
-from ..space.feasibility import check_consistent
+from ..space.feasibility import impossible_rows
 from ..words import listed
 from ..writing import replacing
+from .contradictions import impossible
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
+from .known_table import DenseKnown, KnownTable
+from .options import Contradictions, ReadOptions, list_of_texts, stated_options
+from .reading import read_known
 from .record import HowRead
-from .table import read_table
+from .sparse import known_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Observed:
     """A table of known labels: a row for each image, a column for each label of the space.
 
     Args:
-        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        known: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable`.
         space: the label space of the columns.
         images: N names, relative to a folder of images or absolute; None where they have none.
         how_read: what a reader took for what; None where no reader was at work.
@@ -42,31 +47,79 @@ class Observed:
         ObservationError: sizes that differ, other values, or known labels that no valid label set agrees with.
     """
 
-    values: NDArray[np.int8]
+    known: KnownTable
     space: LabelSpace
     images: tuple[str, ...] | None = None
     how_read: HowRead | None = None
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, np.ndarray) or self.values.dtype != np.int8:
-            kind = getattr(self.values, "dtype", type(self.values).__name__)
-            raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
-        if self.values.ndim != 2 or self.values.shape[1] != self.space.num_labels:
-            raise ObservationError(
-                f"observed has shape {self.values.shape}, but the label space has {self.space.num_labels} labels; "
-                f"give (N, {self.space.num_labels}), one column for each label"
-            )
-        if self.images is not None and len(self.images) != len(self.values):
-            raise ObservationError(f"{len(self.images)} image names, but {len(self.values)} rows of observed")
-        _check_values(self.values, self.space)
+    def __init__(
+        self,
+        known: NDArray[np.int8] | KnownTable,
+        space: LabelSpace,
+        images: tuple[str, ...] | None = None,
+        how_read: HowRead | None = None,
+        extra: Mapping[str, tuple[str, ...]] | None = None,
+    ):
+        table = known if isinstance(known, KnownTable) else DenseKnown(_checked(known, space))
+        if table.shape[1] != space.num_labels:
+            raise ObservationError(_wrong_shape(table.shape, space))
+        if images is not None and len(images) != len(table):
+            raise ObservationError(f"{len(images)} image names, but {len(table)} rows of observed")
+        fields = {"known": table, "space": space, "images": images, "how_read": how_read, "extra": dict(extra or {})}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
         self.check_consistent()
+
+    @cached_property
+    def values(self) -> NDArray[np.int8]:
+        """All entries: int8 (N, K) of 1, 0 and -1. A sparse table is made dense for it, which takes N * K bytes."""
+        return self.known.dense()
 
     # --- readers ----------------------------------------------------------------------------------------
 
     @classmethod
-    def from_array(cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None) -> Observed:
+    def from_entries(
+        cls,
+        rows: ArrayLike,
+        columns: ArrayLike,
+        values: ArrayLike,
+        num_rows: int,
+        space: LabelSpace,
+        images: Sequence[str] | None = None,
+        how_read: HowRead | None = None,
+        extra: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Observed:
+        """From single entries, in any order; a large table of which little is known is kept sparse and never made dense.
+
+        Args:
+            rows: (S,) the row that an entry is about, from 0 to N - 1.
+            columns: (S,) its label, from 0 to K - 1.
+            values: (S,) 1 known present, 0 known absent; an entry of -1 says nothing.
+            num_rows: N.
+            space: the K labels.
+            images: N names.
+            how_read: what a reader took for what.
+            extra: further texts about each image, N each, by name.
+
+        Raises:
+            ObservationError: sizes that differ, numbers out of range, two entries that disagree, or rows that contradict
+                the label space.
+        """
+        known = known_table(rows, columns, values, (num_rows, space.num_labels), space.labels)
+        return cls(known, space, None if images is None else tuple(images), how_read, extra)
+
+    @classmethod
+    def from_array(
+        cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None, *, first_row: int = 0
+    ) -> Observed:  # fmt: skip
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        Args:
+            values: (N, K).
+            space: the K labels.
+            images: N names.
+            first_row: number of the first row, for errors, where these are a part of a larger array.
 
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
@@ -82,16 +135,28 @@ class Observed:
 
             array = array.astype(object)
             array = np.where(pd.isna(array), -1, array)
-        _check_values(array, space)
+        _check_values(array, space, first_row)
         return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, space: LabelSpace | None = None, *, merge: bool = True, strict: bool = False
+        cls,
+        root: str | Path,
+        space: LabelSpace | None = None,
+        *,
+        merge: bool = True,
+        strict: bool = False,
+        unlabelled: str | Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
+        contradictions: Contradictions = "refuse",
+        options: ReadOptions | None = None,
     ) -> Observed:
         """Read an ImageFolder: an image in ``label/`` or ``group/label/`` has that label known present.
 
-        The same image (byte by byte) in several folders is one row with several known labels.
+        The same image (byte by byte) in several folders is one row with several known labels. Names of folders are compared
+        in NFC without blanks at the ends. Hidden folders and those of the system (``@eaDir``, ``__MACOSX``) are left out.
+        Folders called like images that nobody sorted (``unsorted``) are images without known labels, and those called like
+        a part of a split (``test``) are left out, each with a warning, unless the space declares them.
 
         Args:
             root: the folder.
@@ -99,12 +164,25 @@ class Observed:
             merge: False leaves every file a row of its own, for annotations by which each was found by itself
                 (`Annotation.one_positive`).
             strict: what is otherwise a `DataWarning` is an error.
+            unlabelled: folders of images without any known label: names, or paths relative to the root.
+            ignore: folders to leave out.
+            contradictions: what becomes of known labels that exclude each other: "refuse" raises an error that lists them,
+                "unknown" forgets them, "vote" keeps what most folders say.
+            options: all of this at once; the other arguments then do not count.
 
         Raises:
             DataError: no such folder, or no images in it.
-            ObservationError: a folder that is not a label of the space, or an image whose known labels exclude each other.
+            ObservationError: a folder that is not a label of the space, or images whose known labels exclude each other.
         """
-        return cls(*read_folder(Path(root), space, merge, strict))
+        if options is None:
+            options = ReadOptions(
+                merge=merge,
+                strict=strict,
+                unlabelled=list_of_texts(unlabelled),
+                ignore=list_of_texts(ignore),
+                contradictions=contradictions,
+            )
+        return cls(*read_folder(Path(root), space, options))
 
     @classmethod
     def from_table(
@@ -116,27 +194,38 @@ class Observed:
         images_root: str | Path | None = None,
         strict: bool = False,
         tree: Tree | None = None,
+        **stated: Any,
     ) -> Observed:
-        """From a table: CSV, TSV, Parquet or JSON lines, wide or long.
+        """From a table, or from a file of another tool.
 
-        Wide: a column ``image`` and one for each label, of 1, 0 or empty (-1 is "unknown" as well). Long: the columns
-        ``image, label`` and, if there are absent ones, ``value``.
+        A wide table has a column of image names and one for each label, of 1, 0 or empty. A long one has the columns
+        ``image, label`` and, if there are absent ones, ``value``. A cell may hold several labels, and a column the labels
+        of a group. Where a table can mean two things, a `DataWarning` says how it was read and which argument decides.
 
         Args:
-            path: the table.
-            space: the label space; None: the table's labels, all free.
+            path: CSV, TSV, JSON, JSON lines, Parquet, a spreadsheet, or a format of `latentlabels.observed.formats`.
+            space: the label space; None: the labels that are found, all free where the file says nothing else.
             unlisted: what a label that the table leaves open means, "unknown" or "absent". May be left out
                 where the table says "absent" of any label: the rest is then unknown.
             images_root: where the images are; rows whose image is not there are left out, with a warning.
             strict: what is otherwise a `DataWarning` is an error.
             tree: folders that were listed before, so that each is listed once.
+            stated: further fields of `ReadOptions`: absent, unknown, present, image_column, label_columns, ignore,
+                separator, split, together, contradictions, format.
 
         Raises:
             DataError: no such file, or no table.
             ObservationError: what the table says is wrong; file, line, column and the nearest known name are named.
+            AmbiguousError: it can mean two things, and no reading is the usual one.
         """
         root = None if images_root is None else Path(images_root)
-        return cls(*read_table(Path(path), space, unlisted, root, strict, tree))
+        options = stated_options(space=space, unlisted=unlisted, images_root=root, strict=strict, tree=tree, **stated)
+        return cls.read(path, options)
+
+    @classmethod
+    def read(cls, path: str | Path, options: ReadOptions) -> Observed:
+        """From a file or folder of any format, as `options` say; see `from_table`."""
+        return cls(*read_known(Path(path), options))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:
@@ -167,12 +256,12 @@ class Observed:
                 f"{listed(space.labels, 4)}; read the table with this space"
             )
         columns = [self.space.index(label) for label in space.labels]
-        return Observed(np.ascontiguousarray(self.values[:, columns]), space, self.images, self.how_read, self.extra)
+        return Observed(self.known.in_columns(columns), space, self.images, self.how_read, self.extra)
 
     # --- what it holds ----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.known)
 
     def __repr__(self) -> str:
         return f"Observed({len(self)} images, {self.space.num_labels} labels, {int(self.num_known.sum())} known)"
@@ -184,12 +273,11 @@ class Observed:
     @property
     def num_known(self) -> NDArray[np.int64]:
         """How many labels of each image are known, present or absent: (N,)."""
-        known: NDArray[np.int64] = (self.values != -1).sum(1)
-        return known
+        return self.known.num_known
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """For each label on how many images it is known to be present, and absent."""
-        present, absent = (self.values == 1).sum(0), (self.values == 0).sum(0)
+        present, absent = self.known.counts()
         return {label: (int(present[k]), int(absent[k])) for k, label in enumerate(self.space.labels)}
 
     @property
@@ -203,7 +291,9 @@ class Observed:
         Raises:
             ObservationError: the first row that none agrees with, and why; how many more there are.
         """
-        check_consistent(self.values, self.space, self.images)
+        wrong = impossible(self.known, self.space)
+        if len(wrong):
+            raise impossible_rows(wrong, self.known.rows, self.space, self.images)
 
     def take(self, rows: ArrayLike) -> Observed:
         """Some rows, by number or by a mask (N,).
@@ -217,7 +307,7 @@ class Observed:
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         names = None if self.images is None else tuple(self.images[int(i)] for i in index)
         extra = {name: tuple(texts[int(i)] for i in index) for name, texts in self.extra.items()}
-        return Observed(self.values[index], self.space, names, self.how_read, extra)
+        return Observed(self.known.take(index), self.space, names, self.how_read, extra)
 
     def to_tensor(self) -> torch.Tensor:
         """The values as an int8 tensor (N, K)."""
@@ -250,11 +340,30 @@ class Observed:
         return path
 
 
-def _check_values(array: NDArray[Any], space: LabelSpace) -> None:
+def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
+    if not isinstance(values, np.ndarray) or values.dtype != np.int8:
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
+    if values.ndim != 2 or values.shape[1] != space.num_labels:
+        raise ObservationError(_wrong_shape(values.shape, space))
+    _check_values(values, space)
+    return values
+
+
+def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
+    return (
+        f"observed has shape {shape}, but the label space has {space.num_labels} labels; "
+        f"give (N, {space.num_labels}), one column for each label"
+    )
+
+
+def _check_values(array: NDArray[Any], space: LabelSpace, first_row: int = 0) -> None:
     wrong = ~np.isin(array, (-1, 0, 1))
     if wrong.any():
         row, *column = (int(at[0]) for at in np.nonzero(wrong))
         label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
         value = array[wrong][0]
         shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(f"observed, row {row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}")
+        raise ObservationError(
+            f"observed, row {first_row + row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}"
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import ObservationError, nearest
+from ..space import LabelSpace
 from .image_files import Tree
 
 Texts = tuple[str, ...]
@@ -23,6 +24,7 @@ class ReadOptions:
     """What a user states about known labels; every default is "see from the data, and ask where they can mean two things".
 
     Attributes:
+        space: the label space; None for the labels that are found, all free where the source says nothing else.
         format: the name of a format; None to see it from the file.
         unlisted: what a label means that the source does not mention; None where the source says it.
         present: texts that mean "present": for all columns, or by column.
@@ -31,12 +33,16 @@ class ReadOptions:
         image_column: the column of image names.
         label_columns: the columns of labels, or of label names; None for all that nothing else is said about.
         ignore: columns or folders that are neither.
+        classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
         split: a column that says which images are held out.
         together: a column whose equal values mark images that belong together.
         unlabelled: folders of images without any known label.
         contradictions: what happens to known labels that exclude each other, and to statements that disagree:
             "refuse" raises an error that lists them, "unknown" forgets them, "vote" lets the majority decide.
+        complete: whether every label of every image is known, so that what is not present is absent.
+        listing: whether contradictions are only listed, in `HowRead`, without an error or a warning; "refuse" then leaves
+            them unknown.
         merge: whether copies of an image in several folders are one image.
         strict: whether what would be left out is an error.
         ambiguous: whether what can mean two things is an error, or read the usual way with a warning.
@@ -44,6 +50,7 @@ class ReadOptions:
         tree: folders that were listed before, so that each is listed once.
     """
 
+    space: LabelSpace | None = None
     format: str | None = None
     unlisted: Unlisted | None = None
     present: Texts | Mapping[str, Texts] = ()
@@ -52,11 +59,14 @@ class ReadOptions:
     image_column: str | None = None
     label_columns: Texts | None = None
     ignore: Texts = ()
+    classes: Texts = ()
     separator: str | None = None
     split: str | None = None
     together: str | None = None
     unlabelled: Texts = ()
     contradictions: Contradictions = "refuse"
+    complete: bool = False
+    listing: bool = False
     merge: bool = True
     strict: bool = False
     ambiguous: Literal["refuse", "warn"] = "warn"
@@ -66,6 +76,16 @@ class ReadOptions:
     def __post_init__(self) -> None:
         _one_of("unlisted", self.unlisted, (None, *UNLISTED))
         _one_of("contradictions", self.contradictions, CONTRADICTIONS)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether contradictions are an error."""
+        return self.contradictions == "refuse" and not self.listing
+
+    @property
+    def policy(self) -> Contradictions:
+        """What happens to contradictions, if they are no error."""
+        return "unknown" if self.listing and self.contradictions == "refuse" else self.contradictions
 
     def stated(self, meaning: Literal["present", "absent", "unknown"], column: str) -> Texts:
         """The texts that mean something in a column, as the user states it; `()` where nothing is stated."""
@@ -87,12 +107,33 @@ def texts(value: object) -> Texts | dict[str, Texts]:
     (('-1',), ('0', 'no'), {'bus': ('-1',)})
     """
     if isinstance(value, Mapping):
-        return {str(column): _list_of_texts(one) for column, one in value.items()}
-    return _list_of_texts(value)
+        return {str(column): list_of_texts(one) for column, one in value.items()}
+    return list_of_texts(value)
 
 
-def _list_of_texts(value: object) -> Texts:
+def list_of_texts(value: object) -> Texts:
+    """Stated values as texts: of one value or a list of them; None gives `()`."""
     if value is None:
         return ()
     many = value if isinstance(value, list | tuple | set) else [value]
     return tuple(str(one).strip() for one in many)
+
+
+def stated_options(**stated: Any) -> ReadOptions:
+    """`ReadOptions` of arguments as people write them: single values or lists, numbers or texts.
+
+    Raises:
+        ObservationError: a name that is not a field of `ReadOptions`, or a value that it cannot have.
+    """
+    known = [field.name for field in fields(ReadOptions)]
+    for name in stated:
+        if name not in known:
+            raise ObservationError(f"unknown argument {name}{nearest(name, known)} (known: {', '.join(known)})")
+    given = {name: value for name, value in stated.items() if value is not None}
+    for name in ("present", "absent", "unknown"):
+        if name in given:
+            given[name] = texts(given[name])
+    for name in ("label_columns", "ignore", "unlabelled"):
+        if name in given:
+            given[name] = list_of_texts(given[name])
+    return ReadOptions(**given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import LabelSpace
+from ..words import shown
+from .known_table import KnownTable
 
 if TYPE_CHECKING:
     from .options import Unlisted
+
+
+SEVERAL = "labels in a cell"
+"""What a fact is about that says how several labels share a cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +35,12 @@ class Statements:
         value: int8 (S,) 1 present, 0 absent, -1 said to be unknown.
         where: (S,) line, row or number of the entry in the file; None where the format has none.
         unit: what `where` counts ("line", "row", "annotation").
+        locate: the place that a number in `where` stands for, as text; None: by `source` and `unit`.
+        matrix: int8 (N, L) of 1, 0, -1 and -2 (left open), instead of entries: for tables that say something of nearly
+            every image and label. `where` is then (N,), and `image`, `label` and `value` are empty.
+        outcome_of: for each label the group whose "none" it may name, where a column says which; None otherwise.
         unlisted: what a label without an entry means, where the format itself says it; None where the user has to say it.
+        usually: what an unlisted label means in most files of the format, and why, for the question that asks it.
         space: a label space that the file itself describes, for example one column for each group.
         extra: further texts about each image, N each, by name (a split, a site).
         reading: how the file was read, as facts for people: ("image names", 'column "file_name"').
@@ -45,11 +56,21 @@ class Statements:
     value: NDArray[np.int8]
     where: NDArray[np.integer[Any]] | None = None
     unit: str = "line"
+    locate: Callable[[int], str] | None = None
+    matrix: NDArray[np.int8] | None = None
+    outcome_of: Sequence[str | None] | None = None
     unlisted: Unlisted | None = None
+    usually: tuple[Unlisted, str] | None = None
     space: LabelSpace | None = None
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Sequence[tuple[str, str]] = ()
     left_out: Sequence[str] = ()
+
+    def at(self, number: int) -> str:
+        """Where a number of `where` stands, as text: "labels.csv:12"."""
+        if self.locate is not None:
+            return self.locate(number)
+        return f"{self.source}:{number}" if self.unit == "line" else f"{self.source}, {self.unit} {number}"
 
 
 class Contradiction(NamedTuple):
@@ -68,7 +89,7 @@ class Contradiction(NamedTuple):
     where: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.image}: {self.why}" + (f" ({'; '.join(self.where)})" if self.where else "")
+        return f"{shown(self.image)}: {self.why}" + (f" ({'; '.join(map(shown, self.where))})" if self.where else "")
 
 
 @dataclass(frozen=True)
@@ -101,14 +122,14 @@ class KnownLabels(NamedTuple):
     """Known labels as a reader found them.
 
     Attributes:
-        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown.
+        values: int8 (N, K) of 1 known present, 0 known absent, -1 unknown; or a `KnownTable` of them.
         space: the label space of the columns.
         images: N names.
         how_read: what was taken for what.
         extra: further texts about each image, N each, by name.
     """
 
-    values: NDArray[np.int8]
+    values: NDArray[np.int8] | KnownTable
     space: LabelSpace
     images: tuple[str, ...]
     how_read: HowRead | None = None

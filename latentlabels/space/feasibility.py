@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +83,25 @@ def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequen
     """
     wrong = np.flatnonzero(~feasible(values, space))
     if len(wrong):
-        row = int(wrong[0])
-        where = f"row {row}" if images is None else images[row]
-        others = len(wrong) - 1
-        more = f" ({others:,} more row{'s are' if others > 1 else ' is'} impossible)" if others else ""
-        raise ObservationError(
-            f"{where}: {contradiction(values[row], space)}; correct the known labels or the label space{more}"
-        )
+        raise impossible_rows(wrong, values.__getitem__, space, images)
+
+
+def impossible_rows(
+    wrong: NDArray[np.integer[Any]],
+    rows: Callable[[NDArray[np.integer[Any]]], NDArray[np.int8]],
+    space: LabelSpace,
+    images: Sequence[str] | None = None,
+) -> ObservationError:
+    """The error about rows that no valid label set agrees with: the first one, why, and how many more there are.
+
+    Args:
+        wrong: their numbers, at least one.
+        rows: gives the values (B, K) of rows by number.
+        space: the label space.
+        images: the names of all rows.
+    """
+    row, others = int(wrong[0]), len(wrong) - 1
+    where = f"row {row}" if images is None else images[row]
+    more = f" ({others:,} more row{'s are' if others > 1 else ' is'} impossible)" if others else ""
+    why = contradiction(rows(wrong[:1])[0], space)
+    return ObservationError(f"{where}: {why}; correct the known labels or the label space{more}")

@@ -75,7 +75,11 @@ def test_noise_in_the_annotation_leaves_the_known_as_it_was(vectors: Path, tmp_p
     observed = Observed.from_table(tmp_path / "known.csv", model.space, unlisted="unknown")
     posterior = model.posterior(np.load(vectors)["embeddings"][:1], observed)
     assert posterior.marginals[0, 0] < 0.999  # the known label may be a mistake
-    assert latentlabels("complete", tmp_path / "run", "--observed", tmp_path / "known.csv").rows[0]["red"] == "1"
+    args = ("complete", tmp_path / "run", "--observed", tmp_path / "known.csv")
+    done = latentlabels(*args)
+    assert (done.code, done.out) == (2, "")  # whether the other labels are to be filled is not for us to say
+    assert "give --unlisted unknown" in done.err
+    assert latentlabels(*args, "--unlisted", "unknown").rows[0]["red"] == "1"
 
 
 def test_embeddings(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
@@ -92,9 +96,11 @@ def test_unreadable_and_lost_images_are_reported(run: Path, tmp_path: Path) -> N
     picture(tmp_path / "images" / "a.png")
     (tmp_path / "images" / "b.png").write_bytes(b"no picture")
     (tmp_path / "known.csv").write_text("image,label\nb.png,car\na.png,car\nc.png,car\n")
-    args = ("complete", run, "--observed", tmp_path / "known.csv", "--images", tmp_path / "images")
+    args = ("complete", run, "--observed", tmp_path / "known.csv", "--images", tmp_path / "images", "--unlisted", "unknown")
     done = latentlabels(*args)
-    assert [row["image"] for row in done.rows] == ["a.png"]
+    assert [row["image"] for row in done.rows] == ["b.png", "a.png"]
+    assert {label: value for label, value in done.rows[0].items() if value} == {"image": "b.png", "car": "1"}
+    assert all(done.rows[1].values())
     assert "left out: c.png" in done.err
     assert "1 of 2 images cannot be read" in done.err
     assert latentlabels(*args, "--json").document["unreadable"] == ["b.png"]
@@ -106,10 +112,10 @@ def test_unreadable_and_lost_images_are_reported(run: Path, tmp_path: Path) -> N
     ("text", "code", "said"),
     [
         ("image,label\nx.png,carr\n", 1, 'known.csv:2: the label space has no label "carr"; did you mean "car"?'),
-        ("image,carr\nx.png,1\n", 1, 'known.csv:1: the label space has no label "carr"; did you mean "car"?'),
+        ("image,carr\nx.png,1\n", 2, 'known.csv:1: the label space has no label "carr"; did you mean "car"?'),
         ("image,label\nx.png,car\nx.png,bike\n", 1, '"car" and "bike" exclude each other (group "vehicle")'),
-        ("image,car\nx.png,2\n", 1, "known.csv:2, column 'car': expected 1 (present), 0 (absent), -1 or empty"),
-        ("picture,car\nx.png,1\n", 1, "known.csv:1: no column `image`"),
+        ("image,car\nx.png,2\n", 1, 'known.csv:2, column "car": expected 1 (present), 0 (absent), -1 or empty'),
+        ("place,car\nx.png,1\n", 1, "known.csv:1: no column `image`"),
         ("", 1, "known.csv: empty"),
         (None, 2, "known.csv: table of labels not found"),
     ],
@@ -118,7 +124,7 @@ def test_tables_that_cannot_be_used(run: Path, tmp_path: Path, text: str | None,
     picture(tmp_path / "x.png")
     if text is not None:
         (tmp_path / "known.csv").write_text(text)
-    done = latentlabels("complete", run, "--observed", tmp_path / "known.csv", "--images", tmp_path)
+    done = latentlabels("complete", run, "--observed", tmp_path / "known.csv", "--images", tmp_path, "--unlisted", "unknown")
     assert (done.code, done.out) == (code, "")
     assert said in done.err
 

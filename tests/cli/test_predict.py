@@ -82,19 +82,22 @@ def test_json(run: Path, image: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").exists()
 
 
-def test_unreadable_images_are_named_and_skipped_and_an_error_with_strict(run: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_named_and_have_empty_rows_and_are_an_error_with_strict(run: Path, tmp_path: Path) -> None:
     good, bad = picture(tmp_path / "b.png"), tmp_path / "a.png"
     bad.write_bytes(b"no picture")
     done = latentlabels("predict", run, tmp_path)
-    assert [row["image"] for row in done.rows] == [str(good)]
-    assert "warning: 1 of 2 images cannot be read and are left out" in done.err
+    assert [row["image"] for row in done.rows] == [str(bad), str(good)]
+    assert [{*row.values()} - {row["image"]} == {""} for row in done.rows] == [True, False]
+    assert "warning: 1 of 2 images cannot be read; their rows have empty cells" in done.err
     assert str(bad) in done.err
-    assert latentlabels("predict", run, tmp_path, "--json").document["unreadable"] == [str(bad)]
+    found = latentlabels("predict", run, tmp_path, "--json").document
+    assert found["unreadable"] == [str(bad)]
+    assert [one["probabilities"] is None for one in found["images"]] == [True, False]
     done = latentlabels("predict", run, tmp_path, "--strict")
     assert (done.code, done.out) == (1, "")
     assert f"1 of 2 images cannot be read: {bad}" in done.err
     done = latentlabels("predict", run, bad)
-    assert done.code == 1
+    assert (done.code, done.out) == (1, "")
     assert "none of 1 images can be read" in done.err
 
 

@@ -24,7 +24,7 @@ def test_each_part_is_told_apart_and_named():
     observed[np.nonzero(observed == -1)[0][0], np.nonzero(observed == -1)[1][0]] = 0
     others = {
         "images": (replace(table, images=table.images[::-1]), data.inputs),
-        "known labels": (replace(table, values=observed), data.inputs),
+        "known labels": (replace(table, known=observed), data.inputs),
         "label space": (replace(table, space=LabelSpace.free(MIXED.labels)), data.inputs),
         "embeddings": (table, np.nextafter(data.inputs, 9, dtype=np.float32)),
     }

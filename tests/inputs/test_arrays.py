@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentlabels.errors import DataError
-from latentlabels.inputs.arrays import PixelFormat, images_of, item_pixels, resized
+from latentlabels.inputs.arrays import PixelFormat, images_of, item_pixels
 from latentlabels.inputs.images import decode_images
+from latentlabels.inputs.levels import Levels, Scale
+from latentlabels.inputs.rgb import resized
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 8), np.uint8)
 GREY = PICTURES[:, :1]
@@ -65,7 +67,8 @@ def test_pictures_of_pillow_are_items(tmp_path: Path, mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray(GREY[0, 0].astype(np.uint16) * 257)
     image.save(tmp_path / "p.tif")
-    np.testing.assert_array_equal(item_pixels(image, 0), decode_images([tmp_path / "p.tif"], (6, 8)).pixels[0])
+    found = decode_images([tmp_path / "p.tif"], (6, 8))
+    np.testing.assert_array_equal(item_pixels(image, 0, found.levels), found.pixels[0])
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 7])
@@ -84,9 +87,7 @@ def test_pictures_of_pillow_are_turned_by_their_tag_as_files_are(tmp_path: Path,
 def test_unsigned_numbers_of_more_than_8_bits(kind: Any) -> None:
     np.testing.assert_array_equal(images_of(torch.from_numpy(PICTURES.astype(kind))), PICTURES)
     np.testing.assert_array_equal(item_pixels(PICTURES[0].astype(kind), 0), PICTURES[0])
-    with pytest.raises(DataError, match="in 0 to 255"):
-        images_of(torch.from_numpy(PICTURES.astype(kind) + kind(300)))
-    with pytest.raises(DataError, match="item 4 of the Dataset has values from"):
+    with pytest.raises(DataError, match="item 4 of the Dataset: values from 300 to 549, but black is 0 and white 255"):
         item_pixels(PICTURES[0].astype(kind) + kind(300), 4)
 
 
@@ -109,14 +110,14 @@ ITEMS: dict[str, tuple[Callable[[], Any], str]] = {
     "empty": (lambda: torch.zeros(3, 0, 6), r"item 4 of the Dataset has shape \(3, 0, 6\)"),
     "normalised": (
         lambda: torch.linspace(-2, 2.5, 90).view(3, 5, 6),
-        "item 4 of the Dataset has values from -2 to 2.5; .* leave ",
+        "item 4 of the Dataset: values from -2 to 2.5 look normalised already; leave out Normalize",
     ),
     "float to 255": (
         lambda: torch.full((3, 5, 6), 200.0),
-        "item 4 of the Dataset has values from 200 to 200; .* Divide by 255",
+        "item 4 of the Dataset: values from 200 to 200, but black is 0 and white 1; .* Divide by the value of white",
     ),
-    "large whole numbers": (lambda: torch.full((3, 5, 6), 300), "item 4 of the Dataset has values from 300 to 300"),
-    "not a number": (lambda: torch.full((3, 5, 6), torch.nan), "item 4 of the Dataset has values from nan to nan"),
+    "large whole numbers": (lambda: torch.full((3, 5, 6), 300), "item 4 of the Dataset: values from 300 to 300"),
+    "not a number": (lambda: torch.full((3, 5, 6), torch.nan), "item 4 of the Dataset hold NaN or infinity"),
 }
 
 
@@ -127,10 +128,37 @@ def test_items_that_are_no_pictures_are_named(kind: str) -> None:
         item_pixels(make(), 4)
 
 
-@pytest.mark.parametrize("value", [-1, 256, 70_000])
-def test_whole_numbers_beyond_a_byte(value: int) -> None:
-    with pytest.raises(DataError, match=f"must lie in 0 to 255, not .*{value}"):
-        images_of(torch.full((2, 3, 4, 4), value))
+@pytest.mark.parametrize(("most", "white"), [(255, 255), (256, 511), (1000, 1023), (4095, 4095), (70_000, 131_071)])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.int64, np.uint32, np.float32, np.float64])
+def test_numbers_beyond_a_byte_are_scaled_by_the_bits_in_use(kind: Any, most: int, white: int) -> None:
+    if np.dtype(kind).kind == "u" and most > np.iinfo(kind).max:
+        pytest.skip("does not hold it")
+    values = np.random.default_rng(1).integers(0, most + 1, (3, 3, 4, 5))
+    values[1, 0, 0, 0] = most
+    expected = (values * 255 / white).round().clip(0, 255)
+    np.testing.assert_array_equal(images_of(torch.from_numpy(values.astype(kind))), expected)
+    given = torch.from_numpy(values[0].astype(kind))
+    stated = item_pixels(given, 0, Levels(whole=Scale(0, 2 * white), real=Scale(0, 2 * white)))
+    np.testing.assert_array_equal(stated, (values[0] * 255 / (2 * white)).round())
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32])
+def test_values_below_0_are_scaled_from_the_least(kind: Any) -> None:
+    values = np.random.default_rng(1).integers(-1024, 3072, (3, 1, 4, 5))
+    values[0, 0, 0, :2] = -1024, 3071
+    found = images_of(torch.from_numpy(values.astype(kind)))
+    np.testing.assert_array_equal(found, np.broadcast_to(((values + 1024) * 255 / 4095).round(), found.shape))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_transparency_of_deep_arrays_is_over_white(kind: Any) -> None:
+    colours = np.full((1, 4, 1, 5), 1000)
+    colours[0, 3, 0] = 65535, 0, 32768, 0, 65535
+    if kind is np.float32:
+        colours = colours / [[[[1023]], [[1023]], [[1023]], [[65535]]]]
+    found = images_of(torch.from_numpy(colours.astype(kind)))[0, :, 0]
+    grey = round(1000 * 255 / 1023)
+    assert np.abs(found.astype(int) - [[grey, 255, (grey + 255) / 2, 255, grey]] * 3).max() <= 1
 
 
 def test_a_pixel_format_comes_back_and_a_strange_one_is_refused() -> None:

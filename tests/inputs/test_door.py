@@ -98,7 +98,7 @@ def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
 
 def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
     table = observed().take([2, 0])
-    with pytest.warns(DataWarning, match=r"1 image left out, because not in observed: b\.png"):
+    with pytest.warns(DataWarning, match=r"1 image not in observed, so not used: b\.png"):
         batches, found, names = resolve(folder, table)
     assert levels(batches) == [3, 1]
     assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
@@ -108,7 +108,7 @@ def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
 def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
     elsewhere = grey(tmp_path / "elsewhere.png", 9)
     table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
-    with pytest.warns(DataWarning, match=r"2 images left out, because not in observed: b\.png, sub/c\.png"):
+    with pytest.warns(DataWarning, match=r"2 images not in observed, so not used: b\.png, sub/c\.png"):
         batches, _, names = resolve(folder, table)
     assert levels(batches) == [9, 1]
     assert names == (str(elsewhere), str(folder / "a.png"))
@@ -375,11 +375,26 @@ def test_float_images_that_rounding_left_a_little_outside() -> None:
         assert levels(read(given, KNOWN).items) == [0, 255, 0]
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf"), 255])
-def test_float_images_beyond_0_to_1(value: float) -> None:
+@pytest.mark.parametrize(
+    "value, words",
+    [(-0.5, "images: values from -0.5 to 0 look normalised already; leave out Normalize")]
+    + [(value, "images hold NaN or infinity") for value in (float("nan"), float("inf"), -float("inf"))],
+)
+def test_float_images_that_are_no_pictures(value: float, words: str) -> None:
     images = np.zeros((3, 3, 4, 4))
     images[1, 2, 3, 0] = value
-    assert refused(DataError, images, KNOWN) == "images of floating point must lie in [0, 1]; divide by 255, or give uint8"
+    assert refused(DataError, images, KNOWN).startswith(words)
+
+
+@pytest.mark.parametrize("most, white", [(1.5, 3), (255, 255), (4095.5, 4095)])
+def test_float_images_beyond_1_are_read_by_the_bits_in_use_and_that_is_said(most: float, white: float) -> None:
+    images = np.random.default_rng(0).random((3, 3, 4, 4)) * most
+    images[1, 2, 3, 0] = most
+    with pytest.warns(DataWarning, match=f"floating-point values .* 0 is read as black and {white} as white.* state it"):
+        found = read(images, KNOWN)
+    assert found.levels is not None and found.levels.real == (0, white)
+    expected = (images * 255 / white).round().clip(0, 255)
+    np.testing.assert_array_equal((found.items.inputs(torch.arange(3)) * 255).round().numpy(), expected)
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 4), (3, 2, 4, 5), (3,), (1, 3, 3, 4, 4)])

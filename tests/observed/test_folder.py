@@ -12,6 +12,7 @@ from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed, find_images
+from latentlabels.observed.contradictions import ContradictionError
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
@@ -138,7 +139,7 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("Striped", 'Striped: "Striped" is neither a label nor a group of the label space; did you mean "striped"?; rename'),
+        ("stripes", 'stripes: "stripes" is neither a label nor a group of the label space; did you mean "striped"?; rename'),
         (
             "vehicel/car",
             '"vehicel" is neither a label nor a group of the label space; did you mean "vehicle"?; its inner folders are, '
@@ -154,19 +155,30 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
     ],
 )
 def test_an_unlisted_folder_is_named_with_the_nearest_name(tmp_path: Path, name: str, words: str) -> None:
-    root = pictures(tmp_path, "striped/1.png" if name != "Striped" else "car/1.png", f"{name}/1.png")
+    root = pictures(tmp_path, "striped/1.png", f"{name}/1.png")
     with pytest.raises(ObservationError) as caught:
         Observed.from_folder(root, SPACE)
     assert words.format(root=root) in str(caught.value)
     assert str(root / name.partition("/")[0]) in str(caught.value)
 
 
-@pytest.mark.parametrize("space", [None, SPACE])
-def test_two_folders_of_one_label(tmp_path: Path, space: LabelSpace | None) -> None:
-    root = pictures(tmp_path, "car/1.png", "vehicle/car/1.png")
+def test_every_unlisted_folder_is_named_at_once(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "striped/1.png", *(f"x{number}/1.png" for number in range(12)), "vehicle/y/1.png")
     with pytest.raises(ObservationError) as caught:
-        Observed.from_folder(root, space)
-    assert f'{root}/vehicle/car: label "car" already has the folder {root}/car;' in str(caught.value)
+        Observed.from_folder(root, SPACE)
+    lines = str(caught.value).splitlines()
+    assert [line.count('"') for line in lines[:10]] == [4, *[2] * 9] and lines[10:] == ["... and 3 more"]
+
+
+def test_two_folders_of_one_name_may_be_two_labels(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "car/1.png", "vehicle/car/2.png")
+    with pytest.raises(ObservationError) as caught:
+        Observed.from_folder(root)
+    assert f'{root}/vehicle/car: label "car" already has the folder {root}/car; if both are one label, declare it' in str(
+        caught.value
+    )
+    with pytest.warns(DataWarning, match='2 folders read as one label "car": car, vehicle/car'):
+        assert known(Observed.from_folder(root, SPACE)) == {"car/1.png": {"car"}, "vehicle/car/2.png": {"car"}}
 
 
 # --- copies of one image ----------------------------------------------------------------------------------------
@@ -192,23 +204,54 @@ def test_copies_inside_one_folder_are_one_row(tmp_path: Path) -> None:
         assert len(Observed.from_folder(root)) == 1
 
 
-def test_contradicting_copies_are_named(tmp_path: Path) -> None:
-    root = pictures(tmp_path, "car/1.png", "red/2.png")
+def test_contradicting_copies_are_all_named(tmp_path: Path) -> None:
+    root = pictures(tmp_path, *(f"red/{number:02}.png" for number in range(14)), "car/0.png", start=50)
     (root / "blue").mkdir()
-    shutil.copy(root / "red/2.png", root / "blue/9.png")
-    with pytest.raises(ObservationError) as caught:
+    for number in range(12):
+        shutil.copy(root / f"red/{number:02}.png", root / f"blue/x{number}.png")
+    with pytest.raises(ContradictionError) as caught:
         Observed.from_folder(root, SPACE)
-    assert str(caught.value) == (
-        f'{root}: blue/9.png: "red" and "blue" exclude each other (group "colour"); correct the known labels or '
-        "the label space; the same image is stored as blue/9.png, red/2.png"
+    message = str(caught.value)
+    assert message.startswith(f"{root}: 12 contradictions: blue/x0.png: ")
+    assert 'blue/x0.png: "red" and "blue" exclude each other (group "colour") (blue/x0.png; red/00.png); blue/x1.png' in message
+    assert message.count("exclude each other") == 10 and "; and 2 more. " in message
+    pairs = {one.where for one in caught.value.found}
+    assert pairs == {(f"blue/x{number}.png", f"red/{number:02}.png") for number in range(12)}
+
+
+def test_contradicting_copies_can_be_unknown(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "blue/1.png", "red/2.png", "red/3.png")
+    shutil.copy(root / "blue/1.png", root / "red/copy.png")
+    with pytest.warns(DataWarning) as caught:
+        observed = Observed.from_folder(root, SPACE, contradictions="unknown")
+    assert known(observed) == {"blue/1.png": set(), "red/2.png": {"red"}, "red/3.png": {"red"}}
+    assert warned(caught)[0] == (
+        f'{root}: 1 contradiction count as unknown: blue/1.png: "red" and "blue" exclude each other (group "colour") '
+        "(blue/1.png; red/copy.png)"
     )
+    assert observed.how_read is not None and observed.how_read.policy == "unknown"
+    (one,) = observed.how_read.contradictions
+    assert one.image == "blue/1.png" and {*one.labels} == {"blue", "red"} and one.where == ("blue/1.png", "red/copy.png")
+
+
+@pytest.mark.parametrize(("reds", "blues", "left"), [(2, 1, {"red"}), (1, 3, {"blue"}), (2, 2, set()), (1, 1, set())])
+def test_folders_can_vote(tmp_path: Path, reds: int, blues: int, left: set[str]) -> None:
+    root = pictures(tmp_path, "red/0.png", "blue/other.png", "car/other.png")
+    for label, number in (("red", reds), ("blue", blues + 1)):
+        for copy in range(1, number):
+            shutil.copy(root / "red/0.png", root / f"{label}/copy{copy}.png")
+    shutil.copy(root / "red/0.png", root / "car/copy.png")
+    with pytest.warns(DataWarning):
+        observed = Observed.from_folder(root, SPACE, contradictions="vote")
+    (row,) = (labels for name, labels in known(observed).items() if "other" not in name)
+    assert row - {"car"} == left
 
 
 def test_a_copy_that_contradicts_by_what_it_requires(tmp_path: Path) -> None:
     root = pictures(tmp_path, "2-doors/1.png")
     (root / "bike").mkdir()
     shutil.copy(root / "2-doors/1.png", root / "bike/1.png")
-    with pytest.raises(ObservationError, match=r'"car" \(required by "2-doors"\) and "bike".*2-doors/1.png, bike/1.png'):
+    with pytest.raises(ObservationError, match=r'"car" \(required by "2-doors"\) and "bike".*\(2-doors/1.png; bike/1.png\)'):
         Observed.from_folder(root, SPACE)
 
 
@@ -259,9 +302,9 @@ def test_files_that_are_no_images_are_reported(tmp_path: Path) -> None:
     for name in ("vehicle/car/notes.txt", "vehicle/car/deep/data.csv", "vehicle/car/no-suffix"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("text")
-    with pytest.warns(DataWarning, match="3 files left out, without the ending of an image file") as caught:
+    with pytest.warns(DataWarning, match="3 files left out, without the ending of an image file or an image inside") as caught:
         assert len(Observed.from_folder(root, SPACE)) == 1
-    assert warned(caught)[0].endswith("an image file: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt")
+    assert warned(caught)[0].endswith("inside: vehicle/car/deep/data.csv, vehicle/car/no-suffix, vehicle/car/notes.txt")
 
 
 def test_images_outside_of_labels_are_reported(tmp_path: Path) -> None:
@@ -278,7 +321,7 @@ def test_many_are_counted_and_a_few_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".hidden.png", "car/.hidden.png", "car/._1.png", ".git/1.png", "car/.thumbs/1.png", "car/.thumbs/deep/1.png", ".DS_Store"],
+    [".hidden.png", "car/.hidden.png", "car/._1.png", ".git/._1.png", "car/.thumbs/deep/.1.png", ".DS_Store"],
 )
 def test_hidden_files_and_folders_are_not_there(tmp_path: Path, name: str) -> None:
     root = pictures(tmp_path, "car/1.png")
@@ -321,7 +364,7 @@ def test_a_warning_points_at_the_call(tmp_path: Path) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone: folder not found; give a folder with one folder of images for each label"):
         Observed.from_folder(tmp_path / "gone")
-    with pytest.raises(DataError, match="folder not found"):
+    with pytest.raises(DataError, match=r"1\.png: is a file, not a folder; give a folder"):
         Observed.from_folder(picture(tmp_path / "1.png"))
 
 

@@ -87,16 +87,16 @@ def test_wide(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_long(tmp_path: Path, kind: str) -> None:
     rows = [["b.png", "car", 1], ["a.png", "red", 1], ["b.png", "striped", 0], ["c.png", "bike", -1]]
-    observed = Observed.from_table(save(tmp_path, kind, ["image", "label", "value"], rows), SPACE)
+    observed = Observed.from_table(save(tmp_path, kind, ["image", "label", "value"], rows), SPACE, unknown=-1)
     assert observed.images == ("b.png", "a.png", "c.png")  # in the order of the table
     assert observed.values.tolist() == [[-1, -1, 1, -1, -1, -1, 0], [1] + [-1] * 6, [-1] * 7]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_long_of_positives(tmp_path: Path, kind: str) -> None:
-    path = save(tmp_path, kind, ["image", "label"], [["a.png", "grün"], ["b.png", "赤, dark"], ["a.png", "赤, dark"]])
+    path = save(tmp_path, kind, ["image", "label"], [["a.png", "grün"], ["b.png", "赤 dark"], ["a.png", "赤 dark"]])
     observed = Observed.from_table(path, unlisted="unknown")
-    assert observed.space == LabelSpace.free(["grün", "赤, dark"])
+    assert observed.space == LabelSpace.free(["grün", "赤 dark"])
     assert observed.values.tolist() == [[1, 1], [-1, 1]]
 
 
@@ -123,11 +123,13 @@ def test_quoted_cells_hold_delimiters_quotes_and_line_breaks(tmp_path: Path) -> 
 
 
 def test_lines_are_counted_across_line_breaks_and_empty_lines(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.csv", '"image","red"\n\n"one\ntwo\nthree.png",1\n\n\nb.png,x\n')
-    assert refused(path).startswith(f"{path}:8, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'")
-    path = write(tmp_path / "t.csv", 'image,red\na.png,1\n"b\nc.png",x\n')
+    path = write(tmp_path / "t.csv", '"image","red"\n\n"one\ntwo\nthree.png",1\n\n\nb.png,maybe\n')
     assert refused(path).startswith(
-        f"{path}:3, column 'red': expected 1 (present), 0 (absent), -1 or empty (unknown), not 'x'"
+        f'{path}:8, column "red": expected 1 (present), 0 (absent), -1 or empty (unknown), not "maybe"'
+    )
+    path = write(tmp_path / "t.csv", 'image,red\na.png,1\n"b\nc.png",maybe\n')
+    assert refused(path).startswith(
+        f'{path}:3, column "red": expected 1 (present), 0 (absent), -1 or empty (unknown), not "maybe"'
     )  # where the row begins
 
 
@@ -139,9 +141,9 @@ def test_the_delimiter_is_that_of_the_whole_header(tmp_path: Path) -> None:
 
 
 def test_json_lines_keep_labels_that_look_like_dates_or_numbers(tmp_path: Path) -> None:
-    text = '{"image": 7, "modified": 1, "date": 0, "2024-01-01": true}\n\n{"image": "x", "007": false, "date": null}\n'
+    text = '{"image": 7, "modified": 1, "2024": 0, "2024-01-01": true}\n\n{"image": "x", "007": false, "2024": null}\n'
     observed = Observed.from_table(write(tmp_path / "t.jsonl", text))
-    assert observed.space.labels == ("modified", "date", "2024-01-01", "007")
+    assert observed.space.labels == ("modified", "2024", "2024-01-01", "007")
     assert observed.images == ("7", "x")
     assert observed.values.tolist() == [[1, 0, 1, -1], [-1, -1, -1, 0]]
 
@@ -166,7 +168,8 @@ def test_parquet_with_two_names_in_its_index(tmp_path: Path) -> None:
 )
 def test_how_a_value_may_be_written(tmp_path: Path, cell: str, value: int) -> None:
     path = table(tmp_path, "image,red,striped", f"a.png,{cell},0")
-    assert Observed.from_table(path, SPACE, unlisted="unknown").values[0, SPACE.index("red")] == value
+    stated = {"unknown": -1} if value == -1 else {}
+    assert Observed.from_table(path, SPACE, unlisted="unknown", **stated).values[0, SPACE.index("red")] == value
 
 
 @pytest.mark.parametrize("name", ["./a/b.png", "a//b.png", "a\\b.png", "a/./b.png"])
@@ -230,7 +233,7 @@ def test_a_complete_table_of_positives_needs_no_unlisted(tmp_path: Path) -> None
 
 def test_minus_one_is_unknown_whatever_unlisted_says(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red,car", "a.png,-1,")
-    assert Observed.from_table(path, unlisted="absent").values.tolist() == [[-1, 0]]
+    assert Observed.from_table(path, unlisted="absent", unknown=-1).values.tolist() == [[-1, 0]]
 
 
 def test_unlisted_is_one_of_two_words(tmp_path: Path) -> None:
@@ -241,17 +244,19 @@ def test_unlisted_is_one_of_two_words(tmp_path: Path) -> None:
 def test_unlisted_absent_that_leaves_no_label_of_a_group(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label", "a.png,red", "x: y.png,striped", "b.png,striped")
     message = refused(path, unlisted="absent")
-    assert message.startswith(f'{path}:3: x: y.png: all labels of group "colour" are known to be absent, but every image')
-    assert message.endswith("(1 more row is impossible)")
+    assert message.startswith(
+        f'{path}: 2 contradictions: b.png: all labels of group "colour" are known to be absent, but every'
+    )
+    assert f"({path}:4); x: y.png: all labels" in message
 
 
 def test_contradictions_name_the_line(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red,blue,striped", "a.png,1,0,", "", "b.png,1,1,")
     assert refused(path, unlisted="unknown").startswith(
-        f'{path}:4: b.png: "red" and "blue" exclude each other (group "colour")'
+        f'{path}: b.png: "red" and "blue" exclude each other (group "colour") ({path}:4)'
     )
     path = table(tmp_path, "image,label", "a.png,red", "b.png,bike", "b.png,2-doors")
-    assert refused(path, unlisted="unknown").startswith(f'{path}:3: b.png: "car" (required by "2-doors") and "bike"')
+    assert refused(path, unlisted="unknown").startswith(f'{path}: b.png: "car" (required by "2-doors") and "bike"')
 
 
 # --- labels and values that cannot be ---------------------------------------------------------------------------
@@ -260,8 +265,8 @@ def test_contradictions_name_the_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 def test_labels_that_the_space_lacks(tmp_path: Path, kind: str) -> None:
     where = {"csv": ":1", "parquet": "", "jsonl": ":1"}[kind]
-    path = save(tmp_path, kind, ["image", "red", "Striped"], [["a.png", 1, 0]])
-    assert refused(path).startswith(f'{path}{where}: the label space has no label "Striped"; did you mean "striped"?')
+    path = save(tmp_path, kind, ["image", "red", "Stripes"], [["a.png", 1, 0]])
+    assert refused(path).startswith(f'{path}{where}: the label space has no label "Stripes"; did you mean "striped"?')
     where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
     path = save(tmp_path, kind, ["image", "label"], [["a.png", "red"], ["b.png", "4-door"]])
     message = refused(path, unlisted="unknown")
@@ -269,27 +274,27 @@ def test_labels_that_the_space_lacks(tmp_path: Path, kind: str) -> None:
     assert "correct the table, or add the label to the label space" in message
 
 
-@pytest.mark.parametrize("cell", ["2", "x", "0.5", "-2", "present"])
+@pytest.mark.parametrize("cell", ["2", "maybe", "0.5", "-2", "ja"])
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 def test_values_that_cannot_be(tmp_path: Path, kind: str, cell: str) -> None:
     where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]
-    words = f"expected 1 (present), 0 (absent), -1 or empty (unknown), not {cell!r}"
+    words = f'expected 1 (present), 0 (absent), -1 or empty (unknown), not "{cell}"'
     path = save(tmp_path, kind, ["image", "red", "car"], [["a.png", "1", "0"], ["b.png", "1", cell]])
-    assert refused(path) == f"{path}{where}, column 'car': {words}"
+    assert refused(path).startswith(f'{path}{where}, column "car": {words}')
     path = save(tmp_path, kind, ["image", "label", "value"], [["a.png", "red", "1"], ["b.png", "red", cell]])
-    assert refused(path) == f"{path}{where}, column 'value': {words}"
+    assert refused(path).startswith(f'{path}{where}, column "value": {words}')
 
 
 def test_a_list_in_a_cell(tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", '{"image": "a", "label": "red"}\n{"image": "b", "label": ["red", "car"]}\n')
-    assert refused(path).startswith(f"{path}:2, column 'label': holds a list; give a long table")
+    assert Observed.from_table(path, SPACE, unlisted="unknown").values[:, [0, 2]].tolist() == [[1, -1], [1, 1]]
     pd.DataFrame({"image": ["a"], "label": [["red", "car"]]}).to_parquet(tmp_path / "t.parquet")
-    assert refused(tmp_path / "t.parquet").startswith(f"{tmp_path}/t.parquet, row 1, column 'label': holds a list")
+    assert Observed.from_table(tmp_path / "t.parquet", unlisted="unknown").values.tolist() == [[1, 1]]
 
 
 def test_an_image_without_a_name(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red", "a.png,0", ",1")
-    assert refused(path) == f"{path}:3: the name of the image is missing"
+    assert refused(path) == f'{path}:3: the name of the image is missing (column "image")'
 
 
 def test_a_value_without_a_label(tmp_path: Path) -> None:
@@ -304,10 +309,12 @@ def test_a_value_without_a_label(tmp_path: Path) -> None:
 
 
 def test_rows_of_one_image_that_agree_are_merged_and_named(tmp_path: Path) -> None:
-    path = table(tmp_path, "image,red,car,striped", "a.png,1,,0", "b.png,,1,", "a.png,1,-1,", "a.png,,1,0")
+    path = table(tmp_path, "image,red,car,striped", "a.png,1,,0", "b.png,,1,", "a.png,1,,", "a.png,,1,0")
     with pytest.warns(DataWarning) as caught:
         observed = Observed.from_table(path, SPACE)
-    assert [str(one.message) for one in caught] == [f"{path}: 2 rows repeat an image, merged: a.png (lines 2, 4, 5)"]
+    assert [str(one.message) for one in caught] == [
+        f"{path}: 2 labels of an image stated more than once, merged: a.png (red), a.png (striped)"
+    ]
     assert [one.filename for one in caught] == [__file__]
     assert observed.images == ("a.png", "b.png")
     assert observed.values[:, [0, 2, 6]].tolist() == [[1, 1, 0], [-1, 1, -1]]
@@ -315,33 +322,34 @@ def test_rows_of_one_image_that_agree_are_merged_and_named(tmp_path: Path) -> No
 
 def test_repeated_pairs_of_a_long_table_are_merged_and_named(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label,value", "a.png,red,1", "a.png,car,0", "a.png,red,1", "b.png,red,", "b.png,red,1")
-    with pytest.warns(DataWarning, match=r"2 rows repeat an image with a label, merged: a\.png \(lines 2, 3, 4\), b\.png"):
+    with pytest.warns(DataWarning, match=r"1 label of an image stated more than once, merged: a\.png \(red\)"):
         observed = Observed.from_table(path, SPACE)
     assert observed.values[:, [0, 2]].tolist() == [[1, 0], [1, -1]]
 
 
 def test_rows_that_contradict_each_other_name_both_lines(tmp_path: Path) -> None:
     path = table(tmp_path, "image,red,striped", "a.png,1,", "b.png,,1", "a.png,,0", "", "a.png,1,1")
-    assert refused(path) == f'{path}:6: a.png: label "striped" is present, but absent in line 4; remove one of the two'
+    clash = "is present by 1 and absent by 1 statement"
+    assert refused(path).startswith(f'{path}: a.png: "striped" {clash} ({path}:4; {path}:6)')
     path = table(tmp_path, "image,label,value", "a.png,red,1", "b.png,red,0", "./a.png,red,0")
-    assert refused(path) == f'{path}:4: a.png: label "red" is absent, but present in line 2; remove one of the two'
+    assert refused(path).startswith(f'{path}: a.png: "red" {clash} ({path}:2; {path}:4)')
     path = save(tmp_path, "parquet", ["image", "red"], [["a", 1], ["b", 1], ["a", 0]])
-    assert refused(path) == f'{path}, row 3: a: label "red" is absent, but present in row 1; remove one of the two'
+    assert refused(path).startswith(f'{path}: a: "red" {clash} ({path}, row 1; {path}, row 3)')
 
 
 @pytest.mark.parametrize("shape", ["wide", "long"])
 def test_strict_makes_an_error_of_duplicates(tmp_path: Path, shape: str) -> None:
     row = {"wide": "a.png,1,", "long": "a.png,red"}[shape]
     path = table(tmp_path, POSITIVES[shape][0], row, row)
-    assert refused(path, unlisted="unknown", strict=True).endswith("merged: a.png (lines 2, 3) (strict)")
+    assert refused(path, unlisted="unknown", strict=True).endswith("merged: a.png (red) (strict)")
 
 
 # --- files that are no tables -----------------------------------------------------------------------------------
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    assert refused(tmp_path / "gone.csv", error=DataError) == f"{tmp_path}/gone.csv: table not found"
-    assert refused(tmp_path, error=DataError) == f"{tmp_path}: table not found"
+    assert refused(tmp_path / "gone.csv", error=DataError).startswith(f"{tmp_path}/gone.csv: file not found")
+    assert refused(tmp_path, error=DataError).startswith(f"{tmp_path}: not a format that can be read")
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
@@ -359,12 +367,12 @@ def test_a_header_alone(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "header, words",
     [
-        ("Imgae,red", ':1: no column `image`; did you mean "Imgae"? (columns: Imgae, red); give a wide table'),
-        ("file,label", ":1: no column `image` (columns: file, label); give a wide table"),
-        ("image", ":1: no columns of labels, only `image`"),
+        ("Imgae,red", ':1: no column `image`; did you mean "Imgae"? (columns: Imgae, red); name the column'),
+        ("place,label", ":1: no column `image` (columns: place, label); name the column"),
+        ("image", ":1: no columns of labels (columns: image)"),
         (",image,red", ":1: column 1 has no name; name or remove it (if it is the index of a DataFrame"),
         ("image,red,", ":1: column 3 has no name"),
-        ("image,red,car, red", ":1: two columns are called 'red'; remove or rename one"),
+        ("image,red,car, red", ':1: two columns are called "red"; remove or rename one'),
     ],
 )
 def test_headers_that_cannot_be(tmp_path: Path, header: str, words: str) -> None:
@@ -380,7 +388,7 @@ def test_rows_of_another_length(tmp_path: Path, row: str, count: int) -> None:
 
 def test_a_long_table_without_any_label(tmp_path: Path) -> None:
     path = table(tmp_path, "image,label", "a.png,", "b.png,")
-    assert refused(path, None, unlisted="unknown") == f"{path}: its column `label` is empty; give at least one known label"
+    assert refused(path, None, unlisted="unknown") == f'{path}: its column "label" is empty; give at least one known label'
 
 
 def test_a_quotation_mark_that_is_never_closed_does_not_swallow_rows(tmp_path: Path) -> None:
@@ -394,12 +402,12 @@ def test_a_quotation_mark_inside_a_cell_is_one(tmp_path: Path) -> None:
     assert observed.space.labels == ('19" rack',)
 
 
-@pytest.mark.parametrize("encoding, words", [("utf-16", "not UTF-8 text"), ("latin-1", "not UTF-8 text")])
+@pytest.mark.parametrize("encoding, words", [("utf-16-le", "not UTF-8 text"), ("latin-1", "not UTF-8 text")])
 def test_other_encodings(tmp_path: Path, encoding: str, words: str) -> None:
     (tmp_path / "t.csv").write_bytes("image,grün\na.png,0\n".encode(encoding))
     message = refused(tmp_path / "t.csv", error=DataError)
     assert words in message
-    assert "save it as CSV in UTF-8" in message
+    assert "CSV" in message
 
 
 @pytest.mark.parametrize(
@@ -408,7 +416,7 @@ def test_other_encodings(tmp_path: Path, encoding: str, words: str) -> None:
         ('{"image": "b", "label": ', DataError, ":2: not valid JSON ("),
         ('["b", "red"]', DataError, ":2: expected an object; write"),
         ("7", DataError, ":2: expected an object; write"),
-        ('{"image": "b", "label": "red", "label": "car"}', ObservationError, ":2: 'label' occurs twice; remove one"),
+        ('{"image": "b", "label": "red", "label": "car"}', ObservationError, ':2: "label" occurs twice; remove one'),
     ],
 )
 def test_json_lines_that_are_none(tmp_path: Path, line: str, error: type[Exception], words: str) -> None:
@@ -463,11 +471,12 @@ def test_images_that_are_not_there_are_left_out_and_named(tmp_path: Path, root: 
 
 
 def test_no_image_is_there(tmp_path: Path, root: Path) -> None:
-    path = of_images(tmp_path, "images/a.png", "images/b.jpg")
+    path = of_images(tmp_path, "images/e.png", "images/f.jpg")
     message = refused(path, error=DataError, images_root=root)
     assert (
         message
-        == f"{path}: none of its 2 images is in {root} (for example images/a.png); image names must be relative to that folder"
+        == f"{path}: none of its images is in {root} (2 in all, for example images/e.png); image names must be relative to "
+        "that folder"
     )
     message = refused(path, error=DataError, images_root=tmp_path / "gone")
     assert message == f"{tmp_path}/gone: folder of images not found"
@@ -500,7 +509,9 @@ def test_what_is_written_is_read_again(tmp_path: Path, ending: str) -> None:
     @settings(deadline=None, max_examples=50)
     @given(observations())
     def check(observed: Observed) -> None:
-        again = Observed.from_table(observed.write(tmp_path / f"t.{ending}"), observed.space, unlisted="unknown")
+        again = Observed.from_table(
+            observed.write(tmp_path / f"t.{ending}"), observed.space, unlisted="unknown", absent=0, image_column="image"
+        )
         assert again.images == observed.images
         np.testing.assert_array_equal(again.values, observed.values)
 
@@ -520,7 +531,7 @@ def test_the_order_of_a_long_table_is_the_order_of_images_alone(tmp_path: Path, 
         ]
         random.shuffle(rows)
         path = save(tmp_path, kind, ["image", "label", "value"], rows)
-        again = Observed.from_table(path, observed.space, unlisted="absent")
+        again = Observed.from_table(path, observed.space, unlisted="absent", unknown=-1, absent=0)
         assert again.images == tuple(dict.fromkeys(image for image, _, _ in rows))
         order = [again.images.index(image) for image in observed.images]
         np.testing.assert_array_equal(again.values[order], observed.values)

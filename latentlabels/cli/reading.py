@@ -1,0 +1,132 @@
+"""Options of the verbs that read known labels: what tables, folders and files of other tools mean."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import nearest
+from .output import UsageError
+
+if TYPE_CHECKING:
+    from ..observed.options import ReadOptions
+
+_PANEL = "What the known labels mean"
+
+
+def _option(name: str, metavar: str, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=_PANEL)
+
+
+_MANY = list[str] | None
+_ONE = str | None
+_FLAGS: dict[str, Any] = {
+    "format": Annotated[_ONE, _option("--format", "NAME", "Format of the known labels. Default: recognised by the file.")],
+    "unlisted": Annotated[
+        _ONE, _option("--unlisted", "unknown|absent", "Meaning of labels that the table does not mention: unknown or absent.")
+    ],
+    "present": Annotated[_MANY, _option("--present", "VALUE", "A value that means present. May be repeated; COLUMN=VALUE.")],
+    "absent": Annotated[_MANY, _option("--absent", "VALUE", "A value that means absent, for example -1.")],
+    "unknown": Annotated[_MANY, _option("--unknown", "VALUE", "A value that means unknown, for example 0.")],
+    "image_column": Annotated[_ONE, _option("--image-column", "COLUMN", "The column of image names.")],
+    "label_columns": Annotated[
+        _MANY, _option("--label-columns", "COLUMN", "A column of a label, or of names of labels. May be repeated.")
+    ],
+    "ignore": Annotated[_MANY, _option("--ignore", "NAME", "A column or folder to leave out. May be repeated.")],
+    "separator": Annotated[
+        _ONE, _option("--separator", "TEXT", 'What stands between several labels in a cell; "" for one label in each cell.')
+    ],
+    "split": Annotated[
+        _ONE, _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a table of its own.")
+    ],
+    "together": Annotated[
+        _ONE, _option("--together", "COLUMN|FILE", "Which images belong together, on one side of the held-out split.")
+    ],
+    "unlabelled": Annotated[_MANY, _option("--unlabelled", "FOLDER", "A folder of images without any known label.")],
+    "contradictions": Annotated[
+        _ONE, _option("--contradictions", "refuse|unknown|vote", "What to do with known labels that exclude each other.")
+    ],
+    "white": Annotated[float | None, _option("--white", "NUMBER", "The value of white in the image files, for example 4095.")],
+}
+TABLES = (
+    *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "separator"),
+    "contradictions",
+)
+"""The options that are about a table alone."""
+
+
+def reads_labels(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A verb with options of this module, which it gets as one mapping `reading`: what the user gave, by name.
+
+    Args:
+        names: which options; all of them if none is named.
+    """
+    chosen = {name: _FLAGS[name] for name in names or _FLAGS}
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(verb, eval_str=True)
+        first = [one for name, one in own.parameters.items() if name != "reading"]
+        last = [one for one in first if one.name in ("strict", "as_json", "debug")]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in chosen.items()
+        ]
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*first, *last) if one not in last]
+        parameters += [*added, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in last)]
+
+        @functools.wraps(verb)
+        def with_reading(**given: Any) -> None:
+            reading = {name: given.pop(name) for name in chosen}
+            verb(**given, reading={name: value for name, value in reading.items() if value is not None})
+
+        with_reading.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_reading.__annotations__ = {one.name: one.annotation for one in parameters}
+        del with_reading.__wrapped__  # type: ignore[attr-defined]
+        return with_reading
+
+    return decorate
+
+
+def by_column(name: str, values: list[str]) -> list[str] | dict[str, list[str]]:
+    """Values as a config has them: a list, or where they are written COLUMN=VALUE, a list for each column.
+
+    Raises:
+        UsageError: some are for a column, and some for all.
+    """
+    pairs = [value.partition("=") for value in values]
+    named = [bool(column and sign) for column, sign, _ in pairs]
+    if not any(named):
+        return values
+    if not all(named):
+        plain = values[named.index(False)]
+        raise UsageError(f"--{name} {plain}: other values are given for one column; write COLUMN={plain} for each column")
+    out: dict[str, list[str]] = {}
+    for column, _, text in pairs:
+        out.setdefault(column, []).append(text)
+    return out
+
+
+def as_keys(reading: dict[str, Any]) -> dict[str, Any]:
+    """The options as values of a config's `data` section."""
+    lists = ("present", "absent", "unknown")
+    return {name: by_column(name, value) if name in lists else value for name, value in reading.items()}
+
+
+def as_options(reading: dict[str, Any], **more: Any) -> ReadOptions:
+    """The options of a verb that reads a table without a config; what can mean two things is refused.
+
+    Raises:
+        UsageError: a value that an option cannot have.
+    """
+    from ..observed.options import CONTRADICTIONS, UNLISTED, stated_options
+
+    for name, known in (("unlisted", UNLISTED), ("contradictions", CONTRADICTIONS)):
+        value = reading.get(name)
+        if value is not None and value not in known:
+            expected = " or ".join(f'"{one}"' for one in known)
+            raise UsageError(f"--{name} {value}: expected {expected}{nearest(value, known)}")
+    return stated_options(**as_keys(reading), ambiguous="refuse", **more)

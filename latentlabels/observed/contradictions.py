@@ -1,0 +1,154 @@
+"""Known labels of one image that cannot all be true: found, listed, and settled as the user wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ObservationError
+from ..space import LabelSpace
+from ..space.feasibility import contradiction, feasible
+from ..words import count
+from .known_table import KnownTable
+from .options import Contradictions
+from .record import Contradiction
+
+_SHOWN = 10
+_PAIRS = 64  # known labels of one image up to which all pairs are looked at
+
+
+class ContradictionError(ObservationError):
+    """Known labels that cannot all be true.
+
+    Attributes:
+        source: the file or folder.
+        found: every contradiction.
+    """
+
+    def __init__(self, source: str, found: Sequence[Contradiction]):
+        self.source, self.found = source, tuple(found)
+        shown = "; ".join(str(one) for one in self.found[:_SHOWN])
+        more = f"; and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+        many = "" if len(found) == 1 else f"{count(len(found), 'contradiction')}: "
+        super().__init__(
+            f'{source}: {many}{shown}{more}. Correct them, or give contradictions="unknown" (the labels concerned count as '
+            'unknown) or contradictions="vote" (the majority of statements counts)'
+        )
+
+
+def impossible(known: KnownTable, space: LabelSpace) -> NDArray[np.int64]:
+    """The rows that no valid label set agrees with, ascending."""
+    if space.num_label_sets == 1 << space.num_labels:
+        return np.zeros(0, np.int64)  # every label set is valid
+    if all(feasible(block.values, space).all() for block in known.blocks(known.distinct())):
+        return np.zeros(0, np.int64)
+    wrong = [block.start + np.flatnonzero(~feasible(block.values, space)) for block in known.blocks()]
+    return np.concatenate(wrong).astype(np.int64)
+
+
+def settle(
+    values: NDArray[np.int8],
+    votes: NDArray[np.integer] | None,
+    space: LabelSpace,
+    images: Sequence[str],
+    policy: Contradictions,
+    where: Sequence[Sequence[str]] | None = None,
+) -> tuple[NDArray[np.int8], list[Contradiction]]:
+    """Make rows that contradict the label space agree with it.
+
+    "unknown" forgets the known labels that exclude each other: all pairs of them, and where the contradiction is not one of
+    pairs, all known labels of the group's tree. "vote" takes known labels in the order of their votes: a label that does
+    not agree with those of more votes is forgotten, and labels of equal votes that exclude each other are all forgotten.
+
+    Args:
+        values: int8 (R, K) of 1, 0, -1.
+        votes: (R, K) how many statements say so; None: one each.
+        space: the K labels.
+        images: R names.
+        policy: "refuse" only lists, and leaves the values as they are.
+        where: for each row where its statements stand.
+
+    Returns:
+        The values, and a contradiction for each row that no label set agrees with.
+    """
+    out, found = values.copy(), []
+    trees = _trees(space)
+    for row in np.flatnonzero(~feasible(values, space)).tolist():
+        why = contradiction(values[row], space)
+        if policy == "vote" and votes is not None:
+            kept = _by_votes(values[row], votes[row], space, trees)
+        else:
+            kept = _forget(values[row], space, trees)
+        gone = np.flatnonzero(kept != values[row])
+        labels = tuple(space.labels[k] for k in gone.tolist())
+        found.append(Contradiction(images[row], labels, why, tuple(where[row]) if where is not None else ()))
+        if policy != "refuse":
+            out[row] = kept
+    return out, found
+
+
+def _trees(space: LabelSpace) -> NDArray[np.int64]:
+    """For each label the number of the root that it hangs below: (K,)."""
+    out = np.zeros(space.num_labels, np.int64)
+    number = {root.name: place for place, root in enumerate(space.roots)}
+    for group in space.parents_first:
+        if group.name not in number:
+            above = group.requires
+            first = above if isinstance(above, str) or above is None else next(iter(above))
+            number[group.name] = 0 if first is None else number[space.group_of(first).name]
+        out[space.columns(group)] = number[group.name]
+    return out
+
+
+def _forget(row: NDArray[np.int8], space: LabelSpace, trees: NDArray[np.int64]) -> NDArray[np.int8]:
+    """A row without the known labels that cannot be true together."""
+    out = row.copy()
+    for tree in np.unique(trees[row != -1]).tolist():
+        known = np.flatnonzero((trees == tree) & (row != -1))
+        alone = np.full_like(row, -1)
+        alone[known] = row[known]
+        if feasible(alone[None], space)[0]:
+            continue
+        for k in _in_pairs(alone, known, space):
+            alone[k] = -1
+        if not feasible(alone[None], space)[0]:
+            alone[:] = -1
+        out[known] = alone[known]
+    return out
+
+
+def _in_pairs(row: NDArray[np.int8], known: NDArray[np.intp], space: LabelSpace) -> list[int]:
+    """The known labels that another known label excludes, of a row without others."""
+    if len(known) > _PAIRS:
+        return known.tolist()
+    first, second = np.triu_indices(len(known), 1)
+    pairs = np.full((len(first), len(row)), -1, np.int8)
+    at = np.arange(len(first))
+    for side in (known[first], known[second]):
+        pairs[at, side] = row[side]
+    wrong = ~feasible(pairs, space)
+    return np.unique(np.concatenate([known[first[wrong]], known[second[wrong]]])).tolist()
+
+
+def _by_votes(
+    row: NDArray[np.int8], votes: NDArray[np.integer], space: LabelSpace, trees: NDArray[np.int64]
+) -> NDArray[np.int8]:
+    """A row of the known labels that have most votes and agree with each other."""
+    out = np.full_like(row, -1)
+    known = np.flatnonzero(row != -1)
+    for level in np.unique(votes[known])[::-1].tolist():
+        group = known[votes[known] == level]
+        if len(group):
+            tried = np.repeat(out[None], len(group), 0)
+            tried[np.arange(len(group)), group] = row[group]
+            group = group[feasible(tried, space)]  # those of more votes stay
+        trial = out.copy()
+        trial[group] = row[group]
+        if not feasible(trial[None], space)[0]:
+            forgotten = _forget(trial, space, trees)
+            trial = np.where(out != -1, out, forgotten)
+        if feasible(trial[None], space)[0]:
+            out = trial
+    return out
