@@ -17,6 +17,7 @@ from ..kind import Kind
 from ..observed import Observed
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
+from .copies import Copies
 from .images import LeftOut, read_image
 from .levels import Levels
 from .rgb import Interpolation, Size, resized
@@ -73,7 +74,7 @@ class Inputs:
         columns: names of the embeddings' columns, in their order; None where they have none.
         stated: what a user states about the held-out part; None where nothing is stated.
         given: how many things were given; None for as many as there are.
-        twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
+        copies: which of these are copies of each other; None where nobody looked.
     """
 
     kind: Kind
@@ -91,7 +92,7 @@ class Inputs:
     columns: tuple[str, ...] | None = None
     stated: Stated | None = None
     given: int | None = None
-    twins: NDArray[np.int64] | None = None
+    copies: Copies | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -124,7 +125,7 @@ class Inputs:
             pictures=_some(self.pictures, index),
             shapes=None if self.shapes is None else self.shapes[index],
             stated=None if self.stated is None else self.stated.take(index),
-            twins=None if self.twins is None else self.twins[index],
+            copies=None if self.copies is None else self.copies.take(index),
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:

@@ -13,7 +13,7 @@ from ..space import LabelSpace
 from .known_table import KnownTable
 
 if TYPE_CHECKING:
-    from .options import Unlisted
+    from .options import Contradictions, Unlisted
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ class HowRead:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
-    policy: str = "refuse"
+    policy: Contradictions = "refuse"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
