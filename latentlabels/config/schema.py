@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from ..errors import ConfigError, DataError, LabelSpaceError, nearest
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from ..observed.packed.shards import expand, is_packed
+from ..shards import expand, is_packed
 from ..space import LabelSpace
 from ..writing import write_text
 from .sections import (

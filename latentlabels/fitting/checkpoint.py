@@ -62,7 +62,7 @@ def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mappi
     """
     return {
         "label space": _hash(json.dumps(space.to_config(), sort_keys=True).encode()),
-        "images": _hash("\n".join(table.images or (str(len(table)),)).encode()),
+        "images": _hash("\n".join(table.images or (str(len(table)),)).encode("utf-8", "surrogateescape")),
         "known labels": _hash(np.ascontiguousarray(table.values).tobytes()),
         "held-out images": _hash(held.numpy().astype("<i8").tobytes()),
         "settings": _hash(json.dumps(dict(settings), sort_keys=True, default=str).encode()),

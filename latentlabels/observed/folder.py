@@ -169,11 +169,11 @@ def _settled(
         Contradiction(images[row], (space.labels[k],), _both(space.labels[k], present[row, k], absent[row, k]), where[row])
         for row, k in np.argwhere(both).tolist()
     ]
-    values, impossible = settle(values, votes.max(2), space, images, options.contradictions, where)
+    values, impossible = settle(values, votes.max(2), space, images, options.policy, where)
     found += impossible
-    if found and options.contradictions == "refuse":
+    if found and options.refuses:
         raise ContradictionError(shown(layout.root), found)
-    if found:
+    if found and not options.listing:
         did = "count as unknown" if options.contradictions == "unknown" else "are settled by a vote"
         listed_ = listed([str(one) for one in found], 3)
         layout.notes.append(f"{shown(layout.root)}: {count(len(found), 'contradiction')} {did}: {listed_}")
@@ -231,12 +231,15 @@ def _system(layout: Layout, options: ReadOptions) -> list[str]:
         for name in layout.tree.entries(folder).system:
             if folder / name not in read and label_name(name) not in stated:
                 numbers[name] += _num_images(layout, folder / name)
+    layout.facts += [
+        ("left out, of the system", f"{shown(name)} ({count(number, 'image')})")
+        for name, number in sorted(numbers.items())
+        if number or not name.startswith(".")
+    ]
     named = [f"{shown(name)} ({number:,})" for name, number in sorted(numbers.items()) if number]
-    total = sum(numbers.values())
-    if not named:
-        return []
-    what = "folders of the system or hidden ones"
-    return [f"{shown(layout.root)}: {count(total, 'image')} left out, in {what}: {listed(named)}"]
+    total = count(sum(numbers.values()), "image")
+    what = "left out, in folders of the system or hidden ones"
+    return [f"{shown(layout.root)}: {total} {what}: {listed(named)}"] if named else []
 
 
 def _unreadable(layout: Layout) -> list[str]:

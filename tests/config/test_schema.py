@@ -116,6 +116,25 @@ def test_reading_a_config_imports_nothing_slow(write: Any) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "[]")
 
 
+def test_shards_and_folders_of_labels_pass(write: Any, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"s-{number}.tar").touch()
+    (tmp_path / "VOC2012").mkdir()
+    for name in ("s-{0..1}.tar", "s-*.tar", "s-0.tar"):
+        config = read_config(write(f"data:\n  images: {name!r}\n  observed: VOC2012\n"))
+        config.check_files()
+        assert config.data.images == tmp_path / name
+
+
+def test_names_of_classes_are_a_list_or_a_file(write: Any, tmp_path: Path) -> None:
+    assert read_config(write("data: {classes: [cat, dog]}\n")).data.classes == ["cat", "dog"]
+    assert read_config(write("data: {classes: classes.txt}\n")).data.classes == "classes.txt"
+    (tmp_path / "classes.txt").write_text("cat\n")
+    assert read_config(write("data: {classes: classes.txt}\n")).data.classes == str(tmp_path / "classes.txt")
+    with pytest.raises(ConfigError, match=r"data\.classes: expected the names of the classes 0, 1, \.\.\.: a list, or a file"):
+        read_config(write("data: {classes: []}\n"))
+
+
 # --- errors: where, what, and what was meant ------------------------------------------------------------
 
 
@@ -221,8 +240,12 @@ def test_files_are_checked_with_their_lines(write: Any, tmp_path: Path) -> None:
     assert found.startswith(f"fit.yaml:2: data.images: {tmp_path / 'picturs'} not found; paths in a config are relative")
     found = checked("data:\n  images: table.csv\n")
     assert "fit.yaml:2: data.images: " in found and "is not a folder of images" in found
-    found = checked("data:\n  images: pictures\n  observed: pictures\n")
-    assert "fit.yaml:3: data.observed: " in found and "is not a file" in found
+    found = checked("data:\n  embeddings: pictures\n")
+    assert "fit.yaml:2: data.embeddings: " in found and "is not a file" in found
+    found = checked("data:\n  images: s-{000..002}.tar\n")
+    assert found.startswith("fit.yaml:2: data.images: ") and "3 of 3 shards not found: s-000.tar, s-001.tar, s-002.tar" in found
+    found = checked("data:\n  images: photos.tar.gz\n")
+    assert found.startswith("fit.yaml:2: data.images: ") and "unpack it" in found
     found = checked("data: {images: pictures}\nmodel:\n  weights: none.pt\n")
     assert f"fit.yaml:3: model.weights: {tmp_path / 'none.pt'} not found" in found
     found = checked("data: {images: pictures}\n", "data.observed=none.csv")

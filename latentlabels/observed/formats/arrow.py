@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ... import shards
 from ...errors import DataError
 from ..features import Features, of_card
 from ..options import ReadOptions
-from ..packed import arrow, shards
+from ..packed import arrow
 from ..record import Statements
 from ..sheet import Sheet, encoded
 from ..sheet_files import columns_of_arrow

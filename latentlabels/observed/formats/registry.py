@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, nearest
+from ...shards import expand, is_packed
 from ...space import LabelSpace
 from ..options import ReadOptions
-from ..packed.shards import expand, is_packed
 from ..record import Statements
 
 _HOMES: dict[str, str] = {

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import shards
 from ...errors import AmbiguousError, Choice, DataError, ObservationError
 from ...words import count, listed
 from ..classes import HOLDERS
 from ..features import of_card
 from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
-from ..packed import shards, tar
+from ..packed import tar
 from ..record import Statements
 from ..sheet import Column, Sheet, encoded
 from ..sheet_files import cell_text

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...shards import TARS, expand
 from . import arrow, tar
-from .shards import TARS, expand
 
 
 class Archive(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from latentlabels.errors import DataError
-from latentlabels.observed.packed import expand, is_packed
+from latentlabels.shards import expand, is_packed
 
 
 def test_a_name_with_numbers_in_braces_means_all_of_them(tmp_path: Path):

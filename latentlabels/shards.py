@@ -7,8 +7,8 @@ from glob import glob
 from itertools import product
 from pathlib import Path
 
-from ...errors import DataError
-from ...words import count, listed
+from .errors import DataError
+from .words import count, listed
 
 TARS = (".tar",)
 TABLES = (".parquet", ".arrow", ".feather")
