@@ -38,7 +38,7 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
     lost = [_lost(name, root, tree) for name, file in zip(known.images, file_of, strict=True) if file is None]
     if not row_of:
         raise DataError(
-            f"{source}: none of its {count(len(lost), 'image')} is in {root} (for example {lost[0] if lost else ''}); image "
+            f"{source}: none of its images is in {root} ({len(lost):,} in all, for example {lost[0] if lost else ''}); image "
             "names must be relative to that folder"
         )
     if not lost and tuple(row_of) == known.images:

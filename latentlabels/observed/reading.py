@@ -9,6 +9,7 @@ from .files import with_files
 from .options import ReadOptions
 from .record import KnownLabels
 from .resolve import resolve
+from .unlabelled import with_unlabelled
 
 
 def read_known(path: Path, options: ReadOptions) -> KnownLabels:
@@ -27,4 +28,7 @@ def read_known(path: Path, options: ReadOptions) -> KnownLabels:
     known = resolve(found.read(path, options), options)
     if options.images_root is None:
         return known
-    return with_files(known, options.images_root, options.strict, options.tree)
+    known = with_files(known, options.images_root, options.strict, options.tree)
+    if options.unlabelled:
+        known = with_unlabelled(known, options.images_root, options.unlabelled, options.tree)
+    return known

@@ -49,7 +49,11 @@ def training(contents: Contents) -> list[Block]:
     value = f"{name}\n{unit}"
     parts = run.diagnostics.get("held_out")
     held = [] if not isinstance(parts, dict) else [Text(f"Held out: {held_out(parts)}.")]
-    return [Text(text), *held, picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt)]
+    return [
+        Text(text),
+        *held,
+        picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt),
+    ]
 
 
 def known(contents: Contents) -> list[Block]:
