@@ -36,6 +36,10 @@ _FLAGS: dict[str, Any] = {
         _MANY, _option("--label-columns", "COLUMN", "A column of a label, or of names of labels. May be repeated.")
     ],
     "ignore": Annotated[_MANY, _option("--ignore", "NAME", "A column or folder to leave out. May be repeated.")],
+    "classes": Annotated[
+        _MANY,
+        _option("--classes", "NAMES|FILE", "The names of classes 0, 1, ...: with commas, or a file with one on each line."),
+    ],
     "separator": Annotated[
         _ONE, _option("--separator", "TEXT", 'What stands between several labels in a cell; "" for one label in each cell.')
     ],
@@ -52,7 +56,7 @@ _FLAGS: dict[str, Any] = {
     "white": Annotated[float | None, _option("--white", "NUMBER", "The value of white in the image files, for example 4095.")],
 }
 TABLES = (
-    *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "separator"),
+    *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "classes", "separator"),
     "contradictions",
 )
 """The options that are about a table alone."""

@@ -12,7 +12,7 @@ from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.embeddings import load_embeddings
 from ..kind import Kind
 from ..observed import Observed, Tree
-from ..observed.options import ReadOptions, texts
+from ..observed.options import ReadOptions, class_names, texts
 from ..space import LabelSpace
 
 
@@ -99,6 +99,7 @@ def reading_of(data: DataConfig) -> ReadOptions:
         image_column=data.image_column,
         label_columns=None if data.label_columns is None else tuple(data.label_columns),
         ignore=tuple(data.ignore),
+        classes=class_names(data.classes),
         separator=data.separator,
         split=data.split,
         together=data.together,

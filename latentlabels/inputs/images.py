@@ -20,22 +20,23 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
+from ..observed.packed import PackedImage
 from .depth import Deep, deep_from, deep_of_tiff, is_cut, is_deep
 from .levels import BYTES, Levels, Scale
 from .looks import Look, PixelNote, conclude, look_at
 from .not_images import is_cut_off, what_it_is
-from .opening import formats
+from .opening import ImageSource, encoded, for_pillow, formats
 from .rgb import Interpolation, Size, resize, to_rgb, upright
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-def read_image(path: str | Path, size: Size | None = None, levels: Levels | None = None) -> Image.Image:
+def read_image(path: ImageSource, size: Size | None = None, levels: Levels | None = None) -> Image.Image:
     """An image file as 8-bit RGB, turned upright by its EXIF tag, transparency over white; the first of several frames.
 
     Args:
-        path: the file.
+        path: the file, or an image inside of another.
         size: (height, width) that is wanted in the end: a JPEG is decoded no larger than that needs.
         levels: black and white of the data set; None to see them in this file alone.
 
@@ -57,11 +58,12 @@ class _Read(NamedTuple):
     pages: int
 
 
-def _read(path: str | Path, size: Size | None) -> _Read:
+def _read(path: ImageSource, size: Size | None) -> _Read:
     """Decode a file; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
     kind = None
+    path = encoded(path)
     try:
-        with Image.open(path, formats=formats()) as image:
+        with Image.open(for_pillow(path), formats=formats()) as image:
             kind = image.format
             pages = _pages(image) if kind == "TIFF" else 1
             if size is not None and kind in ("JPEG", "MPO"):
@@ -70,7 +72,7 @@ def _read(path: str | Path, size: Size | None) -> _Read:
             if found is not None:
                 return _Read(found, pages)
             if is_cut(image) or is_deep(image):
-                return _Read(deep_from(image, lambda: Image.open(path, formats=formats())), pages)
+                return _Read(deep_from(image, lambda: Image.open(for_pillow(path), formats=formats())), pages)
             image.load()
             return _Read(to_rgb(upright(image)), pages)
     except UnidentifiedImageError as error:
@@ -82,7 +84,7 @@ def _read(path: str | Path, size: Size | None) -> _Read:
         raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
 
 
-def _tiff_or_none(path: str | Path) -> Deep | None:
+def _tiff_or_none(path: ImageSource) -> Deep | None:
     try:
         return deep_of_tiff(path)
     except Exception:  # it is damaged, which is said already
@@ -103,7 +105,7 @@ def _pages(image: ImageFile.ImageFile) -> int:
 _SUBFILE = 254  # tag NewSubfileType of TIFF 6.0; bit 0: a smaller copy of another image in the file
 
 
-def _why(path: str | Path, kind: str | None, error: Exception) -> str:
+def _why(path: ImageSource, kind: str | None, error: Exception) -> str:
     """Why a file cannot be read."""
     if isinstance(error, UnidentifiedImageError):
         return what_it_is(path)
@@ -179,7 +181,7 @@ class Decoded(Checked):
 
 
 def decode_images(
-    files: Sequence[Path],
+    files: Sequence[Path | PackedImage],
     size: Size,
     interpolation: Interpolation = "bilinear",
     white: float | None = None,
@@ -243,7 +245,7 @@ def _known_before(white: float | None, known: Levels | None) -> Levels:
     return replace(out, whole=out.whole or scale, real=out.real or scale)
 
 
-def check_images(files: Sequence[Path], white: float | None = None, known: Levels | None = None) -> Checked:
+def check_images(files: Sequence[Path | PackedImage], white: float | None = None, known: Levels | None = None) -> Checked:
     """Look at image files, each decoded once, and keep none of their pixels; arguments are those of `decode_images`."""
     looks: list[Look | None] = [None] * len(files)
 
@@ -258,12 +260,12 @@ def check_images(files: Sequence[Path], white: float | None = None, known: Level
     return Checked(_left_out(files, why), *conclude(*_looked_at(files, looks), white, known))
 
 
-def _looked_at(files: Sequence[Path], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:
+def _looked_at(files: Sequence[Path | PackedImage], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:
     found = [(str(file), look) for file, look in zip(files, looks, strict=True) if look is not None]
     return [name for name, _ in found], [look for _, look in found]
 
 
-def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
+def cache_images(files: Sequence[Path | PackedImage], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
     """Decode and resize images into one array; those that cannot be read are named, skipped and counted.
 
     Returns:
@@ -293,7 +295,7 @@ def report_unreadable(left_out: Sequence[LeftOut], total: int) -> None:
     warn(f"{len(left_out)} of {total} images cannot be read and are left out: {shown}")
 
 
-def _left_out(files: Sequence[Path], why: Sequence[str]) -> tuple[LeftOut, ...]:
+def _left_out(files: Sequence[Path | PackedImage], why: Sequence[str]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(str(path), reason) for path, reason in zip(files, why, strict=True) if reason)
 
 
@@ -326,12 +328,12 @@ class FilePictures(Dataset[Tensor]):
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Path | PackedImage],
         size: Size,
         interpolation: Interpolation = "bilinear",
         levels: Levels | None = None,
     ):
-        self.files, self.size, self.interpolation, self.levels = list(files), size, interpolation, levels
+        self.files, self.size, self.interpolation, self.levels = files, size, interpolation, levels
 
     def __len__(self) -> int:
         return len(self.files)

@@ -15,13 +15,14 @@ from torch.utils.data import Dataset
 
 from ..kind import Kind
 from ..observed import Observed
+from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
 from .images import LeftOut, read_image
 from .levels import Levels
 from .rgb import Interpolation, Size, resized
 
-Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
+Pictures = Sequence[Path | PackedImage] | NDArray[np.uint8] | Dataset[Tensor]
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Inputs:
             return image.resize((max(1, round(side * width / larger)), max(1, round(side * height / larger))))
         assert self.pictures is not None
         found = self.pictures[row]
-        if isinstance(found, Path):
+        if isinstance(found, Path | PackedImage):
             return read_image(found, levels=self.levels)
         return Image.fromarray(np.ascontiguousarray(np.asarray(found).transpose(1, 2, 0)))
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+
+from .opening import ImageSource, opened
 
 _DEFLATE = (8, 32946)
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -54,13 +55,13 @@ class _Layout(NamedTuple):
         return 1 if self.planes else self.samples
 
 
-def read_tiff(path: str | Path) -> Samples | None:
+def read_tiff(path: ImageSource) -> Samples | None:
     """The first page of a TIFF with values other than bytes; None for any other file, and for what is not read here.
 
     Raises:
         OSError, ValueError, zlib.error, PIL.Image.DecompressionBombError: a damaged or far too large file.
     """
-    with open(path, "rb") as file:
+    with opened(path) as file:
         head = file.read(16)
         if not head.startswith(_SIGNATURES):
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ObservationError, nearest
+from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from .image_files import Tree
 
@@ -106,6 +106,25 @@ def list_of_texts(value: object) -> Texts:
     return tuple(str(one).strip() for one in many)
 
 
+def class_names(value: object) -> Texts:
+    """Names of classes: a list of them, names with commas between them, or the path of a file with one on each line.
+
+    Raises:
+        DataError: a file that is not UTF-8 text.
+    """
+    names = list_of_texts(value)
+    if len(names) != 1:
+        return names
+    path = Path(names[0])
+    if path.is_file():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it in UTF-8") from None
+        return tuple(line.strip() for line in lines if line.strip())
+    return tuple(part.strip() for part in names[0].split(","))
+
+
 def stated_options(**stated: Any) -> ReadOptions:
     """`ReadOptions` of arguments as people write them: single values or lists, numbers or texts.
 
@@ -123,4 +142,6 @@ def stated_options(**stated: Any) -> ReadOptions:
     for name in ("label_columns", "ignore", "unlabelled"):
         if name in given:
             given[name] = list_of_texts(given[name])
+    if "classes" in given:
+        given["classes"] = class_names(given["classes"])
     return ReadOptions(**given)

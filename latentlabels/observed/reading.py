@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..shards import is_packed
 from . import formats
 from .files import with_files
+from .formats import imagefolder
+from .image_files import Tree
 from .options import ReadOptions
 from .record import KnownLabels
 from .resolve import resolve
@@ -28,3 +31,8 @@ def read_known(path: Path, options: ReadOptions) -> KnownLabels:
     if options.images_root is None:
         return known
     return with_files(known, options.images_root, options.strict, options.tree)
+
+
+def labels_inside(images: Path, tree: Tree | None = None) -> bool:
+    """Whether images bring their known labels along otherwise than by folders: in packed files, or in metadata beside them."""
+    return is_packed(images) or (images.is_dir() and imagefolder.is_imagefolder(images, tree))
