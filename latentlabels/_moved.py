@@ -20,7 +20,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "config_source": ("config.source",),
     "construction": ("fitting.build",),
     "data": (),
-    "data.batches": ("inputs.batches",),
+    "data.batches": ("inputs.batches", "fitting.stratified"),
     "data.colours": ("datasets.class_and_colour",),
     "data.hiding": ("datasets.hiding",),
     "data.images": ("inputs.images", "inputs.embeddings", "inputs.arrays"),

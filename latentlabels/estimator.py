@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -29,7 +29,9 @@ from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult
 from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
+from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .fitting.stated_split import with_statements
 from .inputs import (
     InputBlock,
     InputParts,
@@ -43,7 +45,7 @@ from .inputs import (
     open_stream,
     read_inputs,
 )  # fmt: skip
-from .inputs.batches import Batches, split_rows
+from .inputs.batches import Batches
 from .kind import Kind, kind_of
 from .observed import Observed
 from .posterior import Posterior
@@ -171,6 +173,8 @@ class LatentLabels(BaseEstimator):
         observed: Labels | None = None,
         truth: Labels | None = None,
         *,
+        held_out: str | ArrayLike | None = None,
+        together: str | ArrayLike | None = None,
         checkpoints: str | Path | None = None,
         resume: bool = False,
         watch: Sequence[str] = (),
@@ -183,6 +187,12 @@ class LatentLabels(BaseEstimator):
             observed: `Observed`, a DataFrame, or an array (N, K) of 1, 0, -1; may be left out where `images` is an ImageFolder
                 or an .npz with `observed`. Where both sides have names, rows are matched by name.
             truth: complete labels (N, K), likewise, which only the ceilings and the stopping rule "truth-map" read.
+            held_out: which images are held out: a mask (N,), rows from 0 to N - 1, or names; or the name of a column beside the
+                labels (`Observed.extra`) or the path of a table (image, split), whose values are train, val or test, or 0 and
+                1. ``"fold=4"`` holds out the images of that value. Images of a test are left out of the fit. None: the share
+                `held_out` of each label's images, drawn by `seed`, after which every label still has a training image.
+            together: N values, equal for images that belong together (of one patient, of one site), or a column or table as
+                above; such images are held out together or not at all.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -194,7 +204,7 @@ class LatentLabels(BaseEstimator):
         Raises:
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
-        start, inputs, batches = self._prepare(images, observed, truth)
+        start, inputs, batches = self._prepare(images, observed, truth, held_out, together)
         program, anchor, table, truth = start.program, start.anchor, inputs.observed, inputs.truth
         assert table is not None
         assert anchor is not None
@@ -202,7 +212,9 @@ class LatentLabels(BaseEstimator):
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
         known = table.to_tensor()
-        rows = split_rows(len(batches), self.held_out, int(self.seed))
+        parts = hold_out(inputs, float(self.held_out), int(self.seed))
+        warn_of_rare(parts)
+        rows = parts.rows
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
@@ -221,11 +233,12 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, self._begun_settings(settings))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
+        found["held_out"] = parts.to_dict()
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.values, table.images)
@@ -259,10 +272,17 @@ class LatentLabels(BaseEstimator):
         ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
         whole process: call ``pyro.clear_param_store()`` before training another one.
         """
-        self.fitted_, _, _ = self._prepare(images, observed, None)
+        self.fitted_, _, _ = self._prepare(images, observed)
         return self
 
-    def _prepare(self, images: Images, observed: Labels | None, truth: Labels | None) -> tuple[Fitted, Inputs, Batches]:
+    def _prepare(
+        self,
+        images: Images,
+        observed: Labels | None,
+        truth: Labels | None = None,
+        held_out: str | ArrayLike | None = None,
+        together: str | ArrayLike | None = None,
+    ) -> tuple[Fitted, Inputs, Batches]:
         """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
         self._check_numbers()
         how, settings = self._how, self._settings
@@ -281,6 +301,9 @@ class LatentLabels(BaseEstimator):
                 "observed is missing, so there are no known labels to learn from; give "
                 "fit(images, observed), or a folder with one folder of images for each label"
             )
+        inputs = with_statements(inputs, held_out, together)
+        table = inputs.observed
+        assert table is not None
         if len(inputs) < 2:
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
         anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import typer
 
 import latentlabels
 from latentlabels.annotation.registry import HOMES
@@ -106,13 +108,42 @@ def test_the_architecture_names_all_rooms_in_their_order() -> None:
     assert heights == sorted(heights)
 
 
+def test_the_page_of_formats_names_all_of_them_and_what_they_hold() -> None:
+    from latentlabels.observed.formats import NAMES, find
+
+    rows = re.findall(r"^\| `(\w[\w-]*)` \|.*\| ?([^|]*?) ?\|$", read("formats.md"), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(NAMES)
+    for name, written in rows:
+        said = {kind for word, kind in (("known labels", "known"), ("probabilities", "probabilities")) if word in written}
+        assert said == find(name).WRITES, name
+
+
+def test_the_commands_of_the_page_of_formats_are_right() -> None:
+    """The verbs, options and formats that they name exist."""
+    from latentlabels.cli.app import app
+    from latentlabels.observed.formats import NAMES
+
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = re.findall(r"^latentlabels (.*?)(?:  +#.*)?$", read("formats.md"), re.MULTILINE)
+    assert len(commands) > 10
+    for command in commands:
+        verb, *words = shlex.split(command)
+        options = {option for parameter in verbs[verb].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= options, command
+        named = [words[number + 1] for number, word in enumerate(words) if word in ("--to", "--from", "--format")]
+        assert {*named} <= {*NAMES}, command
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "run-folder"], ids=lambda page: page.stem)
+OWN = [page for page in PAGES if page.stem not in ("run-folder", "formats")]  # those tell of users' files
+
+
+@pytest.mark.parametrize("page", OWN, ids=lambda page: page.stem)
 def test_files_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`([\w./-]+/[\w./-]*)`", page.read_text(encoding="utf-8")):
         new = name.rsplit("/", 1)[-1] in ("my_format.py", "mine.py")

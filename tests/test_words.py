@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from latentlabels.words import count, digits_for, finite, listed, number, percent, percent_of, whole
+from latentlabels.words import count, digits_for, finite, listed, number, percent, percent_of, shown, whole
 
 
 @pytest.mark.parametrize("size, said", [(0, "0 labels"), (1, "1 label"), (2, "2 labels"), (1200, "1,200 labels")])
@@ -85,3 +85,24 @@ def test_a_list_says_how_many_it_leaves_out():
     assert listed([]) == "" and listed(["a"]) == "a" and listed(["a", "b"], 2) == "a, b"
     assert listed(list("abcdefgh"), 2) == "a, b and 6 more" and listed(range(7)) == "0, 1, 2, 3, 4 and 2 more"
     assert listed([str(i) for i in range(1500)], 2) == "0, 1 and 1,498 more"
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("cat.png", "cat.png"),
+        (
+            "caf\u00e9 \u732b \U0001f697\u00a0\u05e9\u05dc\u05d5\u05dd",
+            "caf\u00e9 \u732b \U0001f697\u00a0\u05e9\u05dc\u05d5\u05dd",
+        ),
+        (b"caf\xe9.png".decode("utf-8", "surrogateescape"), r"caf\xe9.png"),
+        ("two\nlines\t\x1b[31m", r"two\nlines\t\x1b[31m"),
+        ("\u202egnp.exe\u2066", r"\u202egnp.exe\u2066"),
+        ("\ud800", r"\ud800"),
+        ("\u2028", r"\u2028"),
+        (12, "12"),
+    ],
+)
+def test_any_name_can_be_printed(name: object, printed: str):
+    assert shown(name) == printed and listed([name, "b"]) == f"{printed}, b"
+    shown(name).encode("utf-8")

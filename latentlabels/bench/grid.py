@@ -274,7 +274,7 @@ def task_hash(task: Task) -> str:
             digest.update(f"{values.dtype}{values.shape}".encode())
             digest.update(np.ascontiguousarray(values).data)
         elif isinstance(values, list | tuple):
-            digest.update("\n".join(str(value) for value in values).encode())
+            digest.update("\n".join(str(value) for value in values).encode("utf-8", "surrogateescape"))
         else:
             digest.update(str(values).encode())
     return digest.hexdigest()

@@ -84,6 +84,8 @@ def _look(run: Path, images: Path, table: Path | None, reading: dict[str, Any], 
 def _is_image_folder(root: Path, space: LabelSpace) -> bool:
     """Whether there are images, and every one lies in a folder that is called like one of the run's labels."""
     from ..observed import find_images
+    from ..observed.names import KnownNames
 
-    files = find_images(root) if root.is_dir() else []
-    return bool(files) and all(file.parent != root and file.parent.name in space.labels for file in files)
+    folders = {file.parent for file in find_images(root)} if root.is_dir() else set()
+    labels = KnownNames(space.labels)
+    return bool(folders) and all(folder != root and labels.find(folder.name) is not None for folder in folders)

@@ -170,7 +170,7 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: M
             source.set(key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for override, (key, value) in zip(overrides, parse_overrides(overrides), strict=True):
         source.set(key, value, f"--set {override}")
-    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes"))
+    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes", "data.split", "data.together"))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

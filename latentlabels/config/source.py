@@ -94,8 +94,11 @@ class Source:
                 continue
             folder = self.file.parent if self.file is not None and key not in self.given else Path()
             path = (folder / Path(section[name]).expanduser()).absolute()
+            file, sign, value = section[name].rpartition("=")  # of a split: the held-out value of a table
             if key in keys or path.suffix in _WEIGHT_FILES or path.exists():
                 section[name] = str(path)
+            elif sign and (folder / Path(file.strip())).is_file():
+                section[name] = f"{(folder / Path(file.strip())).absolute()}={value}"
         return raw
 
 

@@ -227,7 +227,7 @@ def _from_folder(root: Path, split: str, size: int) -> _Objects:
     rows: list[int] = []
     for k, name in enumerate(found.space.labels):
         mine = [row for row in np.flatnonzero(found.values[:, k] == 1).tolist() if found.num_known[row] == 1]
-        mine.sort(key=lambda row: hashlib.sha256(found.images[row].encode()).digest())  # type: ignore[index]
+        mine.sort(key=lambda row: hashlib.sha256(found.images[row].encode("utf-8", "surrogateescape")).digest())  # type: ignore[index]
         if len(mine) < 2:
             raise DataError(f'{root}: only {len(mine)} of the pictures show "{name}"; give at least two, to train and to test')
         test = max(1, round(TEST_SHARE * len(mine)))

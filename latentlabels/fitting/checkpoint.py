@@ -51,18 +51,20 @@ class Checkpoint:
     moments: dict[str, Tensor]
 
 
-def begun_with(space: LabelSpace, table: Observed, settings: Mapping[str, Any]) -> dict[str, str]:
+def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mapping[str, Any]) -> dict[str, str]:
     """What makes a fit this one and no other, for `write_checkpoint`: a hash of each thing by its name.
 
     Args:
         space: the label space.
         table: the known labels and the images' names.
+        held: rows that are held out.
         settings: that change what a fit comes to.
     """
     return {
         "label space": _hash(json.dumps(space.to_config(), sort_keys=True).encode()),
-        "images": _hash("\n".join(table.images or (str(len(table)),)).encode()),
+        "images": _hash("\n".join(table.images or (str(len(table)),)).encode("utf-8", "surrogateescape")),
         "known labels": _hash(np.ascontiguousarray(table.values).tobytes()),
+        "held-out images": _hash(held.numpy().astype("<i8").tobytes()),
         "settings": _hash(json.dumps(dict(settings), sort_keys=True, default=str).encode()),
     }
 

@@ -220,7 +220,7 @@ def environment(seed: int, data_hash: str) -> dict[str, Any]:
 def hash_data(observed: NDArray[np.int8], images: tuple[str, ...] | None) -> str:
     """A hash of the known labels and the images' names; equal data give equal hashes."""
     digest = hashlib.sha256(np.ascontiguousarray(observed).tobytes())
-    digest.update("\n".join(images or ()).encode())
+    digest.update("\n".join(images or ()).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 

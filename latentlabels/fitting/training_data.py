@@ -14,10 +14,14 @@ from ..kind import Kind
 from ..observed import Observed, Tree
 from ..observed.options import ReadOptions, class_names, texts
 from ..space import LabelSpace
+from .held_out import check_stated
+from .stated_split import IN_CONFIG, with_statements
 
 
 def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) -> Inputs:
     """The training data of a config: images or embeddings with their known labels, and complete ones where an .npz has them.
+
+    What `data.split` and `data.together` state goes with them; the images of a test are left out.
 
     Args:
         config: whose `data`, `labels` and `annotation` are read.
@@ -29,6 +33,13 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
         DataError, ObservationError: what is in the files cannot be used.
     """
     config.check_files()
+    inputs = _read(config, wanted, how)
+    found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
+    check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
+    return found
+
+
+def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     data, space = config.data, config.space()
     how = Reading() if how is None else how
     how = replace(

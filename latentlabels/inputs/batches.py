@@ -256,16 +256,3 @@ class _Some(Dataset[Tensor]):
 
     def __getitem__(self, row: int) -> Tensor:
         return self.pictures[self.rows[row]]
-
-
-def split_rows(count: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to train on and rows held out, a random split.
-
-    Args:
-        count: N.
-        held_out: the share held out; at least one row is, and one left, where there are two.
-        seed: of the split.
-    """
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    size = min(max(round(count * held_out), int(held_out > 0)), count - 1)
-    return order[size:].sort().values, order[:size].sort().values

@@ -3,8 +3,8 @@
 Pillow opens grey pictures of 16 bits, 32 bits and floating point as they are, but cuts pictures of 16 bits in colour or with
 transparency down to the upper byte of each value. Here such a file is decoded twice, the second time with the byte order
 turned round, so that Pillow gives the lower bytes. TIFFs that Pillow cannot open, or gives wrongly, are read by `tiff`. The
-upper bytes are taken of CMYK with 16 bits, of colour in PPM with 16 bits, and of colours of 16 bits that are compressed by LZW and
-multiplied by their opacity.
+upper bytes are taken of CMYK with 16 bits, of colour in PPM with 16 bits, and of colours of 16 bits that are compressed by LZW
+and multiplied by their opacity.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def _set_right(image: Image.Image) -> None:
         raise ValueError("a TIFF with separate planes of 16 bits, compressed by LZW; save it without compression")
     if sys.byteorder == "little":
         image.tile = [
-            tile._replace(args=(_NATIVE.get(_rawmode(tile.args), _rawmode(tile.args)), *tile.args[1:]))
-            if tile.codec_name == "libtiff"
+            tile._replace(args=(_NATIVE[_rawmode(tile.args)], *tile.args[1:]))
+            if tile.codec_name == "libtiff" and isinstance(tile.args, tuple) and _rawmode(tile.args) in _NATIVE
             else tile
             for tile in image.tile
         ]

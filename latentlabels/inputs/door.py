@@ -186,7 +186,7 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
         warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
-    return given.take(rows), table
+    return replace(given.take(rows), rows=np.arange(len(rows))), table  # a table that selects is what was given
 
 
 def _with_others(given: _Given, files: list[Path], table: Observed) -> _Given:
@@ -354,6 +354,7 @@ def _loaded(
         items=found.items,
         names=names or tuple(str(row) for row in range(len(given.rows))),
         rows=given.rows,
+        given=len(given.rows),
         size=found.size,
         levels=found.levels,
         observed=table,
@@ -522,5 +523,6 @@ def _again(
         if known is None:
             raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
         complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
-    out = inputs.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
+    anew = replace(inputs, rows=np.arange(len(inputs)), given=len(inputs))
+    out = anew.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
     return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -27,6 +27,7 @@ from .looks import Look, PixelNote, conclude, look_at
 from .not_images import is_cut_off, what_it_is
 from .opening import ImageSource, encoded, for_pillow, formats
 from .rgb import Interpolation, Size, resize, to_rgb, upright
+from .tiff import count_pages
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -65,7 +66,10 @@ def _read(path: ImageSource, size: Size | None) -> _Read:
     try:
         with Image.open(for_pillow(path), formats=formats()) as image:
             kind = image.format
-            pages = _pages(image) if kind == "TIFF" else 1
+            pages = 1
+            if kind == "TIFF":
+                pages = count_pages(path)
+                image.filename = ""  # else Pillow maps the file into memory, with the sides of a turned picture mixed up
             if size is not None and kind in ("JPEG", "MPO"):
                 image.draft("RGB", (2 * max(size), 2 * max(size)))
             found = deep_of_tiff(path) if kind == "TIFF" else None
@@ -89,20 +93,6 @@ def _tiff_or_none(path: ImageSource) -> Deep | None:
         return deep_of_tiff(path)
     except Exception:  # it is damaged, which is said already
         return None
-
-
-def _pages(image: ImageFile.ImageFile) -> int:
-    """How many pages a TIFF has, without smaller copies of the first."""
-    pages = getattr(image, "n_frames", 1)
-    if pages > 1:
-        image.seek(1)
-        smaller = image.tag_v2.get(_SUBFILE, 0) & 1  # type: ignore[attr-defined]
-        image.seek(0)
-        return 1 if smaller else pages
-    return 1
-
-
-_SUBFILE = 254  # tag NewSubfileType of TIFF 6.0; bit 0: a smaller copy of another image in the file
 
 
 def _why(path: ImageSource, kind: str | None, error: Exception) -> str:

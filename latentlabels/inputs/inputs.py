@@ -21,6 +21,7 @@ from .batches import Batches, InMemory, Rows, Streamed
 from .images import LeftOut, read_image
 from .levels import Levels
 from .rgb import Interpolation, Size, resized
+from .stated import Stated
 
 Pictures = Sequence[Path | PackedImage] | NDArray[np.uint8] | Dataset[Tensor]
 
@@ -60,6 +61,7 @@ class Inputs:
         items: the inputs themselves: `items.inputs(rows)` is float (B, 3, H, W) in [0, 1], or (B, D).
         names: N names; their numbers where they have none.
         rows: (N,) which of the things that were given these are: all but those that could not be read or were not asked for.
+            Where a table selects from a folder, its rows are what was given.
         size: (height, width) in pixels; None for embeddings.
         levels: which values of what was given are black and white; None for embeddings.
         observed: the known labels of these N; None where nothing was said.
@@ -70,6 +72,9 @@ class Inputs:
         left_out: images that could not be read, and why.
         named: whether `names` are names that somebody gave.
         columns: names of the embeddings' columns, in their order; None where they have none.
+        stated: what a user states about the held-out part; None where nothing is stated.
+        given: how many things were given; None for as many as there are.
+        twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
     """
 
     kind: Kind
@@ -85,6 +90,9 @@ class Inputs:
     left_out: tuple[LeftOut, ...] = ()
     named: bool = False
     columns: tuple[str, ...] | None = None
+    stated: Stated | None = None
+    given: int | None = None
+    twins: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,6 +101,11 @@ class Inputs:
     def num_features(self) -> int | None:
         """D of embeddings; None for images."""
         return None if self.kind is Kind.IMAGES else int(self.items.inputs(torch.arange(1)).shape[1])
+
+    @property
+    def num_given(self) -> int:
+        """How many things were given, those included that could not be read."""
+        return len(self) if self.given is None else self.given
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -111,6 +124,8 @@ class Inputs:
             truth=None if self.truth is None else self.truth[index],
             pictures=_some(self.pictures, index),
             shapes=None if self.shapes is None else self.shapes[index],
+            stated=None if self.stated is None else self.stated.take(index),
+            twins=None if self.twins is None else self.twins[index],
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:

@@ -201,7 +201,9 @@ def sentence(note: PixelNote) -> str:
 
 
 def _state(note: PixelNote) -> str:
-    white = "4095" if note.proposed is None else shown(note.proposed)
+    if note.proposed is None:
+        return "state it: white=VALUE (data.white: VALUE in a config, --white VALUE)"
+    white = shown(note.proposed)
     return f"state it, for example white={white} (data.white: {white} in a config, --white {white})"
 
 

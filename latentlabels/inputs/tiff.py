@@ -1,13 +1,14 @@
 """TIFFs whose values Pillow does not open, or gives wrongly: floating point and 32 bits in colour, 64 bits, separate planes.
 
-Read by TIFF 6.0 (sections 7, 8, 14 and 15) and Adobe's Technical Note 3 on predictors: strips or tiles, uncompressed or compressed
-by Deflate, of whole numbers or floating point with 8, 16, 32 or 64 bits. Of a file with several pages, the first.
+Read by TIFF 6.0 (sections 7, 8, 14 and 15) and Adobe's Technical Note 3 on predictors: strips or tiles, uncompressed or
+compressed by Deflate, of whole numbers or floating point with 8, 16, 32 or 64 bits. Of a file with several pages, the first.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, TiffImagePlugin
 from .opening import ImageSource, opened
 
 _DEFLATE = (8, 32946)
+_MANY = 16  # values in a pixel; more are no picture
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
@@ -62,14 +64,12 @@ def read_tiff(path: ImageSource) -> Samples | None:
         OSError, ValueError, zlib.error, PIL.Image.DecompressionBombError: a damaged or far too large file.
     """
     with opened(path) as file:
-        head = file.read(16)
-        if not head.startswith(_SIGNATURES):
+        tags = _directory(file)
+        if tags is None:
             return None
-        big = head[2] == 43 or head[3] == 43
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head if big else head[:8])
         file.seek(tags.next)
         tags.load(file)
-        layout = _layout(tags, "<" if head[:2] == b"II" else ">")
+        layout = _layout(tags, "<" if tags.prefix == b"II" else ">")
         if layout is None:
             return None
         most = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else None
@@ -79,6 +79,29 @@ def read_tiff(path: ImageSource) -> Samples | None:
     return _samples(values, tags)
 
 
+def count_pages(path: ImageSource) -> int:
+    """How many pages a TIFF has, without those that are smaller copies of others, up to where the file is damaged."""
+    pages, seen = 0, set()
+    with opened(path) as file:
+        tags = _directory(file)
+        with suppress(Exception):  # of a directory, Pillow says in many ways that it is damaged
+            while tags is not None and tags.next and tags.next not in seen:
+                seen.add(tags.next)
+                file.seek(tags.next)
+                tags.load(file)
+                pages += not int(_first(tags, 254, 0)) & 1
+    return max(pages, 1)
+
+
+def _directory(file: BinaryIO) -> TiffImagePlugin.ImageFileDirectory_v2 | None:
+    """The directory of tags, not loaded; `next` is where its first page begins. None for what is no TIFF."""
+    head = file.read(16)
+    if not head.startswith(_SIGNATURES):
+        return None
+    big = 43 in (head[2], head[3])
+    return TiffImagePlugin.ImageFileDirectory_v2(head if big else head[:8])
+
+
 def _layout(tags: Mapping[int, Any], order: str) -> _Layout | None:
     """How the values lie; None for what Pillow reads, or nobody."""
     width, height, samples = (int(_first(tags, tag, 0)) for tag in (256, 257, 277))
@@ -86,7 +109,7 @@ def _layout(tags: Mapping[int, Any], order: str) -> _Layout | None:
     bits, kinds = {*_all(tags, 258, 1)}, {*_all(tags, 339, 1)}
     compression, predictor = int(_first(tags, 259, 1)), int(_first(tags, 317, 1))
     planes, tiled = samples > 1 and _first(tags, 284, 1) == 2, 322 in tags
-    known = len(bits) == len(kinds) == 1 and kinds <= {*_KINDS} and (width and height)
+    known = len(bits) == len(kinds) == 1 and kinds <= {*_KINDS} and width > 0 < height and samples <= _MANY
     if not known or compression not in (1, *_DEFLATE) or predictor not in (1, 2, 3) or _first(tags, 262, 1) not in (0, 1, 2):
         return None
     size, kind = bits.pop(), _KINDS[kinds.pop()]

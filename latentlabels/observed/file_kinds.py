@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jfif", ".avif")
+_IMAGES = (
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .j2k .jpx .jpf .jpc"
 )
+IMAGE_SUFFIXES = frozenset(_IMAGES.split())
 HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 
 _SILENT = frozenset(
@@ -51,8 +52,7 @@ _KINDS = {
         ".ai .cdr .eps .indd .pdf .ps .psb .psd .svg .svgz .xcf"
     ),
     FileKind("images of formats that are not read", "convert them to PNG or TIFF", picture=True): (
-        ".cur .dcm .dds .dib .exr .fit .fits .hdr .icns .ico .j2k .jp2 .jpx .jxl .jxr .mpo .nii .pcx .pfm .pnm .qoi .sgi .tga "
-        ".wmf .xbm .xpm"
+        ".cur .dcm .dds .emf .exr .fit .fits .hdr .icns .ico .jxl .jxr .nii .pcx .pfm .qoi .ras .sgi .tga .wmf .xbm .xpm"
     ),
     FileKind("archives", "unpack them"): ".7z .bz2 .gz .rar .tar .tgz .xz .zip .zst",
     FileKind("unfinished downloads and backups"): ".bak .crdownload .download .old .orig .part .partial .swp .tmp",
@@ -100,19 +100,23 @@ def begins_as_an_image(head: bytes) -> bool:
     """Whether a file of the formats of `IMAGE_SUFFIXES` or `HEIF_SUFFIXES` can begin with these bytes; at least 18 of them.
 
     The signatures are those of the formats' specifications: JPEG (ITU-T T.81), PNG (ISO 15948), GIF89a, TIFF 6.0 and
-    BigTIFF, WebP (RFC 9649), BMP by the size of its second header, Netpbm, and ISO base media files by their brand.
+    BigTIFF, WebP (RFC 9649), BMP by the size of its second header, Netpbm, JPEG 2000 (ITU-T T.800), and ISO base media
+    files by their brand.
     """
     return (
         head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
         or head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         or (head[:2] == b"BM" and head[14:18] in _BMP_HEADERS)
-        or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b" ", b"\t", b"\r", b"\n"))
+        or (head[:1] == b"P" and head[1:2] in _NETPBM and head[2:3].isspace() and head[2:].lstrip()[:1] in _NUMBER)
         or head[4:12] in (b"ftypavif", b"ftypavis")
+        or head.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"))
         or is_heif(head)
     )
 
 
+_NETPBM = tuple(b"%d" % number for number in range(1, 7))
+_NUMBER = (b"#", *(b"%d" % number for number in range(10)))  # or a comment before it
 _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 

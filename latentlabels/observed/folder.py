@@ -231,12 +231,15 @@ def _system(layout: Layout, options: ReadOptions) -> list[str]:
         for name in layout.tree.entries(folder).system:
             if folder / name not in read and label_name(name) not in stated:
                 numbers[name] += _num_images(layout, folder / name)
+    layout.facts += [
+        ("left out, of the system", f"{shown(name)} ({count(number, 'image')})")
+        for name, number in sorted(numbers.items())
+        if number or not name.startswith(".")
+    ]
     named = [f"{shown(name)} ({number:,})" for name, number in sorted(numbers.items()) if number]
-    total = sum(numbers.values())
-    if not named:
-        return []
-    what = "folders of the system or hidden ones"
-    return [f"{shown(layout.root)}: {count(total, 'image')} left out, in {what}: {listed(named)}"]
+    total = count(sum(numbers.values()), "image")
+    what = "left out, in folders of the system or hidden ones"
+    return [f"{shown(layout.root)}: {total} {what}: {listed(named)}"] if named else []
 
 
 def _unreadable(layout: Layout) -> list[str]:

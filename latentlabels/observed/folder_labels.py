@@ -26,8 +26,9 @@ def lay_out(root: Path, space: LabelSpace | None, options: ReadOptions, tree: Tr
             not there; all of them are listed.
     """
     layout = Layout(root, tree)
-    layout.unlabelled = stated_folders(root, options.unlabelled, tree, "unlabelled")
     layout.ignored = stated_folders(root, options.ignore, tree, None)
+    unlabelled = stated_folders(root, options.unlabelled, tree, "unlabelled")
+    layout.unlabelled = [folder for folder in unlabelled if folder not in layout.ignored]
     if space is None:
         _free(layout, options)
     else:
@@ -44,6 +45,7 @@ def _free(layout: Layout, options: ReadOptions) -> None:
     refuse_splits(layout, tops, roles)
     asked: dict[Path, Role] = {}
     found: list[Path] = []  # the folders of labels
+    parts: dict[Path, list[Path]] = {}
     for top in tops:
         inner, pictures = layout.parts(top)
         alone = len(tops) == 1 and bool(inner) and not pictures
@@ -54,12 +56,14 @@ def _free(layout: Layout, options: ReadOptions) -> None:
         else:
             inside = roles_of(inner)
             if all(inside.get(folder) == "split" for folder in inner):  # label/train, label/test
-                layout.notes.append(split_inside(layout, top, inner))
+                parts[top] = inner
                 found.append(top)
                 continue
             asked |= inside
             found += [folder for folder in inner if folder not in inside]
     ask(layout, asked, options)
+    if parts:
+        layout.notes.append(split_inside(layout, parts))
     _name_labels(layout, found)
 
 

@@ -91,7 +91,7 @@ def stated_folders(root: Path, names: Sequence[str], tree: Tree, option: str | N
     by_path = KnownNames(folder.relative_to(root).as_posix() for folder in every)
     found: list[Path] = []
     for name in names:
-        plain = Path(name.replace("\\", "/")).as_posix().removeprefix("./")
+        plain = name if by_path.find(name) is not None else Path(name.replace("\\", "/")).as_posix()
         path = by_path.find(plain)
         here = Path(name)
         if path is None and here.is_dir() and root.resolve() in here.resolve().parents:
@@ -187,9 +187,10 @@ def read_as_named(layout: Layout, roles: dict[Path, Role]) -> str:
     return "; ".join(f"{folders}: {means}" for folders, means in said)
 
 
-def split_inside(layout: Layout, top: Path, inner: Sequence[Path]) -> str:
-    """What is said of a label whose images lie in the parts of a split: ``label/train``, ``label/test``."""
+def split_inside(layout: Layout, parts: dict[Path, list[Path]]) -> str:
+    """What is said of labels whose images lie in the parts of a split: ``label/train``, ``label/test``."""
+    names = dict.fromkeys(folder.name for folders in parts.values() for folder in folders)
     return (
-        f"{shown(layout.root)}: folder {layout.name(top)} is read as one label with all images in {layout.names(inner)}; "
-        "`ignore` leaves some out"
+        f"{shown(layout.root)}: {count(len(parts), 'label')} with images in parts of a split ({listed([*names])}), all of "
+        f"which are read: {layout.names(parts)}; `ignore` leaves some out"
     )

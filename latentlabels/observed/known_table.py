@@ -52,6 +52,10 @@ class KnownTable(ABC):
         """In how many rows each label is known to be present, and absent: (K,) each."""
 
     @abstractmethod
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value, 1 or 0, in order of rows: (S,) each."""
+
+    @abstractmethod
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows, by number, in that order: int8 (B, K)."""
 
@@ -127,6 +131,11 @@ class DenseKnown(KnownTable):
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """In how many rows each label is known to be present, and absent: (K,) each."""
         return np.asarray((self._values == 1).sum(0)), np.asarray((self._values == 0).sum(0))
+
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value: (S,) each."""
+        row, column = np.nonzero(self._values == value)
+        return row, column
 
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows: int8 (B, K)."""

@@ -34,8 +34,11 @@ def nfc(name: str) -> str:
 
 
 def label_name(text: str) -> str:
-    """The label that a folder, a cell or a column names: without blanks at either end, in NFC."""
-    return nfc(text.strip())
+    r"""The label that a folder, a cell or a column names: without blanks at either end, in NFC.
+
+    Bytes that are not UTF-8 become ``\xff``, since labels are written into files.
+    """
+    return nfc(text.strip()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def rough(name: str) -> str:

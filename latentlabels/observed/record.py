@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import LabelSpace
+from ..words import shown
 from .known_table import KnownTable
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Statements:
             every image and label. `where` is then (N,), and `image`, `label` and `value` are empty.
         outcome_of: for each label the group whose "none" it may name, where a column says which; None otherwise.
         unlisted: what a label without an entry means, where the format itself says it; None where the user has to say it.
+        usually: what an unlisted label means in most files of the format, and why, for the question that asks it.
         space: a label space that the file itself describes, for example one column for each group.
         extra: further texts about each image, N each, by name (a split, a site).
         reading: how the file was read, as facts for people: ("image names", 'column "file_name"').
@@ -54,6 +56,7 @@ class Statements:
     matrix: NDArray[np.int8] | None = None
     outcome_of: Sequence[str | None] | None = None
     unlisted: Unlisted | None = None
+    usually: tuple[Unlisted, str] | None = None
     space: LabelSpace | None = None
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Sequence[tuple[str, str]] = ()
@@ -82,7 +85,7 @@ class Contradiction(NamedTuple):
     where: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.image}: {self.why}" + (f" ({'; '.join(self.where)})" if self.where else "")
+        return f"{shown(self.image)}: {self.why}" + (f" ({'; '.join(map(shown, self.where))})" if self.where else "")
 
 
 @dataclass(frozen=True)

@@ -252,12 +252,13 @@ def _unlisted(
         return found.unlisted, [("unlisted labels", f"{found.unlisted} (by the format)")]
     if any_absent:
         return "unknown", [("unlisted labels", "unknown (absent labels are listed)")]
+    choices = {"unknown": "not checked or not recorded", "absent": "checked, and not there"}
+    if found.usually is not None:
+        first, why = found.usually
+        choices = {first: f"{choices[first]}: {why}", **{key: text for key, text in choices.items() if key != first}}
     raise AmbiguousError(
         f"{found.source}: lists only labels that are present, so the meaning of the others is unclear",
-        [
-            Choice({"unlisted": "unknown"}, "not checked or not recorded"),
-            Choice({"unlisted": "absent"}, "checked, and not there"),
-        ],
+        [Choice({"unlisted": key}, text) for key, text in choices.items()],
     )
 
 

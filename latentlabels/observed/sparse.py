@@ -52,6 +52,12 @@ class SparseKnown(KnownTable):
         present = np.bincount(self._columns[self._values == 1], minlength=self._num_columns)
         return present, np.bincount(self._columns, minlength=self._num_columns) - present
 
+    def entries(self, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all entries of a value, 1 or 0: (S,) each."""
+        at = self._values == value
+        rows = np.repeat(np.arange(len(self)), self.num_known)
+        return rows[at], self._columns[at].astype(np.int64)
+
     def rows(self, index: Rows) -> NDArray[np.int8]:
         """The values of some rows: int8 (B, K)."""
         chosen = np.asarray(index, dtype=np.int64)

@@ -21,6 +21,7 @@ from latentlabels.space import LabelSpace
 JOB = Job("d", "collapsed", "prior", 3e-3, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* fewer than 5 training images")
 def test_a_row_for_each_rule_with_the_figures_of_its_weights(task: Task) -> None:
     found = fit(task, JOB)
     assert [row["rule"] for row in found] == ["likelihood", "known-map", "truth-map"]

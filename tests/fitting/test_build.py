@@ -50,7 +50,7 @@ def test_a_run_that_did_not_store_it_loads_by_its_settings(tmp_path: Path) -> No
     """Runs of version 0.1, whose config says whether images have a label."""
     for name, settings in {"plain": {}, "mixture": {"mixture": 2, "beta": 0.1}, "loss": {"objective": "em"}}.items():
         model = LatentLabels(MIXED, encoder="embedding", epochs=1, **settings)
-        data = draw(MIXED, 40)
+        data = draw(MIXED, 150)
         folder = model.fit(data.inputs, data.observed).save(tmp_path / name)
         file = folder / "environment.json"
         about = {key: value for key, value in json.loads(file.read_text()).items() if key != "head"}

@@ -182,7 +182,8 @@ def test_a_checkpoint_holds_no_pickle(mixed, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r".*"):
             list(pickletools.genops(path.read_bytes()))
     state = load_checkpoint(tmp_path)
-    assert state is not None and set(state.identity) == {"images", "known labels", "label space", "settings"}
+    assert state is not None
+    assert {*state.identity} == {"images", "known labels", "label space", "held-out images", "settings"}
 
 
 def by_two(epochs: int, strategy: str, **more: Any) -> LatentLabels:

@@ -96,9 +96,9 @@ def test_the_best_epoch_is_kept_and_the_fit_stops(mixed):
     assert model.diagnostics_["best_epoch"] == best
     assert model.diagnostics_["stopped_early"] and len(scores) == best + 4
     # the weights are those of that epoch: they give its held-out value again
-    from latentlabels.inputs.batches import split_rows
+    from latentlabels.fitting.stratified import split_rows
 
-    held = split_rows(len(mixed.inputs), 0.1, 0)[1].numpy()
+    held = split_rows(len(mixed.inputs), 0.1, 0, mixed.observed)[1].numpy()
     q = model.posterior(mixed.inputs[held]).distribution
     value = q.log_marginal(torch.from_numpy(mixed.observed[held]), UniformPositive()).mean().item()
     assert value == pytest.approx(scores[best], abs=1e-4)
@@ -209,7 +209,7 @@ def test_two_processes_fit_as_one_does(mixed):
 
 
 def test_one_fit_keeps_the_best_weights_of_every_rule(mixed):
-    settings = {"objective": "assume-negative", "epochs": 30, "patience": 2, "learning_rate": 0.05, "seed": 1}
+    settings = {"objective": "assume-negative", "epochs": 30, "patience": 2, "learning_rate": 0.05, "seed": 3}
     whole = LatentLabels(mixed.space, encoder="embedding", **settings)
     whole.fit(mixed.inputs, mixed.observed, mixed.truth, watch=("likelihood", "truth-map"))
     assert set(whole.kept_) == {"known-map", "likelihood", "truth-map"}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from latentlabels.inputs.batches import Batch, Batches, InMemory, Order, Steps, Streamed, split_rows
+from latentlabels.inputs.batches import Batch, Batches, InMemory, Order, Steps, Streamed
 from latentlabels.kind import Kind
 
 N, K = 23, 4
@@ -294,26 +294,3 @@ def test_workers_give_the_same_batches() -> None:
 
 def grey(row: int) -> Tensor:  # where workers find it, however they are started
     return IMAGES[row]
-
-
-# --- the held-out split -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "count, share, size", [(100, 0.1, 10), (100, 0.0, 0), (5, 0.1, 1), (2, 0.9, 1), (2, 0.01, 1), (1, 0.5, 0)]
-)
-def test_split_parts_all_rows(count: int, share: float, size: int) -> None:
-    train, held_out = split_rows(count, share, seed=0)
-    assert len(held_out) == size
-    assert sorted(train.tolist() + held_out.tolist()) == list(range(count))
-    assert train.tolist() == sorted(train.tolist())
-    assert held_out.tolist() == sorted(held_out.tolist())
-
-
-def test_split_is_random_by_its_seed() -> None:
-    splits = [tuple(split_rows(50, 0.2, seed)[1].tolist()) for seed in range(20)]
-    torch.manual_seed(5)
-    assert tuple(split_rows(50, 0.2, 0)[1].tolist()) == splits[0]
-    assert len(set(splits)) == 20
-    often = [sum(row in one for one in splits) for row in range(50)]
-    assert max(often) <= 11  # of 20, at 0.2 each: beyond with a probability of 1e-4 a row

@@ -130,6 +130,7 @@ def test_augmentation_is_one_setting_for_all_kinds(tmp_path: Path) -> None:
     assert any(not torch.equal(value, other[key]) for key, value in files.items())
 
 
+@pytest.mark.filterwarnings("ignore:.* fewer than 5 training images")  # six pictures
 def test_pictures_of_differing_sizes_in_a_dataset(fitted: ll.LatentLabels, tmp_path: Path) -> None:
     parts = [scenes(2, side, seed=side)[0] for side in (32, 48, 20)]
     items = Items([torch.from_numpy(one) for part in parts for one in part])

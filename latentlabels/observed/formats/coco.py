@@ -10,7 +10,6 @@ Sources: https://cocodataset.org/#format-data, https://cocodataset.org/#format-r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from ...writing import writing
 from ..options import ReadOptions, Unlisted
 from ..record import Statements
 from .entries import first_of_each, image_name
-from .json_files import checked, column, key_paths, load, part, refuse_scores, shown
+from .json_files import checked, column, dumped, key_paths, load, part, refuse_scores, shown
 from .registry import Labelled
 
 NAME = "coco"
@@ -85,6 +84,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
         where=where[kept],
         unit=unit,
         unlisted=unlisted,
+        usually=("absent", "COCO's own files list every object of their categories"),
         reading=_facts(document, annotations, lvis),
         left_out=(*left_out, *notes),
     )
@@ -94,14 +94,14 @@ def write(path: Path, content: Labelled) -> None:
     """Labels of whole images: annotations without boxes, absent labels as ``neg_category_ids``, probabilities as ``score``."""
     categories = [{"id": number, "name": name} for number, name in enumerate(content.space.labels, 1)]
     with writing(path) as file:
-        file.write('{"info": ' + json.dumps({"description": content.model}, ensure_ascii=False))
-        file.write(',\n"categories": [\n' + ",\n".join(json.dumps(one, ensure_ascii=False) for one in categories))
+        file.write('{"info": ' + dumped({"description": content.model}))
+        file.write(',\n"categories": [\n' + ",\n".join(dumped(one) for one in categories))
         file.write('\n],\n"images": [\n')
         for number, name in enumerate(content.images):
             entry: dict[str, Any] = {"id": number + 1, "file_name": name}
             if content.known is not None:
                 entry |= {_ABSENT: (np.flatnonzero(content.known[number] == 0) + 1).tolist(), _OPEN: []}
-            file.write((",\n" if number else "") + json.dumps(entry, ensure_ascii=False))
+            file.write((",\n" if number else "") + dumped(entry))
         file.write('\n],\n"annotations": [\n')
         for number, line in enumerate(_lines(content), 1):
             file.write(f'{"," if number > 1 else ""}\n{{"id": {number}, {line}}}')

@@ -8,7 +8,6 @@ Source: https://docs.voxel51.com/user_guide/dataset_creation/datasets.html#fifty
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +19,7 @@ from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import Entries, image_name
-from .json_files import checked, key_paths, load, part, refuse_scores, shown
+from .json_files import checked, dumped, key_paths, load, part, refuse_scores, shown
 from .registry import Labelled
 
 NAME = "fiftyone"
@@ -91,10 +90,10 @@ def write(path: Path, content: Labelled) -> None:
             f"{path}: FiftyOne names images without the ending of the file, and {listed(doubled, 3)} is that of several"
         )
     with writing(path) as file:
-        file.write('{"classes": ' + json.dumps([*content.space.labels], ensure_ascii=False) + ',\n"labels": {')
+        file.write('{"classes": ' + dumped([*content.space.labels]) + ',\n"labels": {')
         for number, (key, row) in enumerate(zip(keys, content.probabilities.tolist(), strict=True)):
             many = [{"label": k, "confidence": float(f"{value:.6g}")} for k, value in enumerate(row)]
-            file.write(("," if number else "") + f"\n{json.dumps(key, ensure_ascii=False)}: {json.dumps(many)}")
+            file.write(("," if number else "") + f"\n{dumped(key)}: {dumped(many)}")
         file.write("\n}}\n")
 
 

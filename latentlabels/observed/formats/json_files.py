@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, ObservationError, nearest
-from ...words import count
+from ...words import count, printable
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\]:,]', re.DOTALL)
 _NAMES: dict[type, str] = {dict: "an object {...}", list: "a list [...]", str: "a text", int: "a number", float: "a number"}
@@ -107,6 +107,12 @@ def _not_json(path: Path, data: bytes, error: json.JSONDecodeError) -> str:
     cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
     why = "the file ends in the middle, as a broken download does; get it again" if cut else "check the file from here on"
     return f"{path}:{error.lineno}: not valid JSON ({error.msg}, column {error.colno}); {why}"
+
+
+def dumped(value: Any) -> str:
+    """A value as JSON on one line; the bytes of a file name that are no UTF-8 as JSON's own escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or printable(text) == text else json.dumps(value)
 
 
 def checked(value: Any, kind: type, where: str) -> Any:

@@ -9,7 +9,6 @@ Sources: https://labelstud.io/guide/task_format, https://labelstud.io/guide/expo
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from ...writing import writing
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import Entries
-from .json_files import checked, key_paths, load, part, shown
+from .json_files import checked, dumped, key_paths, load, part, shown
 from .label_studio_values import META, LabelPath, label_columns, labels_in, labels_of_cell, read_csv
 from .locations import likely_image, names_of
 from .registry import Labelled
@@ -241,7 +240,7 @@ def write(path: Path, content: Labelled) -> None:
                 },
                 "predictions": [{"model_version": content.model, "score": score, "result": result}],
             }
-            file.write(("[\n" if number == 0 else ",\n") + json.dumps(task, ensure_ascii=False))
+            file.write(("[\n" if number == 0 else ",\n") + dumped(task))
         file.write("\n]\n" if content.images else "[]\n")
 
 

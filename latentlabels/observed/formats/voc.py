@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...words import count, listed
-from ...writing import building
+from ...writing import ESCAPED, building
 from ..file_kinds import IMAGE_SUFFIXES
-from ..options import ReadOptions
+from ..options import ReadOptions, Unlisted
 from ..record import Statements
 from .entries import SPLITS, Entries, image_name
 from .registry import Labelled
@@ -85,11 +85,11 @@ def write(path: Path, content: Labelled) -> None:
         main = hidden / _MAIN
         main.mkdir(parents=True)
         names = [f'"{name}"' if " " in name else name for name in content.images]
-        (main / "trainval.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        (main / "trainval.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8", errors=ESCAPED)
         for label, values in zip(content.space.labels, content.known.T.tolist(), strict=True):
             signs = ({1: " 1", 0: "-1", -1: " 0"}[value] for value in values)
             lines = (f"{name} {sign}\n" for name, sign in zip(names, signs, strict=True))
-            (main / f"{label}_trainval.txt").write_text("".join(lines), encoding="utf-8")
+            (main / f"{label}_trainval.txt").write_text("".join(lines), encoding="utf-8", errors=ESCAPED)
 
 
 def _inside(path: Path) -> Path:
@@ -222,7 +222,8 @@ def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
             ("image names of some", f"{count(len(renamed), 'image')} {why} ({listed([p.name for p in renamed], 3)})")
         )
     extra = {"split": tuple(split)} if any(split) else {}
-    return entries.statements(source, NAME, extra=extra, reading=reading)
+    usually: tuple[Unlisted, str] = ("absent", "the VOC data sets list every object of their labels")
+    return entries.statements(source, NAME, usually=usually, extra=extra, reading=reading)
 
 
 def _objects(path: Path) -> tuple[str, dict[str, bool]]:

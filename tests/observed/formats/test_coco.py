@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from stated import IMAGES, NAMES, content, cut_off, meaning, random_content, read, refused, said
 
-from latentlabels.errors import DataError
+from latentlabels.errors import AmbiguousError, DataError
+from latentlabels.observed import Observed
 from latentlabels.observed.formats import find
+from latentlabels.observed.options import ReadOptions
 
 COCO = find("coco")
 
@@ -244,3 +246,13 @@ def test_pycocotools_reads_the_same(tmp_path: Path) -> None:
     for entry in coco.loadImgs(coco.getImgIds()):
         present = {coco.loadCats(a["category_id"])[0]["name"] for a in coco.loadAnns(coco.getAnnIds(entry["id"]))}
         assert present == {label for label, value in meaning(one)[entry["file_name"]].items() if value == 1}
+
+
+def test_the_question_about_unlisted_labels_proposes_what_is_usual(tmp_path: Path) -> None:
+    path = save(tmp_path, instances())
+    with pytest.raises(AmbiguousError) as caught:
+        Observed.read(path, ReadOptions())
+    first, second = caught.value.choices
+    assert first.settings == {"unlisted": "absent"} and "list every object" in first.meaning
+    assert second.settings == {"unlisted": "unknown"}
+    assert Observed.read(path, ReadOptions(unlisted="absent")).values.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
