@@ -36,7 +36,7 @@ _ONE, _MANY = "file_name", "file_names"
 def metadata_of(folder: Path, tree: Tree | None = None) -> list[Path]:
     """The metadata files of a folder: its own, or those of the folders in it."""
     tree = Tree() if tree is None else tree
-    folders, files = tree.entries(folder)
+    folders, files, *_ = tree.entries(folder)
     own = [folder / name for name in FILES if name in files]
     if own:
         return own
