@@ -43,6 +43,7 @@ _FLAGS: dict[str, Any] = {
     "separator": Annotated[
         _ONE, _option("--separator", "TEXT", 'What stands between several labels in a cell; "" for one label in each cell.')
     ],
+    "part": Annotated[_MANY, _option("--part", "NAME", "The part of the data set to use, for example train. May be repeated.")],
     "split": Annotated[
         _ONE, _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a table of its own.")
     ],
@@ -57,7 +58,7 @@ _FLAGS: dict[str, Any] = {
 }
 TABLES = (
     *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "classes", "separator"),
-    "contradictions",
+    *("part", "contradictions"),
 )
 """The options that are about a table alone."""
 

@@ -35,6 +35,8 @@ class ReadOptions:
         ignore: columns or folders that are neither.
         classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
+        part: the parts of the data set that are read, such as "train", where the source or the column `split` names parts;
+            `()` for all of them.
         split: a column that says which images are held out.
         together: a column whose equal values mark images that belong together.
         unlabelled: folders of images without any known label.
@@ -59,6 +61,7 @@ class ReadOptions:
     ignore: Texts = ()
     classes: Texts = ()
     separator: str | None = None
+    part: Texts = ()
     split: str | None = None
     together: str | None = None
     unlabelled: Texts = ()
@@ -139,7 +142,7 @@ def stated_options(**stated: Any) -> ReadOptions:
     for name in ("present", "absent", "unknown"):
         if name in given:
             given[name] = texts(given[name])
-    for name in ("label_columns", "ignore", "unlabelled"):
+    for name in ("label_columns", "ignore", "unlabelled", "part"):
         if name in given:
             given[name] = list_of_texts(given[name])
     if "classes" in given:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .options import Unlisted
 
 
+SPLIT = "split"
+"""What formats call the part of the data set that an image is in, among the further texts about images."""
+
+
 @dataclass(frozen=True, eq=False)
 class Statements:
     """What a file of labels states, before anything is decided: one entry says of one image and one label what is known.

@@ -18,7 +18,7 @@ from ...words import listed
 from ..features import of_card
 from ..image_files import Tree
 from ..options import ReadOptions
-from ..record import Statements
+from ..record import SPLIT, Statements
 from ..sheet import Sheet, recoded
 from ..sheet_files import read_sheet
 from .classed import statements
@@ -28,8 +28,6 @@ NAME = "imagefolder"
 TITLE = "Hugging Face imagefolder: metadata.csv, .jsonl or .parquet beside the images"
 WRITES: frozenset[str] = frozenset()
 FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-SPLIT = "split"
-"""The column of what is beside the images: the folder of a split."""
 _ONE, _MANY = "file_name", "file_names"
 
 
