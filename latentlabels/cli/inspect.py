@@ -130,6 +130,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
         "has_truth": inputs.truth is not None,
+        "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
 
@@ -187,6 +188,8 @@ def _next(source: Path | None, labels: Path | None, config: Config, found: dict[
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..observed.record import SEVERAL
+
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
     if found["images_without_known_label"]:
@@ -195,7 +198,9 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     free = sum(group["kind"] == "free" for group in groups)
     inside = found["num_labels"] - free
     kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
-    rows = [
+    read_as = found["read_as"]
+    rows = [] if read_as is None or not read_as["facts"] else [("read as", _read_as(read_as))]
+    rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
@@ -217,6 +222,11 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     show_facts(console, rows)
     for remark in [*found["remarks"], *_said(found)]:
         console.print(f"note: {remark}")
+    if read_as is not None:
+        for what, how in read_as["facts"]:
+            if what == SEVERAL:
+                console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
+        _show_contradictions(console, read_as, everything)
     declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
     if declared:
         console.print()
@@ -242,6 +252,30 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
         )
     console.print(f"\nnext: {found['next']}")
+
+
+def _read_as(read_as: dict[str, Any]) -> str:
+    """What was taken for what, in one line."""
+    return f"{read_as['format']}; " + "; ".join(f"{what}: {how}" for what, how in read_as["facts"])
+
+
+def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:
+    from ..observed.record import Contradiction
+
+    found = [str(Contradiction(**one)) for one in read_as["contradictions"]]
+    if not found:
+        return
+    did = {
+        "refuse": "A fit stops there, unless --contradictions unknown or --contradictions vote is given",
+        "unknown": "The labels concerned count as unknown",
+        "vote": "The majority of statements counts",
+    }[read_as["policy"]]
+    console.print(f"note: {count(len(found), 'contradiction')} among the known labels. {did}:")
+    shown = found if everything or len(found) <= _LISTED else found[:_LISTED]
+    for one in shown:
+        console.print(f"  {one}")
+    if len(shown) < len(found):
+        console.print(f"  (--all lists {len(found) - len(shown):,} more)")
 
 
 def _show_labels(console: Console, labels: list[dict[str, Any]], everything: bool) -> None:

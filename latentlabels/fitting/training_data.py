@@ -48,11 +48,12 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
 def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     data, space = config.data, config.space()
     how = Reading() if how is None else how
+    options = replace(reading_of(data), space=space, listing=how.unreadable == "collect")
     how = replace(
         how,
         labelled=True,
         strict=data.strict,
-        folder=reading_of(data),
+        folder=options,
         merge=not KINDS[config.annotation.kind].one_positive,
         unreadable="error" if data.strict and how.unreadable == "warn" else how.unreadable,
         tree=Tree() if how.tree is None else how.tree,
@@ -61,8 +62,7 @@ def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     where = data.embeddings or data.images
     assert where is not None  # check_files has seen to it
     if data.observed is not None:
-        options = replace(reading_of(data), space=space, tree=how.tree)
-        known = known_of(data.observed, wanted.kind, data.images, options)
+        known = known_of(data.observed, wanted.kind, data.images, replace(options, tree=how.tree))
         return read_inputs(where, known, space=known.space, wanted=wanted, how=how)
     if wanted.kind is Kind.IMAGES:
         return read_inputs(where, space=space, wanted=wanted, how=how)

@@ -185,7 +185,7 @@ def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observe
     if len({*rows.tolist()}) < len(given.names):
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
-        warn(f"{given.place}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
+        warn(f"{given.place}: {count(len(left), 'image')} not in {what} and not used: {listed(left)}")
     return replace(given.take(rows), rows=np.arange(len(rows))), table  # a table that selects is what was given
 
 

@@ -296,4 +296,4 @@ def _say_left_out(names: Sequence[str], rows: NDArray[np.int64], where: str, wha
     used[rows] = True
     left = [names[row] for row in np.flatnonzero(~used).tolist()]
     if left:
-        warn(f"{where}: {count(len(left), 'image')} left out, because not in {what}: {listed(left)}")
+        warn(f"{where}: {count(len(left), 'image')} not in {what} and not used: {listed(left)}")

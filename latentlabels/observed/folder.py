@@ -169,11 +169,11 @@ def _settled(
         Contradiction(images[row], (space.labels[k],), _both(space.labels[k], present[row, k], absent[row, k]), where[row])
         for row, k in np.argwhere(both).tolist()
     ]
-    values, impossible = settle(values, votes.max(2), space, images, options.contradictions, where)
+    values, impossible = settle(values, votes.max(2), space, images, options.policy, where)
     found += impossible
-    if found and options.contradictions == "refuse":
+    if found and options.refuses:
         raise ContradictionError(shown(layout.root), found)
-    if found:
+    if found and not options.listing:
         did = "count as unknown" if options.contradictions == "unknown" else "are settled by a vote"
         listed_ = listed([str(one) for one in found], 3)
         layout.notes.append(f"{shown(layout.root)}: {count(len(found), 'contradiction')} {did}: {listed_}")

@@ -43,6 +43,8 @@ class ReadOptions:
         contradictions: what happens to known labels that exclude each other, and to statements that disagree:
             "refuse" raises an error that lists them, "unknown" forgets them, "vote" lets the majority decide.
         complete: whether every label of every image is known, so that what is not present is absent.
+        listing: whether contradictions are only listed, in `HowRead`, without an error or a warning; "refuse" then leaves
+            them unknown.
         merge: whether copies of an image in several folders are one image.
         strict: whether what would be left out is an error.
         ambiguous: whether what can mean two things is an error, or read the usual way with a warning.
@@ -67,6 +69,7 @@ class ReadOptions:
     unlabelled: Texts = ()
     contradictions: Contradictions = "refuse"
     complete: bool = False
+    listing: bool = False
     merge: bool = True
     strict: bool = False
     ambiguous: Literal["refuse", "warn"] = "warn"
@@ -76,6 +79,16 @@ class ReadOptions:
     def __post_init__(self) -> None:
         _one_of("unlisted", self.unlisted, (None, *UNLISTED))
         _one_of("contradictions", self.contradictions, CONTRADICTIONS)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether contradictions are an error."""
+        return self.contradictions == "refuse" and not self.listing
+
+    @property
+    def policy(self) -> Contradictions:
+        """What happens to contradictions, if they are no error."""
+        return "unknown" if self.listing and self.contradictions == "refuse" else self.contradictions
 
     def stated(self, meaning: Literal["present", "absent", "unknown"], column: str) -> Texts:
         """The texts that mean something in a column, as the user states it; `()` where nothing is stated."""

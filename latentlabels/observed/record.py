@@ -21,6 +21,10 @@ SPLIT = "split"
 """What formats call the part of the data set that an image is in, among the further texts about images."""
 
 
+SEVERAL = "labels in a cell"
+"""What a fact is about that says how several labels share a cell."""
+
+
 @dataclass(frozen=True, eq=False)
 class Statements:
     """What a file of labels states, before anything is decided: one entry says of one image and one label what is known.

@@ -46,10 +46,10 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
     else:
         row, column, value, place = entries.all()
         row, column, value, number, contradictions, note = _merged(
-            found, images, space, (row, column, value, place), options.contradictions
+            found, images, space, (row, column, value, place), options.policy
         )
         entries.notes += [] if note is None else [note]
-        if contradictions and options.contradictions == "refuse":
+        if contradictions and options.refuses:
             raise ContradictionError(found.source, contradictions)
         unlisted, said = _unlisted(found, options, bool((value == 0).any()), len(row) == shape[0] * shape[1])
         if unlisted == "absent":
@@ -61,10 +61,10 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
         votes = (row, column, number)
     known, impossible_ = _settled(known, votes, space, images, entries, options)
     contradictions = sorted([*contradictions, *impossible_], key=lambda one: one.image)
-    if contradictions and options.contradictions == "refuse":
+    if contradictions and options.refuses:
         raise ContradictionError(found.source, contradictions)
     notes = [*found.left_out, *entries.notes]
-    if contradictions:
+    if contradictions and not options.listing:
         what = "count as unknown" if options.contradictions == "unknown" else "are settled by a vote"
         text = f"{count(len(contradictions), 'contradiction')} {what}: {listed([str(one) for one in contradictions], 3)}"
         report(f"{found.source}: {text}", options.strict)
@@ -333,5 +333,5 @@ def _settled(
         counted[place[row[mine]], column[mine]] = number[mine]
     where = [entries.places(int(row)) if number < 100 else [] for number, row in enumerate(rows.tolist())]
     names = [images[row] for row in rows.tolist()]
-    values, found = settle(known.rows(rows), counted, space, names, options.contradictions, where)
+    values, found = settle(known.rows(rows), counted, space, names, options.policy, where)
     return known.replaced(rows, values), found

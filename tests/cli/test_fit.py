@@ -342,7 +342,7 @@ def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_pa
     assert done.document["num_images"] == 8
     assert "1 rows repeat an image with a label" in done.err
     assert "left out: nowhere.png" in done.err
-    assert "2 images left out, because not in" in done.err  # in the folder, but not in the table
+    assert "2 images not in" in done.err  # in the folder, but not in the table
     assert "cat/4.png, dog/4.png" in done.err
 
 

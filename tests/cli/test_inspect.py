@@ -114,7 +114,7 @@ def test_tables(scenes: Path, tmp_path: Path) -> None:
     assert (found["num_images"], found["known_present"], found["known_absent"]) == (10, 9, 9)
     assert found["images_without_known_label"] == 1
     assert found["expected_labels_source"] == "known presences and absences"
-    assert "50 images left out, because not in" in found["remarks"][0]
+    assert "50 images not in" in found["remarks"][0]
     text = latentlabels(*args).out
     assert "known absent" in text
     assert "1 image without known labels" in text

@@ -16,7 +16,7 @@ from ..columns import IMAGE_NAMES, Roles, roles
 from ..meaning import OPEN, meanings
 from ..names import label_name
 from ..options import ReadOptions
-from ..record import Statements
+from ..record import SEVERAL, Statements
 from ..sheet import Column, Sheet
 from ..sheet_files import read_sheet
 from ..tags import names_in
@@ -198,7 +198,9 @@ def _named(
                 groups.append(Free(column.name))
     row, label, said = (np.concatenate(part) for part in zip(*parts, strict=True))
     if options.separator:
-        reading = [*reading, ("labels in a cell", f"separated by {options.separator!r}")]
+        reading = [*reading, (SEVERAL, f"separated by {options.separator!r}")]
+    elif any(text[:1] in ("[", "{") for column in found.names for text in column.texts):
+        reading = [*reading, (SEVERAL, "a list")]
     common["where"] = row
     try:
         own = LabelSpace(groups) if groups else None
