@@ -150,7 +150,7 @@ def read_inputs(
     given = _given(images, space, wanted, how, observed is None, frames)
     table = given.observed if observed is None else as_observed(observed, space, given.shown, frames)
     if observed is not None and table is not None:
-        given, table = _matched(given, table, "observed")
+        given, table = _matched(given, table, "observed", bool(how.folder.part))
     complete = given.truth
     space = space if table is None else table.space
     if truth is not None:
@@ -174,15 +174,18 @@ def read_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> In
     return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
 
 
-def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
-    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
+def _matched(given: _Given, table: Observed, what: str, part: bool = False) -> tuple[_Given, Observed]:
+    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order.
+
+    Whether the user asks for a `part` alone: then it is no surprise that others are not used.
+    """
     if given.place is None or given.names is None or table.images is None:
         return given, in_rows_of(given.names, table, len(given.rows), what)
     if isinstance(given.items, list):
         given = _with_others(given, given.items, table)
     assert given.names is not None
     rows = selected(given.names, table, str(given.place), what)
-    if len({*rows.tolist()}) < len(given.names):
+    if len({*rows.tolist()}) < len(given.names) and not part:
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
         warn(f"{given.place}: {count(len(left), 'image')} not in {what} and not used: {listed(left)}")
