@@ -23,7 +23,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "data.batches": ("inputs.batches", "fitting.stratified"),
     "data.colours": ("datasets.class_and_colour",),
     "data.hiding": ("datasets.hiding",),
-    "data.images": ("inputs.images", "inputs.embeddings", "inputs.arrays"),
+    "data.images": ("inputs.images", "inputs.image_file", "inputs.rgb", "inputs.embeddings", "inputs.arrays"),
     "data.mosaics": ("datasets.mosaics",),
     "data.scenes": ("datasets.scenes",),
     "data.sources": ("inputs.door",),

@@ -448,12 +448,15 @@ class LatentLabels(BaseEstimator):
         """
         return self._posterior(self.read(images, observed), observed is not None)
 
-    def posterior_blocks(self, stream: InputStream, start: int = 0) -> Iterator[tuple[InputBlock, Posterior]]:
+    def posterior_blocks(
+        self, stream: InputStream, start: int = 0, *, conditioned: bool = True
+    ) -> Iterator[tuple[InputBlock, Posterior]]:
         """The posterior of many images, block by block: as `posterior`, but one block at a time is in memory.
 
         Args:
-            stream: see `stream`. Where it has known labels, the posterior is conditioned on them, under the annotation.
+            stream: see `stream`.
             start: number of the first image.
+            conditioned: whether the posterior is conditioned on the known labels of the stream, under the annotation.
 
         Yields:
             Each block with the posterior of those of its images that can be read: `block.inputs.rows` are their numbers in
@@ -463,7 +466,7 @@ class LatentLabels(BaseEstimator):
             NotFittedError: before `fit`.
         """
         for block in stream.blocks(start):
-            yield block, self._posterior(block.inputs, stream.known is not None)
+            yield block, self._posterior(block.inputs, conditioned and stream.known is not None)
 
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))

@@ -90,6 +90,10 @@ class Posterior:
     def given(self, present: Sequence[str] = (), absent: Sequence[str] = ()) -> Posterior:
         """The posterior given that these labels are present and absent in every image.
 
+        Args:
+            present: labels; also the empty outcome of an optional group, by its name (`LabelSpace.empty_outcome`).
+            absent: labels.
+
         Raises:
             LabelSpaceError: a label that the space lacks.
             ObservationError: labels that exclude each other, or that contradict known labels.
@@ -100,10 +104,13 @@ class Posterior:
         if both:
             raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent; remove one of the two')
         observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
-        for label in present:
-            observed[self.space.index(label)] = 1
         for label in absent:
             observed[self.space.index(label)] = 0
+        for label in present:
+            columns, value = self.space.stated(label)
+            if any(observed[column] == 1 - value for column in columns):
+                raise ObservationError(f'"{label}" is given together with a label that it excludes; remove one of the two')
+            observed[columns] = value
         row = observed.numpy()
         given = np.broadcast_to(row, (len(self), self.space.num_labels))
         known = given if self.known is None else np.where(given == -1, self.known, given)

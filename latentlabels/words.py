@@ -59,6 +59,12 @@ def printable(name: str) -> str:
     return name
 
 
+def any_of(names: Sequence[Any]) -> str:
+    """Names of which any will do: "a", "a or b", "a, b or c"."""
+    shown = [str(name) for name in names]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
 def finite(value: Any) -> float | None:
     """A number as a float; None for anything else, NaN and infinities included."""
     real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

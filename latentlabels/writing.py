@@ -189,11 +189,15 @@ class Part:
         write_json(self.state, {**about, "size": size + len(content)}, compact=True)
         return size + len(content)
 
-    def finish(self, size: int) -> None:
-        """Give the file its name."""
+    def cut(self, size: int) -> None:
+        """Drop what follows the bytes that are whole."""
         with self.content.open("r+b") as file:
             file.truncate(size)
             os.fsync(file.fileno())
+
+    def finish(self, size: int) -> None:
+        """Give the file its name."""
+        self.cut(size)
         self.content.replace(self.path)
         self.state.unlink(missing_ok=True)
         _sync_folder(self.path.parent)

@@ -1,8 +1,10 @@
 """The brute-force oracle: sums over all 2^K vectors in float64, straight from the definitions.
 
-It uses nothing of the package but the declarations of a `LabelSpace` (`groups`, names) and the numbers that an
-annotation was given. Everything else - what is valid, what a label set's probability is, how probable an
-annotation is - is written down again here, one definition a line, so that the two can disagree.
+It uses nothing of the package but the declarations of a `LabelSpace` (`groups`, names), the numbers that an annotation was
+given, and which outcomes of another group a group hangs below (`LabelSpace.parent`): by that its probabilities are
+conditional. Everything else - what is valid, what a label set's probability is, how probable an annotation is - is written
+down again here, one definition a line, so that the two can disagree. What is valid comes from the declarations alone, so that
+probabilities sum to 1 only where the parents say what was declared.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from scipy import stats
 from torch import Tensor
 
 from latentlabels import annotation as ann
+from latentlabels.errors import LabelSpaceError
 from latentlabels.space import Free, Group, LabelSpace, OneOf
 
 DTYPE = torch.float64
@@ -31,6 +34,40 @@ def vectors(num_labels: int) -> Tensor:
     return torch.tensor(list(itertools.product((0.0, 1.0), repeat=num_labels)), dtype=DTYPE)
 
 
+def valid(space: LabelSpace) -> Tensor:
+    """Which vectors agree with the declarations, (2^K,), read as they are written."""
+    column = {label: k for k, label in enumerate(label for group in space.groups for label in group.labels)}
+    y = vectors(len(column))
+
+    def any_of(labels: Sequence[str]) -> Tensor:
+        return y[:, [column[label] for label in labels]].sum(1) > 0
+
+    excluded = {
+        group.name: set(column) - set(group.labels) if group.excludes == "all" else set(group.excludes)
+        for group in space.groups
+    }
+    fits = torch.ones(len(y), dtype=torch.bool)
+    for group in space.groups:
+        required = (group.requires,) if isinstance(group.requires, str) else group.requires
+        mine = any_of(group.labels)
+        fits &= y[:, [column[label] for label in group.labels]].sum(1) <= 1
+        could = torch.ones(len(y), dtype=torch.bool) if required is None else any_of(required)
+        fits &= ~mine | could
+        if excluded[group.name]:
+            fits &= ~(mine & any_of(sorted(excluded[group.name])))
+        for other in space.groups:  # labels that exclude the whole group, by either declaration
+            barring = [
+                label
+                for label in other.labels
+                if other is not group and (excluded[other.name] >= set(group.labels) or label in excluded[group.name])
+            ]
+            if barring:
+                could = could & ~any_of(barring)
+        if isinstance(group, OneOf) and not group.optional:
+            fits &= mine | ~could
+    return fits
+
+
 def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None = None) -> Tensor:
     """log p(y) of all vectors for the logits of one image, -inf where invalid: (2^K,) for (L,), or a mixture's for (M, L)."""
     if mixture_logits is not None:
@@ -40,7 +77,7 @@ def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None =
         return torch.logsumexp(parts.masked_fill(never, 0.0), 0).masked_fill(never, -math.inf)
     logits, y = logits.to(DTYPE), vectors(space.num_labels)
     column = {label: k for k, label in enumerate(label for group in space.groups for label in group.labels)}
-    total, start = torch.zeros(len(y), dtype=DTYPE), 0
+    total, start = torch.where(valid(space), 0.0, -math.inf).to(DTYPE), 0
     for group in space.groups:
         size = len(group.labels) + int(isinstance(group, OneOf) and group.optional)
         own = logits[start : start + size]
@@ -49,7 +86,7 @@ def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None =
         if isinstance(group, Free):  # present, and none
             log_probs = torch.cat([F.logsigmoid(own), F.logsigmoid(-own)])
         mine = y[:, [column[label] for label in group.labels]]
-        applies = torch.ones(len(y)) if group.requires is None else y[:, column[group.requires]]
+        applies = holds(space, group, y, column)
         if len(log_probs) > len(group.labels):  # "none" is an outcome
             outcome = torch.where(mine.sum(1) == 0, len(group.labels), mine.argmax(1))
             fits = mine.sum(1) <= 1
@@ -57,9 +94,20 @@ def log_prior(space: LabelSpace, logits: Tensor, mixture_logits: Tensor | None =
             outcome, fits = mine.argmax(1), mine.sum(1) == 1
         inside = torch.where(fits, log_probs[outcome], -math.inf)
         outside = torch.where(mine.sum(1) == 0, 0.0, -math.inf)
-        total = total + torch.where(applies == 1, inside, outside)
+        total = total + torch.where(applies, inside, outside)
     assert start == len(logits)
     return total
+
+
+def holds(space: LabelSpace, group: Group, y: Tensor, column: dict[str, int]) -> Tensor:
+    """Whether a group applies in vectors y (S, K): its parent does, and has one of the outcomes below which it hangs."""
+    parent = space.parent(group)
+    if parent is None:
+        return torch.ones(len(y), dtype=torch.bool)
+    above = next(one for one in space.groups if one.name == parent.group)
+    some = y[:, [column[label] for label in above.labels]].sum(1) > 0
+    shown = y[:, [column[label] for label in parent.labels]].sum(1) > 0
+    return holds(space, above, y, column) & (shown | (~some & parent.none))
 
 
 def pick_prob(how: ann.Annotation, known: Tensor, absent: Tensor, y: Tensor) -> float:
@@ -179,12 +227,22 @@ def padded(count_probs: Tensor, num_labels: int) -> Tensor:
 # --- random cases ---------------------------------------------------------------------------------------------
 
 
-def random_space(seed: int, most: int = 9) -> LabelSpace:
-    """A random forest of at most `most` labels: all kinds of groups, several levels deep, in any order of declaration."""
+def random_space(seed: int, most: int = 9, plain: bool = False) -> LabelSpace:
+    """A random forest of at most `most` labels: all kinds of groups, several levels deep, in any order of declaration.
+
+    With `plain` nothing hangs below other outcomes than a single label.
+    """
     rng = random.Random(seed)
     total = 1 if seed % 10 == 0 else rng.randint(most // 2, most)
     labels: list[str] = []
     groups: list[Group] = []
+    if not plain and seed % 3 == 1 and most > 5:  # a group of three labels, and others below two of its outcomes or three
+        labels = [f"label-{number}" for number in range(5)]
+        groups = [
+            OneOf("group-0", labels[:3], rng.random() < 0.7),
+            Free(labels[3], excludes=(labels[rng.randrange(3)],)),
+            OneOf("group-2", labels[4:], rng.random() < 0.5, tuple(rng.sample(labels[:3], 2))),
+        ]
     while len(labels) < total:
         requires = rng.choice(labels[-4:]) if labels and rng.random() < 0.5 else None
         size = min(rng.choice([1, 2, 2, 3, 4]), total - len(labels))
@@ -196,7 +254,45 @@ def random_space(seed: int, most: int = 9) -> LabelSpace:
             groups.append(OneOf(f"group-{len(groups)}", new, rng.random() < 0.6, requires))
         labels += new
     rng.shuffle(groups)
-    return LabelSpace(groups)
+    space = LabelSpace(groups)
+    return space if plain or seed % 3 == 0 else _with_outcomes(space, random.Random(seed + 10**6))
+
+
+def _with_outcomes(space: LabelSpace, rng: random.Random) -> LabelSpace:
+    """A space with declarations of several required labels and of excluded ones, as far as they are a forest."""
+    for _ in range(10):
+        groups, number = list(space.groups), rng.randrange(len(space.groups))
+        group = groups[number]
+        others = [one for one in groups if one is not group]
+        larger = [one for one in others if len(one.labels) > 1 and one.requires == group.requires]
+        if not others:
+            break
+        if group.requires is not None and rng.random() < 0.5:
+            above = space.group_of(group.required[0]).labels
+            changes: dict[str, Any] = {"requires": tuple(rng.sample(above, rng.randint(1, len(above))))}
+        elif rng.random() < 0.1:
+            changes = {"excludes": "all", "requires": None}
+        elif group.excludes == "all":
+            continue
+        else:
+            labels = rng.choice(others).labels
+            if larger and rng.random() < 0.6:
+                labels = rng.choice(larger).labels
+                labels = tuple(rng.sample(labels, rng.randint(1, len(labels) - 1)))
+            changes = {"excludes": tuple(dict.fromkeys([*group.excludes, *labels]))}
+        groups[number] = _changed(group, **changes)
+        try:
+            space = LabelSpace(groups)
+        except LabelSpaceError:  # no forest, as most of them
+            continue
+    return space
+
+
+def _changed(group: Group, **changes: Any) -> Group:
+    held = {"requires": group.requires, "excludes": group.excludes} | changes
+    if isinstance(group, Free):
+        return Free(group.label, **held)
+    return OneOf(group.name, group.labels, group.optional, held["requires"], group.none, held["excludes"])
 
 
 def random_logits(space: LabelSpace, seed: int, *shape: int, scale: float = 1.5, impossible: float = 0.0) -> Tensor:
@@ -248,8 +344,9 @@ ONE_POSITIVE = ("weighted-positive", "per-label-search")
 
 
 def depth(space: LabelSpace, group: Group) -> int:
-    """How many labels have to be present for the group to apply."""
-    return 0 if group.requires is None else 1 + depth(space, space.group_of(group.requires))
+    """How many groups stand above it."""
+    parent = space.parent(group)
+    return 0 if parent is None else 1 + depth(space, space.named(parent.group))
 
 
 # --- statistics -------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from ..annotation import Annotation
 from ..distributions import LabelVector
 from ..errors import ConfigError, DataError
 from ..space import LabelSpace, OneOf
+from ..words import any_of
 
 _EXACT = 300  # counts up to which the tails of the sum of unequal coins are summed; beyond they are normal ones
 
@@ -55,7 +56,7 @@ class LinkedCount(NamedTuple):
 
     Attributes:
         group: the group that is present as often as `other`, or at most as often.
-        other: a group, the label that `group` requires, or "exhaustive groups" where there are several.
+        other: a group, the labels of which `group` requires one, or "exhaustive groups" where there are several.
         equal: whether they should be present equally often; otherwise `group` at most as often as `other`.
         left: known labels of `group`, each divided by how readily it is reported.
         right: as `left`, of `other`.
@@ -196,21 +197,29 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
             else positive.sum(1, keepdims=True) / np.maximum((open_ * weights).sum(1, keepdims=True), _TINY)
         )
         share = share - how.noise * open_ * picks
-    everywhere = space.exhaustive_roots
-    sums = {group.name: share[:, space.columns(group)].sum(1) for group in space.groups}
+
+    def known_of(labels: Sequence[str]) -> npt.NDArray[np.float64]:
+        return np.asarray(share[:, [space.index(label) for label in labels]].sum(1))
+
+    everywhere = [(any_of(one.groups), known_of(one.labels)) for one in space.exhaustive_sets]
+    always = np.mean([known for _, known in everywhere], axis=0) if everywhere else None
+    inside = {name for one in space.exhaustive_sets for name in one.groups}
     claims: list[tuple[str, str, bool, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
-    for number, one in enumerate(everywhere):
-        others = [other for other in everywhere if other is not one]
+    for number, (name, known_one) in enumerate(everywhere):
+        others = [other for place, other in enumerate(everywhere) if place != number]
         if others and (number or len(others) > 1):
-            name = others[0].name if len(others) == 1 else "other exhaustive groups"
-            claims.append((one.name, name, True, sums[one.name], np.mean([sums[o.name] for o in others], axis=0)))
+            other = others[0][0] if len(others) == 1 else "other exhaustive groups"
+            claims.append((name, other, True, known_one, np.mean([one for _, one in others], axis=0)))
     for group in space.groups:
-        if group.requires is not None:
-            equal = isinstance(group, OneOf) and not group.optional
-            claims.append((group.name, group.requires, equal, sums[group.name], share[:, space.index(group.requires)]))
-        elif everywhere and group not in everywhere:
-            name = everywhere[0].name if len(everywhere) == 1 else "exhaustive groups"
-            claims.append((group.name, name, False, sums[group.name], np.mean([sums[o.name] for o in everywhere], axis=0)))
+        parent, own = space.parent(group), known_of(group.labels)
+        equal = isinstance(group, OneOf) and not group.optional and parent is not None and not parent.none
+        while parent is not None and parent.none:  # what stands above bounds what is excluded there, too
+            parent = space.parent(space.named(parent.group))
+        if parent is not None:
+            claims.append((group.name, any_of(parent.labels), equal, own, known_of(parent.labels)))
+        elif always is not None and group.name not in inside:
+            name = everywhere[0][0] if len(everywhere) == 1 else "exhaustive groups"
+            claims.append((group.name, name, False, own, always))
     return [_linked(*claim) for claim in claims]
 
 

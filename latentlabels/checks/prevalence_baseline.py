@@ -16,11 +16,12 @@ import torch
 from ..annotation import Annotation
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..distributions.nonempty import EMPTY_ODDS
-from ..metrics import Metrics, evaluate
+from ..metrics import Evaluation, Metrics
 from ..program.starting_point import Anchor, prior_logits
 from ..space import LabelSpace
 from ..words import finite
 
+_BLOCK = 1 << 21  # entries of a block of complete labels
 _CHUNK = 20_000_000  # entries of a table of label sets that are looked at together
 _DRAWS = 999  # rankings by chance
 _RANKS = 20_000_000  # ranks that are drawn altogether, at most as a rule
@@ -51,12 +52,18 @@ def without_image(truth: npt.ArrayLike, space: LabelSpace, prevalence: npt.Array
     """
     y = np.asarray(truth)
     q = prevalence_prediction(space, prevalence)
-    with torch.no_grad():
-        rows, which = np.unique(y, axis=0, return_inverse=True)
-        log_prob = q.expand([len(rows)]).log_prob(torch.as_tensor(rows, dtype=torch.float64)).numpy()[which.reshape(-1)]
-        marginals = np.broadcast_to(q.marginals.numpy(), y.shape)
-        counts = np.broadcast_to(q.count_probs().numpy(), (len(y), q.count_probs().shape[-1]))
-    return evaluate(y, marginals, log_prob, counts, space)
+    marginals, counts = q.marginals.numpy(), q.count_probs().numpy()
+    found, shown = Evaluation(space.num_labels, space), np.zeros(space.num_labels)
+    for start in range(0, max(len(y), 1), max(_BLOCK // space.num_labels, 1)):
+        part = y[start : start + max(_BLOCK // space.num_labels, 1)]
+        rows, which = np.unique(part, axis=0, return_inverse=True)
+        with torch.no_grad():
+            log_prob = q.expand([len(rows)]).log_prob(torch.as_tensor(rows, dtype=torch.float64)).numpy()[which.reshape(-1)]
+        same, numbers = (np.broadcast_to(one, (len(part), len(one))) for one in (marginals, counts))
+        found.add(part, same, log_prob, numbers)
+        shown += part.sum(0)
+    # images that all have the same probability are in no order: each rank has the share of those that show the label
+    return found.result([float(share) if share else None for share in shown / len(y)])
 
 
 def stored_prevalence(diagnostics: Mapping[str, Any], space: LabelSpace) -> npt.NDArray[np.float64] | None:

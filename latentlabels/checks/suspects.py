@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..metrics import Array, _strangers
+from ..metrics.refused import Array, strangers
 from ..space import LabelSpace, OneOf
 
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -88,7 +88,7 @@ def _checked(observed: npt.ArrayLike, marginals: npt.ArrayLike, space: LabelSpac
     if p.shape[1] != space.num_labels:
         raise DataError(f"marginals have shape {p.shape}, but the space has {space.num_labels} labels")
     if not np.isin(known, (-1, 0, 1)).all():
-        raise DataError(f"observed holds {_strangers(known, (-1, 0, 1))}; known labels are 1, 0 and -1")
+        raise DataError(f"observed holds {strangers(known, (-1, 0, 1))}; known labels are 1, 0 and -1")
     if (p < -_ROUNDING).any() or (p > 1 + _ROUNDING).any():
         raise DataError(f"marginals lie between {np.nanmin(p):g} and {np.nanmax(p):g}; probabilities lie in [0, 1]")
     return known, np.clip(p, 0.0, 1.0)

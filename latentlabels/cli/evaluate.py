@@ -13,16 +13,17 @@ from ..writing import clear_leftovers, write_json
 from . import options
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
 from .reading import TABLES, reads_labels
-from .sources import load_run, read_labelled, read_labels, unreadable_names
+from .sources import load_run, read_labels, stream_labelled
+from .streaming import about
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from rich.console import Console
 
     from ..estimator import LatentLabels
-    from ..inputs import Inputs
+    from ..inputs import InputStream
     from ..metrics import Metrics
     from ..observed import Observed
+    from .measuring import Measured
 
 _SHOWN = 8
 _METRICS = (
@@ -50,6 +51,7 @@ def evaluate(
             help="A table of complete labels: a column `image`, and a column of 1 or 0 for each label.",
         ),
     ] = None,
+    resume: options.Resume = False,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -59,8 +61,11 @@ def evaluate(
     For example: latentlabels evaluate runs/photos --images val/images --truth val/truth.csv
 
     Writes evaluation.json into the run folder and adds the figures to its report.html. For an .npz with an array `truth`,
-    leave out --truth.
+    leave out --truth. If the command is interrupted, run it again to continue.
     """
+    from ..checks.prevalence_baseline import evaluation_document
+    from .measuring import measure
+
     with Output(as_json) as output:
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
@@ -68,16 +73,15 @@ def evaluate(
         known = read_labels(model, truth, images, reading, strict, "truth")
         assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, reading.get("unlisted"))
-        inputs = read_labelled(model, images, known, strict)
-        assert inputs.observed is not None
-        complete = inputs.observed.values
-        metrics = model.posterior(inputs).evaluate(complete, model.space_)
-        found = _beside(metrics, model, complete)
-        document = {"run": run, "images": images, "truth": truth, "unreadable": unreadable_names(inputs, known), **found}
+        stream = stream_labelled(model, images, known, strict, "truth")
+        measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
+        found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
+        document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
         clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
-        _report(run, model, inputs.labelled(None, complete))
-        output.emit(document, lambda console: _show(console, metrics, found, run))
+        _report(run, model, stream, measured)
+        measured.part.discard()
+        output.emit(document, lambda console: _show(console, measured.metrics, found, run))
 
 
 def _figure(value: float | None, style: str, size: int) -> str:
@@ -85,40 +89,35 @@ def _figure(value: float | None, style: str, size: int) -> str:
 
 
 def _check_complete(known: Observed, source: Path | None, unlisted: str | None) -> None:
-    import numpy as np
-
-    unknown = np.argwhere(known.values == -1)
-    if not len(unknown):
+    num_unknown = known.space.num_labels - known.num_known
+    rows = num_unknown.nonzero()[0]
+    if not len(rows):
         return
-    row, column = (int(at) for at in unknown[0])
+    row = int(rows[0])
+    column = int((known.known.rows([row])[0] == -1).argmax())
     name = known.images[row] if known.images is not None else f"row {row}"
-    never = (known.values == -1).all(0)
+    lacking = [label for label, counts in known.counts().items() if not sum(counts)]
     hint = "evaluation needs 1 or 0 for every label of every image"
-    if never.any():
-        lacking = [label for label, missing in zip(known.space.labels, never, strict=True) if missing]
+    if lacking:
         named = f'"{lacking[0]}"' + ", ..." * (len(lacking) > 1)
         hint = f"the table has no values for {count(len(lacking), 'label')} ({named}); {hint}"
     if unlisted != "absent":
         hint += "; if labels that the table does not mention are absent, give --unlisted absent"
     raise DataError(
-        f'{source}: not complete: {name}: label "{known.space.labels[column]}" is unknown ({len(unknown):,} unknown entries of '
-        f"{len(np.unique(unknown[:, 0])):,} images); {hint}"
+        f'{source}: not complete: {name}: label "{known.space.labels[column]}" is unknown '
+        f"({int(num_unknown.sum()):,} unknown entries of {len(rows):,} images); {hint}"
     )
 
 
-def _report(run: Path, model: LatentLabels, inputs: Inputs) -> None:
+def _report(run: Path, model: LatentLabels, stream: InputStream, measured: Measured) -> None:
     from ..report import write_report
-    from ..report.stored_predictions import EVALUATED, find
+    from ..report.stored_predictions import EVALUATED, find, looked_at
 
-    find(model, inputs).write(run / EVALUATED)
+    rows = measured.rows[looked_at(len(measured.rows))]
+    inputs = stream.block(rows).inputs
+    assert inputs.observed is not None
+    find(model, inputs.labelled(None, inputs.observed.values), total=len(stream)).write(run / EVALUATED)
     write_report(run)
-
-
-def _beside(metrics: Metrics, model: LatentLabels, truth: NDArray[Any]) -> dict[str, Any]:
-    """The metrics, and those of predicting prevalences without looking at the image."""
-    from ..checks.prevalence_baseline import evaluation_document
-
-    return evaluation_document(metrics, model.diagnostics_, model.space_, truth)
 
 
 def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
-from ..words import count, listed, number, percent
+from ..words import any_of, count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
 from .reading import reads_labels
@@ -130,6 +130,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
         "has_truth": inputs.truth is not None,
+        "levels": None if inputs.levels is None else inputs.levels.to_config(),
         "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
@@ -163,6 +164,7 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
                 "group": group.name,
                 "kind": "free" if free else ("one of them, or none" if group.optional else "exactly one of them"),
                 "requires": group.requires,
+                "excludes": group.excludes,
                 "labels": list(group.labels),
                 "known_images": int((values[:, columns] == 1).any(1).sum()),
                 "applies": min(float(anchor.prevalence[columns].sum()), 1.0),
@@ -187,7 +189,19 @@ def _next(source: Path | None, labels: Path | None, config: Config, found: dict[
     return f"latentlabels fit {given}{options_}{more}"
 
 
+def _condition(group: dict[str, Any]) -> str:
+    """What a group requires and excludes."""
+    parts = []
+    for words, given in (("", group["requires"]), ("excludes ", group["excludes"])):
+        labels = [given] if isinstance(given, str) else list(given or ())
+        if labels:
+            parts.append(f"{words}{listed(labels)}" if words else any_of(labels))
+    return "; ".join(parts)
+
+
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..inputs.levels import Levels
+    from ..inputs.looks import levels_in_words
     from ..observed.record import SEVERAL
 
     bad, groups = found["unreadable"], found["groups"]
@@ -205,6 +219,9 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
     ]
+    levels = levels_in_words(Levels.from_config(found["levels"]))
+    if levels:
+        rows.append(("pixels", levels))
     if bad:
         names = [str(item["image"]) for item in bad]
         rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
@@ -227,14 +244,14 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             if what == SEVERAL:
                 console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
         _show_contradictions(console, read_as, everything)
-    declared = [group for group in groups if group["kind"] != "free" or group["requires"]]
+    declared = [group for group in groups if group["kind"] != "free" or group["requires"] or group["excludes"]]
     if declared:
         console.print()
         cells = [
             (
                 g["group"],
                 g["kind"],
-                g["requires"] or "",
+                _condition(g),
                 f"{len(g['labels'])}",
                 f"{g['known_images']:,}",
                 percent(g["applies"], 1),

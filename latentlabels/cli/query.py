@@ -31,7 +31,10 @@ def query(
         ),
     ],
     given: Annotated[
-        list[str] | None, typer.Option("--given", metavar="LABEL", help="A label that is present. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--given", metavar="LABEL", help="A label that is present, or the name of a group's empty outcome. May be repeated."
+        ),
     ] = None,
     absent: Annotated[
         list[str] | None, typer.Option("--not", metavar="LABEL", help="A label that is absent. May be repeated.")
@@ -74,7 +77,7 @@ def _conditioned(posterior: Posterior, present: Sequence[str], absent: Sequence[
     for option, names in (("--given", present), ("--not", absent)):
         for name in names:
             try:
-                space.index(name)
+                space.stated(name) if option == "--given" else space.index(name)
             except LabelSpaceError as error:
                 raise UsageError(f"{option} {name}: {error}") from None
     both = [name for name in present if name in absent]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -126,10 +127,11 @@ def as_options(reading: dict[str, Any], **more: Any) -> ReadOptions:
     Raises:
         UsageError: a value that an option cannot have.
     """
-    from ..errors import ObservationError
-    from ..observed.options import stated_options
+    from ..observed.options import CONTRADICTIONS, UNLISTED, stated_options
 
-    try:
-        return stated_options(**as_keys(reading), ambiguous="refuse", **more)
-    except ObservationError as error:
-        raise UsageError(str(error)) from None
+    for name, known in (("unlisted", UNLISTED), ("contradictions", CONTRADICTIONS)):
+        value = reading.get(name)
+        if value is not None and value not in known:
+            expected = " or ".join(f'"{one}"' for one in known)
+            raise UsageError(f"--{name} {value}: expected {expected}{nearest(value, known)}")
+    return stated_options(**as_keys(reading), ambiguous="refuse", **more)

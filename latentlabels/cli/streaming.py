@@ -164,27 +164,11 @@ class Continued(Sink):
     """
 
     def __init__(self, table: Table, path: Path, about: Mapping[str, str], resume: bool, output: Output):
-        self.part, self._table, self._about, self._size = Part(path), table, dict(about), 0
+        self.part, self._table, self._about = Part(path), table, dict(about)
         self.for_spreadsheets = table.opened_by_spreadsheets
-        begun = self.part.begun()
-        self.tally = self._left(begun, path, resume, output)
-        if self.tally.rows:
-            output.note(f"{path}: {count(self.tally.rows, 'image')} already written; continuing")
-        else:
-            self.part.begin()
-
-    def _left(self, begun: dict[str, Any] | None, path: Path, resume: bool, output: Output) -> Tally:
-        if begun is None:
-            return Tally()
-        differ = [key for key, value in self._about.items() if begun.get("about", {}).get(key) != value]
-        if not differ:
-            self._size = int(begun["size"])
-            return Tally(**begun["tally"])
-        message = f"{path}: an interrupted command has left a part, but with other {listed(differ)}"
-        if resume:
-            raise UsageError(f"{message}; leave out --resume to begin again, or give another file")
-        output.note(f"{message}; beginning again")
-        return Tally()
+        begun = continued(self.part, about, resume, output)
+        self.tally = Tally() if begun is None else Tally(**begun["tally"])
+        self._size = 0 if begun is None else int(begun["size"])
 
     def add(self, names: Sequence[str], values: Values) -> None:
         """Write some rows, and that they are there."""
@@ -195,6 +179,32 @@ class Continued(Sink):
     def finish(self) -> None:
         """Give the file its name."""
         self._table.finish(self.part, self._size)
+
+
+def continued(part: Part, about: Mapping[str, str], resume: bool, output: Output) -> dict[str, Any] | None:
+    """What an interrupted command has left that was begun with the same; None where it begins anew.
+
+    Args:
+        part: of a file.
+        about: what was given, by name.
+        resume: whether a part that was begun with something else is an error.
+        output: where notes go.
+
+    Raises:
+        UsageError: such a part.
+    """
+    begun = part.begun()
+    if begun is not None:
+        differ = [key for key, value in about.items() if begun.get("about", {}).get(key) != value]
+        if not differ:
+            output.note(f"{part.content}: {count(begun['tally']['rows'], 'image')} already done; continuing")
+            return begun
+        message = f"{part.content}: left by an interrupted command, but with other {listed(differ)}"
+        if resume:
+            raise UsageError(f"{message}; leave out --resume to begin again, or give another file")
+        output.note(f"{message}; beginning again")
+    part.begin()
+    return None
 
 
 def open_sink(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import nearest
-from ..observed import name_column
 from ..words import printable
 from ..writing import ESCAPED, Part, replacing
 from .output import UsageError
@@ -63,6 +62,8 @@ class Table(ABC):
     opened_by_spreadsheets = False
 
     def __init__(self, labels: Sequence[str]):
+        from ..observed import name_column
+
         self.labels, self.column = tuple(labels), name_column(labels)
 
     def head(self) -> bytes:

@@ -427,7 +427,7 @@ class LabelVector(TorchDistribution):
 
     def _count_bound(self, observed: Tensor) -> CountBound:
         forest = self.forest
-        longest, block = forest.max_count, forest.max_tree_count
+        longest, block = forest.max_count, max(forest.max_part_count, forest.max_spine_count)
         if (
             longest <= 16 or not observed.numel() or not self.logits.numel()
         ):  # nine nodes at most are exact, and cost less than a bound

@@ -4,7 +4,7 @@ An image gets into a collection of one known label per image because it has a la
 image shows a cat or a dog, nobody knows which, they must give "neither" a quarter of the probability, or say both. Here the
 empty set counts r times as much as they would have it:
 
-    p_r(y) = p(y) r^[y = 0] / D,    D = 1 - (1 - r) P0,    P0 = p(y = 0) = prod over root groups of p(none).
+    p_r(y) = p(y) r^[y = 0] / D,    D = 1 - (1 - r) P0,    P0 = p(y = 0) = prod of p(none) over groups that apply there.
 
 At r = 0 that is p(y | N >= 1), zero-truncated as statistics calls it; at r = 1 it is p(y). Labels can then say "one of the
 two", and everything that sums over label sets stays exact: one event is weighted anew. Given a known positive it is the
@@ -33,8 +33,8 @@ _TRIES = 16  # draws of which an empty one is drawn again, before the slower exa
 
 
 def can_be_empty(space: LabelSpace) -> bool:
-    """Whether the empty label set is valid: there is no group that is exhaustive."""
-    return not space.exhaustive_roots
+    """Whether the empty label set is valid: no group that applies to it is exhaustive."""
+    return space.can_be_empty
 
 
 class NonEmptyLabelVector(LabelVector):
@@ -66,7 +66,7 @@ class NonEmptyLabelVector(LabelVector):
     @property
     def log_empty(self) -> Tensor:
         """log P0, (...)."""
-        return self._mixed(_log_empty(self.forest, self.logits))
+        return self._mixed(exact.log_none(self.forest, self.logits))
 
     @property
     def log_some(self) -> Tensor:
@@ -216,7 +216,7 @@ class NonEmptyLabelVector(LabelVector):
             kept = self.empty_odds * empty
             return (some + torch.where(kept == 0, 0.0, kept * (at_empty + odds))) * wide._per_mass - theirs.log_mass
         logits, others = wide.logits[..., 0, :], theirs.logits[..., 0, :]
-        log_empty = _log_empty(self.forest, others)
+        log_empty = exact.log_none(self.forest, others)
         never = (torch.isneginf(wide.log_empty) | torch.isneginf(log_empty)).unsqueeze(-1)
         apart = exact.expected_log_odds(
             self.forest,
@@ -256,9 +256,8 @@ class NonEmptyLabelVector(LabelVector):
         """KL(p || other) at r = 0 of an `other`, without its weight `base`, under which the set is never empty."""
         certain = torch.zeros(self.batch_shape, dtype=torch.bool, device=self.logits.device)
         if self._one_forest()[0] is not None and base._one_forest()[0] is not None:
-            # a root group is sure to be present there, and need not be here where there is another one
-            roots = [list(self.space.columns(group)) for group in self.space.roots]
-            possible = torch.stack([self.marginals[..., columns].sum(-1) > 0 for columns in roots])
+            # a tree is sure to be present there, and need not be here where there is another one
+            possible = torch.stack([self.marginals[..., columns].sum(-1) > 0 for columns in self._trees()])
             certain = possible.sum(0) > 1
             if self.space.num_label_sets > _ENUMERABLE and bool(certain.all()):
                 return torch.where(certain, torch.inf, self.log_mass)
@@ -267,6 +266,16 @@ class NonEmptyLabelVector(LabelVector):
         some = ~torch.isneginf(mine)
         ratio = torch.where(some, mine - other.log_prob(y), 0.0)
         return torch.where(certain, torch.inf, torch.where(some, mine.exp() * ratio, 0.0).sum(0))
+
+    def _trees(self) -> list[list[int]]:
+        """The columns of the labels of each tree of the forest."""
+        root: dict[str, str] = {}
+        columns: dict[str, list[int]] = {}
+        for group in self.space.parents_first:
+            parent = self.space.parent(group)
+            root[group.name] = group.name if parent is None else root[parent.group]
+            columns.setdefault(root[group.name], []).extend(self.space.columns(group))
+        return list(columns.values())
 
     def mode(self) -> Tensor:  # type: ignore[override]
         """The most probable valid y, (..., K) of 0 and 1."""
@@ -366,9 +375,3 @@ def _double(q: LabelVector) -> LabelVector:
     tilted = q._cardinality and _Cardinality(*(part.double() for part in q._cardinality))
     wide = LabelVector(q.space, q.logits.double(), q.mixture_logits.double(), validate_args=False, _cardinality=tilted)
     return _weighted(wide, q.empty_odds, None) if isinstance(q, NonEmptyLabelVector) else wide
-
-
-def _log_empty(forest: exact.Forest, logits: Tensor) -> Tensor:
-    """log P0 of forests (..., L): (...)."""
-    none = [block.outcomes(logits)[1].sum(-1) for block in exact.root_blocks(forest)]
-    return none[0] if len(none) == 1 else torch.stack(none).sum(0)

@@ -1,10 +1,11 @@
 """Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
 
-from .counting import count_probs, count_probs_of_some, log_binomials, log_some, root_blocks
+from .counting import count_probs, count_probs_of_some, log_binomials, log_none, log_some, root_blocks
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
 from .kernels import batch_shape, log_sum_exp
 from .moments import (
+    column_probs,
     entropy,
     expected_log_odds,
     expected_log_prob,
@@ -26,6 +27,7 @@ __all__ = [
     "batch_shape",
     "best_label_set",
     "best_with_cardinality",
+    "column_probs",
     "compile_forest",
     "count_probs",
     "count_probs_of_some",
@@ -36,6 +38,7 @@ __all__ = [
     "largest_expected_count",
     "log_binomials",
     "log_marginals",
+    "log_none",
     "log_normalizers",
     "log_prob",
     "log_some",

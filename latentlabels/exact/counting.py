@@ -61,19 +61,53 @@ def log_some(forest: Forest, logits: Tensor) -> Tensor:
 
     A sum of what is small: 1 less P(N = 0) has no correct digit where that is near 1.
     """
-    parts, before = [], logits.new_zeros(*logits.shape[:-1], 1)
-    for block in root_blocks(forest):
+    return _some_and_none(forest, logits)[0]
+
+
+def log_none(forest: Forest, logits: Tensor) -> Tensor:
+    """log P(N = 0) of forests (..., L): (...)."""
+    none = [block.outcomes(logits)[1].sum(-1) for block in forest.blocks if block.opens]
+    return none[0] if len(none) == 1 else torch.stack(none).sum(0)
+
+
+def _some_and_none(forest: Forest, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """log P(N >= 1) and log P(N = 0), (...) each.
+
+    A group that others hang below by "none" is empty if they are as well, and not empty by a label of its own or theirs.
+    """
+    waiting: dict[int, list[tuple[Tensor, Tensor]]] = {}  # of the columns below which groups hang: theirs, (..., groups)
+    for block in reversed(forest.blocks):
+        if not block.opens:
+            continue
         present, none = block.outcomes(logits)
         some = present.squeeze(-1) if block.free else log_sum_exp(present)
+        for column, row in _none_events(block):
+            if column in waiting:
+                below_some, below_none = _first(waiting.pop(column))
+                either = torch.stack([some[..., row], none[..., row] + below_some], -1)
+                place = torch.tensor([row], device=some.device)
+                some = some.index_copy(-1, place, log_sum_exp(either).unsqueeze(-1))
+                none = none.index_add(-1, place, below_none.unsqueeze(-1))
+        for parent in set(block.parents.tolist()):
+            mine = block.parents == parent
+            waiting.setdefault(parent, []).append((some[..., mine], none[..., mine]))
+    return _first(waiting[forest.num_labels])
+
+
+def _first(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The same of independent groups together, from log P(not empty) and log P(empty) of each, (..., groups) in parts."""
+    before = parts[0][1].new_zeros(*parts[0][1].shape[:-1], 1)
+    first = []
+    for some, none in parts:
         reached = torch.cat([before, none], -1).cumsum(-1)
-        parts.append(some + reached[..., :-1])
+        first.append(some + reached[..., :-1])
         before = reached[..., -1:]
-    return log_sum_exp(torch.cat(parts, -1))
+    return log_sum_exp(torch.cat(first, -1)), before.squeeze(-1)
 
 
 @lru_cache(maxsize=256)
 def root_blocks(forest: Forest) -> tuple[Block, ...]:
-    """The blocks of groups that require nothing."""
+    """The blocks of groups that are roots."""
     return tuple(block for block in forest.blocks if int(block.parents[0]) == forest.num_labels)
 
 
@@ -227,40 +261,114 @@ def _at_roots(forest: Forest, packing: _Packing, logits: Tensor, log_mass: Tenso
     """
     angle = -2 * math.pi / points * torch.arange(points // 2 + 1, dtype=logits.dtype, device=logits.device)
     z = torch.polar(torch.ones_like(angle), angle).unsqueeze(-1)  # (Z, 1)
-    below: dict[int, Tensor] = {}  # E[z^n] below a label, given that it is present: (N, Z)
+    scale = None if log_mass is None else log_mass.exp()[:, None, None]
+    below = _Below({}, {})
     nones, excesses = {}, {}
     blocks = [block for block in packing.roots if block.flat] if packing.flat else []
     for block in (*reversed(packing.deep), *blocks):
-        present, none = block.outcomes(logits)
-        root = int(block.parents[0]) == forest.num_labels
-        if root and log_mass is not None:
+        present, log_none = block.outcomes(logits)
+        none = log_none.exp().unsqueeze(1)
+        if block.opens and log_mass is not None:
             present = present - log_mass[:, None, None]
-        own = z * _present(block, present.exp(), below)
-        if root:
-            nones[block], excesses[block] = none.exp().unsqueeze(1), own.expand(-1, len(z), -1)
+        own = z * _present(block, present.exp(), below, scale)
+        if block.opens:
+            none, own = _with_what_is_below_none(block, none, own.expand(-1, len(z), -1), below, scale)
+            if int(block.parents[0]) == forest.num_labels:
+                nones[block], excesses[block] = none, own
+                continue
+            for parent in set(block.parents.tolist()):
+                mine = block.parents == parent
+                below.open.setdefault(parent, []).append((none[..., mine], own[..., mine]))
             continue
-        own = own + none.exp().unsqueeze(1)
+        own = own + none * _of_none(block, below)
         for parent in set(block.parents.tolist()):
             product = _product(own[..., block.parents == parent])
-            below[parent] = below[parent] * product if parent in below else product
+            below.total[parent] = below.total[parent] * product if parent in below.total else product
     order = [block for block in packing.roots if block in nones]
     return torch.cat([nones[block] for block in order], -1), torch.cat([excesses[block] for block in order], -1)
 
 
-def _present(block: Block, present: Tensor, below: dict[int, Tensor]) -> Tensor:
+class _Below(NamedTuple):
+    """What hangs below labels and events, by their column.
+
+    Attributes:
+        total: E[z^n] below a column that holds, (N, Z), of groups that do not apply to the empty set.
+        open: of those that do, P(n = 0) and E[z^n] - P(n = 0), in parts (N, 1, groups) and (N, Z, groups).
+    """
+
+    total: dict[int, Tensor]
+    open: dict[int, list[tuple[Tensor, Tensor]]]
+
+    def pair(self, column: int, scale: Tensor | None) -> tuple[Tensor, Tensor] | None:
+        """P(n = 0), (N, 1), and the excess, (N, Z), of all below a column together; None where nothing open is."""
+        if column not in self.open:
+            return None
+        nones, excesses = zip(*self.open[column], strict=True)
+        if len(nones) > 1 or nones[0].shape[-1] > 1:
+            none, excess = _multiply(torch.cat(nones, -1), torch.cat(excesses, -1), scale)
+            self.open[column] = [(none.unsqueeze(-1), excess.unsqueeze(-1))]
+        (one,) = self.open[column]
+        return one[0].squeeze(-1), one[1].squeeze(-1)
+
+    def whole(self, column: int, scale: Tensor | None) -> Tensor | None:
+        """E[z^n] of all below a column, (N, Z); None where nothing is."""
+        pair = self.pair(column, scale)
+        if pair is None:
+            return self.total.get(column)
+        none, excess = pair
+        apart = none + (excess if scale is None else excess * scale.squeeze(-1))
+        return apart * self.total[column] if column in self.total else apart
+
+
+def _with_what_is_below_none(
+    block: Block, none: Tensor, own: Tensor, below: _Below, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """P(n = 0), (N, 1, G), and the excess, (N, Z, G), of groups with the trees below their "none"."""
+    for column, row in _none_events(block):
+        pair = below.pair(column, scale)
+        if pair is None:
+            continue
+        place = torch.tensor([row], device=none.device)
+        further = none[..., row] * pair[1]
+        own = own.to(further.dtype).index_add(-1, place, further.unsqueeze(-1))
+        none = none.index_copy(-1, place, (none[..., row] * pair[0]).unsqueeze(-1))
+    return none, own
+
+
+def _of_none(block: Block, below: _Below) -> Tensor | float:
+    """E[z^n] below "none" of groups that do not apply to the empty set, (N, Z, G) or 1."""
+    events = [(column, row) for column, row in _none_events(block) if column in below.total]
+    if not events:
+        return 1.0
+    some = below.total[events[0][0]]
+    out = some.new_ones(*some.shape, len(block.names))
+    for column, row in events:
+        place = torch.tensor([row], device=out.device)
+        out = out.index_copy(-1, place, out[..., place] * below.total[column].unsqueeze(-1))
+    return out
+
+
+def _none_events(block: Block) -> list[tuple[int, int]]:
+    """The columns of the events of a block that hold with "none", and which group they are of."""
+    if block.events is None:
+        return []
+    rows = zip(*(part.tolist() for part in block.events), strict=True)
+    return [(column, row) for column, row, members in rows if members[-1]]
+
+
+def _present(block: Block, present: Tensor, below: _Below, scale: Tensor | None) -> Tensor:
     """Sum over a group's labels of their probability (N, G, S) times what is below them: (N, 1 or Z, G)."""
-    places = [
-        (group, place, column)
-        for group, columns in enumerate(block.columns.tolist() if below and not block.flat else ())
-        for place, column in enumerate(columns)
-        if column in below
-    ]
-    if not places:
+    deep: dict[tuple[int, int], Tensor] = {}
+    for group, place, column in () if block.flat else block.columns_below:
+        further = below.whole(column, scale) if place < present.shape[-1] else None
+        if further is not None:
+            deep[group, place] = deep[group, place] * further if (group, place) in deep else further
+    if not deep:
         return present.sum(-1).unsqueeze(1)
-    groups, labels = [group for group, _, _ in places], [place for _, place, _ in places]
+    groups, labels = [group for group, _ in deep], [place for _, place in deep]
     bare = torch.ones(block.columns.shape, dtype=present.dtype, device=present.device)
     bare[groups, labels] = 0.0
-    deeper = present[:, groups, labels].unsqueeze(1) * torch.stack([below.pop(column) for _, _, column in places], -1)
+    deeper = present[:, groups, labels].unsqueeze(1) * torch.stack(list(deep.values()), -1)
     total = (present * bare).sum(-1).unsqueeze(1).to(deeper.dtype).expand(*deeper.shape[:2], -1)
     return total.index_add(-1, torch.tensor(groups, device=present.device), deeper)
 

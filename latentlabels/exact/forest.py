@@ -1,16 +1,19 @@
 """A label space compiled to index tensors, and the outcomes of its groups.
 
 Groups of one kind at one depth form a *block* and are handled by one tensor operation each, so that cost
-follows the number of labels, not the number of groups. Tensors over labels are extended by two columns:
-column K stands for the root, which is always present, column K + 1 takes what padding writes.
+follows the number of labels, not the number of groups. Tensors over labels are extended by further columns:
+column K stands for the root, which is always present, column K + 1 takes what padding writes. An *event* is a set of outcomes
+of one group other than a single label, below which groups hang ("car or truck", "none of them"); it has a column of its own.
 
-Symbols: K labels, L logits, G groups of a block, S the size of its largest group.
+Symbols: K labels, L logits, G groups of a block, S the size of its largest group, E events of a block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +21,34 @@ from torch import Tensor
 
 from ..space import Free, Group, LabelSpace
 from .kernels import OutcomeIndex
+
+
+class Events(NamedTuple):
+    """Sets of outcomes of a block's groups below which other groups hang.
+
+    Attributes:
+        columns: (E,) columns of the extended tensors.
+        groups: (E,) which group of the block.
+        members: (E, S + 1) whether an outcome is of the set, "none" last.
+    """
+
+    columns: Tensor
+    groups: Tensor
+    members: Tensor
+
+    def per_outcome(self, below: Tensor, size: int) -> Tensor:
+        """The sum, for each outcome, of what hangs below the events that hold it.
+
+        Args:
+            below: (..., columns) of what hangs below each column.
+            size: G.
+
+        Returns:
+            (..., G, S + 1).
+        """
+        each = torch.where(self.members, below[..., self.columns].unsqueeze(-1), below.new_zeros(()))
+        out = below.new_zeros(*below.shape[:-1], size, self.members.shape[1])
+        return out.index_add(-2, self.groups, each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +62,9 @@ class Block:
         columns: (G, S) columns of the labels, K + 1 where padded.
         valid: (G, S) False where padded.
         logits: (G, S + 1) positions of the logits, "none" last; L where there is none. (G, 1) if `free`.
-        parents: (G,) column of the required label, K for roots.
+        parents: (G,) column of the label or event below which each group hangs, K for roots.
+        events: what hangs below other outcomes than a single label; None where nothing does.
+        opens: whether the groups apply where no label is present: roots, and what hangs below "none" of such a group.
         sizes: the most labels that are present at once in the tree of each group, itself included.
         index: the same of groups that are not free, for the kernel of flat groups.
         span: the logits of a free block as a slice, where they are one: far cheaper than a gather.
@@ -45,6 +78,8 @@ class Block:
     valid: Tensor
     logits: Tensor
     parents: Tensor
+    events: Events | None
+    opens: bool
     sizes: tuple[int, ...]
     index: OutcomeIndex | None
     span: tuple[int, int] | None
@@ -72,6 +107,36 @@ class Block:
         log_probs = torch.log_softmax(own, -1)
         return log_probs[..., :-1], log_probs[..., -1]
 
+    @cached_property
+    def columns_below(self) -> list[tuple[int, int, int]]:
+        """(group, outcome, column) of each label and event that holds with an outcome; "none" is outcome S."""
+        valid = self.valid.tolist()
+        found = [
+            (row, place, column)
+            for row, columns in enumerate(self.columns.tolist())
+            for place, column in enumerate(columns)
+            if valid[row][place]
+        ]
+        if self.events is not None:
+            for column, row, members in zip(*(part.tolist() for part in self.events), strict=True):
+                found += [(row, place, column) for place, held in enumerate(members) if held]
+        return found
+
+    def below(self, below: Tensor) -> tuple[Tensor, Tensor | float]:
+        """What hangs below each outcome, of (..., columns): (..., G, S) for labels, and (..., G) for none or 0."""
+        labels = below[..., self.columns]
+        if self.events is None:
+            return labels, 0.0
+        further = self.events.per_outcome(below, len(self.names))
+        return labels + further[..., :-1], further[..., -1]
+
+    def mark(self, extended: Tensor, outcomes: Tensor) -> Tensor:
+        """`extended` (..., columns) with the probability of each event, of those (..., G, S + 1) of outcomes that hold."""
+        if self.events is None:
+            return extended
+        held = torch.where(self.events.members, outcomes[..., self.events.groups, :], outcomes.new_zeros(()))
+        return extended.index_add(-1, self.events.columns, held.sum(-1))
+
 
 @dataclass(frozen=True, eq=False)
 class Forest:
@@ -80,23 +145,36 @@ class Forest:
     Attributes:
         num_labels: K.
         num_logits: L.
+        num_columns: of extended tensors: K, the root, padding and events.
+        event_columns: the column of a set of outcomes, labels and None, by the name of their group.
         blocks: parents before children.
         max_count: the largest number of labels that can be present at once.
-        max_tree_count: the same within one tree.
+        max_part_count: the largest number within one part. Parts are independent given the outcomes of the groups that
+            others hang below by "none"; where there are none, parts are trees.
+        max_spine_count: the largest number within the parts of those groups, 0 if there are none.
         bound_columns: (K,) False for flat free labels, whose being known says nothing about any other label.
     """
 
     num_labels: int
     num_logits: int
+    num_columns: int
+    event_columns: Mapping[tuple[str, frozenset[str | None]], int]
     blocks: tuple[Block, ...]
     max_count: int
-    max_tree_count: int
+    max_part_count: int
+    max_spine_count: int
     bound_columns: Tensor
     any_bound: bool
 
     def spread(self, values: Tensor, fill: float) -> Tensor:
-        """(..., K) extended to (..., K + 2): the root's and the padding's column hold `fill`."""
-        return F.pad(values, (0, 2), value=fill)
+        """(..., K) extended to all columns: those of the root, the padding and events hold `fill`."""
+        return F.pad(values, (0, self.num_columns - self.num_labels), value=fill)
+
+    def start(self, values: Tensor, fill: float, root: float) -> Tensor:
+        """Extended columns of `fill` with `root` for the root's, for the leading dimensions, type and device of `values`."""
+        out = values.new_full((*values.shape[:-1], self.num_columns), fill)
+        out[..., self.num_labels] = root
+        return out
 
 
 def compile_forest(space: LabelSpace, device: torch.device | str = "cpu") -> Forest:
@@ -106,50 +184,100 @@ def compile_forest(space: LabelSpace, device: torch.device | str = "cpu") -> For
 
 @lru_cache(maxsize=256)
 def _compile(space: LabelSpace, device: torch.device) -> Forest:
-    children = space.children
     starts, position = {}, 0
     for group in space.groups:
         starts[group.name] = position
         position += group.num_logits
-
-    levels = [list(space.roots)]
-    while levels[-1]:
-        levels.append([child for group in levels[-1] for label in group.labels for child in children.get(label, ())])
-    sizes: dict[str, int] = {}  # most labels present at once in a group's tree; leaves first, as trees may be deep
-    for group in (group for level in reversed(levels) for group in level):
-        sizes[group.name] = max(1 + sum(sizes[child.name] for child in children.get(label, ())) for label in group.labels)
+    levels = _levels(space)
+    events = _event_columns(space)
+    sizes = _sizes(space)
 
     blocks: list[Block] = []
-    for level in levels[:-1]:
-        kinds: dict[tuple[bool, bool], list[Group]] = {}
+    for level in levels:
+        kinds: dict[tuple[bool, bool, bool], list[Group]] = {}
         for group in level:
-            flat = group.requires is None and not any(label in children for label in group.labels)
-            kinds.setdefault((isinstance(group, Free), flat), []).append(group)
-        for (free, flat), groups in kinds.items():
-            blocks.append(_block(space, groups, starts, sizes, free, flat, device))
-    trees = [sizes[root.name] for root in space.roots]
+            flat = space.parent(group) is None and not any(space.below(group, outcome) for outcome in (*group.labels, None))
+            kinds.setdefault((isinstance(group, Free), flat, group.name in space.open_groups), []).append(group)
+        for (free, flat, opens), groups in kinds.items():
+            blocks.append(_block(space, groups, starts, events, sizes, free, flat, opens, device))
     bound = torch.ones(space.num_labels, dtype=torch.bool)
     for block in blocks:
         if block.free and block.flat:
             bound[block.columns[:, 0].cpu()] = False
+    part, spine = _parts(space, sizes)
     return Forest(
         num_labels=space.num_labels,
         num_logits=space.num_logits,
+        num_columns=space.num_labels + 2 + len(events),
+        event_columns=events,
         blocks=tuple(blocks),
-        max_count=sum(trees),
-        max_tree_count=max(trees),
+        max_count=sum(sizes[root.name] for root in space.roots),
+        max_part_count=part,
+        max_spine_count=spine,
         bound_columns=bound.to(device),
         any_bound=bool(bound.any()),
     )
+
+
+def _levels(space: LabelSpace) -> list[list[Group]]:
+    """The groups by their depth in the forest."""
+    depth: dict[str, int] = {}
+    levels: list[list[Group]] = []
+    for group in space.parents_first:
+        parent = space.parent(group)
+        depth[group.name] = 0 if parent is None else 1 + depth[parent.group]
+        if depth[group.name] == len(levels):
+            levels.append([])
+        levels[depth[group.name]].append(group)
+    return levels
+
+
+def _sizes(space: LabelSpace, without: frozenset[str] = frozenset()) -> dict[str, int]:
+    """The most labels present at once in a group and below it, where it applies; groups `without` count none."""
+    sizes: dict[str, int] = {}
+    for group in reversed(space.parents_first):  # leaves first, as trees may be deep
+        outcomes = (*group.labels, None) if group.optional else group.labels
+        most = max(
+            int(outcome is not None) + sum(sizes[child.name] for child in space.below(group, outcome)) for outcome in outcomes
+        )
+        sizes[group.name] = 0 if group.name in without else most
+    return sizes
+
+
+def _parts(space: LabelSpace, sizes: Mapping[str, int]) -> tuple[int, int]:
+    """`Forest.max_part_count` and `Forest.max_spine_count`."""
+    opens = space.open_groups
+    spine = {parent.group for name in opens if (parent := space.parent(space.named(name))) is not None}
+    part = max(sizes[name] for name in opens - spine)
+    for name in spine:
+        group = space.named(name)
+        below = ((child for child in space.below(group, label) if child.name not in opens) for label in group.labels)
+        part = max(part, *(1 + sum(sizes[child.name] for child in children) for children in below))
+    counted = _sizes(space, opens - spine)
+    return part, sum(counted[root.name] for root in space.roots)
+
+
+def _event_columns(space: LabelSpace) -> dict[tuple[str, frozenset[str | None]], int]:
+    """The columns of the sets of outcomes below which groups hang, and of what two of them share; single labels have theirs."""
+    sets: dict[str, list[frozenset[str | None]]] = {}
+    for group in space.groups:
+        parent = space.parent(group)
+        if parent is not None:
+            held, own = sets.setdefault(parent.group, []), parent.outcomes
+            held += [one for one in dict.fromkeys([own, *(own & other for other in held)]) if one not in held]
+    every = [(name, one) for name, held in sets.items() for one in held if len(one) > 1 or one == {None}]
+    return {event: space.num_labels + 2 + number for number, event in enumerate(every)}
 
 
 def _block(
     space: LabelSpace,
     groups: list[Group],
     starts: dict[str, int],
+    events: Mapping[tuple[str, frozenset[str | None]], int],
     sizes: dict[str, int],
     free: bool,
     flat: bool,
+    opens: bool,
     device: torch.device,
 ) -> Block:
     num_labels, width = space.num_labels, max(len(group.labels) for group in groups)
@@ -162,8 +290,10 @@ def _block(
         logits[row, : len(group.labels)] = torch.arange(start, start + len(group.labels))
         if group.optional and not free:
             logits[row, -1] = start + len(group.labels)
-        if group.requires is not None:
-            parents[row] = space.index(group.requires)
+        parent = space.parent(group)
+        if parent is not None:
+            event = events.get((parent.group, parent.outcomes))
+            parents[row] = space.index(parent.labels[0]) if event is None else event
     logits = logits[:, :1] if free else logits
     return Block(
         free=free,
@@ -173,11 +303,29 @@ def _block(
         valid=(columns <= num_labels).to(device),
         logits=logits.to(device),
         parents=parents.to(device),
+        events=_events(groups, events, width, device),
+        opens=opens,
         sizes=tuple(sizes[group.name] for group in groups),
         index=None if free else _outcome_index(logits, columns, space, device),
         span=_run(logits[:, 0].tolist()) if free else None,
         column_span=_run(columns[:, 0].tolist()) if free else None,
     )
+
+
+def _events(
+    groups: list[Group], events: Mapping[tuple[str, frozenset[str | None]], int], width: int, device: torch.device
+) -> Events | None:
+    rows = {group.name: row for row, group in enumerate(groups)}
+    held = [(column, rows[name], outcomes) for (name, outcomes), column in events.items() if name in rows]
+    if not held:
+        return None
+    members = torch.zeros(len(held), width + 1, dtype=torch.bool)
+    for number, (_, row, outcomes) in enumerate(held):
+        for place, label in enumerate(groups[row].labels):
+            members[number, place] = label in outcomes
+        members[number, -1] = None in outcomes
+    columns, own = torch.tensor([one[0] for one in held]), torch.tensor([one[1] for one in held])
+    return Events(columns.to(device), own.to(device), members.to(device))
 
 
 def _outcome_index(logits: Tensor, columns: Tensor, space: LabelSpace, device: torch.device) -> OutcomeIndex:

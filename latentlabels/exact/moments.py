@@ -6,10 +6,10 @@ All functions take logits of shape (..., L), one forest each, and are closed for
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .forest import Forest
+from .kernels import log_sum_exp
 
 
 def log_prob(forest: Forest, logits: Tensor, y: Tensor) -> Tensor:
@@ -27,6 +27,9 @@ def log_prob(forest: Forest, logits: Tensor, y: Tensor) -> Tensor:
         present, none = block.outcomes(logits)
         own, above = on[..., block.columns], on[..., block.parents]
         count = own.sum(-1)
+        if block.events is not None:
+            outcomes = torch.cat([own, (above & (count == 0)).unsqueeze(-1)], -1)[..., block.events.groups, :]
+            on = on.index_copy(-1, block.events.columns, (outcomes & block.events.members).any(-1))
         chosen = torch.where(own, present, 0.0).sum(-1)
         part = torch.where(count > 0, chosen, torch.where(above, none, 0.0))
         valid = (count == 0) | ((count == 1) & above)
@@ -43,14 +46,23 @@ def marginals(forest: Forest, logits: Tensor) -> Tensor:
 
 def log_marginals(forest: Forest, logits: Tensor) -> Tensor:
     """log p(y_k = 1) of every label, (..., K) for logits (..., L): for probabilities that are too small for a float."""
-    out = logits.new_full((*logits.shape[:-1], forest.num_labels + 2), -torch.inf)
-    out[..., forest.num_labels] = 0.0
+    return _log_descend(forest, logits)[..., : forest.num_labels]
+
+
+def _log_descend(forest: Forest, logits: Tensor) -> Tensor:
+    """The logarithms of `_descend`, which may be too small for a float."""
+    out = forest.start(logits, -torch.inf, 0.0)
     for block in forest.blocks:
-        present, _ = block.outcomes(logits)
-        value = present + out[..., block.parents].unsqueeze(-1)
+        present, none = block.outcomes(logits)
+        above = out[..., block.parents]
+        value = present + above.unsqueeze(-1)
         real = block.valid.flatten().nonzero().squeeze(-1)
         out = out.index_copy(-1, block.columns.flatten()[real], value.flatten(-2)[..., real])
-    return out[..., : forest.num_labels]
+        if block.events is not None:
+            outcomes = torch.cat([value, (none + above).unsqueeze(-1)], -1)[..., block.events.groups, :]
+            event = log_sum_exp(outcomes.masked_fill(~block.events.members, -torch.inf))
+            out = out.index_copy(-1, block.events.columns, event)
+    return out
 
 
 def undefined(forest: Forest, logits: Tensor) -> Tensor:
@@ -65,36 +77,46 @@ def undefined(forest: Forest, logits: Tensor) -> Tensor:
 
 
 def largest_expected_count(forest: Forest, logits: Tensor) -> float:
-    """Max over rows of E[N]: one number for logits (..., L)."""
+    """Max over rows of E[N], given any outcomes of the groups below whose "none" others hang: one number for logits (..., L).
+
+    An upper bound where there are such groups, as their own labels are counted in full.
+    """
     if len(forest.blocks) == 1 and forest.blocks[0].free:
         return float(torch.sigmoid(logits).sum(-1).max())
-    return float(marginals(forest, logits).sum(-1).max())
+    if not forest.max_spine_count:
+        return float(marginals(forest, logits).sum(-1).max())
+    counts = _descend(forest, logits, all_open=True)[..., : forest.num_labels].sum(-1)
+    return float(counts.max()) + forest.max_spine_count
 
 
-def _descend(forest: Forest, logits: Tensor) -> Tensor:
-    lead = logits.shape[:-1]
-    out = torch.zeros(*lead, forest.num_labels + 2, dtype=logits.dtype, device=logits.device)
-    out[..., forest.num_labels] = 1.0
+def column_probs(forest: Forest, logits: Tensor) -> Tensor:
+    """The probabilities of labels, and in the columns that `Forest.event_columns` names of events: (..., columns)."""
+    return _descend(forest, logits)
+
+
+def _descend(forest: Forest, logits: Tensor, all_open: bool = False) -> Tensor:
+    """The probabilities of all columns; with `all_open` as if all groups applied that do where no label is present."""
+    out = forest.start(logits, 0.0, 1.0)
     for block in forest.blocks:
-        present, _ = block.outcomes(logits)
-        applies = out[..., block.parents].unsqueeze(-1)
-        out = out.index_add(-1, block.columns.flatten(), (present.exp() * applies).flatten(-2))
+        present, none = block.outcomes(logits)
+        applies = torch.ones_like(out[..., block.parents]) if all_open and block.opens else out[..., block.parents]
+        inside = present.exp() * applies.unsqueeze(-1)
+        out = out.index_add(-1, block.columns.flatten(), inside.flatten(-2))
+        if block.events is not None:
+            out = block.mark(out, _with_none(inside, none.exp() * applies))
     return out
 
 
 def sample(forest: Forest, logits: Tensor) -> Tensor:
     """One exact draw of y per row: (..., K) of 0 and 1 for logits (..., L)."""
-    lead = logits.shape[:-1]
-    out = torch.zeros(*lead, forest.num_labels + 2, dtype=logits.dtype, device=logits.device)
-    out[..., forest.num_labels] = 1.0
+    out = forest.start(logits, 0.0, 1.0)
     for block in forest.blocks:
-        present, none = block.outcomes(logits)
-        scores = torch.cat([present, none.unsqueeze(-1)], -1)
+        scores = _with_none(*block.outcomes(logits))
         # the largest of log-probabilities plus Gumbel noise is a draw; -log of an exponential is that noise
         noise = torch.empty_like(scores).exponential_().clamp_(min=torch.finfo(scores.dtype).tiny).log_().neg_()
-        drawn = torch.zeros_like(scores).scatter_(-1, (scores + noise).argmax(-1, keepdim=True), 1.0)[..., :-1]
+        drawn = torch.zeros_like(scores).scatter_(-1, (scores + noise).argmax(-1, keepdim=True), 1.0)
         drawn = drawn * out[..., block.parents].unsqueeze(-1)
-        out = out.index_add(-1, block.columns.flatten(), drawn.flatten(-2))
+        out = block.mark(out.index_add(-1, block.columns.flatten(), drawn[..., :-1].flatten(-2)), drawn)
     return out[..., : forest.num_labels]
 
 
@@ -109,9 +131,7 @@ def expected_log_prob(forest: Forest, logits: Tensor, other: Tensor) -> Tensor:
     for block in forest.blocks:
         mine = _with_none(*block.outcomes(logits)).exp()
         theirs = _with_none(*block.outcomes(other))
-        inner = torch.where(mine == 0, 0.0, mine * theirs.masked_fill(mine == 0, 0.0)).sum(-1)  # NaN stays NaN
-        above = applies[..., block.parents]
-        part = torch.where(above == 0, 0.0, above * inner.masked_fill(above == 0, 0.0)).sum(-1)
+        part = _product(applies[..., block.parents], _product(mine, theirs).sum(-1)).sum(-1)
         total = part if total is None else total + part
     assert total is not None
     return total
@@ -132,22 +152,32 @@ def expected_log_odds(forest: Forest, logits: Tensor, other: Tensor, log_mass: T
     Returns:
         (...); not finite where `other` excludes the empty set or what `logits` allows.
     """
-    above_each = F.pad(log_marginals(forest, logits) - log_mass.unsqueeze(-1), (0, 2))
+    each = _log_descend(forest, logits) - log_mass.unsqueeze(-1)  # of roots and what hangs below "none" it is not used
+    off = forest.start(each, 0.0, 0.0)  # that what applies to the empty set does not apply, relative to the mass
     total = None
     for block in forest.blocks:
         none = block.outcomes(logits)[1]
         theirs, theirs_none = block.outcomes(other)
-        root = int(block.parents[0]) == forest.num_labels
-        # of the labels of a root, and of all outcomes of a group that applies below one
-        mine = above_each[..., block.columns].masked_fill(~block.valid, -torch.inf).exp()
-        value = theirs - theirs_none.unsqueeze(-1) if root else theirs
-        part = torch.where(mine == 0, 0.0, mine * value.masked_fill(mine == 0, 0.0)).sum(-1)
-        if not root:
-            mine = (above_each[..., block.parents] + none).exp()
-            part = part + torch.where(mine == 0, 0.0, mine * theirs_none.masked_fill(mine == 0, 0.0))
+        # of the labels of a group that applies to the empty set, and of all outcomes of another one
+        mine = each[..., block.columns].masked_fill(~block.valid, -torch.inf).exp()
+        value = theirs - theirs_none.unsqueeze(-1) if block.opens else theirs
+        part = _product(mine, value).sum(-1)
+        if block.opens:
+            barred = off[..., block.parents]
+            part = part - _product(barred, theirs_none)
+            if block.events is not None:
+                others = torch.where(block.events.members[:, :-1], 0.0, mine[..., block.events.groups, :]).sum(-1)
+                off = off.index_copy(-1, block.events.columns, barred[..., block.events.groups] + others)
+        else:
+            part = part + _product((each[..., block.parents] + none).exp(), theirs_none)
         total = part.sum(-1) if total is None else total + part.sum(-1)
     assert total is not None
     return total
+
+
+def _product(weight: Tensor, value: Tensor) -> Tensor:
+    """weight * value, 0 where the weight is; NaN stays NaN."""
+    return torch.where(weight == 0, 0.0, weight * value.masked_fill(weight == 0, 0.0))
 
 
 def entropy(forest: Forest, logits: Tensor) -> Tensor:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import heapq
 import itertools
 import warnings
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .evidence import pinned
-from .forest import Forest
+from .forest import Block, Forest
 from .moments import log_prob, marginals
 from .sums import posterior_logits
 
 
 def best_label_set(forest: Forest, logits: Tensor) -> Tensor:
     """argmax_y p(y) of one forest a row, by a max-product pass: (..., K) of 0 and 1 for logits (..., L)."""
-    lead, size = logits.shape[:-1], forest.num_labels + 2
-    below = logits.new_zeros(*lead, size)
+    below = forest.start(logits, 0.0, 0.0)
     choices: list[Tensor] = []
     for block in reversed(forest.blocks):
         present, none = block.outcomes(logits)
-        scores = torch.cat([present + below[..., block.columns], none.unsqueeze(-1)], -1)
+        below_present, below_none = block.below(below)
+        scores = torch.cat([present + below_present, (none + below_none).unsqueeze(-1)], -1)
         best, choice = scores.max(-1)
         below = below.index_add(-1, block.parents, best)
         choices.append(choice)
-    out = logits.new_zeros(*lead, size)
-    out[..., forest.num_labels] = 1.0
+    out = forest.start(logits, 0.0, 1.0)
     for block, choice in zip(forest.blocks, reversed(choices), strict=True):
-        chosen = torch.nn.functional.one_hot(choice, block.columns.shape[-1] + 1)[..., :-1].to(out.dtype)
+        chosen = torch.nn.functional.one_hot(choice, block.columns.shape[-1] + 1).to(out.dtype)
         chosen = chosen * out[..., block.parents].unsqueeze(-1)
-        out = out.index_add(-1, block.columns.flatten(), chosen.flatten(-2))
+        out = block.mark(out.index_add(-1, block.columns.flatten(), chosen[..., :-1].flatten(-2)), chosen)
     return out[..., : forest.num_labels]
 
 
@@ -50,52 +50,87 @@ def best_with_cardinality(forest: Forest, logits: Tensor, log_potential: Tensor)
     """
     lead, flat = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
     potential = log_potential.expand(*lead, log_potential.shape[-1]).reshape(len(flat), log_potential.shape[-1])
-    groups: list[tuple[list[int], Tensor, Tensor]] = []  # columns, scores of the labels, score of none
-    children: dict[int, list[int]] = {}
+    groups: list[_Counted] = []
+    children: dict[int, list[int]] = {}  # of a label's or event's column: the groups below it
     for block in forest.blocks:
         present, none = block.outcomes(flat)
+        columns_below = _columns_below(block)
         for row, parent in enumerate(block.parents.tolist()):
             keep = block.valid[row]
             children.setdefault(parent, []).append(len(groups))
-            groups.append((block.columns[row][keep].tolist(), present[:, row][:, keep], none[:, row]))
+            labels = block.columns[row][keep].tolist()
+            scores = torch.cat([present[:, row][:, keep], none[:, row : row + 1]], 1)
+            groups.append(_Counted(labels, scores, [*columns_below[row][: len(labels)], columns_below[row][-1]]))
 
-    picks: dict[int, Tensor] = {}  # how many labels the tree of a child holds, by the count of it and those before it
+    picks: dict[tuple[int, int], Tensor] = {}  # how many labels the tree of a child below a column holds, by their count so far
+    splits: dict[tuple[int, int, int], Tensor] = {}  # how many labels are below one of an outcome's columns, likewise
     outcome: dict[int, Tensor] = {}  # which outcome of a group is best, by count
     trees: dict[int, Tensor] = {}  # the best scores of a group's tree, by count
+    tables: dict[int, Tensor] = {}  # the best scores of what is below a column, by count
 
-    def siblings(column: int) -> Tensor:
-        total = flat.new_zeros(len(flat), 1)
-        for child in children.get(column, ()):
-            total, picks[child] = _best_split(total, trees.pop(child))
-        return total
+    def below(column: int) -> Tensor:
+        if column not in tables:
+            total = flat.new_zeros(len(flat), 1)
+            for child in children.get(column, ()):
+                total, picks[column, child] = _best_split(total, trees.pop(child))
+            tables[column] = total
+        return tables[column]
 
     for index in reversed(range(len(groups))):  # children before parents, as trees may be deep
-        columns, present, none = groups[index]
-        tables = [present[:, j : j + 1] + siblings(column) for j, column in enumerate(columns)]
-        size = 1 + max(table.shape[1] for table in tables)
-        stack = flat.new_full((len(flat), len(columns) + 1, size), -torch.inf)
-        for j, table in enumerate(tables):
-            stack[:, j, 1 : 1 + table.shape[1]] = table
-        stack[:, -1, 0] = none
+        own = groups[index]
+        each = []
+        for place, columns in enumerate(own.below):
+            total = own.scores[:, place : place + 1]
+            for column in columns:
+                total, splits[index, place, column] = _best_split(total, below(column))
+            each.append(total)
+        size = max(table.shape[1] + 1 for table in each[:-1]) if len(each) > 1 else 1
+        size = max(size, each[-1].shape[1])
+        stack = flat.new_full((len(flat), len(each), size), -torch.inf)
+        for place, table in enumerate(each):
+            first = int(place < len(own.labels))
+            stack[:, place, first : first + table.shape[1]] = table
         trees[index], outcome[index] = stack.max(1)
 
-    total = siblings(forest.num_labels) + potential[:, : forest.max_count + 1]
+    total = below(forest.num_labels) + potential[:, : forest.max_count + 1]
     out = flat.new_zeros(len(flat), forest.num_labels)
     every = torch.arange(len(flat), device=flat.device)
-    pending = [(forest.num_labels, every, total.argmax(1))]  # present labels, their rows, and how many labels are below them
+    pending = [(forest.num_labels, every, total.argmax(1))]  # columns that hold, their rows, and how many labels are below them
     while pending:
         column, rows, count = pending.pop()
         for child in reversed(children.get(column, [])):
-            share = picks[child][rows, count]
+            share = picks[column, child][rows, count]
             count = count - share
             choice = outcome[child][rows, share]
-            for j, label in enumerate(groups[child][0]):
-                mine = choice == j
-                if mine.any():
-                    out[rows[mine], label] = 1.0
-                    if label in children:
-                        pending.append((label, rows[mine], share[mine] - 1))
+            for place, columns in enumerate(groups[child].below):
+                mine = choice == place
+                if not mine.any():
+                    continue
+                left = share[mine]
+                if place < len(groups[child].labels):
+                    out[rows[mine], groups[child].labels[place]] = 1.0
+                    left = left - 1
+                for one in reversed(columns):
+                    taken = splits[child, place, one][rows[mine], left]
+                    pending.append((one, rows[mine], taken))
+                    left = left - taken
     return out.reshape(*lead, forest.num_labels)
+
+
+class _Counted(NamedTuple):
+    """One group of `best_with_cardinality`: its labels, scores (N, S + 1) of its outcomes, and the columns below each."""
+
+    labels: list[int]
+    scores: Tensor
+    below: list[list[int]]
+
+
+def _columns_below(block: Block) -> list[list[list[int]]]:
+    """For each group and outcome, none last, the columns of the label and the events that hold with it."""
+    found: list[list[list[int]]] = [[[] for _ in range(block.columns.shape[1] + 1)] for _ in block.names]
+    for row, place, column in block.columns_below:
+        found[row][place].append(column)
+    return found
 
 
 def _best_split(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

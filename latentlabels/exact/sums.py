@@ -99,10 +99,9 @@ def _upward(
     log_weight, logits = evidence.log_weight, logits.double()
     batch = batch_shape(logits.shape[:-2], log_weight.shape[:-1], tilt.shape[:-3], pins.shape[:-3])
     lead = (*batch, logits.shape[-2], log_weight.shape[-1])
-    size = forest.num_labels + 2
-    below = logits.new_zeros(*lead, size)  # sum of the messages of a label's children, if it is present
+    below = logits.new_zeros(*lead, forest.num_columns)  # sum of the messages of the groups below a label or event, if it holds
     wide_tilt = forest.spread(tilt, 0.0) if tilt.shape[-1] > 1 else None
-    # a label whose absence is impossible: it is pinned present, or something below it is
+    # a label whose absence is impossible: it is pinned present, or something below it is; and an event that has to hold
     needed = forest.spread((pins == 1).to(torch.int32), 0)
     barred = forest.spread((pins == 0).to(torch.int8), 0).bool()
     loose = forest.spread((pins == -1).to(torch.int8), 0).bool()
@@ -112,15 +111,27 @@ def _upward(
         columns = block.columns
         lift = tilt.unsqueeze(-1) if wide_tilt is None else wide_tilt[..., columns]
         zero = lift.new_zeros(())
-        present = present + torch.where(loose[..., columns], lift, zero) + below[..., columns]
+        below_present, below_none = block.below(below)
+        present = present + torch.where(loose[..., columns], lift, zero) + below_present
         blocked = needed[..., columns] > 0
         count = blocked.sum(-1)
         allowed = (count.unsqueeze(-1) - blocked.to(count.dtype) == 0) & ~barred[..., columns] & block.valid
+        empty, known = count == 0, count > 0
+        if block.events is not None:
+            held = needed[..., block.events.columns] > 0
+            against = (held.unsqueeze(-1) & ~block.events.members).to(needed.dtype)
+            against = needed.new_zeros(*held.shape[:-1], len(block.names), against.shape[-1]).index_add(
+                -2, block.events.groups, against
+            )
+            allowed, empty = allowed & (against[..., :-1] == 0), empty & (against[..., -1] == 0)
+            known = known | (
+                held.new_zeros(known.shape, dtype=needed.dtype).index_add(-1, block.events.groups, held.to(needed.dtype)) > 0
+            )
         present = torch.where(allowed, present, -torch.inf)
-        none = torch.where(count == 0, none, -torch.inf).expand(present.shape[:-1])
+        none = torch.where(empty, none + below_none, -torch.inf).expand(present.shape[:-1])
         message = log_sum_exp(torch.cat([present, none.unsqueeze(-1)], -1))
         below = below.index_add(-1, block.parents, message.expand(*lead, len(block.names)))
-        needed = needed.index_add(-1, block.parents, (count > 0).to(needed.dtype))
+        needed = needed.index_add(-1, block.parents, known.to(needed.dtype))
         scores.append((present, none))
     return below[..., forest.num_labels], scores[::-1]
 

@@ -188,7 +188,7 @@ def _matched(given: _Given, table: Observed, what: str, part: bool = False) -> t
     if len({*rows.tolist()}) < len(given.names) and not part:
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
-        warn(f"{given.place}: {count(len(left), 'image')} not in {what} and not used: {listed(left)}")
+        warn(f"{given.place}: {count(len(left), 'image')} not in {what}, so not used: {listed(left)}")
     return replace(given.take(rows), rows=np.arange(len(rows))), table  # a table that selects is what was given
 
 
@@ -339,6 +339,7 @@ class _Loaded:
     shapes: NDArray[np.int64] | None = None
     kept: NDArray[np.int64] | None = None
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[PixelNote, ...] = ()
 
 
 def _loaded(
@@ -350,6 +351,7 @@ def _loaded(
         found = _from_array(given.items, wanted, how)
     else:
         found = _from_dataset(given.items, wanted, how)
+    _remark(found.notes, how)
     theirs = None if table is None else table.images
     names = given.shown or theirs
     out = Inputs(
@@ -365,6 +367,7 @@ def _loaded(
         pictures=found.pictures,
         shapes=found.shapes,
         left_out=found.left_out,
+        notes=found.notes,
         named=names is not None,
         columns=given.columns,
     )
@@ -386,26 +389,25 @@ def _from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> _
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
         found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels)
-        _judge(found.left_out, len(files), how)
-        _remark(found.notes, how)
+        judge(found.left_out, len(files), how)
         good = _some(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out)
+        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.notes)
     checked = check_images(files, how.white, wanted.levels)
-    _judge(checked.left_out, len(files), how)
-    _remark(checked.notes, how)
+    judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
     good = _some(files, kept)
     pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
-    return _Loaded(Streamed(pictures, wanted.workers, wanted.augment), size, checked.levels, good, None, kept, checked.left_out)
+    items = Streamed(pictures, wanted.workers, wanted.augment)
+    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.notes)
 
 
 def _some(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
     return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 
 
-def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
+def judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
     """Say which images cannot be read, as it was asked for."""
     if how.unreadable == "error" and left_out:
         shown = listed([bad.why for bad in left_out], 10)
@@ -415,7 +417,12 @@ def _judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
 
 
 def _remark(notes: Sequence[PixelNote], how: Reading) -> None:
-    """Say what is doubtful about the pixels; an error where the reader is strict, unless all is collected."""
+    """Say what is doubtful about the pixels; an error where the reader is strict, unless all is collected.
+
+    Of images that are read part by part, whoever reads them says it of all.
+    """
+    if how.unreadable == "rows":
+        return
     said = [sentence(note) for note in notes]
     if said and how.strict and how.unreadable != "collect":
         raise DataError(f"{'; '.join(said)} (strict)")
@@ -432,11 +439,10 @@ def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     if wanted.levels is not None:
         _check_known(span_of(pictures), wanted.levels, "images")
     levels, notes = conclude(*looks_at(pictures), how.white, wanted.levels)
-    _remark(notes, how)
     given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
     pixels = resized(given, size, wanted.format.interpolation)
-    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given)
+    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, notes=notes)
 
 
 def _check_known(span: Span, levels: Levels, what: str) -> None:
@@ -480,11 +486,10 @@ def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> _Lo
         levels, notes = _levels_of_items(dataset, looked_at, wanted, how)
         pictures = _ItemPictures(dataset, levels)
         shapes = {tuple(pictures[row].shape[-2:]) for row in looked_at}
-    _remark(notes, how)
     own = shapes.pop() if len(shapes) == 1 else wanted.format.size
     size = wanted.size or (int(own[0]), int(own[1]))
     items = Streamed(Resized(pictures, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, levels, pictures)
+    return _Loaded(items, size, levels, pictures, notes=notes)
 
 
 def _levels_of_items(

@@ -1,4 +1,4 @@
-"""Image files: any of them as RGB, upright, of one size."""
+"""Many image files: decoded into one array, looked at, or read one by one as they are asked for."""
 
 from __future__ import annotations
 
@@ -14,118 +14,20 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
 from ..observed.packed import PackedImage
-from .depth import Deep, deep_from, deep_of_tiff, is_cut, is_deep
+from .depth import Deep
+from .image_file import at_size, read_picture, scaled
 from .levels import BYTES, Levels, Scale
 from .looks import Look, PixelNote, conclude, look_at
-from .not_images import is_cut_off, what_it_is
-from .opening import ImageSource, encoded, for_pillow, formats
-from .rgb import Interpolation, Size, resize, to_rgb, upright
-from .tiff import count_pages
+from .rgb import Interpolation, Size, resize
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-def read_image(path: ImageSource, size: Size | None = None, levels: Levels | None = None) -> Image.Image:
-    """An image file as 8-bit RGB, turned upright by its EXIF tag, transparency over white; the first of several frames.
-
-    Args:
-        path: the file, or an image inside of another.
-        size: (height, width) that is wanted in the end: a JPEG is decoded no larger than that needs.
-        levels: black and white of the data set; None to see them in this file alone.
-
-    Raises:
-        DataError: no file, or one that cannot be decoded.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        picture = _read(path, size).picture
-    if isinstance(picture, Image.Image) and (levels is None or levels.byte == BYTES):
-        return picture
-    return Image.fromarray(np.ascontiguousarray(_pixels(picture, levels).transpose(1, 2, 0)))
-
-
-class _Read(NamedTuple):
-    """A decoded file: 8-bit RGB, or a picture with more than 8 bits; and how many pages the file has."""
-
-    picture: Image.Image | Deep
-    pages: int
-
-
-def _read(path: ImageSource, size: Size | None) -> _Read:
-    """Decode a file; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
-    kind = None
-    path = encoded(path)
-    try:
-        with Image.open(for_pillow(path), formats=formats()) as image:
-            kind = image.format
-            pages = 1
-            if kind == "TIFF":
-                pages = count_pages(path)
-                image.filename = ""  # else Pillow maps the file into memory, with the sides of a turned picture mixed up
-            if size is not None and kind in ("JPEG", "MPO"):
-                image.draft("RGB", (2 * max(size), 2 * max(size)))
-            found = deep_of_tiff(path) if kind == "TIFF" else None
-            if found is not None:
-                return _Read(found, pages)
-            if is_cut(image) or is_deep(image):
-                return _Read(deep_from(image, lambda: Image.open(for_pillow(path), formats=formats())), pages)
-            image.load()
-            return _Read(to_rgb(upright(image)), pages)
-    except UnidentifiedImageError as error:
-        found = _tiff_or_none(path)
-        if found is None:
-            raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
-        return _Read(found, 1)
-    except Exception as error:  # PIL's decoders stumble over damaged files with errors of every kind, IndexError among them
-        raise DataError(f"{path}: cannot be read as an image ({_why(path, kind, error)})") from None
-
-
-def _tiff_or_none(path: ImageSource) -> Deep | None:
-    try:
-        return deep_of_tiff(path)
-    except Exception:  # it is damaged, which is said already
-        return None
-
-
-def _why(path: ImageSource, kind: str | None, error: Exception) -> str:
-    """Why a file cannot be read."""
-    if isinstance(error, UnidentifiedImageError):
-        return what_it_is(path)
-    if isinstance(error, Image.DecompressionBombError):
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        return (
-            f"it has more than {most:,} pixels, beyond which Pillow suspects a decompression bomb; make it smaller, or raise "
-            "PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-        )
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if is_cut_off(path, kind):
-        return f"the file is cut off: its end is missing, so that the image is truncated; copy it again [{error}]"
-    return str(error) or type(error).__name__
-
-
-def _pixels(picture: Image.Image | Deep, levels: Levels | None) -> NDArray[np.uint8]:
-    """uint8 (3, H, W) by black and white of the data set."""
-    if isinstance(picture, Deep):
-        return picture.scaled(None if levels is None else levels.of(picture.span.numbers))
-    pixels = resize(picture, None)
-    return pixels if levels is None or levels.byte == BYTES else levels.byte.to_bytes(pixels)
-
-
-def _at_size(picture: Image.Image | Deep, size: Size, interpolation: Interpolation, levels: Levels | None) -> NDArray[np.uint8]:
-    """uint8 (3, height, width); pictures with more than 8 bits are resized before they are scaled."""
-    if isinstance(picture, Deep):
-        return _pixels(picture.resized(size, interpolation), levels)
-    pixels = resize(picture, size, interpolation)
-    return pixels if levels is None or levels.byte == BYTES else levels.byte.to_bytes(pixels)
 
 
 class LeftOut(NamedTuple):
@@ -194,7 +96,7 @@ def decode_images(
 
     def decode(row: int) -> str:
         try:
-            picture, pages = _read(files[row], size)
+            picture, pages = read_picture(files[row], size)
         except DataError as error:
             return str(error)
         looks[row] = look_at(picture, pages)
@@ -218,7 +120,7 @@ def decode_images(
             pixels[row] = levels.byte.to_bytes(pixels[row])
     while waiting:
         row, picture = waiting.popitem()
-        pixels[row] = _pixels(picture, levels)
+        pixels[row] = scaled(picture, levels)
     kept = np.array([row for row, reason in enumerate(why) if not reason], np.int64)
     if len(kept) < len(files):
         pixels, shapes = pixels[kept], shapes[kept]
@@ -241,7 +143,7 @@ def check_images(files: Sequence[Path | PackedImage], white: float | None = None
 
     def check(row: int) -> str:
         try:
-            looks[row] = look_at(*_read(files[row], (64, 64)))
+            looks[row] = look_at(*read_picture(files[row], (64, 64)))
         except DataError as error:
             return str(error)
         return ""
@@ -331,5 +233,5 @@ class FilePictures(Dataset[Tensor]):
     def __getitem__(self, row: int) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = _read(self.files[row], self.size).picture
-        return torch.from_numpy(_at_size(picture, self.size, self.interpolation, self.levels))
+            picture = read_picture(self.files[row], self.size).picture
+        return torch.from_numpy(at_size(picture, self.size, self.interpolation, self.levels))

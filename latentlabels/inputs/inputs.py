@@ -18,8 +18,10 @@ from ..observed import Observed
 from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
-from .images import LeftOut, read_image
+from .image_file import read_image
+from .images import LeftOut
 from .levels import Levels
+from .looks import PixelNote
 from .rgb import Interpolation, Size, resized
 from .stated import Stated
 
@@ -75,6 +77,7 @@ class Inputs:
         stated: what a user states about the held-out part; None where nothing is stated.
         given: how many things were given; None for as many as there are.
         twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
+        notes: what is doubtful about the pixels.
     """
 
     kind: Kind
@@ -93,6 +96,7 @@ class Inputs:
     stated: Stated | None = None
     given: int | None = None
     twins: NDArray[np.int64] | None = None
+    notes: tuple[PixelNote, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..words import count, listed
+from ..words import count, printable
 from .depth import Deep
 from .levels import BYTES, UNIT, Levels, Numbers, Scale, Span, bits, levels_of, white_for
 
@@ -20,6 +20,7 @@ _SIDE = 32  # pixels of a picture that are looked at, in each direction
 _TAIL = 0.02  # share of values at either end that do not count: hot pixels, a white frame
 _DARK, _BRIGHT = 16, 239  # of 255
 _FEW = 8  # greys
+_NAMED = 3
 _MANY = 4  # pictures: among fewer of 8 bits or in [0, 1], dark ones are nothing special
 _BYTE = Span("byte", 0.0, 255.0)
 
@@ -48,21 +49,25 @@ class PixelNote:
 
     Attributes:
         doubt: what kind of.
-        names: the pictures.
+        names: the first few of the pictures.
+        count: how many they are.
         total: how many pictures were looked at.
         low: the least value in them.
         high: the largest value in them.
         scale: what was read as black and white.
         proposed: the value of white that would suit these pictures; None where there is none to propose.
+        fitted: whether black and white are those of a fit that is over.
     """
 
     doubt: Doubt
     names: tuple[str, ...]
+    count: int
     total: int
     low: float = 0.0
     high: float = 0.0
     scale: Scale = BYTES
     proposed: float | None = None
+    fitted: bool = False
 
 
 def look_at(picture: Image.Image | Deep, pages: int = 1) -> Look:
@@ -114,7 +119,7 @@ def conclude(
             notes += _about(numbers, of_kind, len(looks), levels, known)
     several = [name for name, look in zip(names, looks, strict=True) if look.pages > 1]
     if several:
-        notes.append(PixelNote("pages", tuple(several), len(looks)))
+        notes.append(PixelNote("pages", tuple(several[:_NAMED]), len(several), len(looks)))
     return levels, tuple(notes)
 
 
@@ -133,7 +138,8 @@ def _about(
             low, high = min(look.span.low for _, look in some), max(look.span.high for _, look in some)
             proposed = None if doubt == "white" else white_for(numbers, max(look.ends[1] for _, look in some))
             proposed = None if proposed == scale.white else proposed
-            notes.append(PixelNote(doubt, tuple(name for name, _ in some), total, low, high, scale, proposed))
+            names = tuple(name for name, _ in some[:_NAMED])
+            notes.append(PixelNote(doubt, names, len(some), total, low, high, scale, proposed, known is not None))
 
     if numbers == "byte":
         if known is None and levels.stated is not None and scale == BYTES and len(pictures) == total:
@@ -169,14 +175,29 @@ def _outcome(look: Look, scale: Scale) -> Doubt | None:
     return "few greys" if few else None
 
 
+def joined(notes: Iterable[PixelNote], total: int) -> list[PixelNote]:
+    """Notes about parts of a data set of `total` pictures as notes about all of it, one for each doubt and scale."""
+    out: dict[tuple[Doubt, Scale], PixelNote] = {}
+    for note in notes:
+        before = out.get((note.doubt, note.scale))
+        if before is not None:
+            proposed = max((each for each in (before.proposed, note.proposed) if each is not None), default=None)
+            low, high = min(before.low, note.low), max(before.high, note.high)
+            names, number = (before.names + note.names)[:_NAMED], before.count + note.count
+            note = replace(note, names=names, count=number, low=low, high=high, proposed=proposed)
+        out[note.doubt, note.scale] = replace(note, total=total)
+    return [*out.values()]
+
+
 # --- words --------------------------------------------------------------------------------------------------------------
 
 
 def sentence(note: PixelNote) -> str:
     """A note in words: which pictures, what was read how, and what to do."""
-    one = len(note.names) == 1
-    some = f"{len(note.names):,} of {count(note.total, 'image')}" if note.total > 1 else "the image"
-    named = f" ({listed(note.names, 3)})"
+    one = note.count == 1
+    some = f"{note.count:,} of {count(note.total, 'image')}" if note.total > 1 else "the image"
+    more = f" and {note.count - len(note.names):,} more" if note.count > len(note.names) else ""
+    named = f" ({', '.join(map(printable, note.names))}{more})"
     black, white = shown(note.scale.black), shown(note.scale.white)
     ends = f"{shown(note.low)} to {shown(note.high)}"
     read = f"{black} is read as black and {white} as white{_bits(note.scale)}"
@@ -192,15 +213,28 @@ def sentence(note: PixelNote) -> str:
     if note.doubt == "new to the model":
         return (
             f"{some} {have} values of {ends}{named}, but the model was fitted on images of another kind: {read}; if white is "
-            f"another value, fit with it stated, or scale the images to 8 bits"
+            f"another value, {_state(note)}"
         )
     if note.doubt == "beyond white":
-        return f"{some} {have} values far above white{named}, up to {shown(note.high)}: in the fit, {read}"
+        return f"{some} {have} values far above white{named}, up to {shown(note.high)}: {read}, as in the fit"
     greys = "with a handful of grey levels" if note.doubt == "few greys" else note.doubt
     return f"{some} {come} out {greys}{named}: {read}; if white is another value, {_state(note)}"
 
 
+def levels_in_words(levels: Levels) -> str:
+    """What is read as black and white, for kinds of numbers other than bytes: "" where there are none."""
+    kinds = (("8 bits", levels.byte), ("more than 8 bits", levels.whole), ("floating point", levels.real))
+    said = [
+        f"{kind}: {shown(scale.black)} is black, {shown(scale.white)} is white{_bits(scale)}"
+        for kind, scale in kinds
+        if scale is not None and scale not in (BYTES, UNIT)
+    ]
+    return "; ".join(said) + (", as stated" if said and levels.stated is not None else "")
+
+
 def _state(note: PixelNote) -> str:
+    if note.fitted:
+        return "scale the images to those of the fit, or fit again with white stated"
     if note.proposed is None:
         return "state it: white=VALUE (data.white: VALUE in a config, --white VALUE)"
     white = shown(note.proposed)
@@ -215,16 +249,3 @@ def _bits(scale: Scale) -> str:
 def shown(value: float) -> str:
     """A value of a picture: whole numbers without a point."""
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
-
-
-def to_dict(note: PixelNote) -> dict[str, Any]:
-    """A note as JSON has it."""
-    return {
-        "doubt": note.doubt,
-        "images": list(note.names),
-        "total": note.total,
-        "low": note.low,
-        "high": note.high,
-        "black": note.scale.black,
-        "white": note.scale.white,
-    }

@@ -90,12 +90,11 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter in "\t\r\n\f" for letter in text)
 
 
-def is_cut_off(path: ImageSource, kind: str | None) -> bool:
+def is_cut_off(path: ImageSource) -> bool:
     """Whether a JPEG or PNG lacks its end."""
-    end = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}.get(kind or "")
-    if end is None:
-        return False
     with opened(path) as file:
+        head = file.read(8)
+        end = b"\xff\xd9" if head.startswith(b"\xff\xd8\xff") else b"IEND" if head.startswith(b"\x89PNG") else b""
         file.seek(0, 2)
         file.seek(max(0, file.tell() - _HEAD))
         return end not in file.read()

@@ -1,4 +1,4 @@
-"""Which image formats are opened, by the content of a file, whatever its name; and how images inside of other files are."""
+"""Which image formats this installation opens, by the content of a file; and how images inside of other files are opened."""
 
 from __future__ import annotations
 
@@ -9,23 +9,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
-from ..observed.packed import PackedImage
+from PIL import Image
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "DIB")
-"""Formats of Pillow that are opened; MPO is a JPEG. Never those that run another program or a script: EPS, PDF, WMF."""
+from ..observed.file_kinds import IMAGE_FORMATS, reads_heif
+from ..observed.packed import PackedImage
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The formats that this installation can open; HEIF where pillow-heif is installed."""
-    from PIL import Image
-
+    """Those of `IMAGE_FORMATS` that this Pillow knows, and HEIF where pillow-heif is installed."""
     Image.init()
     known = tuple(name for name in IMAGE_FORMATS if name in Image.OPEN)
-    try:
-        import_module("pillow_heif").register_heif_opener()
-    except ImportError:
+    if not reads_heif():
         return known
+    import_module("pillow_heif").register_heif_opener()
     return (*known, "HEIF")
 
 
@@ -60,6 +57,6 @@ def opened(file: ImageSource) -> BinaryIO:
     return io.BytesIO(file.read()) if isinstance(file, PackedImage) else open(file, "rb")
 
 
-def for_pillow(file: str | Path | Encoded) -> str | Path | BinaryIO:
+def for_pillow(file: ImageSource) -> str | Path | BinaryIO:
     """What Pillow opens."""
-    return opened(file) if isinstance(file, Encoded) else file
+    return file if isinstance(file, str | Path) else opened(file)

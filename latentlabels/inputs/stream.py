@@ -22,9 +22,11 @@ from ..shards import expand, is_packed
 from ..words import count, listed
 from .alignment import in_rows_of, selected
 from .batches import InMemory
-from .door import Reading, check_features, read_files
+from .door import Reading, check_features, judge, read_files
 from .embeddings import Stored, load_embeddings
+from .images import check_images
 from .inputs import Inputs, Wanted
+from .looks import PixelNote, joined, sentence
 
 _ENTRIES = 1 << 20  # of a block: images x labels, or embeddings x the larger of labels and numbers
 _PIXELS = 48 << 20  # bytes of decoded images of a block
@@ -126,14 +128,35 @@ class FileStream(InputStream):
         known: Observed | None = None,
     ):  # fmt: skip
         self.files, self.names, self.known, self._wanted = files, names, known, wanted
-        self._how = Reading(unreadable="error" if strict else "rows")
+        self._how, self._strict = Reading(unreadable="rows"), strict
+        self._notes: list[PixelNote] = []
         height, width = wanted.size or wanted.format.size
         self.size = max(min(_PIXELS // (3 * height * width), _ENTRIES // num_labels, _MOST), 1)
 
+    def blocks(self, start: int = 0) -> Iterator[InputBlock]:
+        """All inputs from one on; after the last, a warning of what is doubtful about their pixels."""
+        self._notes = []
+        yield from super().blocks(start)
+        for note in joined(self._notes, len(self)):
+            warn(sentence(note))
+
     def _read(self, rows: NDArray[np.int64]) -> Inputs:
+        files = self._files(rows)
+        inputs = read_files(files, self._wanted, self._how)
+        if inputs.levels != self._wanted.levels:  # numbers that the fit has not seen: all files say how many bits are in use
+            checked = check_images(self._files(np.arange(len(self))), None, self._wanted.levels)
+            self._notes += [note for note in checked.notes if note.doubt == "new to the model"]
+            self._wanted = replace(self._wanted, levels=checked.levels)
+            inputs = read_files(files, self._wanted, self._how)
+        self._notes = joined([*self._notes, *inputs.notes], len(self))
+        if self._strict and inputs.left_out:
+            judge(inputs.left_out, len(files), replace(self._how, unreadable="error"))
+        return inputs
+
+    def _files(self, rows: NDArray[np.int64]) -> list[Path] | Contents:
         if isinstance(self.files, Contents):
-            return read_files(self.files.take(rows), self._wanted, self._how)
-        return read_files([Path(self.files[row]) for row in rows], self._wanted, self._how)
+            return self.files.take(rows)
+        return [Path(self.files[row]) for row in rows]
 
     def sources(self) -> Iterator[str]:
         """The image files, or those that hold the images."""
@@ -296,4 +319,4 @@ def _say_left_out(names: Sequence[str], rows: NDArray[np.int64], where: str, wha
     used[rows] = True
     left = [names[row] for row in np.flatnonzero(~used).tolist()]
     if left:
-        warn(f"{where}: {count(len(left), 'image')} not in {what} and not used: {listed(left)}")
+        warn(f"{where}: {count(len(left), 'image')} not in {what}, so not used: {listed(left)}")

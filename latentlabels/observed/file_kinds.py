@@ -12,6 +12,8 @@ _IMAGES = (
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .j2k .jpx .jpf .jpc"
 )
 IMAGE_SUFFIXES = frozenset(_IMAGES.split())
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "DIB")
+"""Formats that Pillow may open, by content; MPO is a JPEG. None runs another program, as EPS does, or a script."""
 HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 
 _SILENT = frozenset(

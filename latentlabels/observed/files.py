@@ -49,7 +49,7 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
     lost = lost if packed else [_lost(name, root, tree) for name in lost]
     if not row_of:
         raise DataError(
-            f"{source}: none of its {count(len(lost), 'image')} is in {root} (for example {lost[0] if lost else ''}); image "
+            f"{source}: none of its images is in {root} ({len(lost):,} in all, for example {lost[0] if lost else ''}); image "
             "names must be relative to that folder"
         )
     if not lost and tuple(row_of) == known.images:

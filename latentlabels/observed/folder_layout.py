@@ -157,8 +157,9 @@ def ask(layout: Layout, asked: dict[Path, Role], options: ReadOptions) -> None:
 def _choices(names: dict[Path, str], asked: dict[Path, Role]) -> list[Choice]:
     unsorted_, splits = (tuple(names[folder] for folder in asked if asked[folder] == role) for role in ("unlabelled", "split"))
     every = tuple(names.values())
-    unlabelled = Choice({"unlabelled": _one_or_more(every)}, "no label of their images is known")
-    left_out = Choice({"ignore": _one_or_more(every)}, "leave them out")
+    one = len(every) == 1
+    unlabelled = Choice({"unlabelled": _one_or_more(every)}, f"no label of {'its' if one else 'their'} images is known")
+    left_out = Choice({"ignore": _one_or_more(every)}, f"leave {'it' if one else 'them'} out")
     if not splits:
         return [unlabelled, left_out]
     if not unsorted_:

@@ -72,6 +72,10 @@ class KnownTable(ABC):
         """The same with the columns in another order: column k is the column order[k] of this one."""
 
     @abstractmethod
+    def with_unknown(self, number: int) -> KnownTable:
+        """The same, and after them further rows of which nothing is known."""
+
+    @abstractmethod
     def distinct(self) -> NDArray[np.int64]:
         """Numbers of rows, in order, that hold every combination of known labels at least once: (R,)."""
 
@@ -152,6 +156,11 @@ class DenseKnown(KnownTable):
     def in_columns(self, order: Sequence[int]) -> DenseKnown:
         """The same with the columns in another order."""
         return DenseKnown(np.ascontiguousarray(self._values[:, list(order)]))
+
+    def with_unknown(self, number: int) -> DenseKnown:
+        """The same, and further rows of -1."""
+        more = np.full((number, self.shape[1]), -1, dtype=np.int8)
+        return DenseKnown(np.concatenate([self._values, more]))
 
     def distinct(self) -> NDArray[np.int64]:
         """All rows: to compare them costs more than to work on all."""

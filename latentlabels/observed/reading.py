@@ -16,6 +16,7 @@ from .known_table import DenseKnown, KnownTable
 from .options import ReadOptions
 from .record import SPLIT, KnownLabels
 from .resolve import resolve
+from .unlabelled import with_unlabelled
 
 
 def read_known(path: Path, options: ReadOptions) -> KnownLabels:
@@ -35,7 +36,10 @@ def read_known(path: Path, options: ReadOptions) -> KnownLabels:
     known = only_parts(known, options) if options.part else known
     if options.images_root is None:
         return known
-    return with_files(known, options.images_root, options.strict, options.tree)
+    known = with_files(known, options.images_root, options.strict, options.tree)
+    if options.unlabelled:
+        known = with_unlabelled(known, options.images_root, options.unlabelled, options.tree)
+    return known
 
 
 def parts_of(known: KnownLabels, options: ReadOptions) -> tuple[str, ...] | None:

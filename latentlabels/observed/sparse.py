@@ -87,6 +87,11 @@ class SparseKnown(KnownTable):
         sort = np.lexsort((columns, rows))
         return SparseKnown(self._starts, columns[sort], self._values[sort], self._num_columns)
 
+    def with_unknown(self, number: int) -> SparseKnown:
+        """The same, and further rows without entries."""
+        starts = np.concatenate([self._starts, np.full(number, self._starts[-1])])
+        return SparseKnown(starts, self._columns, self._values, self._num_columns)
+
     def distinct(self) -> NDArray[np.int64]:
         """Numbers of rows, in order, that hold every combination of known labels once: (R,)."""
         sizes = self.num_known

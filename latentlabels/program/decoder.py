@@ -40,6 +40,7 @@ class FeatureDecoder(PyroModule):
     above: Tensor
     apart: Tensor
     meets: Tensor
+    crosses: Tensor
 
     def __init__(self, space: LabelSpace, num_features: int):
         super().__init__()
@@ -47,10 +48,11 @@ class FeatureDecoder(PyroModule):
         self.weight = nn.Parameter(torch.zeros(num_features, space.num_labels))
         self.bias = nn.Parameter(torch.zeros(num_features))
         self.log_scale = nn.Parameter(torch.zeros(num_features))
-        above, apart, meets = _relations(space)
+        above, apart, meets, crosses = _relations(space)
         self.register_buffer("above", above, persistent=False)
         self.register_buffer("apart", apart, persistent=False)
         self.register_buffer("meets", meets, persistent=False)
+        self.register_buffer("crosses", crosses, persistent=False)
 
     def forward(self, y: Tensor) -> FeaturesGiven:
         """p(h | y) for y (..., K): event shape (D,)."""
@@ -69,15 +71,19 @@ class FeatureDecoder(PyroModule):
         weight = values.weight / scale.unsqueeze(-1)  # (D, K)
         residual = (features - values.bias) / scale
         gram = weight.T @ weight  # (K, K)
-        mean = exact.marginals(q.forest, q.logits)  # (..., C, K)
-        # y'Gy: its own terms, pairs of independent labels, labels below others, children of one label
+        columns = exact.column_probs(q.forest, q.logits)
+        mean = columns[..., : q.forest.num_labels]  # (..., C, K)
+        # y'Gy: its own terms, pairs of independent labels, labels below others, children of the same outcomes
         square = mean @ (gram.diagonal() + 2 * (gram * self.above).sum(0))
         square = square + ((mean @ (gram * self.apart)) * mean).sum(-1)
         if self.meets.numel():
             one, other, top = self.meets
-            above = mean[..., top]  # where it is 0 so are both below; 0 / 0 would make the gradient NaN
-            joint = mean[..., one] * mean[..., other] / torch.where(above > 0, above, 1.0)
+            joint = mean[..., one] * _ratio(mean[..., other], columns[..., top])
             square = square + 2 * joint @ gram[one, other]
+        if self.crosses.numel():
+            one, other, both, one_top, other_top = self.crosses
+            joint = _ratio(mean[..., one], columns[..., one_top]) * _ratio(mean[..., other], columns[..., other_top])
+            square = square + 2 * (joint * columns[..., both]) @ gram[one, other]
         distance = (residual**2).sum(-1, keepdim=True) - 2 * (mean @ (residual @ weight).unsqueeze(-1)).squeeze(-1) + square
         distance = (q.log_weights.exp() * distance).sum(-1)
         return -0.5 * distance - values.log_scale.sum() - 0.5 * features.shape[-1] * math.log(2 * math.pi)
@@ -139,24 +145,32 @@ class FeaturesGiven(dist.TorchDistribution):
         return self.given(self.y.expand(*torch.Size(batch_shape), self.y.shape[-1]))
 
 
-def _relations(space: LabelSpace) -> tuple[Tensor, Tensor, Tensor]:
-    """How pairs of labels go together: E[y_j y_k] is p_k, p_j p_k, p_j p_k / p_l or 0.
+def _ratio(inside: Tensor, whole: Tensor) -> Tensor:
+    """inside / whole, 0 where both are 0: there 0 / 0 would make the gradient NaN."""
+    return inside / torch.where(whole > 0, whole, 1.0)
+
+
+def _relations(space: LabelSpace) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """How pairs of labels go together: E[y_j y_k] is p_k, p_j p_k, p_j p_k / p(event) or 0, or what two events share.
 
     Returns:
         above (K, K): j is required, directly or not, by k. apart (K, K): in different trees, so independent.
-        meets (3, P): pairs j, k below different groups that require the same label l.
+        meets (3, P): pairs j, k below the same event, and its column; there they are independent.
+        crosses (5, P): pairs j, k below different events of one group, or one itself a label of it; the columns of what the
+            two events share, of j's and of k's.
     """
-    by_name = {group.name: group for group in space.groups}
-    paths: list[list[tuple[str, int]]] = []
-    for label in space.labels:
-        group = space.group_of(label)
-        path = [(group.name, space.index(label))]
-        while (required := by_name[path[0][0]].requires) is not None:
-            path.insert(0, (space.group_of(required).name, space.index(required)))
-        paths.append(path)
+    forest = exact.compile_forest(space)
+
+    def column(event: Outcomes) -> int | None:
+        name, outcomes = event
+        (only, *more) = outcomes or (None,)
+        return space.index(only) if only is not None and not more else forest.event_columns.get((name, outcomes))
+
+    paths = [_path(space, label) for label in space.labels]
     size = len(paths)
     above, apart = torch.zeros(size, size), torch.zeros(size, size)
     meets: list[tuple[int, int, int]] = []
+    crosses: list[tuple[int, int, int, int, int]] = []
     for j, one in enumerate(paths):
         for k, other in enumerate(paths):
             if j == k:
@@ -164,9 +178,37 @@ def _relations(space: LabelSpace) -> tuple[Tensor, Tensor, Tensor]:
             if one[0][0] != other[0][0]:
                 apart[j, k] = 1.0
                 continue
-            shared = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
-            if shared is None:
+            differ = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+            if differ is None:
                 above[j, k] = float(len(one) < len(other))
-            elif j < k and one[shared][0] != other[shared][0]:
-                meets.append((j, k, one[shared - 1][1]))
-    return above, apart, torch.tensor(meets, dtype=torch.long).reshape(-1, 3).T
+            elif j < k and one[differ][0] != other[differ][0]:
+                meets.append((j, k, _known(column(one[differ - 1]))))
+            elif j < k and (both := one[differ][1] & other[differ][1]):
+                events = (one[differ][0], both), one[differ], other[differ]
+                first, second, third = (_known(column(event)) for event in events)
+                crosses.append((j, k, first, second, third))
+    return (
+        above,
+        apart,
+        torch.tensor(meets, dtype=torch.long).reshape(-1, 3).T,
+        torch.tensor(crosses, dtype=torch.long).reshape(-1, 5).T,
+    )
+
+
+Outcomes = tuple[str, frozenset[str | None]]  # of the group of a name
+
+
+def _path(space: LabelSpace, label: str) -> list[Outcomes]:
+    """The groups from the root to a label, and which outcomes of each it needs."""
+    group = space.group_of(label)
+    path: list[Outcomes] = [(group.name, frozenset[str | None]((label,)))]
+    parent = space.parent(group)
+    while parent is not None:
+        path.append((parent.group, parent.outcomes))
+        parent = space.parent(space.named(parent.group))
+    return path[::-1]
+
+
+def _known(column: int | None) -> int:
+    assert column is not None  # events that groups hang below, and what two of them share, have columns
+    return column

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..annotation import Annotation
 from ..errors import DataError
-from ..space import Free, Group, LabelSpace, OneOf
+from ..space import Free, LabelSpace, OneOf
+from ..words import any_of
 
 DEFAULT_EXPECTED = 1.5
 _LEAST, _MOST = 1e-4, 0.98  # prevalences at which a head may start: further out its gradients vanish
@@ -84,10 +85,12 @@ def derive_prior(
 
 
 def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:
-    exhaustive = space.exhaustive_roots
+    exhaustive = space.exhaustive_sets
     if exhaustive:
-        share = float(np.mean([rate[space.columns(group)].sum() for group in exhaustive])) / rate.sum()
-        names = ", ".join(f'"{group.name}"' for group in exhaustive[:3]) + (", ..." if len(exhaustive) > 3 else "")
+        columns = [[space.index(label) for label in one.labels] for one in exhaustive]
+        share = float(np.mean([rate[own].sum() for own in columns])) / rate.sum()
+        names = ", ".join(any_of([f'"{name}"' for name in one.groups]) for one in exhaustive[:3])
+        names += ", ..." if len(exhaustive) > 3 else ""
         expected = min(max(1.0 / share, float(len(exhaustive))), float(space.num_labels))
         return (
             expected,
@@ -107,25 +110,22 @@ def _forest(space: LabelSpace, prevalence: NDArray[np.float64]) -> tuple[Tensor,
     """Logits of the forest with these prevalences, as nearly as its groups allow, and what they then are."""
     found = np.zeros(space.num_labels)
     pieces: dict[str, list[float]] = {}
-    pending: list[Group] = list(space.groups)
-    done: set[str] = set()
-    while pending:
-        group = pending.pop(0)
-        if group.requires is not None and group.requires not in done:
-            pending.append(group)  # its parent comes first
-            continue
-        columns = space.columns(group)
-        above = 1.0 if group.requires is None else found[space.index(group.requires)]
+    empty: dict[str, float] = {}  # how often a group applies without one of its labels
+    for group in space.parents_first:
+        columns, parent = space.columns(group), space.parent(group)
+        above = 1.0
+        if parent is not None:
+            above = float(sum(found[space.index(label)] for label in parent.labels)) + empty[parent.group] * parent.none
         share = np.clip(prevalence[columns] / max(above, _LEAST), _LEAST, _MOST)
         if isinstance(group, OneOf) and not group.optional:
-            share = share / share.sum()
+            share, none = share / share.sum(), 0.0
             pieces[group.name] = np.log(share).tolist()
         else:
             share = share * min(1.0, _MOST / share.sum())
             none = 1.0 - share.sum()
             pieces[group.name] = [*np.log(share), np.log(none)] if isinstance(group, OneOf) else [np.log(share[0] / none)]
         found[columns] = above * share
-        done.update(group.labels)
+        empty[group.name] = above * float(none)
     logits = [number for group in space.groups for number in pieces[group.name]]
     return torch.tensor(logits, dtype=torch.float32), found
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Cell, Details, Row, Source, Table, Text, plain_table
 from ..space import Free, Group
-from ..words import count, finite, listed, percent_of, whole
+from ..words import any_of, count, finite, listed, percent_of, whole
 from .contents import Contents
 
 _SEARCHABLE = 12  # labels above which one searches rather than looks
@@ -72,15 +72,22 @@ def _group(group: Group) -> str:
 def space(contents: Contents) -> list[Block]:
     """The groups."""
     of = contents.run.space
-    merged: dict[tuple[str, str, str | None], list[str]] = {}
+    merged: dict[tuple[str, str, str], list[str]] = {}
     for group in of.groups:
-        merged.setdefault((_group(group), _kind(group), group.requires), []).extend(group.labels)
+        merged.setdefault((_group(group), _kind(group), _conditions(group)), []).extend(group.labels)
     rows = [
-        (name or "free", kind, requires or "", f"{len(labels):,}", listed(labels, _NAMES))
-        for (name, kind, requires), labels in merged.items()
+        (name or "free", kind, conditions, f"{len(labels):,}", listed(labels, _NAMES))
+        for (name, kind, conditions), labels in merged.items()
     ]
     lead = f"{count(of.num_labels, 'label')} in {count(len(of.groups), 'group')}."
     return [Text(lead), plain_table(("group", "an image shows", "requires", "size", "labels"), rows, [3])]
+
+
+def _conditions(group: Group) -> str:
+    """What a group requires and excludes."""
+    excluded = [group.excludes] if isinstance(group.excludes, str) else list(group.excludes)
+    needs = [any_of(group.required)] if group.required else []
+    return "; ".join(needs + ([f"excludes {listed(excluded, _NAMES)}"] if excluded else []))
 
 
 def _kind(group: Group) -> str:

@@ -178,6 +178,7 @@ def find(
     *,
     limit: int = _LIMIT,
     source: str = "",
+    total: int | None = None,
 ) -> StoredPredictions:
     """Look at images through a fitted model.
 
@@ -188,6 +189,7 @@ def find(
         truth: (N, K) their complete labels, likewise.
         limit: images to look at, evenly spaced among all.
         source: where they come from, if they are not those that the model was fitted on.
+        total: of how many images they were chosen, where that was done before; see `looked_at`.
 
     Raises:
         NotFittedError, DataError: as `LatentLabels.posterior`; no images, or tables of another number of rows.
@@ -195,7 +197,7 @@ def find(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the fit has named the images that it could not read
         inputs = model.read(images, observed, truth)
-    total = len(inputs) + len(inputs.left_out)
+    total = len(inputs) + len(inputs.left_out) if total is None else total
     rows = _spread(len(inputs), limit)
     chosen = inputs if len(rows) == len(inputs) else inputs.take(rows)
     posterior = model.posterior(chosen)
@@ -246,6 +248,11 @@ def find(
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
     )
+
+
+def looked_at(total: int) -> NDArray[np.int64]:
+    """Numbers of the images that `find` looks at, of so many."""
+    return _spread(total, _LIMIT)
 
 
 def _spread(total: int, most: int) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """One way to turn an image into RGB pixels to show: for plots, reports and notebooks.
 
-Files are decoded by `inputs.images.read_image`, as for a fit: upright, transparency over white.
+Files are decoded by `inputs.image_file.read_image`, as for a fit: upright, transparency over white.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import DataError
-from ..inputs.images import read_image
+from ..inputs.image_file import read_image
 from ..observed.packed import PackedImage
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..space import Free, Group, LabelSpace, OneOf
+from ..words import any_of
 
 SILENT = 0.9  # probability of "none of these" from which a group is silent
 _ROUNDING = 1e-6  # of float32 sums: what is left of a group whose labels sum to 1
@@ -21,8 +22,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         group: the group's name; "" for free labels where there is no other kind, "other labels" beside other kinds.
-        requires: the label that the group requires.
-        text: the label, "none of these" (optional group) or "does not apply" (group that requires a label).
+        requires: the labels of which the group requires one.
+        text: the label, "none of these" or what the space calls it (optional group), or "does not apply" (group below another).
         probability: in [0, 1], or NaN.
         column: of the label; None if it is none.
         known: 1 known present, 0 known absent, -1 not known.
@@ -111,11 +112,12 @@ def _is_silent(found: Sequence[Outcome]) -> bool:
 def _outcomes(group: Group, p: npt.NDArray[np.floating[Any]], space: LabelSpace, mixed: bool) -> list[Outcome]:
     columns = space.columns(group)
     name = ("other labels" if mixed else "") if isinstance(group, Free) else group.name
-    found = [Outcome(name, group.requires, space.labels[k], float(p[k]), k) for k in columns]
-    if isinstance(group, OneOf) and (group.optional or group.requires is not None):
-        none = "none of these" if group.optional else "does not apply"
+    requires = any_of(group.required) if group.required else None
+    found = [Outcome(name, requires, space.labels[k], float(p[k]), k) for k in columns]
+    if isinstance(group, OneOf) and (group.optional or space.parent(group) is not None):
+        none = "does not apply" if not group.optional else "none of these" if group.none is None else group.none
         left = 1 - float(p[columns].sum())
-        found.append(Outcome(name, group.requires, none, 0.0 if left < _ROUNDING else left, None))
+        found.append(Outcome(name, requires, none, 0.0 if left < _ROUNDING else left, None))
     return found
 
 

@@ -1,6 +1,7 @@
 """The label space: K labels in a forest of groups, and which label sets are valid."""
 
 from .groups import Free, Group, OneOf
-from .label_space import LabelSpace
+from .label_space import ExhaustiveSet, LabelSpace
+from .parents import Parent
 
-__all__ = ["Free", "Group", "LabelSpace", "OneOf"]
+__all__ = ["ExhaustiveSet", "Free", "Group", "LabelSpace", "OneOf", "Parent"]

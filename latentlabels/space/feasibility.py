@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ObservationError
-from .groups import Group
+from .conflicts import explain
+from .groups import Free, Group
 from .label_space import LabelSpace
 
 Mask = NDArray[np.bool_]
@@ -17,79 +18,61 @@ Mask = NDArray[np.bool_]
 
 def feasible(values: NDArray[np.int8], space: LabelSpace) -> Mask:
     """For each row of int8 (N, K) of 1, 0, -1 whether a valid label set agrees with it: (N,)."""
-    present, absent = values == 1, values == 0
+    out = np.ones(len(values), dtype=bool)
     off: dict[str, Mask] = {}  # nothing at or below a group is known to be present
     on: dict[str, Mask] = {}  # some outcome of a group, which applies, agrees
     for group in reversed(space.parents_first):
-        columns = space.columns(group)
-        positives = present[:, columns].sum(1)
-        own_on, below_off = [~absent[:, column] for column in columns], [np.ones(len(values), bool) for _ in columns]
-        for position, label in enumerate(group.labels):
-            for child in space.children.get(label, ()):
-                own_on[position] &= on.pop(child.name)
-                below_off[position] &= off.pop(child.name)
-        not_off = sum((~one).astype(int) for one in below_off)
-        # the outcome "this label": no other one is known to be present, nor anything below another one
-        others_off = [
-            (positives - present[:, column] == 0) & (not_off - ~one == 0)
-            for column, one in zip(columns, below_off, strict=True)
-        ]
-        agrees: Mask = np.any([a & b for a, b in zip(own_on, others_off, strict=True)], axis=0)
-        off[group.name] = (positives == 0) & (not_off == 0)
-        on[group.name] = agrees | off[group.name] if group.optional else agrees
-    return np.logical_and.reduce([on[root.name] for root in space.roots])
+        root = space.parent(group) is None
+        below = {outcome: [child.name for child in space.below(group, outcome)] for outcome in (*group.labels, None)}
+        if root and isinstance(group, Free) and not any(below.values()):
+            continue  # whatever is known of it agrees with anything
+        known = values[:, space.columns(group)]
+        present, absent = known == 1, known == 0
+        positives = present.sum(1)
+        if not any(below.values()):
+            on[group.name] = (~absent & (positives[:, None] == present)).any(1)
+            if group.optional:
+                on[group.name] |= positives == 0
+            off[group.name] = positives == 0
+        else:
+            on[group.name], off[group.name] = _with_children(group, below, present, absent, on, off)
+        if root:
+            out &= on[group.name]
+    return out
+
+
+def _with_children(
+    group: Group,
+    below: Mapping[str | None, Sequence[str]],
+    present: Mask,
+    absent: Mask,
+    on: Mapping[str, Mask],
+    off: Mapping[str, Mask],
+) -> tuple[Mask, Mask]:
+    size, positives = len(present), present.sum(1)
+    not_off = _number_not_off({name for names in below.values() for name in names}, off, size)
+    agrees = np.zeros(size, dtype=bool)
+    for place, (outcome, names) in enumerate(below.items()):
+        if outcome is None and not group.optional:
+            continue
+        # nothing is known to be present that does not hang below this outcome, and no other label
+        own = not_off == _number_not_off(names, off, size)
+        for name in names:
+            own &= on[name]
+        agrees |= own & (positives == 0 if outcome is None else ~absent[:, place] & (positives == present[:, place]))
+    return agrees, (positives == 0) & (not_off == 0)
+
+
+def _number_not_off(names: Collection[str], off: Mapping[str, Mask], size: int) -> NDArray[np.intp]:
+    out = np.zeros(size, dtype=np.intp)
+    for name in names:
+        out += ~off[name]
+    return out
 
 
 def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
     """Why no valid label set agrees with a row that `feasible` refuses, in words."""
-    groups = {label: group for group in space.groups for label in group.labels}
-    known = {label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}
-    implied: dict[str, str] = {}  # labels that must be present, and the known one that says so
-    for label, value in known.items():
-        above: str | None = label if value == 1 else None
-        while above is not None:
-            implied.setdefault(above, label)
-            above = groups[above].requires
-    for label, because in implied.items():
-        if known.get(label) == 0:
-            return f'"{because}" is known to be present and requires "{label}", which is known to be absent'
-    for group in space.groups:
-        shown = [label for label in group.labels if label in implied]
-        if len(shown) > 1:
-            first, second = (
-                f'"{label}"' + (f' (required by "{implied[label]}")' if implied[label] != label else "") for label in shown[:2]
-            )
-            return f'{first} and {second} exclude each other (group "{group.name}")'
-
-    # of each group for each label why it cannot be present: known to be absent (None), or a blocked group below it
-    blocked: dict[str, dict[str, Group | None]] = {}
-    for group in reversed(space.parents_first):
-        if group.optional:
-            continue
-        why: dict[str, Group | None] = {}
-        for label in group.labels:
-            below = next((child for child in space.children.get(label, ()) if child.name in blocked), None)
-            if known.get(label) == 0 or below is not None:
-                why[label] = None if known.get(label) == 0 else below
-        if len(why) == len(group.labels):
-            blocked[group.name] = why
-
-    # no label of the groups that are left is implied, and nothing below them: only exhaustive ones can fail
-    for group in space.groups:
-        applies = group.requires is None or group.requires in implied
-        why = blocked.get(group.name, {}) if applies and not any(label in implied for label in group.labels) else {}
-        if why:
-            shows = f'an image with "{group.requires}" shows' if group.requires else "every image shows"
-            if not any(why.values()):
-                return f'all labels of group "{group.name}" are known to be absent, but {shows} one of them'
-            reasons = "; ".join(
-                f'"{label}" is known to be absent'
-                if below is None
-                else f'"{label}" needs a label of group "{below.name}", and all of them are excluded'
-                for label, below in why.items()
-            )
-            return f'no label of group "{group.name}" is possible, but {shows} one of them: {reasons}'
-    return "no valid label set agrees with the known labels"
+    return explain({label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}, space)
 
 
 def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> None:

@@ -8,19 +8,29 @@ from dataclasses import dataclass
 from ..errors import LabelSpaceError
 
 NONE = "none"  # what the empty outcome of an optional group is called where its declaration says nothing else
+ALL = "all"  # of `excludes`: every label of the other groups
+
+Labels = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Free:
-    """One label that is present or absent, whatever the others are (Bernoulli, one logit).
+    """One label that is present or absent (Bernoulli, one logit).
 
     Args:
         label: its name.
-        requires: a label of another group without which this one cannot be present.
+        requires: a label of another group without which this one cannot be present; or several labels of one group, any of
+            which will do.
+        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups.
     """
 
     label: str
-    requires: str | None = None
+    requires: str | tuple[str, ...] | None = None
+    excludes: str | tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "requires", _requires(self.label, self.requires))
+        object.__setattr__(self, "excludes", _excludes(self.excludes))
 
     @property
     def name(self) -> str:
@@ -42,6 +52,11 @@ class Free:
         """One: the log-odds of presence."""
         return 1
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The labels of which it requires one; () if none."""
+        return _as_tuple(self.requires)
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -51,9 +66,11 @@ class OneOf:
         name: what the group is called, for example ``"colour"``.
         labels: its labels, at least one.
         optional: whether "none of them" is an outcome as well; it has a logit of its own, the last.
-        requires: a label of another group without which none of these can be present.
+        requires: a label of another group without which none of these can be present; or several labels of one group, any
+            of which will do.
         none: what "none of them" is called in folders and tables, for example ``"no vehicle"``; ``"none"`` is understood
             as well.
+        excludes: labels that are absent where one of these is present; ``"all"`` for the labels of all other groups.
 
     Raises:
         LabelSpaceError: no labels, or `none` of a group that always has one.
@@ -62,24 +79,27 @@ class OneOf:
     name: str
     labels: tuple[str, ...]
     optional: bool = False
-    requires: str | None = None
+    requires: str | tuple[str, ...] | None = None
     none: str | None = None
+    excludes: str | tuple[str, ...] = ()
 
     def __init__(
         self,
         name: str,
         labels: Sequence[str],
         optional: bool = False,
-        requires: str | None = None,
+        requires: str | Sequence[str] | None = None,
         none: str | None = None,
+        excludes: str | Sequence[str] = (),
     ):
         if isinstance(labels, str):
             raise LabelSpaceError(f'group "{name}": labels is a string, "{labels}"; give a list of label names')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "labels", tuple(labels))
         object.__setattr__(self, "optional", bool(optional))
-        object.__setattr__(self, "requires", requires)
+        object.__setattr__(self, "requires", _requires(name, requires))
         object.__setattr__(self, "none", none)
+        object.__setattr__(self, "excludes", _excludes(excludes))
         if not self.labels:
             raise LabelSpaceError(f'group "{name}" has no labels; give it at least one')
         if none is not None and not optional:
@@ -98,5 +118,30 @@ class OneOf:
         """One logit a label, and one for "none" if the group is optional."""
         return len(self.labels) + int(self.optional)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The labels of which it requires one; () if none."""
+        return _as_tuple(self.requires)
+
 
 Group = Free | OneOf
+
+
+def _as_tuple(labels: Labels | None) -> tuple[str, ...]:
+    return () if labels is None else (labels,) if isinstance(labels, str) else labels
+
+
+def _requires(name: str, given: str | Sequence[str] | None) -> Labels | None:
+    """One label as a string, several as a tuple: equal declarations are equal values."""
+    if given is None or isinstance(given, str):
+        return given
+    labels = tuple(dict.fromkeys(given))
+    if not labels:
+        raise LabelSpaceError(f'"{name}" requires an empty list of labels; name at least one, or remove requires')
+    return labels[0] if len(labels) == 1 else labels
+
+
+def _excludes(given: str | Sequence[str]) -> Labels:
+    if isinstance(given, str):
+        return ALL if given == ALL else (given,)
+    return tuple(dict.fromkeys(given))

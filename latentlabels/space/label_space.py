@@ -1,9 +1,10 @@
 """The label space: K binary labels arranged as a forest of groups.
 
 A *group* is a free label (present or absent) or a set of labels that exclude each other (`OneOf`),
-exhaustive or optional. A group may require a label of another group, and is then a child of it: where
-that label is absent, all labels of the group are. Groups that require nothing are roots, independent
-of each other given the image. A label set y in {0,1}^K that breaks a group has probability zero.
+exhaustive or optional. A group may require a label of another group, or any of several, and is then a child of it: where
+the other group has another outcome, all labels of the group are absent. A label may exclude others, which are then
+children of its group's outcome "none" (`.parents`). Roots are independent of each other given the image.
+A label set y in {0,1}^K that breaks a group has probability zero.
 """
 
 from __future__ import annotations
@@ -17,17 +18,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from ..errors import LabelSpaceError, nearest
 from ..providers import provided
+from .entries import read_entries, to_entry
 from .groups import NONE, Free, Group, OneOf
 from .label_distribution import LabelDistribution
+from .parents import Parent, Parents, resolve
 
 if TYPE_CHECKING:
     import torch
+
+
+class ExhaustiveSet(NamedTuple):
+    """Labels of which every image shows exactly one.
+
+    Attributes:
+        groups: the names of their groups, an exhaustive one last, after those that exclude it.
+        labels: the labels.
+    """
+
+    groups: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,8 @@ class LabelSpace:
         groups: `Free` and `OneOf` groups. Label names are unique across all of them.
 
     Raises:
-        LabelSpaceError: a name that occurs twice, a `requires` that names no label or leads in a circle.
+        LabelSpaceError: a name that occurs twice, a `requires` or `excludes` that names no label or leads in a circle, or
+            several that together are no forest.
     """
 
     groups: tuple[Group, ...]
@@ -78,26 +94,10 @@ class LabelSpace:
                         "rename one, since a label name may occur only once"
                     )
                 owner[label] = group.name
-        by_name = {group.name: group for group in self.groups}
-        self._check_empty_names(owner, by_name)
-        for group in self.groups:
-            if group.requires is not None and group.requires not in owner:
-                raise LabelSpaceError(
-                    f'group "{group.name}" requires "{group.requires}", which is not a label of the space'
-                    + nearest(group.requires, owner)
-                )
-        rooted: set[str] = set()  # groups from which the way up ends at a root: chains may be thousands long
-        for group in self.groups:
-            way, above = {group.name: 0}, group
-            while above.requires is not None and above.name not in rooted:
-                above = by_name[owner[above.requires]]
-                if above.name in way:  # the circle need not hold the group that the walk began at
-                    path = " -> ".join([*list(way)[way[above.name] :], above.name])
-                    raise LabelSpaceError(f"the `requires` of these groups form a circle: {path}; remove one of them")
-                way[above.name] = len(way)
-            rooted.update(way)
+        self._check_empty_names(owner, names)
+        assert self._parents  # what `requires` and `excludes` say is a forest
 
-    def _check_empty_names(self, owner: Mapping[str, str], by_name: Mapping[str, Group]) -> None:
+    def _check_empty_names(self, owner: Mapping[str, str], names: set[str]) -> None:
         """Raise where a declared name of an empty outcome means something else as well."""
         said: dict[str, str] = {}
         for group in self.groups:
@@ -108,7 +108,7 @@ class LabelSpace:
                 raise LabelSpaceError(
                     f'group "{group.name}": none is {name!r}; give a non-empty text, such as "no {group.name}"'
                 )
-            taken = f'label of group "{owner[name]}"' if name in owner else "group" if name in by_name else None
+            taken = f'label of group "{owner[name]}"' if name in owner else "group" if name in names else None
             if name in said and name != NONE:
                 taken = f'name of the empty outcome of group "{said[name]}"'
             if taken is not None:
@@ -125,62 +125,16 @@ class LabelSpace:
 
     @classmethod
     def from_config(cls, entries: Sequence[Mapping[str, Any] | str]) -> LabelSpace:
-        """Read the `labels` section of a config: ``{name, one_of?, optional?, none?, requires?}`` per group.
+        """Read the `labels` section of a config: ``{name, one_of?, optional?, none?, requires?, excludes?}`` per group.
 
         Raises:
             LabelSpaceError: an entry without a name or with an unknown key; the entry is named.
         """
-        known = ("name", "one_of", "optional", "requires", "none")
-        groups: list[Group] = []
-        for number, raw in enumerate(entries, 1):
-            entry: Any = {"name": raw} if isinstance(raw, str) else raw
-            if not isinstance(entry, Mapping):
-                raise LabelSpaceError(f"labels, entry {number}: expected a name or {{name: ..., ...}}, not {entry!r}")
-            for key in entry:
-                if key not in known:
-                    raise LabelSpaceError(
-                        f'labels, entry {number}: unknown key "{key}"{nearest(str(key), known)} (known: {", ".join(known)})'
-                    )
-            if "name" not in entry:
-                raise LabelSpaceError(f"labels, entry {number}: {dict(entry)!r} has no name; add name: NAME")
-            name, requires = _text(entry["name"], number), entry.get("requires")
-            requires = None if requires is None else _text(requires, number)
-            if "one_of" in entry:
-                members: Any = entry["one_of"]
-                if not isinstance(members, list | tuple):
-                    raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of expects a list of labels')
-                labels = [_text(member, number) for member in members]
-                none = None if entry.get("none") is None else _text(entry["none"], number)
-                groups.append(OneOf(name, labels, bool(entry.get("optional", False)), requires, none))
-            elif entry.get("none") is not None:
-                raise LabelSpaceError(
-                    f'labels, entry {number} ("{name}"): a free label has no empty outcome to name; remove none, '
-                    "or list the labels that exclude each other under one_of"
-                )
-            elif entry.get("optional"):
-                raise LabelSpaceError(
-                    f'labels, entry {number} ("{name}"): a free label can always be absent; remove optional, '
-                    "or list the labels that exclude each other under one_of"
-                )
-            else:
-                groups.append(Free(name, requires))
-        return cls(groups)
+        return cls(read_entries(entries))
 
     def to_config(self) -> list[dict[str, Any]]:
         """The inverse of `from_config`."""
-        out: list[dict[str, Any]] = []
-        for group in self.groups:
-            entry: dict[str, Any] = {"name": group.name}
-            if isinstance(group, OneOf):
-                entry["one_of"] = list(group.labels)
-                if group.optional:
-                    entry["optional"] = True
-                if group.none is not None:
-                    entry["none"] = group.none
-            if group.requires is not None:
-                entry["requires"] = group.requires
-            out.append(entry)
-        return out
+        return [to_entry(group) for group in self.groups]
 
     @classmethod
     def read(cls, path: str | Path) -> LabelSpace:
@@ -227,30 +181,82 @@ class LabelSpace:
         return {label: k for k, label in enumerate(self.labels)}
 
     @cached_property
-    def children(self) -> Mapping[str | None, tuple[Group, ...]]:
-        """The groups that require each label; under `None` those that require nothing."""
-        below: dict[str | None, list[Group]] = {}
-        for group in self.groups:
-            below.setdefault(group.requires, []).append(group)
-        return {label: tuple(groups) for label, groups in below.items()}
+    def _parents(self) -> Parents:
+        return resolve(self.groups)
 
-    @property
+    def parent(self, group: Group) -> Parent | None:
+        """The outcomes of another group where this one applies; None for roots."""
+        return self._parents[group.name]
+
+    @cached_property
+    def _below(self) -> Mapping[tuple[str, str | None], tuple[Group, ...]]:
+        below: dict[tuple[str, str | None], list[Group]] = {}
+        for group in self.groups:
+            parent = self._parents[group.name]
+            for outcome in () if parent is None else (*parent.labels, *(None,) * parent.none):
+                below.setdefault((parent.group, outcome), []).append(group)  # type: ignore[union-attr]
+        return {outcome: tuple(groups) for outcome, groups in below.items()}
+
+    def below(self, group: Group, outcome: str | None) -> tuple[Group, ...]:
+        """The groups that apply where a group has this outcome: one of its labels, or None for "none of them"."""
+        return self._below.get((group.name, outcome), ())
+
+    @cached_property
+    def children(self) -> Mapping[str | None, tuple[Group, ...]]:
+        """The groups that hang below each label; under `None` the roots. A group may hang below several labels."""
+        below: dict[str | None, tuple[Group, ...]] = {
+            label: groups for (_, label), groups in self._below.items() if label is not None
+        }
+        below[None] = self.roots
+        return below
+
+    @cached_property
     def roots(self) -> tuple[Group, ...]:
-        """The groups that require nothing."""
-        return self.children.get(None, ())
+        """The groups that apply to every image: they require nothing, and nothing that excludes them stands above them."""
+        return tuple(group for group in self.groups if self._parents[group.name] is None)
 
     @cached_property
     def parents_first(self) -> tuple[Group, ...]:
-        """All groups, each after the one that it requires a label of. What goes by depth goes along it, without recursion."""
+        """All groups, each after its parent. What goes by depth goes along it, without recursion."""
+        hanging: dict[str, list[Group]] = {}
+        for group in self.groups:
+            parent = self._parents[group.name]
+            if parent is not None:
+                hanging.setdefault(parent.group, []).append(group)
         order = list(self.roots)
         for group in order:
-            order += [child for label in group.labels for child in self.children.get(label, ())]
+            order += hanging.get(group.name, ())
         return tuple(order)
 
+    @cached_property
+    def open_groups(self) -> frozenset[str]:
+        """Names of the groups that apply where no label is present: roots, and what hangs below "none" of such a group."""
+        out: set[str] = set()
+        for group in self.parents_first:
+            parent = self._parents[group.name]
+            if parent is None or (parent.none and parent.group in out):
+                out.add(group.name)
+        return frozenset(out)
+
     @property
-    def exhaustive_roots(self) -> tuple[OneOf, ...]:
-        """The root groups that have exactly one label present in every image."""
-        return tuple(group for group in self.roots if isinstance(group, OneOf) and not group.optional)
+    def can_be_empty(self) -> bool:
+        """Whether the empty label set is valid."""
+        return all(group.optional for group in self.groups if group.name in self.open_groups)
+
+    @cached_property
+    def exhaustive_sets(self) -> tuple[ExhaustiveSet, ...]:
+        """Sets of labels of which every image shows exactly one: an exhaustive root group, or one with what excludes it."""
+        found = []
+        for group in self.groups:
+            if group.optional or group.name not in self.open_groups:
+                continue
+            names, labels, parent = [group.name], list(group.labels), self._parents[group.name]
+            while parent is not None:
+                names.insert(0, parent.group)
+                labels += [label for label in self.named(parent.group).labels if label not in parent.labels]
+                parent = self._parents[parent.group]
+            found.append(ExhaustiveSet(tuple(names), tuple(labels)))
+        return tuple(found)
 
     def index(self, label: str) -> int:
         """The column of a label.
@@ -266,7 +272,26 @@ class LabelSpace:
     def group_of(self, label: str) -> Group:
         """The group that a label belongs to."""
         self.index(label)
-        return next(group for group in self.groups if label in group.labels)
+        return self._owner[label]
+
+    def named(self, name: str) -> Group:
+        """The group of a name.
+
+        Raises:
+            LabelSpaceError: the space has no such group; the nearest name is suggested.
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise LabelSpaceError(f'the label space has no group "{name}"{nearest(name, self._by_name)}') from None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Group]:
+        return {group.name: group for group in self.groups}
+
+    @cached_property
+    def _owner(self) -> dict[str, Group]:
+        return {label: group for group in self.groups for label in group.labels}
 
     def columns(self, group: Group) -> list[int]:
         """The columns of a group's labels."""
@@ -289,8 +314,8 @@ class LabelSpace:
             LabelSpaceError: "none", where the space has several optional groups; the names to choose from are given.
         """
         if group is not None:
-            own = next((one for one in self.groups if one.name == group), None)
-            if not isinstance(own, OneOf) or name in own.labels or not (own.optional or own.requires is not None):
+            own = self._by_name.get(group)
+            if not isinstance(own, OneOf) or name in own.labels or not (own.optional or self.parent(own) is not None):
                 return None
             return own if name in (NONE, own.none) else None
         if name in self._columns:
@@ -310,18 +335,27 @@ class LabelSpace:
         above, slash, rest = name.rpartition("/")
         return self.empty_outcome(rest, above) if slash else None
 
+    def stated(self, name: str) -> tuple[list[int], int]:
+        """What a text says to be known: the columns it is about, and 1 of a label or 0 of an empty outcome.
+
+        Raises:
+            LabelSpaceError: it is neither; the nearest name is suggested.
+        """
+        group = None if name in self._columns else self.empty_outcome(name)
+        return ([self.index(name)], 1) if group is None else (self.columns(group), 0)
+
     def label_sets(self) -> Iterator[tuple[int, ...]]:
         """All valid label sets y, as 0/1 tuples of length K: the oracle of the tests, for small spaces."""
-        outcomes: dict[str, list[int]] = {}  # of a group that applies: the labels present below it, as bits
+        outcomes: dict[str, list[int]] = {}  # of a group that applies: the labels present in and below it, as bits
 
         def together(groups: Sequence[Group]) -> Iterator[int]:  # the first group's outcomes vary fastest
             for chosen in itertools.product(*(outcomes[group.name] for group in reversed(groups))):
                 yield functools.reduce(operator.or_, chosen, 0)
 
         for group in reversed(self.parents_first):
-            outcomes[group.name] = [0] if group.optional else []
+            outcomes[group.name] = list(together(self.below(group, None))) if group.optional else []
             for label in group.labels:
-                outcomes[group.name] += [1 << self._columns[label] | below for below in together(self.children.get(label, ()))]
+                outcomes[group.name] += [1 << self._columns[label] | below for below in together(self.below(group, label))]
         for present in together(self.roots):
             yield tuple(present >> k & 1 for k in range(self.num_labels))
 
@@ -330,8 +364,10 @@ class LabelSpace:
         """The number of valid label sets."""
         counts: dict[str, int] = {}
         for group in reversed(self.parents_first):
-            below = (math.prod(counts[child.name] for child in self.children.get(label, ())) for label in group.labels)
-            counts[group.name] = int(group.optional) + sum(below)
+            possible = (*group.labels, None) if group.optional else group.labels
+            counts[group.name] = sum(
+                math.prod(counts[child.name] for child in self.below(group, outcome)) for outcome in possible
+            )
         return math.prod(counts[root.name] for root in self.roots)
 
     def distribution(self, logits: torch.Tensor, mixture_logits: torch.Tensor | None = None) -> LabelDistribution:
@@ -345,10 +381,3 @@ class LabelSpace:
     def _repr_html_(self) -> str:
         """What a notebook shows: the groups as a tree."""
         return str(provided("notebook view")(self))
-
-
-def _text(value: Any, number: int) -> str:
-    # YAML reads `no`, `on` and 4 as a boolean and a number: say so, the label would silently change its name
-    if not isinstance(value, str):
-        raise LabelSpaceError(f"labels, entry {number}: {value!r} is not text; put quotes around it")
-    return value

@@ -144,7 +144,7 @@ def test_truth_and_test_from_tables(vectors: Path, tmp_path: Path) -> None:
     for name in ("observed", "truth"):
         frame = pd.DataFrame(stored[name], index=pd.Index(stored["images"], name="image"), columns=[*stored["labels"]])
         frame.sample(frac=1, random_state=1 + (name == "truth")).to_csv(tmp_path / f"{name}.csv")
-    text = "data: {embeddings: plain.npz, observed: observed.csv, unlisted: unknown}\n"
+    text = "data: {embeddings: plain.npz, observed: observed.csv, unlisted: unknown, unknown: -1}\n"
     text += "bench: {truth: truth.csv, test: {embeddings: plain.npz, truth: truth.csv}}\n"
     (tmp_path / "tables.yaml").write_text(text)
     found = task(tmp_path / "tables.yaml")

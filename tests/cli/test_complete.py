@@ -112,10 +112,10 @@ def test_unreadable_and_lost_images_are_reported(run: Path, tmp_path: Path) -> N
     ("text", "code", "said"),
     [
         ("image,label\nx.png,carr\n", 1, 'known.csv:2: the label space has no label "carr"; did you mean "car"?'),
-        ("image,carr\nx.png,1\n", 1, 'known.csv:1: the label space has no label "carr"; did you mean "car"?'),
+        ("image,carr\nx.png,1\n", 2, 'known.csv:1: the label space has no label "carr"; did you mean "car"?'),
         ("image,label\nx.png,car\nx.png,bike\n", 1, '"car" and "bike" exclude each other (group "vehicle")'),
-        ("image,car\nx.png,2\n", 1, "known.csv:2, column 'car': expected 1 (present), 0 (absent), -1 or empty"),
-        ("picture,car\nx.png,1\n", 1, "known.csv:1: no column `image`"),
+        ("image,car\nx.png,2\n", 1, 'known.csv:2, column "car": expected 1 (present), 0 (absent), -1 or empty'),
+        ("place,car\nx.png,1\n", 1, "known.csv:1: no column `image`"),
         ("", 1, "known.csv: empty"),
         (None, 2, "known.csv: table of labels not found"),
     ],

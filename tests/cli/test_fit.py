@@ -340,9 +340,9 @@ def test_duplicates_and_lost_images_of_a_table_are_reported(folder: Path, tmp_pa
     done = fit(folder, *args, "--out", tmp_path / "run", "--json")
     assert done.code == 0
     assert done.document["num_images"] == 8
-    assert "1 rows repeat an image with a label" in done.err
+    assert "1 label of an image stated more than once" in done.err
     assert "left out: nowhere.png" in done.err
-    assert "2 images not in" in done.err  # in the folder, but not in the table
+    assert "2 images not in observed, so not used" in done.err  # in the folder, but not in the table
     assert "cat/4.png, dog/4.png" in done.err
 
 

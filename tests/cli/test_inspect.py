@@ -40,7 +40,8 @@ def test_text(scenes: Path) -> None:
     done = inspect(scenes)
     assert done.code == 0, done.err
     text = done.out
-    assert "images" in text.splitlines()[0]
+    assert text.splitlines()[0].split()[:3] == ["read", "as", "folders;"]
+    assert "images" in text.splitlines()[1]
     assert "21, 6 free, 15 in 4 groups" in text
     assert "expected (derived from the share of known labels in the exhaustive group" in text
     assert "a missing label says nothing" in text
@@ -114,7 +115,7 @@ def test_tables(scenes: Path, tmp_path: Path) -> None:
     assert (found["num_images"], found["known_present"], found["known_absent"]) == (10, 9, 9)
     assert found["images_without_known_label"] == 1
     assert found["expected_labels_source"] == "known presences and absences"
-    assert "50 images not in" in found["remarks"][0]
+    assert "50 images not in observed, so not used" in found["remarks"][0]
     text = latentlabels(*args).out
     assert "known absent" in text
     assert "1 image without known labels" in text

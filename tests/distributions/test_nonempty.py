@@ -39,14 +39,20 @@ SPACES = [
     LabelSpace.free("a"),
     LabelSpace([OneOf("one", ["a", "b", "c"], optional=True)]),
     LabelSpace([OneOf("one", ["a", "b"], optional=True), OneOf("two", ["c", "d"], optional=True), Free("e", requires="a")]),
+    LabelSpace(
+        [Free("a"), OneOf("two", ["b", "c"], True, excludes=["a"]), Free("d", excludes="all"), Free("e", excludes="all")]
+    ),
 ]
 
 
 def emptiable(seed: int) -> LabelSpace:
-    """A random forest of which the empty set is valid: exhaustive root groups are made optional."""
+    """A random forest of which the empty set is valid: exhaustive groups that apply to it are made optional."""
+    space = oracle.random_space(seed, most=6)
     groups = [
-        OneOf(group.name, group.labels, True) if isinstance(group, OneOf) and group.requires is None else group
-        for group in oracle.random_space(seed, most=6).groups
+        OneOf(group.name, group.labels, True, group.requires, None, group.excludes)
+        if isinstance(group, OneOf) and group.name in space.open_groups
+        else group
+        for group in space.groups
     ]
     return LabelSpace(groups)
 
@@ -331,10 +337,10 @@ def test_sample_frequencies(space: LabelSpace, r: float, shift: float):
 
 
 def lowered(space: LabelSpace, logits: Tensor, shift: Tensor | float) -> Tensor:
-    """Root groups' log-odds of presence shifted."""
+    """The log-odds of presence shifted of groups that apply to the empty set."""
     shifts, start = torch.zeros(space.num_logits, dtype=logits.dtype), 0
     for group in space.groups:
-        if group.requires is None:
+        if group.name in space.open_groups:
             shifts[start : start + len(group.labels)] = 1
         start += group.num_logits
     return logits + shifts * shift
@@ -363,6 +369,10 @@ RARE = {
     "free": LabelSpace.free("abcd"),
     "groups": LabelSpace([OneOf("g", ["a", "b"], optional=True), OneOf("h", ["c"], optional=True), Free("d")]),
     "tree": LabelSpace([Free("a"), OneOf("g", ["b", "c"], optional=True, requires="a"), Free("d")]),
+    "excluded": LabelSpace([Free("a"), OneOf("g", ["b", "c"], optional=True, requires="a"), Free("d", excludes="all")]),
+    "in part": LabelSpace(
+        [Free("a", excludes=["b"]), OneOf("g", ["b", "c"], True), Free("d", ["b", "c"], excludes=["e"]), Free("e", ["c", "b"])]
+    ),
 }
 
 
@@ -381,8 +391,8 @@ def rare_table(space: LabelSpace, logits: Tensor, r: float) -> oracle.Table:
 def test_every_answer_where_all_labels_are_rare(space: LabelSpace, level: float, r: float, dtype: torch.dtype, tol: float):
     x = torch.randn(2, space.num_logits, generator=torch.manual_seed(0), dtype=torch.float64)
     start = 0
-    for group in space.groups:  # the root's labels are rare, and what is below them is not
-        if group.requires is None:
+    for group in space.groups:  # labels of what applies to the empty set are rare, and what is below them is not
+        if group.name in space.open_groups:
             x[..., start : start + len(group.labels)] += level
         start += group.num_logits
     x = x.to(dtype)
@@ -395,7 +405,7 @@ def test_every_answer_where_all_labels_are_rare(space: LabelSpace, level: float,
 
     close(q.marginals, [table.marginals for table in wanted])
     counts = q.count_probs()
-    close(oracle.padded(counts, 4), [table.count_probs for table in wanted])
+    close(oracle.padded(counts, space.num_labels), [table.count_probs for table in wanted])
     assert ((counts >= 0) & (counts <= 1)).all()
     assert ((q.marginals >= 0) & (q.marginals <= 1)).all()
     close(q.entropy(), [table.entropy for table in wanted])

@@ -14,7 +14,8 @@ from PIL import Image
 
 from latentlabels.errors import DataError
 from latentlabels.inputs.depth import Deep, deep
-from latentlabels.inputs.images import _read, decode_images
+from latentlabels.inputs.image_file import read_picture
+from latentlabels.inputs.images import decode_images
 from latentlabels.inputs.levels import Levels, Scale, Span
 
 from .written import write_png, write_tiff
@@ -32,7 +33,7 @@ def drawn(kind: Any, channels: int, seed: int = 0, size: tuple[int, int] = (13, 
 
 
 def read(path: Path) -> Deep:
-    picture = _read(path, None).picture
+    picture = read_picture(path, None).picture
     assert isinstance(picture, Deep)
     return picture
 
@@ -95,7 +96,7 @@ def test_tiffs_are_turned_upright_as_pillow_turns_them(tmp_path: Path, orientati
     small = write_tiff(tmp_path / "8.tif", grey, orientation=orientation)
     for kind in ("u2", "f4"):
         large = write_tiff(tmp_path / f"{kind}.tif", grey.astype(kind), orientation=orientation)
-        expected = _read(small, None).picture
+        expected = read_picture(small, None).picture
         assert isinstance(expected, Image.Image)
         scaled = read(large).scaled(Scale(0, 255))
         np.testing.assert_array_equal(scaled.transpose(1, 2, 0), np.asarray(expected))
@@ -202,11 +203,11 @@ def test_damaged_tiffs_are_named(tmp_path: Path) -> None:
     for share in (0.1, 0.5, 0.9):
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(DataError, match=r"p\.tif: cannot be read as an image \("):
-            _read(path, None)
+            read_picture(path, None)
     for _ in range(200):
         data = bytearray(whole)
         for at in rng.integers(0, 300, 3):
             data[at] = rng.integers(256)
         path.write_bytes(data)
         with suppress(DataError):  # and no other error
-            _read(path, None)
+            read_picture(path, None)

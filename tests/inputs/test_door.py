@@ -98,7 +98,7 @@ def test_a_folder_to_predict_is_any_folder(folder: Path) -> None:
 
 def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
     table = observed().take([2, 0])
-    with pytest.warns(DataWarning, match=r"1 image not in observed and not used: b\.png"):
+    with pytest.warns(DataWarning, match=r"1 image not in observed, so not used: b\.png"):
         batches, found, names = resolve(folder, table)
     assert levels(batches) == [3, 1]
     assert found.values.tolist() == [KNOWN[2], KNOWN[0]]
@@ -108,7 +108,7 @@ def test_a_folder_with_a_table_follows_the_table(folder: Path) -> None:
 def test_absolute_names_in_a_table(folder: Path, tmp_path: Path) -> None:
     elsewhere = grey(tmp_path / "elsewhere.png", 9)
     table = Observed.from_array(KNOWN[:2], SPACE, images=[str(elsewhere), "a.png"])
-    with pytest.warns(DataWarning, match=r"2 images not in observed and not used: b\.png, sub/c\.png"):
+    with pytest.warns(DataWarning, match=r"2 images not in observed, so not used: b\.png, sub/c\.png"):
         batches, _, names = resolve(folder, table)
     assert levels(batches) == [9, 1]
     assert names == (str(elsewhere), str(folder / "a.png"))

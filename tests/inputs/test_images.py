@@ -21,7 +21,8 @@ from PIL import Image
 from latentlabels.errors import DataError, DataWarning
 from latentlabels.inputs.arrays import resize
 from latentlabels.inputs.embeddings import load_embeddings
-from latentlabels.inputs.images import FilePictures, cache_images, check_images, decode_images, read_image
+from latentlabels.inputs.image_file import read_image
+from latentlabels.inputs.images import FilePictures, cache_images, check_images, decode_images
 
 Pixels = NDArray[Any]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

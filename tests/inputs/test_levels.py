@@ -368,3 +368,37 @@ def test_pictures_that_do_not_fit_into_memory_are_read_alike(tmp_path: Path) -> 
     assert memory.levels == streamed.levels == Levels(whole=Scale(0, 1023))
     torch.testing.assert_close(memory.items.inputs(rows), streamed.items.inputs(rows), rtol=0, atol=0)
     assert np.asarray(streamed.picture(0)).max() == pytest.approx(255 * 999 / 1023, abs=2)
+
+
+def test_a_stream_scales_all_blocks_alike_and_says_once_what_is_doubtful(fitted: ll.LatentLabels, tmp_path: Path) -> None:
+    """Where it begins does not matter: of numbers that the fit has not seen, all files say how many bits are in use."""
+    images, _ = scenes(7, seed=3)
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    for row, one in enumerate(images):
+        write_png(folder / f"{row}.png", one.transpose(1, 2, 0).astype(np.uint16) * (16 if row == 6 else 2))
+    with pytest.warns(DataWarning, match="7 of 7 images have values .* 0 is read as black and 4095 as white"):
+        whole = fitted.predict_proba(folder)
+    for start in (0, 4):
+        stream = fitted.stream(folder)
+        stream.size = 2
+        with pytest.warns(DataWarning) as caught:
+            found = np.concatenate([posterior.marginals for _, posterior in fitted.posterior_blocks(stream, start)])
+        np.testing.assert_allclose(found, whole[start:], atol=1e-6)
+        texts = [str(warning.message) for warning in caught]
+        assert len(texts) == len({text[8:40] for text in texts})
+        assert any("7 of 7 images have values" in text and "4095" in text for text in texts)
+
+
+def test_a_stream_of_known_levels_adds_up_its_notes(tmp_path: Path) -> None:
+    images, known = scenes(20)
+    m = ll.LatentLabels(SPACE, encoder="tiny", epochs=1, image_size=24).fit(images.astype(np.uint16) * 257, known)
+    files = pictures(tmp_path, 100, 9)
+    stream = m.stream(files)
+    stream.size = 2
+    with pytest.warns(DataWarning) as caught:
+        assert len([*m.posterior_blocks(stream)]) == 5
+    assert [str(warning.message) for warning in caught] == [
+        f"9 of 9 images come out black ({files[0]}, {files[1]}, {files[2]} and 6 more): 0 is read as black and 65535 as white "
+        "(16 bits); if white is another value, scale the images to those of the fit, or fit again with white stated"
+    ]

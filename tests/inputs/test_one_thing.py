@@ -229,7 +229,18 @@ def test_a_fit_on_a_table_reads_each_file_once(tmp_path: Path, monkeypatch: pyte
     data = ["--images", str(tmp_path / "photos"), "--labels", str(labels(tmp_path)), "--observed", str(table)]
     for verb in (
         ["fit", *data, "--unlisted", "unknown", "--out", run, *TINY],
-        ["complete", run, "--observed", str(table), "--images", str(tmp_path / "photos"), "-o", str(tmp_path / "c.csv")],
+        [
+            "complete",
+            run,
+            "--observed",
+            str(table),
+            "--unlisted",
+            "unknown",
+            "--images",
+            str(tmp_path / "photos"),
+            "-o",
+            str(tmp_path / "c.csv"),
+        ],
         ["evaluate", run, "--images", str(tmp_path / "photos"), "--truth", str(whole)],
     ):
         counted.opened.clear()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from latentlabels.errors import DataError, DataWarning
 from latentlabels.inputs import Reading, Wanted, read_inputs
-from latentlabels.inputs.images import read_image
+from latentlabels.inputs.image_file import read_image
 from latentlabels.kind import Kind
 from latentlabels.observed import Observed, file_kinds, find_images, is_image
 from latentlabels.observed.file_kinds import HEIF, IMAGE, NO_IMAGE, SILENT, begins_as_an_image, kind_by_content, kind_by_name

@@ -268,6 +268,25 @@ def test_how_a_folder_was_read(tmp_path: Path) -> None:
     assert how.notes == (f"{root}: 1 image left out, outside of label folders: 6.png",)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_unlabelled_images_beside_those_of_a_table(tmp_path: Path, sparse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sparse:
+        monkeypatch.setattr("latentlabels.observed.sparse.SPARSE_FROM", 0)
+    root = pictures(tmp_path / "photos", "1.png", "rest/2.png", "rest/deep/3.png", "rest/4.png", "other/5.png")
+    labels = ",".join(f"l{number}" for number in range(60))
+    cells = ",".join(["1", "0"] + [""] * 58)
+    (tmp_path / "t.csv").write_text(f"image,site,{labels}\n1.png,a,{cells}\nrest/4.png,b,{cells}\n")
+    stated: dict[str, object] = {"images_root": root, "split": "site", "strict": True, "unlisted": "unknown"}
+    observed = Observed.from_table(tmp_path / "t.csv", **stated, unlabelled="rest")  # type: ignore[arg-type]
+    assert observed.images == ("1.png", "rest/4.png", "rest/2.png", "rest/deep/3.png")
+    assert observed.num_known.tolist() == [2, 2, 0, 0] and (observed.values[2:] == -1).all()
+    assert observed.extra["site"] == ("a", "b", "", "")
+    assert observed.how_read is not None
+    assert ("without known labels", "2 images of rest not in the table") in observed.how_read.facts
+    with pytest.raises(ObservationError, match='unlabelled names the folder "rset"'):
+        Observed.from_table(tmp_path / "t.csv", **stated, unlabelled="rset")  # type: ignore[arg-type]
+
+
 # --- the empty outcome of a group -------------------------------------------------------------------------------
 
 

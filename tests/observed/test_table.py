@@ -475,7 +475,8 @@ def test_no_image_is_there(tmp_path: Path, root: Path) -> None:
     message = refused(path, error=DataError, images_root=root)
     assert (
         message
-        == f"{path}: none of its 2 images is in {root} (for example images/e.png); image names must be relative to that folder"
+        == f"{path}: none of its images is in {root} (2 in all, for example images/e.png); image names must be relative to "
+        "that folder"
     )
     message = refused(path, error=DataError, images_root=tmp_path / "gone")
     assert message == f"{tmp_path}/gone: folder of images not found"

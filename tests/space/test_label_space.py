@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import oracle
@@ -77,6 +78,28 @@ def test_label_sets_are_those_of_positive_probability(seed: int):
     assert set(found) == expected
 
 
+@pytest.mark.parametrize("seed", range(300))
+def test_label_sets_are_those_that_the_declarations_allow(seed: int):
+    space = oracle.random_space(seed, most=7)
+    expected = {tuple(map(int, y)) for y in oracle.vectors(space.num_labels)[oracle.valid(space)].tolist()}
+    assert set(space.label_sets()) == expected
+    assert space.can_be_empty == ((0,) * space.num_labels in expected)
+    for one in space.exhaustive_sets:
+        columns = [space.index(label) for label in one.labels]
+        assert all(sum(y[column] for column in columns) == 1 for y in expected)
+    assert LabelSpace.from_config(space.to_config()) == space == pickle.loads(pickle.dumps(space))
+
+
+def test_the_random_forests_hang_below_every_kind_of_outcomes():
+    parents = [space.parent(group) for space in map(oracle.random_space, range(300)) for group in space.groups]
+    kinds = Counter((min(len(parent.labels), 2), parent.none) for parent in parents if parent is not None)
+    assert all(kinds[kind] >= 10 for kind in ((1, False), (2, False), (0, True), (1, True), (2, True))), kinds
+    assert sum(
+        bool(space.exhaustive_sets) and len(space.exhaustive_sets[0].groups) > 1
+        for space in map(oracle.random_space, range(300))
+    )
+
+
 def test_the_random_forests_are_of_every_kind():
     spaces = [oracle.random_space(seed) for seed in SEEDS]
     kinds = {
@@ -90,7 +113,7 @@ def test_the_random_forests_are_of_every_kind():
     assert max(oracle.depth(space, group) for space in spaces for group in space.groups) >= 3
     assert min(space.num_labels for space in spaces) == 1
     assert any(
-        group.requires is not None and space.columns(group)[0] < space.index(group.requires)
+        group.requires is not None and space.columns(group)[0] < space.index(group.required[0])
         for space in spaces
         for group in space.groups
     ), "a child declared before its parent"
@@ -239,7 +262,10 @@ def test_nothing_is_lost_between_str_and_path(tmp_path: Path):
     ("entries", "message"),
     [
         ([{"name": "a"}, {"name": "b", "requirse": "a"}], 'entry 2: unknown key "requirse"; did you mean "requires"'),
-        ([{"name": "a", "oneof": ["b"]}], r'did you mean "one_of"\? \(known: name, one_of, optional, requires, none\)'),
+        (
+            [{"name": "a", "oneof": ["b"]}],
+            r'did you mean "one_of"\? \(known: name, one_of, optional, none, requires, excludes\)',
+        ),
         ([{"one_of": ["a"]}], "entry 1: .* has no name; add name"),
         ([{"name": "a"}, 7], "entry 2: expected a name or .*, not 7"),
         ([{"name": "g", "one_of": "red"}], r'entry 1 \("g"\): one_of expects a list of labels'),

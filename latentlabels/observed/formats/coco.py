@@ -23,8 +23,8 @@ from ...words import count, listed
 from ...writing import writing
 from ..options import ReadOptions, Unlisted
 from ..record import Statements
-from .entries import first_of_each, image_name
-from .json_files import checked, column, dumped, key_paths, load, part, refuse_scores, shown
+from .entries import first_of_each, image_name, predictions_in
+from .json_files import checked, column, dumped, key_paths, load, part, shown
 from .registry import Labelled
 
 NAME = "coco"
@@ -37,7 +37,7 @@ _KEYS = {
     *(f"annotations.[].{key}" for key in ("image_id", "category_id", "segmentation", "bbox", "iscrowd")),
 }
 """Any of these tells the format; a file may begin with any section."""
-_ABSENT, _OPEN = "neg_category_ids", "not_exhaustive_category_ids"
+_PRESENT, _ABSENT, _OPEN = "pos_category_ids", "neg_category_ids", "not_exhaustive_category_ids"
 _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -61,8 +61,8 @@ def read(path: Path, options: ReadOptions) -> Statements:
     annotations = part(document, "annotations", list, str(path))
     rows, names, left_out = _images(images, path)
     labels, label_of, notes = _categories(document["categories"], annotations, path)
-    found = _annotations(annotations, rows, label_of, path)
-    lvis = any(_ABSENT in one for one in images)
+    found = _annotations(annotations, rows, label_of, path, options)
+    lvis = any(_ABSENT in one or _PRESENT in one for one in images)
     value = np.ones(len(found[0]), np.int8)
     where, unit = found[2], "annotation"
     if lvis:  # absences have no annotation, so the place is the image
@@ -72,7 +72,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
         image, label, value = _with_absences(images, found, rows, label_of, path)
         found, where, unit = (image, label, first[image]), first[image], "image id"
     kept = first_of_each(found[0], found[1] * 3 + value + 1, 3 * len(labels))
-    unlisted: Unlisted | None = "unknown" if lvis else None
+    unlisted: Unlisted | None = "unknown" if any(_ABSENT in one for one in images) else None
     return Statements(
         source=str(path),
         format=NAME,
@@ -192,7 +192,9 @@ def _categories(categories: Any, annotations: list[Any], path: Path) -> tuple[li
     return list(labels), label_of, left_out
 
 
-def _annotations(annotations: list[Any], rows: dict[Any, int], label_of: dict[Any, int], path: Path) -> _Found:
+def _annotations(
+    annotations: list[Any], rows: dict[Any, int], label_of: dict[Any, int], path: Path, options: ReadOptions
+) -> _Found:
     """Image, label and place of each annotation."""
     where = f"{path}: annotations"
     if annotations and isinstance(annotations[0], dict) and "segments_info" in annotations[0]:
@@ -212,18 +214,18 @@ def _annotations(annotations: list[Any], rows: dict[Any, int], label_of: dict[An
                 f'{where}, entry {lost[0] + 1}: {key} {shown(ids[lost[0]])} is not in "{section}" '
                 f"({count(len(lost), 'annotation')} in all; ids: {which}); the file is cut down or put together from several"
             )
-    refuse_scores((one.get("score") for one in annotations), where)
+    kept = ~np.asarray(predictions_in([one.get("score") for one in annotations], where, options), bool)
     place = [one.get("id") for one in annotations]
-    numbers = [key if type(key) is int else number for number, key in enumerate(place, 1)]
-    return image, label, np.asarray(numbers, np.int64)
+    numbers = np.asarray([key if type(key) is int else number for number, key in enumerate(place, 1)], np.int64)
+    return image[kept], label[kept], numbers[kept]
 
 
 def _with_absences(
     images: list[Any], found: _Found, rows: dict[Any, int], label_of: dict[Any, int], path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
-    """Image, label and value of what LVIS states: annotated, checked and absent, or left open."""
+    """Image, label and value of what LVIS states: annotated, present in the image, checked and absent, or left open."""
     parts: list[tuple[list[int], list[int], int]] = []
-    for key, value in ((_ABSENT, 0), (_OPEN, -1)):
+    for key, value in ((_PRESENT, 1), (_ABSENT, 0), (_OPEN, -1)):
         image: list[int] = []
         label: list[int] = []
         for number, one in enumerate(images, 1):
@@ -235,12 +237,14 @@ def _with_absences(
                 label.append(label_of[category])
         parts.append((image, label, value))
     width = max(label_of.values()) + 1
-    stated = {*(found[0] * width + found[1]).tolist(), *(i * width + k for i, k in zip(*parts[0][:2], strict=True))}
+    stated = {*(found[0] * width + found[1]).tolist()}
+    stated |= {i * width + k for image, label, value in parts for i, k in zip(image, label, strict=True) if value >= 0}
     # "not exhaustive" is said of annotated categories too: some object is marked, not all of them
-    left = [(i, k) for i, k in zip(*parts[1][:2], strict=True) if i * width + k not in stated]
-    all_images = [found[0], np.asarray(parts[0][0], np.int64), np.asarray([i for i, _ in left], np.int64)]
-    all_labels = [found[1], np.asarray(parts[0][1], np.int64), np.asarray([k for _, k in left], np.int64)]
-    values = np.repeat(np.asarray([1, 0, -1], np.int8), [len(found[0]), len(parts[0][0]), len(left)])
+    open_ = [(i, k) for i, k in zip(*parts[2][:2], strict=True) if i * width + k not in stated]
+    parts[2] = ([i for i, _ in open_], [k for _, k in open_], -1)
+    all_images = [found[0], *(np.asarray(image, np.int64) for image, _, _ in parts)]
+    all_labels = [found[1], *(np.asarray(label, np.int64) for _, label, _ in parts)]
+    values = np.repeat(np.asarray([1, 1, 0, -1], np.int8), [len(image) for image in all_images])
     return np.concatenate(all_images), np.concatenate(all_labels), values
 
 

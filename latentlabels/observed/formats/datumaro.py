@@ -18,7 +18,7 @@ from ...words import count, listed
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import SPLITS, Entries, image_name
-from .json_files import checked, column, key_paths, load, part, refuse_scores
+from .json_files import checked, column, key_paths, load, part
 from .registry import Labelled
 
 NAME = "datumaro"
@@ -49,6 +49,7 @@ def read(path: Path, options: ReadOptions) -> Statements:
     entries = Entries()
     split: dict[int, str] = {}
     unlabelled = 0
+    found: list[tuple[int, str, int, Any]] = []
     for file, document in documents:
         labels = _labels(document, file)
         for label in labels:
@@ -60,7 +61,10 @@ def read(path: Path, options: ReadOptions) -> Statements:
                 raise DataError(f'{file}: item {number}: "{name}" is there twice; remove one')
             image = entries.image(name)
             split[image] = SPLITS.get(file.stem.lower(), file.stem)
-            unlabelled += _annotations(item, image, number, labels, entries, file)
+            labelled, without = _annotations(item, labels, file)
+            found += [(image, label, number, score) for label, score in labelled]
+            unlabelled += without
+    entries.add_scored(found, path, options)
     reading = [
         ("image names", "image.path of each item, or its id"),
         ("present labels", "annotations with a label; several of one label count once"),
@@ -121,23 +125,20 @@ def _name(item: Any, file: Path, number: int) -> str:
     return image_name(text)
 
 
-def _annotations(item: dict[str, Any], image: int, number: int, labels: list[str], entries: Entries, file: Path) -> int:
-    """Add what is annotated in an item; how many annotations have no label."""
+def _annotations(item: dict[str, Any], labels: list[str], file: Path) -> tuple[list[tuple[str, Any]], int]:
+    """The labels that are annotated in an item, with their scores, and how many annotations have no label."""
     where = f'{file}: item "{item["id"]}"'
-    annotations = checked(item.get("annotations") or [], list, f"{where}: annotations")
-    seen: set[int] = set()
+    found: list[tuple[str, Any]] = []
     without = 0
-    for one in annotations:
+    for one in checked(item.get("annotations") or [], list, f"{where}: annotations"):
         key = checked(one, dict, f"{where}: annotation").get("label_id")
         if key is None:
             without += 1
         elif type(key) is not int or not 0 <= key < len(labels):
             raise DataError(f"{where}: label_id {key!r} is none of the {count(len(labels), 'label')} (0 to {len(labels) - 1})")
-        elif key not in seen:
-            seen.add(key)
-            entries.add(image, labels[key], 1, number)
-    refuse_scores([(one.get("attributes") or {}).get("score") for one in annotations], where)
-    return without
+        else:
+            found.append((labels[key], (one.get("attributes") or {}).get("score")))
+    return found, without
 
 
 def _space(document: dict[str, Any], labels: tuple[str, ...]) -> LabelSpace | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import AmbiguousError, Choice
 from ...space import LabelSpace
-from ..options import Unlisted
+from ...words import count
+from ..options import ReadOptions, Unlisted
 from ..record import Statements
 
+_PREDICTIONS = "predictions"
 SPLITS = {
     "train": "train", "training": "train", "trainval": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
@@ -59,6 +63,21 @@ class Entries:
         self._value.append(value)
         self._where.append(where)
 
+    def add_scored(self, found: Sequence[tuple[int, str, int, Any]], source: Path, options: ReadOptions) -> None:
+        """State that labels are present, each once for an image, but for those that a model gave (see `predictions_in`).
+
+        Args:
+            found: image, label, place and score of each; anything but a number where it has no score.
+            source: the file, for messages.
+            options: how it is read.
+        """
+        left_out = predictions_in([score for *_, score in found], str(source), options)
+        seen: set[tuple[int, str]] = set()
+        for (image, label, where, _), out in zip(found, left_out, strict=True):
+            if not out and (image, label) not in seen:
+                seen.add((image, label))
+                self.add(image, label, 1, where)
+
     def __len__(self) -> int:
         return len(self._value)
 
@@ -103,3 +122,31 @@ def first_of_each(image: NDArray[np.int64], label: NDArray[np.int64], num_labels
     """
     _, first = np.unique(image * max(num_labels, 1) + label, return_index=True)
     return np.sort(first)
+
+
+def predictions_in(scores: Iterable[Any], where: str, options: ReadOptions) -> list[bool]:
+    """Which labels a model gave and are to be left out: those with a score, where a score lies between 0 and 1.
+
+    Args:
+        scores: of each label; anything but a number where it has none.
+        where: the file, for messages.
+        options: ``unknown: predictions`` leaves such labels out, ``present: predictions`` takes each as present.
+
+    Raises:
+        AmbiguousError: there are such labels, and nothing is stated about them.
+    """
+    numbers = [score if isinstance(score, int | float) and not isinstance(score, bool) else None for score in scores]
+    between = [score for score in numbers if score is not None and 0 < score < 1]
+    if not between or _PREDICTIONS in options.stated("present", "score"):
+        return [False] * len(numbers)
+    scored = [score is not None for score in numbers]
+    if _PREDICTIONS in options.stated("unknown", "score"):
+        return scored
+    raise AmbiguousError(
+        f"{where}: {count(sum(scored), 'label')} with a score, such as {between[0]:.3g}, which models give: predictions are "
+        "not known labels",
+        [
+            Choice({"unknown": _PREDICTIONS}, "to leave them out"),
+            Choice({"present": _PREDICTIONS}, "if people have confirmed them"),
+        ],
+    )

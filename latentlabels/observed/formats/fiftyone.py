@@ -19,7 +19,7 @@ from ..file_kinds import IMAGE_SUFFIXES
 from ..options import ReadOptions
 from ..record import Statements
 from .entries import Entries, image_name
-from .json_files import checked, dumped, key_paths, load, part, refuse_scores, shown
+from .json_files import checked, dumped, key_paths, load, part, shown
 from .registry import Labelled
 
 NAME = "fiftyone"
@@ -56,16 +56,18 @@ def read(path: Path, options: ReadOptions) -> Statements:
         raise DataError(f"{file}: classes: {listed(doubled, 3)} occurs more than once; rename one")
     entries = Entries(labels)
     boxes = 0
+    found: list[tuple[int, str, int, Any]] = []
     for number, (key, value) in enumerate(part(document, "labels", dict, str(file)).items(), 1):
         where = f'{file}: labels: "{key}"'
         if image_name(key) in entries.images:
             raise DataError(f"{where}: the image is there twice, under two spellings of its path; remove one")
         image = entries.image(image_name(key))
         many = value if isinstance(value, list) else [] if value is None else [value]
-        refuse_scores((one.get("confidence") for one in many if isinstance(one, dict)), where)
         boxes += sum(isinstance(one, dict) and "bounding_box" in one for one in many)
-        for label in dict.fromkeys(_label(one, labels, where) for one in many):
-            entries.add(image, label, 1, number)
+        for one in many:
+            score = one.get("confidence") if isinstance(one, dict) else None
+            found.append((image, _label(one, labels, where), number, score))
+    entries.add_scored(found, file, options)
     kind = f" ({boxes:,} of objects; several of one label count once)" if boxes else ""
     reading = [
         ("image names", "keys of labels: names of files without their endings"),

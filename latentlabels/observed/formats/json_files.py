@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, ObservationError, nearest
-from ...words import count, printable
+from ...errors import DataError, nearest
+from ...words import printable
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\]:,]', re.DOTALL)
 _NAMES: dict[type, str] = {dict: "an object {...}", list: "a list [...]", str: "a text", int: "a number", float: "a number"}
@@ -162,20 +162,6 @@ def column(records: list[Any], key: str, kinds: tuple[type, ...], where: str) ->
         number, value = next((number, one) for number, one in enumerate(values, 1) if type(one) not in kinds)
         raise DataError(f'{where}, entry {number}: "{key}": expected {_NAMES[kinds[0]]}, not {shown(value)}')
     return values
-
-
-def refuse_scores(scores: Iterable[Any], where: str) -> None:
-    """Refuse what a model said: a score between 0 and 1 is none that a person gives.
-
-    Raises:
-        ObservationError: there is one.
-    """
-    found = [score for score in scores if isinstance(score, int | float) and 0 < score < 1]
-    if found:
-        raise ObservationError(
-            f"{where}: {count(len(found), 'label')} with a score ({found[0]:.3g}), which a model gave: predictions are not "
-            "known labels; leave them out, or remove the scores if a person has confirmed them"
-        )
 
 
 def shown(value: Any) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ...space import Free, Group, LabelSpace
-from ...words import count, percent
+from ...space import Free, Group, LabelSpace, Parent
+from ...words import any_of, count, percent
 from ..rendering import asset, render
 
 MAX_GROUPS, MAX_NAMES = 30, 12  # of a label space
@@ -27,28 +27,27 @@ def view(template: str, **given: Any) -> str:
 
 
 class Branch(NamedTuple):
-    """A group of the space, or free labels that require the same, under the label that it requires.
+    """A group of the space, or free labels that hang below the same outcomes of another group, under that group.
 
     Attributes:
-        depth: 0 for what requires nothing.
+        depth: 0 for roots.
         groups: one `OneOf`, or `Free` ones.
         labels: theirs.
+        where: labels of the group above, with one of which it applies; "" without.
+        unless: labels of the group above that exclude it; "" without.
     """
 
     depth: int
     groups: list[Group]
     labels: list[str]
+    where: str
+    unless: str
 
     @property
     def group(self) -> str | None:
         """The name of a `OneOf` group; None for free labels."""
         first = self.groups[0]
         return None if isinstance(first, Free) else first.name
-
-    @property
-    def requires(self) -> str | None:
-        """The label that it requires."""
-        return self.groups[0].requires
 
     @property
     def shows(self) -> str:
@@ -65,7 +64,7 @@ class Branch(NamedTuple):
 
 
 def space_html(space: LabelSpace) -> str:
-    """The groups as a tree: what requires a label stands below that label's group."""
+    """The groups as a tree: what requires a label, or is excluded by one, stands below that label's group."""
     branches = list(_tree(space))
     rest = branches[MAX_GROUPS:]
     labels = sum(len(branch.labels) for branch in rest)
@@ -83,22 +82,39 @@ def space_html(space: LabelSpace) -> str:
 
 
 def _tree(space: LabelSpace) -> Iterator[Branch]:
-    """Depth first, in the order of declaration; free labels that require the same are one branch."""
-    below: dict[str | None, list[list[Group]]] = {}
+    """Depth first, in the order of declaration; free labels below the same outcomes are one branch."""
+    below: dict[str | None, dict[Parent | None, list[list[Group]]]] = {}  # by the name of the parent
     for group in space.groups:
-        siblings = below.setdefault(group.requires, [])
+        parent = space.parent(group)
+        siblings = below.setdefault(None if parent is None else parent.group, {}).setdefault(parent, [])
         free = next((branch for branch in siblings if isinstance(branch[0], Free)), None) if isinstance(group, Free) else None
         if free is not None:
             free.append(group)
         else:
             siblings.append([group])
-    pending = [(0, groups) for groups in reversed(below.get(None, []))]
+    pending = [(0, groups) for groups in reversed(below.get(None, {}).get(None, []))]
     while pending:  # no recursion: chains of a thousand labels are valid
         depth, groups = pending.pop()
         labels = [label for group in groups for label in group.labels]
-        yield Branch(depth, groups, labels)
-        children = [branch for label in labels for branch in below.get(label, [])]
+        yield Branch(depth, groups, labels, *_condition(space, space.parent(groups[0])))
+        hanging = [parents for group in groups if (parents := below.get(group.name)) is not None]
+        # below a label first, in the order of the labels
+        order = {label: place for place, label in enumerate(labels)}
+        found = sorted(
+            ((parent, branches) for parents in hanging for parent, branches in parents.items() if parent is not None),
+            key=lambda entry: (entry[0].none, min((order[label] for label in entry[0].labels), default=0)),
+        )
+        children = [branch for _, branches in found for branch in branches]
         pending += [(depth + 1, branch) for branch in reversed(children)]
+
+
+def _condition(space: LabelSpace, parent: Parent | None) -> tuple[str, str]:
+    """`Branch.where` and `Branch.unless`."""
+    if parent is None:
+        return "", ""
+    if not parent.none:
+        return any_of(parent.labels), ""
+    return "", any_of([label for label in space.named(parent.group).labels if label not in parent.labels])
 
 
 # --- known labels ---------------------------------------------------------------------------------------

@@ -238,6 +238,34 @@ def test_with_both_only_unknown_labels_have_a_score(tmp_path: Path) -> None:
     assert [(one["category_id"], one.get("score")) for one in document["annotations"]] == [(1, None), (3, 0.5)]
 
 
+def test_what_predictions_mean_can_be_stated(tmp_path: Path) -> None:
+    document = instances()
+    document["annotations"][0]["score"] = 0.25
+    document["annotations"][2]["score"] = 1.0
+    path = save(tmp_path, document)
+    with pytest.raises(AmbiguousError) as caught:
+        read(path)
+    assert [choice.settings for choice in caught.value.choices] == [{"unknown": "predictions"}, {"present": "predictions"}]
+    rest = {"000000037777.jpg": {}, "000000252219.jpg": {}}
+    assert said(read(path, unknown=("predictions",))) == {"000000397133.jpg": {"bottle": 1}, **rest}  # of which one has none
+    both = {**rest, "000000037777.jpg": {"person": 1}}
+    assert said(read(path, present=("predictions",))) == {"000000397133.jpg": {"bottle": 1}, **both}
+    del document["annotations"][0]["score"]  # a score of 1 alone is what tools write for people
+    assert said(read(save(tmp_path, document)))["000000037777.jpg"] == {"person": 1}
+
+
+def test_labels_of_whole_images_beside_those_of_objects(tmp_path: Path) -> None:
+    """``pos_category_ids``, as data sets of image-level labels in LVIS's form have them."""
+    document = lvis()
+    document["images"][1]["pos_category_ids"] = [4]
+    document["images"][1]["not_exhaustive_category_ids"] = [4, 2]
+    found = read(save(tmp_path, document), "coco")
+    assert said(found)["val2017/000000522418.jpg"] == {"alarm_clock": 1, "air_conditioner": -1}
+    for one in document["images"]:
+        del one["neg_category_ids"]
+    assert read(save(tmp_path, document), "coco").unlisted is None
+
+
 def test_pycocotools_reads_the_same(tmp_path: Path) -> None:
     api = pytest.importorskip("pycocotools.coco")
     one = random_content(5)

@@ -115,6 +115,16 @@ def test_probabilities_are_confidences(tmp_path: Path) -> None:
     assert "predictions are not known labels" in refused(tmp_path / "x.json", "fiftyone")
 
 
+def test_what_predictions_mean_can_be_stated(tmp_path: Path) -> None:
+    what = {
+        "classes": ["cat", "dog"],
+        "labels": {"a": {"label": 0, "confidence": 0.75}, "b": [1, {"label": 0, "confidence": 0.5}]},
+    }
+    path = save(tmp_path / "x.json", what)
+    assert said(read(path, unknown=("predictions",))) == {"a": {}, "b": {"dog": 1}}
+    assert said(read(path, present=("predictions",))) == {"a": {"cat": 1}, "b": {"dog": 1, "cat": 1}}
+
+
 def test_what_it_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="with probabilities"):
         FIFTYONE.write(tmp_path / "x.json", content([[1, 0, -1]]))

@@ -1,0 +1,13 @@
+"""Metrics of posterior label probabilities against complete labels, and one against known labels only.
+
+All shares, precisions and errors are fractions in [0, 1], log-probabilities are natural. Ranking is measured by the
+average precision of each label and its mean (mAP); probabilities by the negative log-likelihood of whole label sets,
+the Brier score and the calibration error; decisions at 0.5 by F1; and the group structure by how often "does this
+group apply" is answered right.
+"""
+
+from .figures import CalibrationCurve, Metrics
+from .scores import average_precisions, calibration_curve, evaluate, map_known
+from .sums import Evaluation
+
+__all__ = ["CalibrationCurve", "Evaluation", "Metrics", "average_precisions", "calibration_curve", "evaluate", "map_known"]
