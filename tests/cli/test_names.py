@@ -25,9 +25,8 @@ from latentlabels.words import printable
 
 NAMES = [
     "yes", "null", "1", "-1", "1.0", "nan", "=cmd|' /C calc'!A0", "+1", "@x", "a,b", "a;b", 'say "hi"', "two\nlines",
-    "cr\rhere", "tab\tx", "l" * 300, "שלום", "\u202egnp", "<b>bold</b>", "{{ 1 + 1 }}", "$(rm x)", "back\\slash", "e\u0301", "%s",
-    "image",
-    "file_name", "Image_Name", "label", "value", "#1", "a: b", "🚗",
+    "cr\rhere", "tab\tx", "l" * 300, "שלום", "\u202egnp", "<b>bold</b>", "{{ 1 + 1 }}", "$(rm x)", "back\\slash", "e\u0301",
+    "%s", "image", "file_name", "Image_Name", "label", "value", "#1", "a: b", "🚗",
 ]  # fmt: skip
 """Labels, and images as well."""
 
