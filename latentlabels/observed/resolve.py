@@ -16,6 +16,7 @@ from .image_files import report
 from .known_table import DenseKnown, KnownTable
 from .meaning import OPEN
 from .names import label_name, near_equal, nfc, rough
+from .nothing import ask_about_nothing
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels, Statements
 from .sparse import known_table
@@ -63,6 +64,7 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
     contradictions = sorted([*contradictions, *impossible_], key=lambda one: one.image)
     if contradictions and options.refuses:
         raise ContradictionError(found.source, contradictions)
+    ask_about_nothing(known, space, images, options, found.source)
     notes = [*found.left_out, *entries.notes]
     if contradictions and not options.listing:
         what = "count as unknown" if options.contradictions == "unknown" else "are settled by a vote"

@@ -21,12 +21,13 @@ class Free:
         label: its name.
         requires: a label of another group without which this one cannot be present; or several labels of one group, any of
             which will do.
-        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups.
+        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups. None says
+            nothing about it, and () that there are none: a label called "no finding" is then like any other.
     """
 
     label: str
     requires: str | tuple[str, ...] | None = None
-    excludes: str | tuple[str, ...] = ()
+    excludes: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requires", _requires(self.label, self.requires))
@@ -57,6 +58,11 @@ class Free:
         """The labels of which it requires one; () if none."""
         return _as_tuple(self.requires)
 
+    @property
+    def excluded(self) -> Labels:
+        """What it excludes: labels, or "all"; () if nothing, said or unsaid."""
+        return () if self.excludes is None else self.excludes
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -81,7 +87,7 @@ class OneOf:
     optional: bool = False
     requires: str | tuple[str, ...] | None = None
     none: str | None = None
-    excludes: str | tuple[str, ...] = ()
+    excludes: str | tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -90,7 +96,7 @@ class OneOf:
         optional: bool = False,
         requires: str | Sequence[str] | None = None,
         none: str | None = None,
-        excludes: str | Sequence[str] = (),
+        excludes: str | Sequence[str] | None = None,
     ):
         if isinstance(labels, str):
             raise LabelSpaceError(f'group "{name}": labels is a string, "{labels}"; give a list of label names')
@@ -123,6 +129,11 @@ class OneOf:
         """The labels of which it requires one; () if none."""
         return _as_tuple(self.requires)
 
+    @property
+    def excluded(self) -> Labels:
+        """What it excludes: labels, or "all"; () if nothing, said or unsaid."""
+        return () if self.excludes is None else self.excludes
+
 
 Group = Free | OneOf
 
@@ -141,7 +152,9 @@ def _requires(name: str, given: str | Sequence[str] | None) -> Labels | None:
     return labels[0] if len(labels) == 1 else labels
 
 
-def _excludes(given: str | Sequence[str]) -> Labels:
+def _excludes(given: str | Sequence[str] | None) -> Labels | None:
+    if given is None:
+        return None
     if isinstance(given, str):
         return ALL if given == ALL else (given,)
     return tuple(dict.fromkeys(given))
