@@ -85,7 +85,9 @@ class Evaluation:
         for given, what in ((self.space, "space"), (self.predicted_by, "predicted_by")):
             if given.num_labels != num_labels:
                 raise DataError(f"marginals have {num_labels} columns, but {what} has {given.num_labels} labels")
-        self._groups = [g for g in self.space.groups if isinstance(g, OneOf) and (g.optional or self.space.parent(g) is not None)]
+        self._groups = [
+            g for g in self.space.groups if isinstance(g, OneOf) and (g.optional or self.space.parent(g) is not None)
+        ]
         self._sums = _Sums() if state is None else _Sums(**state["sums"])
         by_label = np.zeros((3, num_labels), np.int64) if state is None else np.asarray(state["by_label"], np.int64)
         self._hits, self._wrong, self._shown = by_label
