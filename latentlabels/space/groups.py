@@ -21,8 +21,8 @@ class Free:
         label: its name.
         requires: a label of another group without which this one cannot be present; or several labels of one group, any of
             which will do.
-        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups. None says
-            nothing about it, and () that there are none: a label called "no finding" is then like any other.
+        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups; ``[]`` says
+            that there are none, as None does without having been asked.
     """
 
     label: str
@@ -57,11 +57,6 @@ class Free:
     def required(self) -> tuple[str, ...]:
         """The labels of which it requires one; () if none."""
         return _as_tuple(self.requires)
-
-    @property
-    def excluded(self) -> Labels:
-        """What it excludes: labels, or "all"; () if nothing, said or unsaid."""
-        return () if self.excludes is None else self.excludes
 
 
 @dataclass(frozen=True)
@@ -128,11 +123,6 @@ class OneOf:
     def required(self) -> tuple[str, ...]:
         """The labels of which it requires one; () if none."""
         return _as_tuple(self.requires)
-
-    @property
-    def excluded(self) -> Labels:
-        """What it excludes: labels, or "all"; () if nothing, said or unsaid."""
-        return () if self.excludes is None else self.excludes
 
 
 Group = Free | OneOf
