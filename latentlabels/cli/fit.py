@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -83,6 +84,7 @@ def fit(
 def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:
     config = make_config(path, **given)
     name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
+    name = re.sub(r"[*?{}\[\]]+", "", name).rstrip("-_.") or "run"  # of a pattern of shards what is the same in all
     folder = out if out is not None else Path("runs") / name
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; give the name of a new folder")

@@ -73,11 +73,14 @@ def _config(
     source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
 ) -> Config:
     from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
 
     # strict is seen to here, after everything was looked at: all problems at once, not the first
     given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
     if source is None:
         return make_config(None, **given)
+    if is_packed(source):
+        return make_config(None, images=source, **given)
     if not source.exists():
         raise UsageError(f"{source} not found; give a config, a folder of images or an .npz")
     if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():

@@ -17,8 +17,11 @@ from torch.utils.data import Dataset, IterableDataset
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import files_below, passed_over, warn
+from ..observed.image_files import files_below, passed_over, report, warn
 from ..observed.options import ReadOptions
+from ..observed.packed import Contents, contents_of
+from ..observed.reading import labels_inside
+from ..shards import is_packed
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import (
@@ -89,7 +92,7 @@ class _Given:
     """What a user gave, before anything is decoded.
 
     Attributes:
-        items: files, an array, or a Dataset.
+        items: files, images inside of files, an array, or a Dataset.
         names: that somebody gave, by which tables are matched; None where there are none.
         shown: names for people; None for those of the table, or numbers.
         rows: which of the things given these are.
@@ -99,7 +102,7 @@ class _Given:
         columns: names of the embeddings' columns; None where they have none.
     """
 
-    items: list[Path] | Tensor | Dataset[object]
+    items: list[Path] | Contents | Tensor | Dataset[object]
     names: tuple[str, ...] | None
     shown: tuple[str, ...] | None
     rows: NDArray[np.int64]
@@ -109,7 +112,7 @@ class _Given:
     columns: tuple[str, ...] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> _Given:
-        items = [self.items[row] for row in rows] if isinstance(self.items, list) else _rows_of(self.items, rows)
+        items = _rows_of(self.items, rows)
         names, shown = (None if given is None else tuple(given[row] for row in rows) for given in (self.names, self.shown))
         observed = None if self.observed is None else self.observed.take(rows)
         truth = None if self.truth is None else self.truth[rows]
@@ -151,7 +154,7 @@ def read_inputs(
     given = _given(images, space, wanted, how, observed is None, frames)
     table = given.observed if observed is None else as_observed(observed, space, given.shown, frames)
     if observed is not None and table is not None:
-        given, table = _matched(given, table, "observed")
+        given, table = _matched(given, table, "observed", bool(how.folder.part))
     complete = given.truth
     space = space if table is None else table.space
     if truth is not None:
@@ -165,7 +168,7 @@ def read_inputs(
     return _loaded(given, table, complete, wanted, how)
 
 
-def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+def read_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Inputs:
     """These image files, in this order, none looked for; those that cannot be read have no row.
 
     Raises:
@@ -175,15 +178,18 @@ def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
     return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
 
 
-def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
-    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
+def _matched(given: _Given, table: Observed, what: str, part: bool = False) -> tuple[_Given, Observed]:
+    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order.
+
+    Whether the user asks for a `part` alone: then it is no surprise that others are not used.
+    """
     if given.place is None or given.names is None or table.images is None:
         return given, in_rows_of(given.names, table, len(given.rows), what)
     if isinstance(given.items, list):
         given = _with_others(given, given.items, table)
     assert given.names is not None
     rows = selected(given.names, table, str(given.place), what)
-    if len({*rows.tolist()}) < len(given.names):
+    if len({*rows.tolist()}) < len(given.names) and not part:
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
         warn(f"{given.place}: {count(len(left), 'image')} not in {what}, so not used: {listed(left)}")
@@ -210,10 +216,12 @@ def _given(
 ) -> _Given:  # fmt: skip
     many = isinstance(images, list | tuple) and bool(images) and isinstance(images[0], str | Path)
     if isinstance(images, str | Path) and is_embeddings(images) and not Path(images).is_dir():
-        return _stored(Path(images), space, wanted, how.labelled and alone)
+        return _stored(Path(images), space, wanted, how, alone)
     if many or isinstance(images, str | Path):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
+        if isinstance(images, str | Path) and is_packed(images):
+            return _packed(images, space, how, how.labelled and alone)
         if isinstance(images, str | Path) and how.labelled and alone:
             return _image_folder(Path(images), space, how)
         return _files(images, how.tree)  # type: ignore[arg-type]
@@ -234,11 +242,28 @@ def _given(
 
 
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
-    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=how.tree)
-    known = Observed.from_folder(root, space, options=options)
+    tree = Tree() if how.tree is None else how.tree
+    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=tree)
+    if labels_inside(root, tree):
+        known = Observed.read(root, replace(options, space=space, images_root=root))
+    else:
+        known = Observed.from_folder(root, space, options=options)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
+
+
+def _packed(where: str | Path, space: LabelSpace | None, how: Reading, labelled: bool) -> _Given:
+    """The images inside of files, and, where they are given alone, what is known of them."""
+    contents = contents_of(where, how.folder.image_column if labelled else None)
+    known = None
+    if labelled:
+        options = replace(how.folder, space=space, strict=how.strict, tree=how.tree, images_root=None)
+        known = in_rows_of(contents.names, Observed.read(Path(where), options), len(contents), "observed")
+    else:
+        for note in contents.notes:
+            report(f"{where}: {note}", how.strict)
+    return _Given(contents, contents.names, contents.names, np.arange(len(contents)), place=str(where), observed=known)
 
 
 def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
@@ -258,22 +283,28 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
     return _Given(files, shown, shown, np.arange(len(files)))
 
 
-def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
+def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, how: Reading, alone: bool) -> _Given:
     if wanted.kind is not Kind.EMBEDDINGS:
         raise DataError(f'{path}: holds embeddings, but this encoder takes images; give images, or encoder="embedding"')
     found = load_embeddings(path)
     space = found.space() if space is None else space
     known = None
-    if labelled:
+    if how.labelled and alone:
         if space is None:
             raise DataError(f"{path}: has no array `labels`, so its labels have no names; give LatentLabels(space, ...)")
-        known = found.known(space)
+        known = found.known(space, options=how.folder)
     truth = None if space is None else found.complete(space)
     rows = np.arange(len(found.embeddings))
     return _Given(torch.from_numpy(found.embeddings), found.images, found.names, rows, str(path), known, truth)
 
 
-def _rows_of(items: Tensor | Dataset[object], rows: NDArray[np.int64]) -> Tensor | Dataset[object]:
+def _rows_of(
+    items: list[Path] | Contents | Tensor | Dataset[object], rows: NDArray[np.int64]
+) -> list[Path] | Contents | Tensor | Dataset[object]:
+    if isinstance(items, list):
+        return [items[row] for row in rows]
+    if isinstance(items, Contents):
+        return items.take(rows)
     if isinstance(items, Tensor):
         return items[torch.from_numpy(rows)]
     return torch.utils.data.Subset(items, rows.tolist())
@@ -319,7 +350,7 @@ class _Loaded:
 def _loaded(
     given: _Given, table: Observed | None, truth: NDArray[np.int8] | None, wanted: Wanted, how: Reading
 ) -> Inputs:  # fmt: skip
-    if isinstance(given.items, list):
+    if isinstance(given.items, list | Contents):
         found = _from_files(given.items, wanted, how)
     elif isinstance(given.items, Tensor):
         found = _from_array(given.items, wanted, how)
@@ -359,23 +390,27 @@ def _loaded(
     )
 
 
-def _from_files(files: list[Path], wanted: Wanted, how: Reading) -> _Loaded:
+def _from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> _Loaded:
     size = wanted.size or wanted.format.size
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
         found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
         judge(found.left_out, len(files), how)
-        good = [files[row] for row in found.kept]
+        good = _some(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
         return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
     checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
-    good = [files[row] for row in kept]
+    good = _some(files, kept)
     pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
     items = Streamed(pictures, wanted.workers, wanted.augment)
     return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
+
+
+def _some(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+    return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 
 
 def judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..observed.image_files import warn
+from ..observed.packed import PackedImage
 from .copies import Print, fingerprint
 from .depth import Deep
 from .image_file import at_size, read_picture, scaled
@@ -75,7 +76,7 @@ class Decoded(Checked):
 
 
 def decode_images(
-    files: Sequence[Path],
+    files: Sequence[Path | PackedImage],
     size: Size,
     interpolation: Interpolation = "bilinear",
     white: float | None = None,
@@ -148,7 +149,7 @@ def _there(prints: Sequence[Print | None]) -> tuple[Print, ...]:
 
 
 def check_images(
-    files: Sequence[Path], white: float | None = None, known: Levels | None = None, recognise: bool = False
+    files: Sequence[Path | PackedImage], white: float | None = None, known: Levels | None = None, recognise: bool = False
 ) -> Checked:
     """Look at image files, each decoded once, and keep none of their pixels; arguments are those of `decode_images`."""
     looks: list[Look | None] = [None] * len(files)
@@ -167,12 +168,12 @@ def check_images(
     return Checked(_left_out(files, why), *conclude(*_looked_at(files, looks), white, known), _there(prints))
 
 
-def _looked_at(files: Sequence[Path], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:
+def _looked_at(files: Sequence[Path | PackedImage], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:
     found = [(str(file), look) for file, look in zip(files, looks, strict=True) if look is not None]
     return [name for name, _ in found], [look for _, look in found]
 
 
-def cache_images(files: Sequence[Path], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
+def cache_images(files: Sequence[Path | PackedImage], size: Size) -> tuple[NDArray[np.uint8], list[int]]:
     """Decode and resize images into one array; those that cannot be read are named, skipped and counted.
 
     Returns:
@@ -202,7 +203,7 @@ def report_unreadable(left_out: Sequence[LeftOut], total: int) -> None:
     warn(f"{len(left_out)} of {total} images cannot be read and are left out: {shown}")
 
 
-def _left_out(files: Sequence[Path], why: Sequence[str]) -> tuple[LeftOut, ...]:
+def _left_out(files: Sequence[Path | PackedImage], why: Sequence[str]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(str(path), reason) for path, reason in zip(files, why, strict=True) if reason)
 
 
@@ -235,12 +236,12 @@ class FilePictures(Dataset[Tensor]):
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Path | PackedImage],
         size: Size,
         interpolation: Interpolation = "bilinear",
         levels: Levels | None = None,
     ):
-        self.files, self.size, self.interpolation, self.levels = list(files), size, interpolation, levels
+        self.files, self.size, self.interpolation, self.levels = files, size, interpolation, levels
 
     def __len__(self) -> int:
         return len(self.files)

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from ..kind import Kind
 from ..observed import Observed
+from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
 from .copies import Copies
@@ -25,7 +26,7 @@ from .looks import PixelNote
 from .rgb import Interpolation, Size, resized
 from .stated import Stated
 
-Pictures = Sequence[Path] | NDArray[np.uint8] | Dataset[Tensor]
+Pictures = Sequence[Path | PackedImage] | NDArray[np.uint8] | Dataset[Tensor]
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Inputs:
             return image.resize((max(1, round(side * width / larger)), max(1, round(side * height / larger))))
         assert self.pictures is not None
         found = self.pictures[row]
-        if isinstance(found, Path):
+        if isinstance(found, Path | PackedImage):
             return read_image(found, levels=self.levels)
         return Image.fromarray(np.ascontiguousarray(np.asarray(found).transpose(1, 2, 0)))
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .options import Contradictions, Unlisted
 
 
+SPLIT = "split"
+"""What formats call the part of the data set that an image is in, among the further texts about images."""
+
+
 SEVERAL = "labels in a cell"
 """What a fact is about that says how several labels share a cell."""
 
