@@ -49,6 +49,7 @@ from .inputs.batches import Batches
 from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
 from .observed import Observed
+from .observed.options import ReadOptions
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
 from .program.starting_point import Anchor, derive_prior
@@ -304,8 +305,8 @@ class LatentLabels(BaseEstimator):
             )
         inputs = with_statements(inputs, held_out, together)
         if not isinstance(images, Inputs):  # else whoever read them has seen to it
-            policy = "refuse" if table.how_read is None else table.how_read.policy
-            inputs = with_copies_merged(inputs, not how.one_positive, policy)
+            read = ReadOptions() if table.how_read is None else ReadOptions(contradictions=table.how_read.policy)
+            inputs = with_copies_merged(inputs, not how.one_positive, read)
         table = inputs.observed
         assert table is not None
         if len(inputs) < 2:
