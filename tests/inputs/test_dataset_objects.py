@@ -1,4 +1,4 @@
-"""Dataset objects: items that are pairs or dictionaries; a stand-in for Hugging Face's class, and that class where it is there."""
+"""Dataset objects whose items are pairs or dictionaries; a stand-in for Hugging Face's class, and the class where it is."""
 
 from __future__ import annotations
 
