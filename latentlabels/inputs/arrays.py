@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import DataError
+from ..observed.dataset_labels import picture_in
 from .depth import deep, deep_from, is_deep
 from .levels import BYTES, UNIT, Levels, Scale, Span, scale_in_use
 from .looks import Look, look_at, look_at_bytes
@@ -189,13 +190,14 @@ def item_picture(item: object, row: int) -> Image.Image | NDArray[Any]:
 
     Args:
         item: a PIL image, which is turned by its EXIF tag as a file is, or an array or tensor (3, H, W), (H, W, 3), (H, W) or
-            with one or four channels, as `pictures_of` takes them; of a pair such as (image, target) the first.
+            with one or four channels, as `pictures_of` takes them;
+            of a pair such as (image, target) the first, of a dictionary what is called `image`.
         row: its number, for errors.
 
     Raises:
         DataError: another type or shape; the item is named.
     """
-    item = item[0] if isinstance(item, tuple | list) and len(item) else item
+    item = picture_in(item)
     if isinstance(item, Image.Image):
         return deep_from(item).values if is_deep(item) else to_rgb(upright(item))
     values = torch.as_tensor(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item
