@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,3 +75,56 @@ def write_nus_wide(
     if pictures:
         write_pictures(root / "Flickr", images, truth)
     return images, names
+
+
+def write_coco(root: Path, truth: NDArray[np.int8], pictures: bool = True) -> list[str]:
+    """COCO's train2014 or val2014, with annotations/instances_NAME.json; the names of the images."""
+    N, K = truth.shape
+    part = root.name
+    images = [f"COCO_{part}_{row * 9 + 1:012d}.jpg" for row in range(N)]
+    boxes = [(row, k) for row, k in np.argwhere(truth == 1).tolist() for _ in range(1 + (row + k) % 2)]
+    document = {
+        "info": {"year": 2014},
+        "images": [{"id": row * 9 + 1, "file_name": name, "height": 24, "width": 24} for row, name in enumerate(images)],
+        "annotations": [
+            {"id": number, "image_id": row * 9 + 1, "category_id": 3 * k + 1, "bbox": [0, 0, 4, 4], "iscrowd": 0, "area": 16}
+            for number, (row, k) in enumerate(boxes, 1)
+        ],
+        "categories": [{"id": 3 * k + 1, "name": f"thing {k}", "supercategory": "all"} for k in range(K)],
+    }
+    (root.parent / "annotations").mkdir(parents=True, exist_ok=True)
+    (root.parent / "annotations" / f"instances_{part}.json").write_text(json.dumps(document))
+    if pictures:
+        write_pictures(root, images, truth)
+    return images
+
+
+def write_voc(root: Path, truth: NDArray[np.int8], train: int, pictures: bool = True) -> list[str]:
+    """VOC2012 with the lists of the classification task: -1 in `truth` stands for difficult objects alone."""
+    names = [f"2008_{row:06d}" for row in range(len(truth))]
+    main = root / "ImageSets" / "Main"
+    main.mkdir(parents=True)
+    (root / "Annotations").mkdir()
+    for part, rows in (("train", range(train)), ("val", range(train, len(names))), ("trainval", range(len(names)))):
+        (main / f"{part}.txt").write_text("".join(f"{names[row]}\n" for row in rows))
+        for k in range(truth.shape[1]):
+            signs = {1: " 1", 0: "-1", -1: " 0"}
+            lines = "".join(f"{names[row]} {signs[int(truth[row, k])]}\n" for row in rows)
+            (main / f"kind{k}_{part}.txt").write_text(lines)
+    if pictures:
+        write_pictures(root / "JPEGImages", [f"{name}.jpg" for name in names], truth)
+    return names
+
+
+def write_celeba(root: Path, truth: NDArray[np.int8], parts: Sequence[int], pictures: bool = True) -> list[str]:
+    """CelebA's lists and aligned pictures; parts are 0 (train), 1 (validation) and 2 (test)."""
+    N, K = truth.shape
+    names = [f"{row + 1:06d}.jpg" for row in range(N)]
+    root.mkdir(parents=True)
+    lines = [" ".join(" 1" if one else "-1" for one in line) for line in truth]
+    rows = "".join(f"{name} {line}\n" for name, line in zip(names, lines, strict=True))
+    (root / "list_attr_celeba.txt").write_text(f"{N}\n{' '.join(f'Attribute_{k}' for k in range(K))} \n{rows}")
+    (root / "list_eval_partition.txt").write_text("".join(f"{name} {part}\n" for name, part in zip(names, parts, strict=True)))
+    if pictures:
+        write_pictures(root / "img_align_celeba", names, truth)
+    return names

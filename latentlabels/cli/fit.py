@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -83,6 +84,7 @@ def fit(
 def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:
     config = make_config(path, **given)
     name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
+    name = re.sub(r"[*?{}\[\]]+", "", name).rstrip("-_.") or "run"  # of a pattern of shards what is the same in all
     folder = out if out is not None else Path("runs") / name
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; give the name of a new folder")
@@ -261,10 +263,12 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
+    from ..checks.sentences import held_out, read_as
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
-    rows = [
+    rows = [] if found["read_as"] is None else [("read as", read_as(found["read_as"]))]
+    rows += [
         ("images", images),
         ("labels", f"{found['num_labels']:,} in {count(found['num_groups'], 'group')}"),
         ("known labels", f"{known} ({per_image:.2f} per image)"),
@@ -275,6 +279,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
+        ("held out", held_out(found["held_out"])),
         ("held-out value", f"{number(held)} ({value.whole})"),
         ("run", f"{run}"),
         ("report", f"{found['report']}"),

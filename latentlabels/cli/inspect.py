@@ -59,8 +59,9 @@ def inspect(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             inputs = read_training(config, Reading(unreadable="collect", budget=0))
+            parts = _held_out(config, inputs)
         remarks = list(dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)))
-        document = {"source": source, **_document(config, inputs), "remarks": remarks}
+        document = {"source": source, **_document(config, inputs), "held_out": parts, "remarks": remarks}
         if (strict or config.data.strict) and (document["unreadable"] or remarks):
             said = [*(item["why"] for item in document["unreadable"]), *remarks]
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
@@ -72,11 +73,14 @@ def _config(
     source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
 ) -> Config:
     from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
 
     # strict is seen to here, after everything was looked at: all problems at once, not the first
     given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
     if source is None:
         return make_config(None, **given)
+    if is_packed(source):
+        return make_config(None, images=source, **given)
     if not source.exists():
         raise UsageError(f"{source} not found; give a config, a folder of images or an .npz")
     if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():
@@ -131,6 +135,14 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
         **{key: None if one is None else one.to_dict() for key, one in _findings(table_, how).items()},
     }
+
+
+def _held_out(config: Config, inputs: Inputs) -> dict[str, Any]:
+    """Which images a fit would hold out."""
+    from ..fitting.held_out import hold_out
+
+    with explained(config):
+        return hold_out(inputs, config.fit.held_out, config.fit.seed).to_dict()
 
 
 def _findings(known: Observed, how: Annotation) -> dict[str, Finding | None]:
@@ -197,6 +209,8 @@ def _condition(group: dict[str, Any]) -> str:
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..checks.sentences import held_out
+    from ..checks.sentences import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
     from ..observed.record import SEVERAL
@@ -210,11 +224,12 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     inside = found["num_labels"] - free
     kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
     read_as = found["read_as"]
-    rows = [] if read_as is None or not read_as["facts"] else [("read as", _read_as(read_as))]
+    rows = [] if read_as is None or not read_as["facts"] else [("read as", said_as(read_as))]
     rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
+        ("held out", held_out(found["held_out"])),
     ]
     levels = levels_in_words(Levels.from_config(found["levels"]))
     if levels:
@@ -266,11 +281,6 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
         )
     console.print(f"\nnext: {found['next']}")
-
-
-def _read_as(read_as: dict[str, Any]) -> str:
-    """What was taken for what, in one line."""
-    return f"{read_as['format']}; " + "; ".join(f"{what}: {how}" for what, how in read_as["facts"])
 
 
 def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:

@@ -37,9 +37,14 @@ _FLAGS: dict[str, Any] = {
         _MANY, _option("--label-columns", "COLUMN", "A column of a label, or of names of labels. May be repeated.")
     ],
     "ignore": Annotated[_MANY, _option("--ignore", "NAME", "A column or folder to leave out. May be repeated.")],
+    "classes": Annotated[
+        _MANY,
+        _option("--classes", "NAMES|FILE", "The names of classes 0, 1, ...: with commas, or a file with one on each line."),
+    ],
     "separator": Annotated[
         _ONE, _option("--separator", "TEXT", 'What stands between several labels in a cell; "" for one label in each cell.')
     ],
+    "part": Annotated[_MANY, _option("--part", "NAME", "The part of the data set to use, for example train. May be repeated.")],
     "split": Annotated[
         _ONE, _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a table of its own.")
     ],
@@ -53,8 +58,8 @@ _FLAGS: dict[str, Any] = {
     "white": Annotated[float | None, _option("--white", "NUMBER", "The value of white in the image files, for example 4095.")],
 }
 TABLES = (
-    *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "separator"),
-    "contradictions",
+    *("format", "unlisted", "present", "absent", "unknown", "image_column", "label_columns", "ignore", "classes", "separator"),
+    *("part", "contradictions"),
 )
 """The options that are about a table alone."""
 

@@ -135,7 +135,7 @@ def stream_asked(model: LatentLabels, where: Sequence[str], strict: bool = False
     """As `read_asked`, to be read block by block."""
     for name in where:
         check_kind(model, name)
-        if not Path(name).exists() and not any(sign in name for sign in "*?["):
+        if not Path(name).exists() and not any(sign in name for sign in "*?[{"):
             raise UsageError(f"{name}: file or folder not found")
     return model.stream(list(where), strict=strict)
 
@@ -206,26 +206,31 @@ def read_labels(
     from ..fitting.training_data import known_of
     from ..inputs.embeddings import load_embeddings
     from ..kind import Kind
+    from ..shards import is_packed
 
     images = model.kind is Kind.IMAGES
     if where is None:
         what = "--images DIR, the folder of its images" if images else "--embeddings FILE"
         raise UsageError(f"no {model.kind} given for {table or option}; give {what}")
-    if not where.exists():
+    packed = images and is_packed(where)
+    if not where.exists() and not packed:
         raise UsageError(f"{where}: {'folder' if images else 'file'} not found")
+    if packed and table is None:
+        table = where
     if images and table is None:
         raise UsageError(
             f"no table of labels; give --{option} TABLE (a column `image`, and one column of 1 or 0 for each label)"
         )
     check_kind(model, str(where))
-    if images and not where.is_dir():
+    if images and not where.is_dir() and not packed:
         raise UsageError(f"{where}: is not a folder; give the folder of the images in {table}")
     if table is None:
         found = load_embeddings(where)
         if not found.has(option):
             raise UsageError(f"{where}: has no array `{option}`; give --{option} TABLE")
-        return found.known(model.space_, option)
-    if not table.is_file():
+        with in_words_of_the_command_line():
+            return found.known(model.space_, option, as_options(reading))
+    if not table.exists() and not is_packed(table):
         raise UsageError(f"{table}: table of labels not found")
     options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth")
     with in_words_of_the_command_line():

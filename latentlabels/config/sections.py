@@ -119,6 +119,7 @@ class DataConfig(Section):
         default=None, min_length=1, description="the names of the classes 0, 1, ...: a list, or a file with one on each line"
     )
     separator: str | None = Field(default=None, description='what stands between labels in a cell; "" for one label in a cell')
+    part: Names | None = Field(default=None, min_length=1, description="the parts of the data set to use, for example train")
     split: str | None = Field(default=None, description="a column, or the path of a table: which images are held out")
     together: str | None = Field(default=None, description="a column, or the path of a table: which images belong together")
     unlabelled: Names | None = Field(default=None, description="a list of folders of images without a known label")
@@ -130,7 +131,7 @@ class DataConfig(Section):
     embeddings: Path | None = Field(default=None, description="the path of an .npz or .npy file")
     strict: Flag = Field(default=False, description="true or false")
 
-    @field_validator("ignore", "unlabelled", "label_columns", mode="before")
+    @field_validator("ignore", "unlabelled", "label_columns", "part", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value

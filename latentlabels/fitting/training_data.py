@@ -7,21 +7,25 @@ from pathlib import Path
 
 from ..annotation import KINDS
 from ..config import Config, DataConfig
-from ..errors import ConfigError
+from ..errors import AmbiguousError, Choice, ConfigError
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.embeddings import load_embeddings
+from ..inputs.merging import with_copies_merged
 from ..kind import Kind
 from ..observed import Observed, Tree
-from ..observed.options import ReadOptions, texts
+from ..observed.options import ReadOptions, class_names, texts
+from ..observed.record import SPLIT
 from ..space import LabelSpace
 from .held_out import check_stated
+from .single_positive import single_positive
 from .stated_split import IN_CONFIG, with_statements
 
 
 def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) -> Inputs:
     """The training data of a config: images or embeddings with their known labels, and complete ones where an .npz has them.
 
-    What `data.split` and `data.together` state goes with them; the images of a test are left out.
+    What `data.split` and `data.together` state goes with them; the images of a test are left out. With
+    `data.single_positive` one present label of each image is kept, and the complete labels are the truth.
 
     Args:
         config: whose `data`, `labels` and `annotation` are read.
@@ -34,9 +38,14 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     """
     config.check_files()
     inputs = _read(config, wanted, how)
+    _check_parts(inputs, config.data)
+    if config.data.single_positive is not None:
+        inputs = single_positive(inputs, config.data.single_positive)
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
-    return found
+    merge = not KINDS[config.annotation.kind].one_positive
+    listing = how is not None and how.unreadable == "collect"
+    return with_copies_merged(found, merge, replace(reading_of(config.data), listing=listing))
 
 
 def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
@@ -46,6 +55,7 @@ def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     how = replace(
         how,
         labelled=True,
+        recognise=True,
         strict=data.strict,
         folder=options,
         merge=not KINDS[config.annotation.kind].one_positive,
@@ -67,6 +77,28 @@ def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
             "give the known labels as a table, --observed or data.observed"
         )
     return read_inputs(where, space=space_of(config, space, where), wanted=wanted, how=how)
+
+
+def _check_parts(inputs: Inputs, data: DataConfig) -> None:
+    """Ask what is to be done with the images of a test, where the source names such a part and nobody says.
+
+    Raises:
+        AmbiguousError: the choices are named.
+    """
+    parts = () if inputs.observed is None else inputs.observed.extra.get(SPLIT, ())
+    named = {part: parts.count(part) for part in dict.fromkeys(parts) if part}
+    if data.split is not None or data.part or len(named) < 2:
+        return
+    shown = ", ".join(f"{part} ({number:,})" for part, number in named.items())
+    first = next((part for part in named if part.lower().startswith("train")), next(iter(named)))
+    raise AmbiguousError(
+        f"{data.observed or data.images}: its images are in several parts: {shown}",
+        [
+            Choice({"split": SPLIT}, "train on train, hold out validation or val, leave out test"),
+            Choice({"part": first}, f"use {first} alone"),
+            Choice({"part": ",".join(named)}, "use all of them alike"),
+        ],
+    )
 
 
 def space_of(config: Config, space: LabelSpace | None, path: Path) -> LabelSpace:
@@ -110,7 +142,9 @@ def reading_of(data: DataConfig) -> ReadOptions:
         image_column=data.image_column,
         label_columns=None if data.label_columns is None else tuple(data.label_columns),
         ignore=tuple(data.ignore),
+        classes=class_names(data.classes),
         separator=data.separator,
+        part=tuple(data.part or ()),
         split=data.split,
         together=data.together,
         unlabelled=tuple(data.unlabelled or ()),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from .levels import Numbers, Scale, Span, levels_of
+from .opening import ImageSource
 from .rgb import FILTERS, Interpolation, Size, turned, upright
 from .tiff import read_tiff
 
@@ -145,7 +145,7 @@ def _set_right(image: Image.Image) -> None:
 _NATIVE = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
 
 
-def deep_of_tiff(path: str | Path) -> Deep | None:
+def deep_of_tiff(path: ImageSource) -> Deep | None:
     """A TIFF with more than 8 bits that `read_tiff` reads; None for any other file."""
     found = read_tiff(path)
     if found is None:

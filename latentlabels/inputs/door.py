@@ -14,11 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from ..errors import DataError
+from ..errors import AmbiguousError, DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
-from ..observed.image_files import files_below, passed_over, warn
+from ..observed.dataset_labels import has_targets, read_dataset
+from ..observed.image_files import files_below, passed_over, report, warn
 from ..observed.options import ReadOptions
+from ..observed.packed import Contents, contents_of
+from ..observed.packed.hugging_face import contents_of_dataset, is_hugging_face
+from ..observed.packed.layout import BY_ROW
+from ..observed.reading import labels_inside
+from ..shards import is_packed
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import (
@@ -33,6 +39,7 @@ from .alignment import (
 )
 from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
+from .copies import Print, find_copies, prints_of
 from .embeddings import is_embeddings, load_embeddings, vectors_of
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
@@ -66,6 +73,8 @@ class Reading:
             an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
+        recognise: whether copies are looked for, as a fit needs it; the items of a Dataset may be drawn at random and are not
+            looked at.
         white: the value of white in images with more than 8 bits, or below 255 with 8 bits; None to see it from the bits in
             use.
     """
@@ -77,6 +86,7 @@ class Reading:
     unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
+    recognise: bool = False
     white: float | None = None
 
 
@@ -85,7 +95,7 @@ class _Given:
     """What a user gave, before anything is decoded.
 
     Attributes:
-        items: files, an array, or a Dataset.
+        items: files, images inside of files, an array, or a Dataset.
         names: that somebody gave, by which tables are matched; None where there are none.
         shown: names for people; None for those of the table, or numbers.
         rows: which of the things given these are.
@@ -95,7 +105,7 @@ class _Given:
         columns: names of the embeddings' columns; None where they have none.
     """
 
-    items: list[Path] | Tensor | Dataset[object]
+    items: list[Path] | Contents | Tensor | Dataset[object]
     names: tuple[str, ...] | None
     shown: tuple[str, ...] | None
     rows: NDArray[np.int64]
@@ -105,7 +115,7 @@ class _Given:
     columns: tuple[str, ...] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> _Given:
-        items = [self.items[row] for row in rows] if isinstance(self.items, list) else _rows_of(self.items, rows)
+        items = _rows_of(self.items, rows)
         names, shown = (None if given is None else tuple(given[row] for row in rows) for given in (self.names, self.shown))
         observed = None if self.observed is None else self.observed.take(rows)
         truth = None if self.truth is None else self.truth[rows]
@@ -147,7 +157,7 @@ def read_inputs(
     given = _given(images, space, wanted, how, observed is None, frames)
     table = given.observed if observed is None else as_observed(observed, space, given.shown, frames)
     if observed is not None and table is not None:
-        given, table = _matched(given, table, "observed")
+        given, table = _matched(given, table, "observed", bool(how.folder.part))
     complete = given.truth
     space = space if table is None else table.space
     if truth is not None:
@@ -161,7 +171,7 @@ def read_inputs(
     return _loaded(given, table, complete, wanted, how)
 
 
-def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
+def read_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Inputs:
     """These image files, in this order, none looked for; those that cannot be read have no row.
 
     Raises:
@@ -171,15 +181,18 @@ def read_files(files: list[Path], wanted: Wanted, how: Reading) -> Inputs:
     return _loaded(_Given(files, shown, shown, np.arange(len(files))), None, None, wanted, how)
 
 
-def _matched(given: _Given, table: Observed, what: str) -> tuple[_Given, Observed]:
-    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order."""
+def _matched(given: _Given, table: Observed, what: str, part: bool = False) -> tuple[_Given, Observed]:
+    """Inputs and table with the same rows: what a place holds is selected, everything else is put in order.
+
+    Whether the user asks for a `part` alone: then it is no surprise that others are not used.
+    """
     if given.place is None or given.names is None or table.images is None:
         return given, in_rows_of(given.names, table, len(given.rows), what)
     if isinstance(given.items, list):
         given = _with_others(given, given.items, table)
     assert given.names is not None
     rows = selected(given.names, table, str(given.place), what)
-    if len({*rows.tolist()}) < len(given.names):
+    if len({*rows.tolist()}) < len(given.names) and not part:
         used = {*rows.tolist()}
         left = [name for row, name in enumerate(given.names) if row not in used]
         warn(f"{given.place}: {count(len(left), 'image')} not in {what}, so not used: {listed(left)}")
@@ -206,10 +219,12 @@ def _given(
 ) -> _Given:  # fmt: skip
     many = isinstance(images, list | tuple) and bool(images) and isinstance(images[0], str | Path)
     if isinstance(images, str | Path) and is_embeddings(images) and not Path(images).is_dir():
-        return _stored(Path(images), space, wanted, how.labelled and alone)
+        return _stored(Path(images), space, wanted, how, alone)
     if many or isinstance(images, str | Path):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
+        if isinstance(images, str | Path) and is_packed(images):
+            return _packed(images, space, how, how.labelled and alone)
         if isinstance(images, str | Path) and how.labelled and alone:
             return _image_folder(Path(images), space, how)
         return _files(images, how.tree)  # type: ignore[arg-type]
@@ -219,22 +234,67 @@ def _given(
         order = column_order(columns, wanted.columns)
         values, columns = (values, columns) if order is None else (values[:, order], wanted.columns)
         return _Given(values, names, names, np.arange(len(values)), columns=columns)
+    if is_hugging_face(images):
+        if wanted.kind is Kind.EMBEDDINGS:
+            raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
+        contents = contents_of_dataset(images, how.folder.image_column)
+        names = contents.names if contents.naming != BY_ROW else None
+        known = _of_dataset(images, space, how) if how.labelled and alone else None
+        return _Given(contents, names, names, np.arange(len(contents)), observed=known)
     if isinstance(images, Dataset):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
         if isinstance(images, IterableDataset) or not hasattr(images, "__len__"):
             raise DataError("this Dataset of images lacks __len__ or __getitem__; give one with a length and items by number")
-        return _Given(images, None, None, np.arange(len(images)))
+        known = _of_dataset(images, space, how) if how.labelled and alone and _has_targets(images) else None
+        return _Given(images, None, None, np.arange(len(images)), observed=known)
     values = images if isinstance(images, Tensor) else _tensor(images)
     return _Given(values, None, None, np.arange(len(values) if values.dim() else 0))
 
 
+def _has_targets(images: Dataset[object]) -> bool:
+    with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
+        return has_targets(images)
+
+
+def _of_dataset(images: object, space: LabelSpace | None, how: Reading) -> Observed:
+    """What a Dataset object says of its images.
+
+    Raises:
+        AmbiguousError: it can mean several things; where to state which is named.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            known, named = read_dataset(images, replace(how.folder, space=space, strict=how.strict))
+        except AmbiguousError as error:
+            state = "state it by Observed.from_dataset(dataset, ...), and give that as observed"
+            raise AmbiguousError(f"{error.what} ({state})", error.choices) from None
+    return Observed(known.values, known.space, known.images if named else None, known.how_read, known.extra)
+
+
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
-    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=how.tree)
-    known = Observed.from_folder(root, space, options=options)
+    tree = Tree() if how.tree is None else how.tree
+    options = replace(how.folder, merge=how.merge, strict=how.strict, tree=tree)
+    if labels_inside(root, tree):
+        known = Observed.read(root, replace(options, space=space, images_root=root))
+    else:
+        known = Observed.from_folder(root, space, options=options)
     assert known.images is not None
     files = [root / name for name in known.images]
     return _Given(files, known.images, tuple(map(str, files)), np.arange(len(files)), observed=known)
+
+
+def _packed(where: str | Path, space: LabelSpace | None, how: Reading, labelled: bool) -> _Given:
+    """The images inside of files, and, where they are given alone, what is known of them."""
+    contents = contents_of(where, how.folder.image_column if labelled else None)
+    known = None
+    if labelled:
+        options = replace(how.folder, space=space, strict=how.strict, tree=how.tree, images_root=None)
+        known = in_rows_of(contents.names, Observed.read(Path(where), options), len(contents), "observed")
+    else:
+        for note in contents.notes:
+            report(f"{where}: {note}", how.strict)
+    return _Given(contents, contents.names, contents.names, np.arange(len(contents)), place=str(where), observed=known)
 
 
 def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Given:
@@ -254,22 +314,28 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
     return _Given(files, shown, shown, np.arange(len(files)))
 
 
-def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
+def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, how: Reading, alone: bool) -> _Given:
     if wanted.kind is not Kind.EMBEDDINGS:
         raise DataError(f'{path}: holds embeddings, but this encoder takes images; give images, or encoder="embedding"')
     found = load_embeddings(path)
     space = found.space() if space is None else space
     known = None
-    if labelled:
+    if how.labelled and alone:
         if space is None:
             raise DataError(f"{path}: has no array `labels`, so its labels have no names; give LatentLabels(space, ...)")
-        known = found.known(space)
+        known = found.known(space, options=how.folder)
     truth = None if space is None else found.complete(space)
     rows = np.arange(len(found.embeddings))
     return _Given(torch.from_numpy(found.embeddings), found.images, found.names, rows, str(path), known, truth)
 
 
-def _rows_of(items: Tensor | Dataset[object], rows: NDArray[np.int64]) -> Tensor | Dataset[object]:
+def _rows_of(
+    items: list[Path] | Contents | Tensor | Dataset[object], rows: NDArray[np.int64]
+) -> list[Path] | Contents | Tensor | Dataset[object]:
+    if isinstance(items, list):
+        return [items[row] for row in rows]
+    if isinstance(items, Contents):
+        return items.take(rows)
     if isinstance(items, Tensor):
         return items[torch.from_numpy(rows)]
     return torch.utils.data.Subset(items, rows.tolist())
@@ -308,13 +374,14 @@ class _Loaded:
     shapes: NDArray[np.int64] | None = None
     kept: NDArray[np.int64] | None = None
     left_out: tuple[LeftOut, ...] = ()
+    prints: tuple[Print, ...] = ()
     notes: tuple[PixelNote, ...] = ()
 
 
 def _loaded(
     given: _Given, table: Observed | None, truth: NDArray[np.int8] | None, wanted: Wanted, how: Reading
 ) -> Inputs:  # fmt: skip
-    if isinstance(given.items, list):
+    if isinstance(given.items, list | Contents):
         found = _from_files(given.items, wanted, how)
     elif isinstance(given.items, Tensor):
         found = _from_array(given.items, wanted, how)
@@ -339,6 +406,7 @@ def _loaded(
         notes=found.notes,
         named=names is not None,
         columns=given.columns,
+        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list)) if found.prints else None,
     )
     if found.kept is None or len(found.kept) == len(given.rows):
         return out
@@ -353,23 +421,27 @@ def _loaded(
     )
 
 
-def _from_files(files: list[Path], wanted: Wanted, how: Reading) -> _Loaded:
+def _from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> _Loaded:
     size = wanted.size or wanted.format.size
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
-        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels)
+        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
         judge(found.left_out, len(files), how)
-        good = [files[row] for row in found.kept]
+        good = _some(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.notes)
-    checked = check_images(files, how.white, wanted.levels)
+        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+    checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
-    good = [files[row] for row in kept]
+    good = _some(files, kept)
     pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
     items = Streamed(pictures, wanted.workers, wanted.augment)
-    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.notes)
+    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
+
+
+def _some(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+    return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 
 
 def judge(left_out: tuple[LeftOut, ...], total: int, how: Reading) -> None:
@@ -407,7 +479,8 @@ def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
     pixels = resized(given, size, wanted.format.interpolation)
-    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, notes=notes)
+    prints = tuple(prints_of(given)) if how.recognise else ()
+    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, prints=prints, notes=notes)
 
 
 def _check_known(span: Span, levels: Levels, what: str) -> None:

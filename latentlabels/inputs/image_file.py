@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +13,16 @@ from ..errors import DataError
 from .depth import Deep, deep_from, deep_of_tiff, is_cut, is_deep
 from .levels import BYTES, Levels
 from .not_images import is_cut_off, what_it_is
-from .opening import formats
+from .opening import ImageSource, encoded, for_pillow, formats
 from .rgb import Interpolation, Size, resize, to_rgb, upright
 from .tiff import count_pages
 
 
-def read_image(path: str | Path, size: Size | None = None, levels: Levels | None = None) -> Image.Image:
+def read_image(path: ImageSource, size: Size | None = None, levels: Levels | None = None) -> Image.Image:
     """An image file as 8-bit RGB, turned upright by its EXIF tag, transparency over white; the first of several frames.
 
     Args:
-        path: the file.
+        path: the file, or an image inside of another.
         size: (height, width) that is wanted in the end: a JPEG is decoded no larger than that needs.
         levels: black and white of the data set; None to see them in this file alone.
 
@@ -45,8 +44,9 @@ class Picture(NamedTuple):
     pages: int
 
 
-def read_picture(path: str | Path, size: Size | None) -> Picture:
+def read_picture(path: ImageSource, size: Size | None) -> Picture:
     """Decode a file; PIL's warnings, of damaged EXIF data and the like, are the caller's: the picture is what counts."""
+    path = encoded(path)
     try:
         try:
             return _decoded(path, size)
@@ -59,9 +59,9 @@ def read_picture(path: str | Path, size: Size | None) -> Picture:
         raise DataError(f"{path}: cannot be read as an image ({_why(path, error)})") from None
 
 
-def _decoded(path: str | Path, size: Size | None) -> Picture:
+def _decoded(path: ImageSource, size: Size | None) -> Picture:
     """What Pillow opens."""
-    with Image.open(path, formats=formats()) as image:
+    with Image.open(for_pillow(path), formats=formats()) as image:
         pages = 1
         if image.format == "TIFF":
             pages = count_pages(path)
@@ -72,12 +72,12 @@ def _decoded(path: str | Path, size: Size | None) -> Picture:
         if size is not None and image.format in ("JPEG", "MPO"):
             image.draft("RGB", (2 * max(size), 2 * max(size)))
         if is_cut(image) or is_deep(image):
-            return Picture(deep_from(image, lambda: Image.open(path, formats=formats())), pages)
+            return Picture(deep_from(image, lambda: Image.open(for_pillow(path), formats=formats())), pages)
         image.load()
         return Picture(to_rgb(upright(image)), pages)
 
 
-def _unidentified(path: str | Path) -> Deep | None:
+def _unidentified(path: ImageSource) -> Deep | None:
     """What Pillow does not know: a TIFF that is read here, or None."""
     try:
         return deep_of_tiff(path)
@@ -87,7 +87,7 @@ def _unidentified(path: str | Path) -> Deep | None:
         return None
 
 
-def _why(path: str | Path, error: Exception) -> str:
+def _why(path: ImageSource, error: Exception) -> str:
     """Why a file cannot be read."""
     if isinstance(error, UnidentifiedImageError):
         return what_it_is(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from .opening import ImageSource, opened
 
 _HEAD = 512
 _TEXT = (
@@ -43,9 +43,9 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
 
 
-def what_it_is(path: str | Path) -> str:
+def what_it_is(path: ImageSource) -> str:
     """What a file is instead of an image, and what to do about it."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         head = file.read(_HEAD)
     if not head:
         return "the file is empty"
@@ -90,9 +90,9 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter in "\t\r\n\f" for letter in text)
 
 
-def is_cut_off(path: str | Path) -> bool:
+def is_cut_off(path: ImageSource) -> bool:
     """Whether a JPEG or PNG lacks its end."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         head = file.read(8)
         end = b"\xff\xd9" if head.startswith(b"\xff\xd8\xff") else b"IEND" if head.startswith(b"\x89PNG") else b""
         file.seek(0, 2)

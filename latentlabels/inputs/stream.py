@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed, list_images
-from ..observed.image_files import warn
+from ..observed.image_files import report, warn
+from ..observed.packed import Contents, contents_of
+from ..shards import expand, is_packed
 from ..words import count, listed
 from .alignment import in_rows_of, selected
 from .batches import InMemory
@@ -122,7 +124,7 @@ class FileStream(InputStream):
     """
 
     def __init__(
-        self, files: Sequence[str], names: Sequence[str], wanted: Wanted, num_labels: int, strict: bool = False,
+        self, files: Sequence[str] | Contents, names: Sequence[str], wanted: Wanted, num_labels: int, strict: bool = False,
         known: Observed | None = None,
     ):  # fmt: skip
         self.files, self.names, self.known, self._wanted = files, names, known, wanted
@@ -139,10 +141,10 @@ class FileStream(InputStream):
             warn(sentence(note))
 
     def _read(self, rows: NDArray[np.int64]) -> Inputs:
-        files = [Path(self.files[row]) for row in rows]
+        files = self._files(rows)
         inputs = read_files(files, self._wanted, self._how)
         if inputs.levels != self._wanted.levels:  # numbers that the fit has not seen: all files say how many bits are in use
-            checked = check_images([Path(file) for file in self.files], None, self._wanted.levels)
+            checked = check_images(self._files(np.arange(len(self))), None, self._wanted.levels)
             self._notes += [note for note in checked.notes if note.doubt == "new to the model"]
             self._wanted = replace(self._wanted, levels=checked.levels)
             inputs = read_files(files, self._wanted, self._how)
@@ -151,9 +153,14 @@ class FileStream(InputStream):
             judge(inputs.left_out, len(files), replace(self._how, unreadable="error"))
         return inputs
 
+    def _files(self, rows: NDArray[np.int64]) -> list[Path] | Contents:
+        if isinstance(self.files, Contents):
+            return self.files.take(rows)
+        return [Path(self.files[row]) for row in rows]
+
     def sources(self) -> Iterator[str]:
-        """The image files."""
-        return iter(self.files)
+        """The image files, or those that hold the images."""
+        return iter(map(str, expand(self.files.source)) if isinstance(self.files, Contents) else self.files)
 
 
 class VectorStream(InputStream):
@@ -240,6 +247,8 @@ def open_stream(
         DataError: nothing there, or rows of `known` without an input.
     """
     many = [images] if isinstance(images, str | Path) else list(images)
+    if any(is_packed(one) for one in many):
+        return _of_shards(many, known, wanted, num_labels, strict, what)
     if wanted.kind is Kind.EMBEDDINGS:
         return _vectors([load_embeddings(one) for one in many], known, wanted, num_labels, what)
     found = [list_images(one) for one in many]
@@ -251,6 +260,25 @@ def open_stream(
         return _of_a_folder(str(many[0]), files, known, wanted, num_labels, strict, what)
     known = None if known is None else in_rows_of(files, known, len(files), what)
     return FileStream(files, files, wanted, num_labels, strict, known)
+
+
+def _of_shards(
+    many: Sequence[str | Path], known: Observed | None, wanted: Wanted, num_labels: int, strict: bool, what: str
+) -> FileStream:  # fmt: skip
+    """The images inside of packed files, or those of them that a table names."""
+    if len(many) > 1:
+        raise DataError(f"{many[0]}: give several shards by one pattern, such as shard-*.tar, and nothing beside it")
+    if wanted.kind is Kind.EMBEDDINGS:
+        raise DataError(f"{many[0]}: holds images, but this run was fitted on embeddings; give an .npz or .npy")
+    contents = contents_of(many[0])
+    for note in contents.notes:
+        report(f"{many[0]}: {note}", strict)
+    if known is None or known.images is None:
+        known = None if known is None else in_rows_of(contents.names, known, len(contents), what)
+        return FileStream(contents, contents.names, wanted, num_labels, strict, known)
+    rows = selected(contents.names, known, str(many[0]), what)
+    _say_left_out(contents.names, rows, str(many[0]), what)
+    return FileStream(contents.take(rows), known.images, wanted, num_labels, strict, known)
 
 
 def _of_a_folder(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+
+from .opening import ImageSource, opened
 
 _DEFLATE = (8, 32946)
 _MANY = 16  # values in a pixel; more are no picture
@@ -56,13 +57,13 @@ class _Layout(NamedTuple):
         return 1 if self.planes else self.samples
 
 
-def read_tiff(path: str | Path) -> Samples | None:
+def read_tiff(path: ImageSource) -> Samples | None:
     """The first page of a TIFF with values other than bytes; None for any other file, and for what is not read here.
 
     Raises:
         OSError, ValueError, zlib.error, PIL.Image.DecompressionBombError: a damaged or far too large file.
     """
-    with open(path, "rb") as file:
+    with opened(path) as file:
         tags = _directory(file)
         if tags is None:
             return None
@@ -78,10 +79,10 @@ def read_tiff(path: str | Path) -> Samples | None:
     return _samples(values, tags)
 
 
-def count_pages(path: str | Path) -> int:
+def count_pages(path: ImageSource) -> int:
     """How many pages a TIFF has, without those that are smaller copies of others, up to where the file is damaged."""
     pages, seen = 0, set()
-    with open(path, "rb") as file:
+    with opened(path) as file:
         tags = _directory(file)
         with suppress(Exception):  # of a directory, Pillow says in many ways that it is damaged
             while tags is not None and tags.next and tags.next not in seen:

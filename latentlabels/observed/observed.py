@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,16 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import impossible_rows
-from ..words import listed
-from ..writing import replacing
+from ..words import listed, printable
+from ..writing import replacing, separated, writing
+from .arrays import check_values, known_values
 from .contradictions import impossible
+from .dataset_labels import read_dataset
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
+from .names import name_column
 from .options import Contradictions, ReadOptions, list_of_texts, stated_options
 from .reading import read_known
 from .record import HowRead
@@ -111,32 +114,37 @@ class Observed:
 
     @classmethod
     def from_array(
-        cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None, *, first_row: int = 0
-    ) -> Observed:  # fmt: skip
+        cls,
+        values: ArrayLike,
+        space: LabelSpace,
+        images: Sequence[str] | None = None,
+        *,
+        absent: Any = None,
+        unknown: Any = None,
+        first_row: int = 0,
+        options: ReadOptions | None = None,
+    ) -> Observed:
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        An array with exactly one 1 in each row and 0 elsewhere is read as it stands, with a `DataWarning`: in one-hot
+        arrays 0 often means "not the label that was noted". ``unknown=0`` or ``absent=0`` says which, and
+        ``absent=-1`` that -1 is absent.
 
         Args:
             values: (N, K).
             space: the K labels.
             images: N names.
+            absent: the value, or values, that mean absent: 0.
+            unknown: the value, or values, that mean unknown: -1.
             first_row: number of the first row, for errors, where these are a part of a larger array.
+            options: all that can be stated, instead of `absent` and `unknown`.
 
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
         """
-        try:
-            array = np.asarray(values)
-        except ValueError:
-            raise ObservationError("observed has rows of different lengths; give an array (N, K)") from None
-        if array.dtype.kind == "f":
-            array = np.where(np.isnan(array), -1, array)
-        elif array.dtype.kind not in "biu":  # of a DataFrame with missing values
-            import pandas as pd
-
-            array = array.astype(object)
-            array = np.where(pd.isna(array), -1, array)
-        _check_values(array, space, first_row)
-        return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
+        options = stated_options(absent=absent, unknown=unknown) if options is None else options
+        array = known_values(values, space, options, first_row)
+        return cls(array, space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
     def from_folder(
@@ -228,19 +236,41 @@ class Observed:
         return cls(*read_known(Path(path), options))
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:
+    def from_dataset(cls, dataset: Any, space: LabelSpace | None = None, **stated: Any) -> Observed:
+        """From the labels of a Dataset object, whose images then need no table.
+
+        Args:
+            dataset: a `datasets.Dataset` of Hugging Face with a column of images, or a torch Dataset whose items are pairs
+                (image, labels) or dictionaries with `image` and `label`. Labels are class numbers, names, lists of either, or
+                vectors of 1, 0 and -1. The names of classes are those of the features, or of the attribute `classes`.
+            space: the label space; None: the labels that are found.
+            stated: fields of `ReadOptions`: unlisted, classes, label_columns, image_column and others.
+
+        Raises:
+            DataError: items without labels.
+            AmbiguousError: what class numbers, columns or unlisted labels mean is unclear.
+        """
+        found, named = read_dataset(dataset, stated_options(space=space, **stated))
+        return cls(found.values, found.space, found.images if named else None, found.how_read, found.extra)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, space: LabelSpace | None = None, *, absent: Any = None, unknown: Any = None
+    ) -> Observed:
         """From a DataFrame of 1, 0, -1 and missing (unknown): a column for each label, in any order.
 
         Args:
             frame: its index names the images; an index that only counts does not. A column ``image`` may stand for the index.
             space: the label space; None: the columns, all free.
+            absent: the value, or values, that mean absent; see `from_array`.
+            unknown: the value, or values, that mean unknown.
 
         Raises:
             ObservationError: columns that are no labels, labels without a column, two rows for one image, other values, or
                 rows that contradict the label space.
         """
         found = read_frame(frame, space)
-        return cls.from_array(found.values, found.space, found.images)
+        return cls.from_array(found.values, found.space, found.images, absent=absent, unknown=unknown)
 
     def in_space(self, space: LabelSpace) -> Observed:
         """The same in a space of the same labels, whose order and groups may differ.
@@ -316,28 +346,54 @@ class Observed:
         return torch.from_numpy(np.ascontiguousarray(self.values))
 
     def to_frame(self) -> pd.DataFrame:
-        """A DataFrame of 1, 0 and missing, images as index, labels as columns."""
+        r"""A DataFrame of 1, 0 and missing, images as index, labels as columns.
+
+        The index is called `image`, or if a label has that name `file_name`; names that are not UTF-8 have their bytes
+        written as ``\xNN``.
+        """
+        return self._frame(0, self.values)
+
+    def _frame(self, start: int, values: NDArray[np.int8]) -> pd.DataFrame:
         import pandas as pd
 
-        names = self.images if self.images is not None else tuple(str(i) for i in range(len(self)))
-        frame = pd.DataFrame(self.values, index=pd.Index(names, name="image"), columns=list(self.space.labels)).astype("Int8")
+        rows = range(start, start + len(values))
+        names = [str(row) if self.images is None else printable(self.images[row]) for row in rows]
+        index = pd.Index(names, name=name_column(self.space.labels), dtype=object)
+        frame = pd.DataFrame(values, index=index, columns=list(self.space.labels)).astype("Int8")
         return frame.mask(frame == -1)
 
     def write(self, path: str | Path) -> Path:
-        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``.
+        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``, block by block.
 
         Parquet or JSON lines where the file's ending says so, CSV otherwise.
         """
         path = Path(path)
-        frame = self.to_frame()
-        with replacing(path) as temporary:
-            if path.suffix.lower() == ".parquet":
-                frame.to_parquet(temporary)
-            elif path.suffix.lower() in (".jsonl", ".ndjson"):
-                frame.reset_index().to_json(temporary, orient="records", lines=True, force_ascii=False)
-            else:
-                frame.to_csv(temporary)
+        frames = (self._frame(block.start, block.values) for block in self.known.blocks())
+        if path.suffix.lower() == ".parquet":
+            self._write_parquet(path, frames)
+            return path
+        lines = path.suffix.lower() in (".jsonl", ".ndjson")
+        with writing(path) as file:
+            if not lines:
+                file.write(separated([[name_column(self.space.labels), *self.space.labels]]))
+            for frame in frames:
+                whole = frame.reset_index()
+                if lines:
+                    file.write(whole.to_json(orient="records", lines=True, force_ascii=False))
+                else:
+                    file.write(separated(whole.astype(object).where(whole.notna(), "").astype(str).to_numpy().tolist()))
         return path
+
+    def _write_parquet(self, path: Path, frames: Iterable[pd.DataFrame]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.Table.from_pandas(self._frame(0, self.known.rows([]))).schema
+        names = name_column(self.space.labels)
+        schema = schema.set(schema.get_field_index(names), pa.field(names, pa.string()))  # of no rows it is not seen
+        with replacing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            for frame in frames:
+                writer.write_table(pa.Table.from_pandas(frame, schema=schema))
 
 
 def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
@@ -346,7 +402,7 @@ def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
         raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
     if values.ndim != 2 or values.shape[1] != space.num_labels:
         raise ObservationError(_wrong_shape(values.shape, space))
-    _check_values(values, space)
+    check_values(values, space)
     return values
 
 
@@ -355,15 +411,3 @@ def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
         f"observed has shape {shape}, but the label space has {space.num_labels} labels; "
         f"give (N, {space.num_labels}), one column for each label"
     )
-
-
-def _check_values(array: NDArray[Any], space: LabelSpace, first_row: int = 0) -> None:
-    wrong = ~np.isin(array, (-1, 0, 1))
-    if wrong.any():
-        row, *column = (int(at[0]) for at in np.nonzero(wrong))
-        label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
-        value = array[wrong][0]
-        shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(
-            f"observed, row {first_row + row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}"
-        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ObservationError, nearest
+from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from .image_files import Tree
 
@@ -35,6 +35,8 @@ class ReadOptions:
         ignore: columns or folders that are neither.
         classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
+        part: the parts of the data set that are read, such as "train", where the source or the column `split` names parts;
+            `()` for all of them.
         split: a column that says which images are held out.
         together: a column whose equal values mark images that belong together.
         unlabelled: folders of images without any known label.
@@ -61,6 +63,7 @@ class ReadOptions:
     ignore: Texts = ()
     classes: Texts = ()
     separator: str | None = None
+    part: Texts = ()
     split: str | None = None
     together: str | None = None
     unlabelled: Texts = ()
@@ -119,6 +122,25 @@ def list_of_texts(value: object) -> Texts:
     return tuple(str(one).strip() for one in many)
 
 
+def class_names(value: object) -> Texts:
+    """Names of classes: a list of them, names with commas between them, or the path of a file with one on each line.
+
+    Raises:
+        DataError: a file that is not UTF-8 text.
+    """
+    names = list_of_texts(value)
+    if len(names) != 1:
+        return names
+    path = Path(names[0])
+    if path.is_file():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it in UTF-8") from None
+        return tuple(line.strip() for line in lines if line.strip())
+    return tuple(part.strip() for part in names[0].split(","))
+
+
 def stated_options(**stated: Any) -> ReadOptions:
     """`ReadOptions` of arguments as people write them: single values or lists, numbers or texts.
 
@@ -133,7 +155,9 @@ def stated_options(**stated: Any) -> ReadOptions:
     for name in ("present", "absent", "unknown"):
         if name in given:
             given[name] = texts(given[name])
-    for name in ("label_columns", "ignore", "unlabelled"):
+    for name in ("label_columns", "ignore", "unlabelled", "part"):
         if name in given:
             given[name] = list_of_texts(given[name])
+    if "classes" in given:
+        given["classes"] = class_names(given["classes"])
     return ReadOptions(**given)

@@ -14,7 +14,11 @@ from ..words import shown
 from .known_table import KnownTable
 
 if TYPE_CHECKING:
-    from .options import Unlisted
+    from .options import Contradictions, Unlisted
+
+
+SPLIT = "split"
+"""What formats call the part of the data set that an image is in, among the further texts about images."""
 
 
 SEVERAL = "labels in a cell"
@@ -110,7 +114,12 @@ class HowRead:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
-    policy: str = "refuse"
+    policy: Contradictions = "refuse"
+
+    def summary(self) -> dict[str, Any]:
+        """What a run keeps: plain values for JSON, without the notes and with the number of contradictions alone."""
+        facts = [list(fact) for fact in self.facts]
+        return {"format": self.format, "facts": facts, "contradictions": len(self.contradictions), "policy": self.policy}
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""

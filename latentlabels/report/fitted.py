@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..checks import SuspectLabel
+from ..checks.sentences import held_out, read_as
 from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
 from ..show.pages import picture
 from ..show.plots import (
@@ -46,7 +47,13 @@ def training(contents: Contents) -> list[Block]:
         else "The loss that was minimised, with its sign changed, by epoch."
     )
     value = f"{name}\n{unit}"
-    return [Text(text), picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt)]
+    parts = run.diagnostics.get("held_out")
+    held = [] if not isinstance(parts, dict) else [Text(f"Held out: {held_out(parts)}.")]
+    return [
+        Text(text),
+        *held,
+        picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt),
+    ]
 
 
 def known(contents: Contents) -> list[Block]:
@@ -59,7 +66,9 @@ def known(contents: Contents) -> list[Block]:
     never = [label for label, (present, _) in counts.items() if not present]
     text = f"Never known to be present: {listed(never, _NAMES)}." if never else "Every label has at least one labelled image."
     alt = "images that each label is known to be present in, and absent from"
-    return [Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
+    how = contents.run.diagnostics.get("read_as")
+    read = [] if not isinstance(how, dict) else [Text(f"Read as {read_as(how)}.")]
+    return [*read, Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
 
 
 def whose(contents: Contents) -> str:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError
 from ..inputs.image_file import read_image
+from ..observed.packed import PackedImage
 
 
 def rgb(picture: Any, most: int | None = None) -> NDArray[np.uint8]:
@@ -34,6 +35,8 @@ def rgb(picture: Any, most: int | None = None) -> NDArray[np.uint8]:
         picture = picture[0]
     if isinstance(picture, str | os.PathLike):
         picture = read_image(os.fspath(picture), None if most is None else (most, most))
+    elif isinstance(picture, PackedImage):
+        picture = read_image(picture, None if most is None else (most, most))
     if isinstance(picture, Image.Image):
         deep = picture.mode.startswith("I") or picture.mode == "F"  # more than 8 bits, which PIL would cut off at 255
         if not deep:

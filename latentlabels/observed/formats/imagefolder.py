@@ -16,8 +16,9 @@ import numpy as np
 from ...errors import AmbiguousError, Choice, DataError, ObservationError
 from ...words import listed
 from ..features import of_card
+from ..image_files import Tree
 from ..options import ReadOptions
-from ..record import Statements
+from ..record import SPLIT, Statements
 from ..sheet import Sheet, recoded
 from ..sheet_files import read_sheet
 from .classed import statements
@@ -27,23 +28,29 @@ NAME = "imagefolder"
 TITLE = "Hugging Face imagefolder: metadata.csv, .jsonl or .parquet beside the images"
 WRITES: frozenset[str] = frozenset()
 FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-SPLIT = "split"
-"""The column of what is beside the images: the folder of a split."""
 _ONE, _MANY = "file_name", "file_names"
 
 
-def metadata_of(folder: Path) -> list[Path]:
+def metadata_of(folder: Path, tree: Tree | None = None) -> list[Path]:
     """The metadata files of a folder: its own, or those of the folders in it."""
-    own = [folder / name for name in FILES if (folder / name).is_file()]
-    if own or not folder.is_dir():
+    tree = Tree() if tree is None else tree
+    folders, files, *_ = tree.entries(folder)
+    own = [folder / name for name in FILES if name in files]
+    if own:
         return own
-    return [inner / name for inner in sorted(folder.iterdir()) if inner.is_dir() for name in FILES if (inner / name).is_file()]
+    return [folder / inner / name for inner in folders for name in FILES if name in tree.entries(folder / inner)[1]]
 
 
 def recognise(path: Path, head: bytes) -> bool:
     """A folder with metadata in it or in its folders, or such a file itself, with a column of file names."""
-    files = metadata_of(path) if path.is_dir() else [path] if path.name in FILES else []
-    return any(_names_files(file) for file in files[:1])
+    if path.is_dir():
+        return is_imagefolder(path)
+    return path.name in FILES and _names_files(path)
+
+
+def is_imagefolder(folder: Path, tree: Tree | None = None) -> bool:
+    """Whether a folder has metadata of this format; `tree` holds folders that were listed before."""
+    return any(_names_files(file) for file in metadata_of(folder, tree)[:1])
 
 
 def _names_files(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
 The lists are the classification task: for each label a file ``LABEL_SET.txt`` with a line for each image: 1 present,
 -1 absent, 0 only difficult objects, which the task leaves out; here such a label is unknown. The XML files name the
-objects of an image; a label with difficult objects alone is unknown as well.
+objects of an image; a label with difficult objects alone is unknown as well. ``absent: [difficult]`` or
+``present: [difficult]`` state it otherwise, as publications do that count them.
 
 Source: M. Everingham and J. Winn (2012), The PASCAL Visual Object Classes Challenge 2012 Development Kit.
 """
@@ -14,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from ...errors import DataError
 from ...words import count, listed
@@ -30,6 +32,9 @@ WRITES = frozenset({"known"})
 
 _ROOT = re.compile(rb"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotation[\s>]", re.DOTALL)
 _VALUES = {"1": 1, "-1": 0, "0": -1}
+_DIFFICULT = "difficult"
+_STATED: tuple[tuple[Literal["present", "absent"], int], ...] = (("present", 1), ("absent", 0))
+_WORDS = {1: "present", 0: "absent", -1: "unknown"}
 _MAIN, _FILES = Path("ImageSets", "Main"), "Annotations"
 
 
@@ -52,19 +57,19 @@ def read(path: Path, options: ReadOptions) -> Statements:
     if not path.exists():
         raise DataError(f"{path}: file or folder not found")
     if path.is_file():
-        return _read_files(path, path.parent, [path])
+        return _read_files(path, path.parent, [path], options)
     where = _inside(path)
     for folder in (where / _MAIN, where):
         lists = _class_lists(folder)
         if lists:
-            return _read_lists(path, folder, lists)
+            return _read_lists(path, folder, lists, options)
     files = list(_xml_files(where))
     if not files:
         raise DataError(
             f"{path}: neither {_FILES}/*.xml nor {_MAIN.as_posix()}/LABEL_SET.txt; give the folder that holds them, "
             "for example VOCdevkit/VOC2012"
         )
-    return _read_files(path, where / _FILES if (where / _FILES).is_dir() else where, files)
+    return _read_files(path, where / _FILES if (where / _FILES).is_dir() else where, files, options)
 
 
 def write(path: Path, content: Labelled) -> None:
@@ -132,15 +137,24 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _read_lists(source: Path, folder: Path, lists: list[Path]) -> Statements:
+def _difficult(options: ReadOptions) -> int:
+    """What a label means that has difficult objects alone."""
+    for meaning, value in _STATED:
+        if _DIFFICULT in {text.lower() for text in options.stated(meaning, _DIFFICULT)}:
+            return value
+    return -1
+
+
+def _read_lists(source: Path, folder: Path, lists: list[Path], options: ReadOptions) -> Statements:
     entries = Entries()
+    values = {**_VALUES, "0": _difficult(options)}
     seen: set[tuple[int, str, int]] = set()
     for path in lists:
         label = path.stem.rsplit("_", 1)[0]
         entries.label(label)
         for number, line in _lines(path):
             cells = line.rsplit(None, 1)
-            value = _VALUES.get(cells[1]) if len(cells) == 2 else None
+            value = values.get(cells[1]) if len(cells) == 2 else None
             if value is None:
                 raise DataError(f"{path}:{number}: expected the name of an image and 1, -1 or 0, not {line[:60]!r}")
             one = (entries.image(_unquoted(cells[0])), label, value)
@@ -148,7 +162,8 @@ def _read_lists(source: Path, folder: Path, lists: list[Path]) -> Statements:
                 seen.add(one)
                 entries.add(*one)
     reading = [
-        ("present, absent, unknown", "1, -1, 0 (difficult objects alone) of the lists"),
+        ("present, absent", "1, -1 of the lists"),
+        (_WORDS[values["0"]], "0 of the lists (difficult objects alone)"),
         ("lists", f"{count(len(lists), 'file')} LABEL_SET.txt in {folder}"),
     ]
     if (source / _FILES).is_dir():
@@ -188,8 +203,8 @@ def _xml_files(where: Path) -> Iterator[Path]:
             yield from sorted(inner.glob("*.xml"))
 
 
-def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
-    entries = Entries()
+def _read_files(source: Path, root: Path, files: list[Path], options: ReadOptions) -> Statements:
+    entries, difficult = Entries(), _difficult(options)
     found = [_objects(path) for path in files]
     claimed = Counter(str(path.parent / name) for path, (name, _) in zip(files, found, strict=True))
     split: list[str] = []
@@ -203,7 +218,7 @@ def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
         image = entries.image(f"{above}/{name}" if above else name)
         split.append(SPLITS.get(above.lower(), ""))
         for label, easy in objects.items():
-            entries.add(image, label, 1 if easy else -1)
+            entries.add(image, label, 1 if easy else difficult)
             open_ += not easy
     if len(entries.images) < len(files):
         raise DataError(
@@ -215,7 +230,7 @@ def _read_files(source: Path, root: Path, files: list[Path]) -> Statements:
         ("other labels", "the files do not say; in the VOC data sets they are absent"),
     ]
     if open_:
-        reading.append(("unknown labels", f"{open_:,} of difficult objects alone"))
+        reading.append((f"{_WORDS[difficult]} labels", f"{open_:,} of difficult objects alone"))
     if renamed:
         why = "named by the file, since <filename> is missing or that of several files"
         reading.append(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol, overload
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +43,9 @@ class PackedImage:
     def __str__(self) -> str:
         return self.archive.place(self.row)
 
-    def open(self) -> BinaryIO:
-        """The encoded image, as a file."""
-        return io.BytesIO(self.archive.read(self.row))
+    def read(self) -> bytes:
+        """The encoded image."""
+        return self.archive.read(self.row)
 
 
 class Contents(Sequence[PackedImage]):

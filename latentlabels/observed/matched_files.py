@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError, ObservationError
+from ..shards import is_packed
 from ..words import count, listed
 from .image_files import Tree, find_images, report
 from .known_table import DenseKnown, KnownTable
 from .names import label_name, match_names
+from .packed import contents_of
 from .record import KnownLabels
 
 _LOOKED_AT = 5  # rows without a file whose possible files are named
@@ -19,14 +21,21 @@ _LOOKED_AT = 5  # rows without a file whose possible files are named
 def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) -> KnownLabels:
     """Only the rows whose image is there: its file by the same name, or the only one whose name ends alike.
 
+    Args:
+        known: the table.
+        root: the folder of the images, or files with the images inside.
+        strict: whether rows without an image are an error.
+        tree: folders that were listed before.
+
     Raises:
         DataError: no such folder, or none of the images is in it.
         ObservationError: two rows name one file; with `strict`, rows without a file.
     """
     source = "the table" if known.how_read is None else known.how_read.source
-    if not root.is_dir():
+    packed = is_packed(root)
+    if not packed and not root.is_dir():
         raise DataError(f"{root}: folder of images not found")
-    file_of = _files(known.images, root, tree)
+    file_of = _in_shards(known.images, root) if packed else _files(known.images, root, tree)
     row_of: dict[str, int] = {}
     for row, file in enumerate(file_of):
         if file is not None and row_of.setdefault(file, row) != row:
@@ -34,8 +43,10 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
                 f"{source}: {known.images[row_of[file]]} and {known.images[row]} both name the image {root / file}; use one of "
                 "the names"
             )
-    _check_shared(source, known.images, file_of, root, tree)
-    lost = [_lost(name, root, tree) for name, file in zip(known.images, file_of, strict=True) if file is None]
+    if not packed:
+        _check_shared(source, known.images, file_of, root, tree)
+    lost = [name for name, file in zip(known.images, file_of, strict=True) if file is None]
+    lost = lost if packed else [_lost(name, root, tree) for name in lost]
     if not row_of:
         raise DataError(
             f"{source}: none of its images is in {root} ({len(lost):,} in all, for example {lost[0] if lost else ''}); image "
@@ -44,7 +55,7 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
     if not lost and tuple(row_of) == known.images:
         return known
     if lost:
-        shown = [_lost(name, root, tree) for name in lost[:_LOOKED_AT]] + lost[_LOOKED_AT:]
+        shown = lost if packed else [_lost(name, root, tree) for name in lost[:_LOOKED_AT]] + lost[_LOOKED_AT:]
         report(
             f"{source}: {len(lost):,} of its {len(known.images):,} images are not in {root}, left out: {listed(shown)}", strict
         )
@@ -55,6 +66,12 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
     if lost and how_read is not None:
         how_read = replace(how_read, notes=(*how_read.notes, f"{count(len(lost), 'image')} not in {root}, left out"))
     return KnownLabels(table.take(rows), known.space, tuple(row_of), how_read, extra)
+
+
+def _in_shards(names: Sequence[str], root: Path) -> list[str | None]:
+    """For each name the image in packed files that it means; None where there is none, or more than one."""
+    stored = contents_of(root).names
+    return [None if row is None else stored[row] for row in match_names(names, stored)]
 
 
 def _lost(name: str, root: Path, tree: Tree | None) -> str:
