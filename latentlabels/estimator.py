@@ -46,6 +46,7 @@ from .inputs import (
     read_inputs,
 )  # fmt: skip
 from .inputs.batches import Batches
+from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
 from .observed import Observed
 from .posterior import Posterior
@@ -293,7 +294,7 @@ class LatentLabels(BaseEstimator):
             truth,
             space=self.space,
             wanted=wanted,
-            how=Reading(labelled=True, merge=not how.one_positive, white=self.white),
+            how=Reading(labelled=True, merge=not how.one_positive, recognise=True, white=self.white),
         )
         table = inputs.observed
         if table is None:
@@ -302,6 +303,9 @@ class LatentLabels(BaseEstimator):
                 "fit(images, observed), or a folder with one folder of images for each label"
             )
         inputs = with_statements(inputs, held_out, together)
+        if not isinstance(images, Inputs):  # else whoever read them has seen to it
+            policy = "refuse" if table.how_read is None else table.how_read.policy
+            inputs = with_copies_merged(inputs, not how.one_positive, policy)
         table = inputs.observed
         assert table is not None
         if len(inputs) < 2:

@@ -156,7 +156,10 @@ def _serve() -> None:
     import latentlabels.bench.page
     import latentlabels.report  # noqa: F401
     from latentlabels.cli import app  # noqa: F401
+    from latentlabels.inputs import stream
     from latentlabels.show import pages
+
+    stream._MOST = 16  # the 40 embeddings of the tests are three blocks
 
     torch.set_num_threads(1)
     plain = pages.embedded(matplotlib.figure.Figure(figsize=(1, 1)), "a picture")

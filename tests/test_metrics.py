@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latentlabels.errors import DataError
-from latentlabels.metrics import calibration_curve, evaluate, map_known
+from latentlabels.metrics import Evaluation, average_precisions, calibration_curve, evaluate, map_known
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
@@ -193,3 +193,41 @@ def test_what_cannot_be_measured_is_an_error(change: dict[str, object], message:
 def test_rounding_beyond_one_is_forgiven() -> None:
     m = evaluate([[1, 0]], np.array([[1.0000005, -0.0000005]], np.float32))
     assert m.brier == 0 and m.calibration_error == 0
+
+
+# --- block by block -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 50, 200])
+def test_metrics_do_not_depend_on_how_images_are_divided(size: int) -> None:
+    rng = np.random.default_rng(size)
+    y = np.stack([rng.permutation([1, 0, 0]) for _ in range(200)])
+    truth = np.concatenate([y, rng.random((200, 4)) < 0.3, np.zeros((200, 1))], 1).astype(np.int8)
+    p = rng.random(truth.shape).astype(np.float32)
+    log_prob = np.log(rng.random(200))
+    log_prob[17] = -np.inf
+    counts = rng.dirichlet(np.ones(9), 200)
+    space = LabelSpace([OneOf("a", ["x", "y", "z"], optional=True), *(Free(label) for label in "bcdef")])
+    whole = evaluate(truth, p, log_prob, counts, space)
+    found = Evaluation(8, space)
+    for start in range(0, 200, size):
+        found.add(*(given[start : start + size] for given in (truth, p, log_prob, counts)))
+        found = Evaluation(8, space, state=json.loads(json.dumps(found.state())))  # as a command that is continued
+    parts = found.result(average_precisions(zip(truth.T == 1, p.T.astype(float), strict=True)))
+    assert parts.nll == whole.nll == np.inf
+    one, other = parts.to_dict(), whole.to_dict()
+    assert one.pop("per_label_ap") == other.pop("per_label_ap")
+    for key, value in other.pop("calibration").items():
+        assert one["calibration"][key] == pytest.approx(value, rel=1e-12), key
+    for key, value in other.items():
+        assert one[key] == (value if value is None else pytest.approx(value, rel=1e-12)), key
+
+
+def test_an_average_precision_is_one_at_most() -> None:
+    # scikit-learn's sum of shares of a perfect ranking is 1.0000000000000002 for some sizes, such as 9 of 60
+    for positives in range(1, 60):
+        present = np.arange(60) < positives
+        [value] = average_precisions([(present, np.linspace(1, 0, 60))])
+        assert value == pytest.approx(1.0)
+        assert value is not None
+        assert value <= 1.0

@@ -76,6 +76,23 @@ def warning(finding: Finding) -> str:
     return " ".join(part for part in (sentence(finding), todo(finding)) if part)
 
 
+def held_out(found: Mapping[str, Any]) -> str:
+    """The held-out part of a fit in one line: how many images, and how they were chosen.
+
+    Args:
+        found: `diagnostics_["held_out"]`.
+    """
+    size, total = int(found["num_held_out"]), int(found["num_held_out"]) + int(found["num_training"])
+    chosen = "the same share of each label" if found["chosen_by"] == "labels" else f"by {found['chosen_by']}"
+    said = f"{size:,} of {count(total, 'image')}" + (f", {chosen}" if size else "")
+    if found["num_together"]:
+        what = f"images of equal {found['together_by']}" if found["together_by"] else "copies"
+        said += f"; {count(int(found['num_together']), 'group')} of {what} kept together"
+    if found["num_test"]:
+        said += f"; {count(int(found['num_test']), 'image')} for a test left out of the fit"
+    return said
+
+
 def fit_warnings(diagnostics: Mapping[str, Any]) -> list[str]:
     """What a fit warned of, in words.
 

@@ -263,6 +263,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
+    from ..checks.sentences import held_out
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
@@ -277,6 +278,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
+        ("held out", held_out(found["held_out"])),
         ("held-out value", f"{number(held)} ({value.whole})"),
         ("run", f"{run}"),
         ("report", f"{found['report']}"),

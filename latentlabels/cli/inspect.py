@@ -59,8 +59,9 @@ def inspect(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             inputs = read_training(config, Reading(unreadable="collect", budget=0))
+            parts = _held_out(config, inputs)
         remarks = list(dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)))
-        document = {"source": source, **_document(config, inputs), "remarks": remarks}
+        document = {"source": source, **_document(config, inputs), "held_out": parts, "remarks": remarks}
         if (strict or config.data.strict) and (document["unreadable"] or remarks):
             said = [*(item["why"] for item in document["unreadable"]), *remarks]
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
@@ -136,6 +137,14 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _held_out(config: Config, inputs: Inputs) -> dict[str, Any]:
+    """Which images a fit would hold out."""
+    from ..fitting.held_out import hold_out
+
+    with explained(config):
+        return hold_out(inputs, config.fit.held_out, config.fit.seed).to_dict()
+
+
 def _findings(known: Observed, how: Annotation) -> dict[str, Finding | None]:
     """What known labels say before anything is fitted."""
     from ..checks.diagnostics import contradiction, evenness
@@ -200,6 +209,7 @@ def _condition(group: dict[str, Any]) -> str:
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..checks.sentences import held_out
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
     from ..observed.record import SEVERAL
@@ -218,6 +228,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         (found["kind"], f"{found['num_images']:,}{size}"),
         ("labels", f"{found['num_labels']:,}, {kinds}"),
         ("known labels", known),
+        ("held out", held_out(found["held_out"])),
     ]
     levels = levels_in_words(Levels.from_config(found["levels"]))
     if levels:

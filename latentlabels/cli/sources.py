@@ -228,7 +228,8 @@ def read_labels(
         found = load_embeddings(where)
         if not found.has(option):
             raise UsageError(f"{where}: has no array `{option}`; give --{option} TABLE")
-        return found.known(model.space_, option)
+        with in_words_of_the_command_line():
+            return found.known(model.space_, option, as_options(reading))
     if not table.exists() and not is_packed(table):
         raise UsageError(f"{table}: table of labels not found")
     options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth")

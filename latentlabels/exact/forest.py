@@ -10,8 +10,9 @@ Symbols: K labels, L logits, G groups of a block, S the size of its largest grou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -19,8 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..space import Free, Group, LabelSpace
+from ..space import Free, Group, LabelSpace, Parent
 from .kernels import OutcomeIndex
+
+_BUNDLE = 16  # groups without children below one label or event from which on they are a block of their own
 
 
 class Events(NamedTuple):
@@ -58,6 +61,7 @@ class Block:
     Attributes:
         free: whether they are all free labels; otherwise they are all `OneOf`.
         flat: whether they are roots without children, which independent sums serve fastest.
+        bundle: whether they are many without children, all below the same label or event; the same sums serve there.
         names: the groups' names, G of them.
         columns: (G, S) columns of the labels, K + 1 where padded.
         valid: (G, S) False where padded.
@@ -73,6 +77,7 @@ class Block:
 
     free: bool
     flat: bool
+    bundle: bool
     names: tuple[str, ...]
     columns: Tensor
     valid: Tensor
@@ -194,12 +199,18 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
 
     blocks: list[Block] = []
     for level in levels:
-        kinds: dict[tuple[bool, bool, bool], list[Group]] = {}
+        kinds: dict[tuple[bool, bool, bool, Parent | None], list[Group]] = {}
+        bare = [group for group in level if not any(space.below(group, outcome) for outcome in (*group.labels, None))]
+        number = Counter(space.parent(group) for group in bare)
+        names = {group.name for group in bare}
         for group in level:
-            flat = space.parent(group) is None and not any(space.below(group, outcome) for outcome in (*group.labels, None))
-            kinds.setdefault((isinstance(group, Free), flat, group.name in space.open_groups), []).append(group)
-        for (free, flat, opens), groups in kinds.items():
-            blocks.append(_block(space, groups, starts, events, sizes, free, flat, opens, device))
+            parent = space.parent(group)
+            flat, many = parent is None and group.name in names, group.name in names and number[parent] >= _BUNDLE
+            kind = isinstance(group, Free), flat, group.name in space.open_groups, parent if many else None
+            kinds.setdefault(kind, []).append(group)
+        for (free, flat, opens, shared), groups in kinds.items():
+            block = _block(space, groups, starts, events, sizes, free, flat, opens, device)
+            blocks.append(replace(block, bundle=shared is not None))
     bound = torch.ones(space.num_labels, dtype=torch.bool)
     for block in blocks:
         if block.free and block.flat:
@@ -298,6 +309,7 @@ def _block(
     return Block(
         free=free,
         flat=flat,
+        bundle=False,
         names=tuple(group.name for group in groups),
         columns=columns.to(device),
         valid=(columns <= num_labels).to(device),

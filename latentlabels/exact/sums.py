@@ -51,7 +51,7 @@ def log_normalizers(forest: Forest, logits: Tensor, evidence: Evidence) -> Tenso
             total = part if total is None else total + part
     deep = tuple(block for block in forest.blocks if not block.flat)
     if deep:
-        part = _upward(forest, deep, logits, evidence)[0]
+        part = _upward(forest, deep, logits, evidence, bundled=True)[0]
         total = part if total is None else total + part
     assert total is not None  # a forest has at least one block
     return total
@@ -88,15 +88,16 @@ def posterior_logits(forest: Forest, logits: Tensor, evidence: Evidence) -> tupl
 
 
 def _upward(
-    forest: Forest, blocks: tuple[Block, ...], logits: Tensor, evidence: Evidence
+    forest: Forest, blocks: tuple[Block, ...], logits: Tensor, evidence: Evidence, bundled: bool = False
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """One pass from the leaves to the root over `blocks`, in log space and double precision.
 
-    Returns the root's log Z (..., C, Q), and for each block the log-scores of its outcomes given that the
+    With `bundled`, of uniform evidence, bundles of groups without children go by the sums of independent groups and have no
+    scores. Returns the root's log Z (..., C, Q), and for each block the log-scores of its outcomes given that the
     group applies, (..., C, Q, G, S) for the labels and (..., C, Q, G) for none.
     """
     tilt, pins = evidence.tilt.unsqueeze(-3), evidence.pins.unsqueeze(-3)  # a place for the components
-    log_weight, logits = evidence.log_weight, logits.double()
+    log_weight, given, logits = evidence.log_weight, logits, logits.double()
     batch = batch_shape(logits.shape[:-2], log_weight.shape[:-1], tilt.shape[:-3], pins.shape[:-3])
     lead = (*batch, logits.shape[-2], log_weight.shape[-1])
     below = logits.new_zeros(*lead, forest.num_columns)  # sum of the messages of the groups below a label or event, if it holds
@@ -107,8 +108,14 @@ def _upward(
     loose = forest.spread((pins == -1).to(torch.int8), 0).bool()
     scores: list[tuple[Tensor, Tensor]] = []
     for block in reversed(blocks):
-        present, none = block.outcomes(logits.unsqueeze(-2))
         columns = block.columns
+        if bundled and block.bundle:
+            above = block.parents[:1]
+            below = below.index_add(-1, above, _flat(block, given, evidence).expand(lead).unsqueeze(-1))
+            known = (needed[..., columns] > 0).flatten(-2).any(-1, keepdim=True)
+            needed = needed.index_add(-1, above, known.to(needed.dtype))
+            continue
+        present, none = block.outcomes(logits.unsqueeze(-2))
         lift = tilt.unsqueeze(-1) if wide_tilt is None else wide_tilt[..., columns]
         zero = lift.new_zeros(())
         below_present, below_none = block.below(below)

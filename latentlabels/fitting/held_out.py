@@ -82,7 +82,8 @@ def hold_out(inputs: Inputs, share: float, seed: int) -> HeldOut:
     """
     assert inputs.observed is not None  # a fit has known labels
     known, stated = inputs.observed.known, Stated() if inputs.stated is None else inputs.stated
-    linked = _linked([one for one in (stated.together, inputs.twins) if one is not None])
+    twins = None if inputs.copies is None else inputs.copies.twins
+    linked = _linked([one for one in (stated.together, twins) if one is not None])
     several = 0 if linked is None else int((np.bincount(linked) > 1).sum())
     if stated.held is None:
         train, held = split_rows(len(inputs), share, seed, known, linked)

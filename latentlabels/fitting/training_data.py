@@ -10,6 +10,7 @@ from ..config import Config, DataConfig
 from ..errors import AmbiguousError, Choice, ConfigError
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.embeddings import load_embeddings
+from ..inputs.merging import with_copies_merged
 from ..kind import Kind
 from ..observed import Observed, Tree
 from ..observed.options import ReadOptions, class_names, texts
@@ -42,7 +43,8 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
         inputs = single_positive(inputs, config.data.single_positive)
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
-    return found
+    merge = not KINDS[config.annotation.kind].one_positive
+    return with_copies_merged(found, merge, config.data.contradictions, config.data.strict)
 
 
 def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
@@ -52,6 +54,7 @@ def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:
     how = replace(
         how,
         labelled=True,
+        recognise=True,
         strict=data.strict,
         folder=options,
         merge=not KINDS[config.annotation.kind].one_positive,

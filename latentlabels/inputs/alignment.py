@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, ObservationError
 from ..observed import Observed, match_names
 from ..observed.frame import index_names, read_frame
+from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import listed
 
@@ -26,7 +27,9 @@ def is_frame(given: object) -> bool:
     return type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns")
 
 
-def as_observed(given: Labels, space: LabelSpace | None, names: Sequence[str] | None, numbers: bool = False) -> Observed:
+def as_observed(
+    given: Labels, space: LabelSpace | None, names: Sequence[str] | None, numbers: bool = False, complete: bool = False
+) -> Observed:
     """Labels of any kind as a table with the columns of `space`.
 
     Args:
@@ -34,6 +37,7 @@ def as_observed(given: Labels, space: LabelSpace | None, names: Sequence[str] | 
         space: the label space; None to take the table's own.
         names: of the inputs, for the errors of a table that has none.
         numbers: whether the numbers of a DataFrame's index are names.
+        complete: whether every label is known, so that 0 is absent and nothing else.
 
     Raises:
         DataError: an array, and no label space.
@@ -41,9 +45,10 @@ def as_observed(given: Labels, space: LabelSpace | None, names: Sequence[str] | 
     """
     if isinstance(given, Observed):
         return given if space is None else given.in_space(space)
+    options = ReadOptions(complete=complete)
     if is_frame(given):
         found = read_frame(given, space, numbers)  # type: ignore[arg-type]
-        return Observed.from_array(found.values, found.space, found.images)
+        return Observed.from_array(found.values, found.space, found.images, options=options)
     if space is None:
         raise DataError(
             "observed is an array, so its labels have no names; give LatentLabels(space, ...), a DataFrame, or an Observed"
@@ -51,7 +56,7 @@ def as_observed(given: Labels, space: LabelSpace | None, names: Sequence[str] | 
     values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else given
     rows = np.shape(values)[:1] if isinstance(values, np.ndarray) else (len(values),) if isinstance(values, Sized) else ()
     fits = names is not None and rows == (len(names),)
-    return Observed.from_array(values, space, images=names if fits else None)
+    return Observed.from_array(values, space, images=names if fits else None, options=options)
 
 
 def as_truth(given: Labels, space: LabelSpace, names: Sequence[str] | None, numbers: bool = False) -> Observed:
@@ -61,7 +66,7 @@ def as_truth(given: Labels, space: LabelSpace, names: Sequence[str] | None, numb
         DataError: some labels are unknown.
     """
     try:
-        table = as_observed(given, space, names, numbers)
+        table = as_observed(given, space, names, numbers, complete=True)
     except ObservationError as error:
         raise ObservationError(f"truth: {error}") from None
     unknown = np.argwhere(table.values == -1)

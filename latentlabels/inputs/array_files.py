@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..writing import scratch
 
-CHUNK = 1 << 24  # bytes that are read at once
+CHUNK = 1 << 22  # bytes that are read at once
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip's member, the sizes of its name and of its extra field last
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error)
 

@@ -39,6 +39,7 @@ from .alignment import (
 )
 from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
+from .copies import Print, find_copies, prints_of
 from .embeddings import is_embeddings, load_embeddings, vectors_of
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
@@ -72,6 +73,8 @@ class Reading:
             an error where none can be read, unless it is "rows".
         budget: bytes of images that are kept in memory; None for `MEMORY_BUDGET`.
         tree: folders that were listed before; each folder is listed once.
+        recognise: whether copies are looked for, as a fit needs it; the items of a Dataset may be drawn at random and are not
+            looked at.
         white: the value of white in images with more than 8 bits, or below 255 with 8 bits; None to see it from the bits in
             use.
     """
@@ -83,6 +86,7 @@ class Reading:
     unreadable: Literal["warn", "error", "collect", "rows"] = "warn"
     budget: int | None = None
     tree: Tree | None = None
+    recognise: bool = False
     white: float | None = None
 
 
@@ -215,7 +219,7 @@ def _given(
 ) -> _Given:  # fmt: skip
     many = isinstance(images, list | tuple) and bool(images) and isinstance(images[0], str | Path)
     if isinstance(images, str | Path) and is_embeddings(images) and not Path(images).is_dir():
-        return _stored(Path(images), space, wanted, how.labelled and alone)
+        return _stored(Path(images), space, wanted, how, alone)
     if many or isinstance(images, str | Path):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not image files')
@@ -310,16 +314,16 @@ def _files(images: str | Path | Sequence[str | Path], tree: Tree | None) -> _Giv
     return _Given(files, shown, shown, np.arange(len(files)))
 
 
-def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, labelled: bool) -> _Given:
+def _stored(path: Path, space: LabelSpace | None, wanted: Wanted, how: Reading, alone: bool) -> _Given:
     if wanted.kind is not Kind.EMBEDDINGS:
         raise DataError(f'{path}: holds embeddings, but this encoder takes images; give images, or encoder="embedding"')
     found = load_embeddings(path)
     space = found.space() if space is None else space
     known = None
-    if labelled:
+    if how.labelled and alone:
         if space is None:
             raise DataError(f"{path}: has no array `labels`, so its labels have no names; give LatentLabels(space, ...)")
-        known = found.known(space)
+        known = found.known(space, options=how.folder)
     truth = None if space is None else found.complete(space)
     rows = np.arange(len(found.embeddings))
     return _Given(torch.from_numpy(found.embeddings), found.images, found.names, rows, str(path), known, truth)
@@ -370,6 +374,7 @@ class _Loaded:
     shapes: NDArray[np.int64] | None = None
     kept: NDArray[np.int64] | None = None
     left_out: tuple[LeftOut, ...] = ()
+    prints: tuple[Print, ...] = ()
     notes: tuple[PixelNote, ...] = ()
 
 
@@ -401,6 +406,7 @@ def _loaded(
         notes=found.notes,
         named=names is not None,
         columns=given.columns,
+        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list | Contents)) if found.prints else None,
     )
     if found.kept is None or len(found.kept) == len(given.rows):
         return out
@@ -419,19 +425,19 @@ def _from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> _
     size = wanted.size or wanted.format.size
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
-        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels)
+        found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
         judge(found.left_out, len(files), how)
         good = _some(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.notes)
-    checked = check_images(files, how.white, wanted.levels)
+        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+    checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
     good = _some(files, kept)
     pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
     items = Streamed(pictures, wanted.workers, wanted.augment)
-    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.notes)
+    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
 
 
 def _some(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
@@ -473,7 +479,8 @@ def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
     given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
     pixels = resized(given, size, wanted.format.interpolation)
-    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, notes=notes)
+    prints = tuple(prints_of(given)) if how.recognise else ()
+    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, prints=prints, notes=notes)
 
 
 def _check_known(span: Span, levels: Levels, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ..errors import DataError, LabelSpaceError, ObservationError
 from ..observed import Observed
+from ..observed.arrays import known_values
+from ..observed.options import ReadOptions
 from ..space import LabelSpace
 from ..words import listed
 from .array_files import StoredArray, open_arrays
@@ -79,8 +81,13 @@ class Stored:
         """Its labels, all free; None where they have no names."""
         return None if self.labels is None else LabelSpace.free(self.labels)
 
-    def known(self, space: LabelSpace, array: str = "observed") -> Observed:
+    def known(self, space: LabelSpace, array: str = "observed", options: ReadOptions | None = None) -> Observed:
         """The array `observed` (or `truth`) in the columns of `space`; what it has no column for is unknown.
+
+        Args:
+            space: the label space.
+            array: "observed" or "truth".
+            options: what the user states about the values; None for the convention 1, 0 and -1.
 
         Raises:
             DataError: no such array, or columns of another number.
@@ -97,10 +104,14 @@ class Stored:
         try:
             given = LabelSpace.free(own)
             columns = [space.index(label) for label in own]
+            stated = ReadOptions() if options is None else options
+            said = bool(stated.present or stated.absent or stated.unknown)
+            each = replace(stated, complete=True)  # what is in doubt is asked once, of the whole
             table = np.full((len(self), space.num_labels), -1, dtype=np.int8)
             for start, values in stored.blocks():
-                table[start : start + len(values), columns] = Observed.from_array(values, given, first_row=start).values
-            return Observed.from_array(table, space, self.images)
+                table[start : start + len(values), columns] = known_values(values, given, each, start)
+            whole = replace(stated, present=(), absent=(), unknown=(), complete=array == "truth" or said)
+            return Observed.from_array(table, space, self.images, options=whole)
         except (LabelSpaceError, ObservationError) as error:
             raise ObservationError(f"{self.path}: {error}") from None
 

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from ..errors import DataError
 from ..observed.image_files import warn
 from ..observed.packed import PackedImage
+from .copies import Print, fingerprint
 from .depth import Deep
 from .image_file import at_size, read_picture, scaled
 from .levels import BYTES, Levels, Scale
@@ -50,11 +51,13 @@ class Checked:
         left_out: those that cannot be read.
         levels: black and white of the others.
         notes: what is doubtful about them.
+        prints: what each of the others is recognised by; none where nobody asked.
     """
 
     left_out: tuple[LeftOut, ...]
     levels: Levels
     notes: tuple[PixelNote, ...]
+    prints: tuple[Print, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,7 @@ def decode_images(
     interpolation: Interpolation = "bilinear",
     white: float | None = None,
     known: Levels | None = None,
+    recognise: bool = False,
 ) -> Decoded:
     """Decode and resize image files into one array, each file once; those that cannot be read have no row.
 
@@ -87,10 +91,12 @@ def decode_images(
         interpolation: how they are resized.
         white: the value of white that the user states.
         known: the levels of the fit, for files that a fitted model is asked about.
+        recognise: whether copies are looked for, so that each picture's print is kept.
     """
     pixels = np.empty((len(files), 3, *size), np.uint8)
     shapes = np.zeros((len(files), 2), np.int64)
     looks: list[Look | None] = [None] * len(files)
+    prints: list[Print | None] = [None] * len(files)
     waiting: dict[int, Deep] = {}  # until all have been looked at, where black and white are not known before
     before = _known_before(white, known)
 
@@ -100,6 +106,7 @@ def decode_images(
         except DataError as error:
             return str(error)
         looks[row] = look_at(picture, pages)
+        prints[row] = fingerprint(picture) if recognise else None
         if isinstance(picture, Deep):
             shapes[row] = picture.size
             picture = picture.resized(size, interpolation)
@@ -124,7 +131,7 @@ def decode_images(
     kept = np.array([row for row, reason in enumerate(why) if not reason], np.int64)
     if len(kept) < len(files):
         pixels, shapes = pixels[kept], shapes[kept]
-    return Decoded(_left_out(files, why), levels, notes, pixels, shapes, kept)
+    return Decoded(_left_out(files, why), levels, notes, _there(prints), pixels, shapes, kept)
 
 
 def _known_before(white: float | None, known: Levels | None) -> Levels:
@@ -137,19 +144,28 @@ def _known_before(white: float | None, known: Levels | None) -> Levels:
     return replace(out, whole=out.whole or scale, real=out.real or scale)
 
 
-def check_images(files: Sequence[Path | PackedImage], white: float | None = None, known: Levels | None = None) -> Checked:
+def _there(prints: Sequence[Print | None]) -> tuple[Print, ...]:
+    return tuple(one for one in prints if one is not None)
+
+
+def check_images(
+    files: Sequence[Path | PackedImage], white: float | None = None, known: Levels | None = None, recognise: bool = False
+) -> Checked:
     """Look at image files, each decoded once, and keep none of their pixels; arguments are those of `decode_images`."""
     looks: list[Look | None] = [None] * len(files)
+    prints: list[Print | None] = [None] * len(files)
 
     def check(row: int) -> str:
         try:
-            looks[row] = look_at(*read_picture(files[row], (64, 64)))
+            picture, pages = read_picture(files[row], (64, 64))
         except DataError as error:
             return str(error)
+        looks[row] = look_at(picture, pages)
+        prints[row] = fingerprint(picture) if recognise else None
         return ""
 
     why = _in_threads(check, range(len(files)), "checking images")
-    return Checked(_left_out(files, why), *conclude(*_looked_at(files, looks), white, known))
+    return Checked(_left_out(files, why), *conclude(*_looked_at(files, looks), white, known), _there(prints))
 
 
 def _looked_at(files: Sequence[Path | PackedImage], looks: Sequence[Look | None]) -> tuple[list[str], list[Look]]:

@@ -18,6 +18,7 @@ from ..observed import Observed
 from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
+from .copies import Copies
 from .image_file import read_image
 from .images import LeftOut
 from .levels import Levels
@@ -76,7 +77,7 @@ class Inputs:
         columns: names of the embeddings' columns, in their order; None where they have none.
         stated: what a user states about the held-out part; None where nothing is stated.
         given: how many things were given; None for as many as there are.
-        twins: (N,) numbers, equal for images that are copies of each other, or nearly so; None where nobody looked.
+        copies: which of these are copies of each other; None where nobody looked.
         notes: what is doubtful about the pixels.
     """
 
@@ -95,7 +96,7 @@ class Inputs:
     columns: tuple[str, ...] | None = None
     stated: Stated | None = None
     given: int | None = None
-    twins: NDArray[np.int64] | None = None
+    copies: Copies | None = None
     notes: tuple[PixelNote, ...] = ()
 
     def __len__(self) -> int:
@@ -129,7 +130,7 @@ class Inputs:
             pictures=_some(self.pictures, index),
             shapes=None if self.shapes is None else self.shapes[index],
             stated=None if self.stated is None else self.stated.take(index),
-            twins=None if self.twins is None else self.twins[index],
+            copies=None if self.copies is None else self.copies.take(index),
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:

@@ -84,7 +84,7 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
     known, contradictions = _known(layout, rows, space, options)
     layout.notes += _left_out(layout, files, rows, options, free)
     report_all(layout.notes, options.strict)
-    facts = (("known labels", f"folders: {count(len(layout.labels), 'label')}"), *_counted(layout), *layout.facts)
+    facts = (("labels", f"{count(len(layout.labels), 'name')} of folders"), *_counted(layout), *layout.facts)
     how_read = HowRead(str(root), "folders", facts, tuple(layout.notes), tuple(contradictions), options.contradictions)
     return KnownLabels(known, space, tuple(row[0].name for row in rows), how_read)
 

@@ -17,6 +17,7 @@ from ..space import LabelSpace
 from ..space.feasibility import impossible_rows
 from ..words import listed
 from ..writing import replacing
+from .arrays import check_values, known_values
 from .contradictions import impossible
 from .dataset_labels import read_dataset
 from .folder import read_folder
@@ -112,32 +113,37 @@ class Observed:
 
     @classmethod
     def from_array(
-        cls, values: ArrayLike, space: LabelSpace, images: Sequence[str] | None = None, *, first_row: int = 0
-    ) -> Observed:  # fmt: skip
+        cls,
+        values: ArrayLike,
+        space: LabelSpace,
+        images: Sequence[str] | None = None,
+        *,
+        absent: Any = None,
+        unknown: Any = None,
+        first_row: int = 0,
+        options: ReadOptions | None = None,
+    ) -> Observed:
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
+
+        An array with exactly one 1 in each row and 0 elsewhere is read as it stands, with a `DataWarning`: in one-hot
+        arrays 0 often means "not the label that was noted". ``unknown=0`` or ``absent=0`` says which, and
+        ``absent=-1`` that -1 is absent.
 
         Args:
             values: (N, K).
             space: the K labels.
             images: N names.
+            absent: the value, or values, that mean absent: 0.
+            unknown: the value, or values, that mean unknown: -1.
             first_row: number of the first row, for errors, where these are a part of a larger array.
+            options: all that can be stated, instead of `absent` and `unknown`.
 
         Raises:
             ObservationError: other values, a wrong number of columns, or rows that contradict the label space.
         """
-        try:
-            array = np.asarray(values)
-        except ValueError:
-            raise ObservationError("observed has rows of different lengths; give an array (N, K)") from None
-        if array.dtype.kind == "f":
-            array = np.where(np.isnan(array), -1, array)
-        elif array.dtype.kind not in "biu":  # of a DataFrame with missing values
-            import pandas as pd
-
-            array = array.astype(object)
-            array = np.where(pd.isna(array), -1, array)
-        _check_values(array, space, first_row)
-        return cls(array.astype(np.int8), space, None if images is None else tuple(str(name) for name in images))
+        options = stated_options(absent=absent, unknown=unknown) if options is None else options
+        array = known_values(values, space, options, first_row)
+        return cls(array, space, None if images is None else tuple(str(name) for name in images))
 
     @classmethod
     def from_folder(
@@ -247,19 +253,23 @@ class Observed:
         return cls(found.values, found.space, found.images if named else None, found.how_read, found.extra)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, space: LabelSpace | None = None) -> Observed:
+    def from_frame(
+        cls, frame: pd.DataFrame, space: LabelSpace | None = None, *, absent: Any = None, unknown: Any = None
+    ) -> Observed:
         """From a DataFrame of 1, 0, -1 and missing (unknown): a column for each label, in any order.
 
         Args:
             frame: its index names the images; an index that only counts does not. A column ``image`` may stand for the index.
             space: the label space; None: the columns, all free.
+            absent: the value, or values, that mean absent; see `from_array`.
+            unknown: the value, or values, that mean unknown.
 
         Raises:
             ObservationError: columns that are no labels, labels without a column, two rows for one image, other values, or
                 rows that contradict the label space.
         """
         found = read_frame(frame, space)
-        return cls.from_array(found.values, found.space, found.images)
+        return cls.from_array(found.values, found.space, found.images, absent=absent, unknown=unknown)
 
     def in_space(self, space: LabelSpace) -> Observed:
         """The same in a space of the same labels, whose order and groups may differ.
@@ -365,7 +375,7 @@ def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
         raise ObservationError(f"observed is of {kind}, but int8 is expected; use Observed.from_array")
     if values.ndim != 2 or values.shape[1] != space.num_labels:
         raise ObservationError(_wrong_shape(values.shape, space))
-    _check_values(values, space)
+    check_values(values, space)
     return values
 
 
@@ -374,15 +384,3 @@ def _wrong_shape(shape: tuple[int, ...], space: LabelSpace) -> str:
         f"observed has shape {shape}, but the label space has {space.num_labels} labels; "
         f"give (N, {space.num_labels}), one column for each label"
     )
-
-
-def _check_values(array: NDArray[Any], space: LabelSpace, first_row: int = 0) -> None:
-    wrong = ~np.isin(array, (-1, 0, 1))
-    if wrong.any():
-        row, *column = (int(at[0]) for at in np.nonzero(wrong))
-        label = f', label "{space.labels[column[0]]}"' if column and column[0] < space.num_labels else ""
-        value = array[wrong][0]
-        shown = repr(value) if isinstance(value, str) else value
-        raise ObservationError(
-            f"observed, row {first_row + row}{label}: expected 1 (present), 0 (absent) or -1 (unknown), not {shown}"
-        )

@@ -14,7 +14,7 @@ from ..words import shown
 from .known_table import KnownTable
 
 if TYPE_CHECKING:
-    from .options import Unlisted
+    from .options import Contradictions, Unlisted
 
 
 SPLIT = "split"
@@ -114,7 +114,7 @@ class HowRead:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
-    policy: str = "refuse"
+    policy: Contradictions = "refuse"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""

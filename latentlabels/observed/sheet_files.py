@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 BIG = 4 << 20
 """Bytes from which CSV is parsed by pyarrow: fast, but without the line of a mistake, which the careful reader then finds."""
 SPREADSHEETS = (".xlsx", ".xlsm", ".ods")
-_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+JSON_LINES = (".jsonl", ".ndjson")
+_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+_ENCODINGS = ("utf-16", "utf-16", "utf-8-sig")
+_BLOCK = 1 << 24  # bytes of a CSV that are parsed at a time
+_HEAD = 1 << 18  # bytes by which the delimiter and the kinds of columns are recognised
 DELIMITERS = ",;\t|"
 
 
@@ -48,13 +52,19 @@ def read_sheet(path: Path, wanted: Sequence[str] = ("image",), big: int = BIG) -
     elif ending in SPREADSHEETS:
         sheet = _read_spreadsheet(path)
     else:
-        text = _text_of(path)
-        if ending in (".jsonl", ".ndjson"):
+        raw = path.read_bytes()
+        if len(raw) >= big and ending not in (*JSON_LINES, ".json"):
+            fast = _read_large(path, raw, wanted)
+            if fast is not None:
+                return without_empty_rows(fast)
+        text = _text_of(path, raw)
+        del raw
+        if ending in JSON_LINES:
             sheet = _read_json_lines(path, text)
         elif ending == ".json" or text.lstrip()[:1] in ("[", "{"):
             sheet = _read_json(path, text)
         else:
-            sheet = _read_csv(path, text, wanted, big)
+            sheet = _read_csv(path, text, wanted)
     return without_empty_rows(sheet)
 
 
@@ -86,9 +96,8 @@ def cell_text(cell: Any) -> str:
 # --- text ---------------------------------------------------------------------------------------------------------------
 
 
-def _text_of(path: Path) -> str:
-    raw = path.read_bytes()
-    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8")
+def _text_of(path: Path, raw: bytes) -> str:
+    encoding = next((encoding for mark, encoding in zip(_MARKS, _ENCODINGS, strict=True) if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -103,12 +112,8 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _read_csv(path: Path, text: str, wanted: Sequence[str], big: int) -> Sheet:
+def _read_csv(path: Path, text: str, wanted: Sequence[str]) -> Sheet:
     delimiter = _delimiter(text, wanted)
-    if len(text) >= big and text.count('"') % 2 == 0:
-        sheet = _parsed_by_arrow(path, text, delimiter)
-        if sheet is not None:
-            return sheet
     names, rows, lines = _parsed(path, text, delimiter)
     columns = zip(*rows, strict=True) if rows else [[] for _ in names]
     return Sheet(
@@ -146,7 +151,7 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
 
     def header(delimiter: str) -> tuple[bool, int]:
         try:
-            lines = io.StringIO(text[: 1 << 20], newline="")
+            lines = io.StringIO(text[:_HEAD], newline="")
             names = next(row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row))
         except (csv.Error, StopIteration):
             return False, 0
@@ -155,13 +160,19 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
     return max(DELIMITERS, key=header)
 
 
-def _parsed_by_arrow(path: Path, text: str, delimiter: str) -> Sheet | None:
-    """A large CSV in blocks; None where the careful reader has to say what is wrong with it."""
+def _read_large(path: Path, raw: bytes, wanted: Sequence[str]) -> Sheet | None:
+    """A large CSV by pyarrow; None where the careful reader is needed, to read it or to say what is wrong with it."""
+    start = raw[:_HEAD].decode("utf-8-sig", errors="replace")
+    if raw.startswith(_MARKS[:2]) or start.lstrip()[:1] in ("[", "{") or raw.count(b'"') % 2:
+        return None
+    return _parsed_by_arrow(path, raw, _delimiter(start, wanted), start)
+
+
+def _parsed_by_arrow(path: Path, raw: bytes, delimiter: str, start: str) -> Sheet | None:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    quoted = '"' in text
-    raw = pa.py_buffer(text.encode())
+    quoted = b'"' in raw
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=quoted, ignore_empty_lines=True)
     try:
         names = arrow.open_csv(pa.BufferReader(raw), parse_options=parse).schema.names
@@ -169,13 +180,14 @@ def _parsed_by_arrow(path: Path, text: str, delimiter: str) -> Sheet | None:
             return None
         numbers = {name: pa.int8() for name in names}
         table = None
-        for types in (_guessed(text, names, delimiter, numbers), {}):
+        for types in (_guessed(start, names, delimiter, numbers), {}):
             every = {name: types.get(name, pa.dictionary(pa.int32(), pa.string())) for name in names}
             convert = arrow.ConvertOptions(
                 column_types=every, null_values=[""], strings_can_be_null=False, quoted_strings_can_be_null=False
             )
             try:
-                table = arrow.read_csv(pa.BufferReader(raw), parse_options=parse, convert_options=convert)
+                read = arrow.ReadOptions(block_size=_BLOCK)
+                table = arrow.read_csv(pa.BufferReader(raw), read, parse, convert)
                 break
             except pa.ArrowInvalid:
                 if not types:
@@ -183,19 +195,20 @@ def _parsed_by_arrow(path: Path, text: str, delimiter: str) -> Sheet | None:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     assert table is not None
-    columns = tuple(_of_arrow(name, table.column(name)) for name in names)
+    columns, rows = tuple(_of_arrow(name, table.column(name)) for name in names), table.num_rows
 
     @cache
     def places() -> Sequence[int]:
-        simple = not quoted and text.count("\n") + (not text.endswith("\n")) == table.num_rows + 1
-        return range(2, table.num_rows + 2) if simple else _parsed(path, text, delimiter)[2]
+        raw = path.read_bytes()
+        simple = not quoted and raw.count(b"\n") + (not raw.endswith(b"\n")) == rows + 1
+        return range(2, rows + 2) if simple else _parsed(path, _text_of(path, raw), delimiter)[2]
 
     return Sheet(str(path), columns, "line", places)
 
 
 def _guessed(text: str, names: Sequence[str], delimiter: str, numbers: dict[str, Any]) -> dict[str, Any]:
     """The columns that seem to hold only 1, 0, -1 and empty cells, by the first rows: small numbers are read faster."""
-    lines = text[: 1 << 16].splitlines()[1:]
+    lines = text.splitlines()[1:]
     rows = list(csv.reader(lines[:-1], delimiter=delimiter))
     whole = [row for row in rows if len(row) == len(names)]
     cells = zip(*whole, strict=True)
@@ -308,7 +321,8 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Column:
         new = np.array([number.setdefault(text, len(number)) for text in texts] or [0], dtype=np.int32)
         if missing:
             new = np.append(new, number.setdefault("", len(number)))  # the place of what is missing
-        codes = np.asarray(pc.fill_null(chunk.indices, len(new) - 1 if missing else 0))
+        indices = pc.fill_null(chunk.indices, len(new) - 1) if missing else chunk.indices
+        codes = np.asarray(indices)
         parts.append(new[codes] if len(codes) else np.zeros(0, np.int32))
     codes = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     small = codes.astype(np.uint8) if len(number) < 256 else codes

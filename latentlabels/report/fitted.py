@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..checks import SuspectLabel
+from ..checks.sentences import held_out
 from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
 from ..show.pages import picture
 from ..show.plots import (
@@ -46,7 +47,13 @@ def training(contents: Contents) -> list[Block]:
         else "The loss that was minimised, with its sign changed, by epoch."
     )
     value = f"{name}\n{unit}"
-    return [Text(text), picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt)]
+    parts = run.diagnostics.get("held_out")
+    held = [] if not isinstance(parts, dict) else [Text(f"Held out: {held_out(parts)}.")]
+    return [
+        Text(text),
+        *held,
+        picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt),
+    ]
 
 
 def known(contents: Contents) -> list[Block]:

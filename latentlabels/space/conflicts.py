@@ -137,17 +137,7 @@ def _nothing_left(known: Mapping[str, int], demands: Mapping[str, list[_Demand]]
 def _words(
     group: Group, known: Mapping[str, int], demands: list[_Demand], below: Mapping[str | None, Group], space: LabelSpace
 ) -> str:
-    parent = space.parent(group)
-    if parent is None:
-        where = "every image"
-    elif not parent.none:
-        where = f"an image with {either(parent.labels)}"
-    else:
-        above = space.named(parent.group)
-        barring = [label for label in above.labels if label not in parent.labels]
-        where = f"an image without {either(barring)}"
-        if all(known.get(label) == 0 for label in barring):
-            where += ", as here,"
+    where = _where(group, known, space)
     if not below and not demands:
         return f'all labels of group "{group.name}" are known to be absent, but {where} shows one of them'
     reasons = [f'"{demand.because}" allows only {_allowed(demand, group)}' for demand in demands]
@@ -157,8 +147,23 @@ def _words(
         elif label in below:
             what = f'"{label}"' if label is not None else "none of them"
             reasons.append(f'{what} needs a label of group "{below[label].name}", and all of them are excluded')
-    shows = "shows one of them" if not group.optional else "has to be possible with or without one"
+    shows = "shows one of them or none" if group.optional else "shows one of them"
     return f'no label of group "{group.name}" is possible, but {where} {shows}: {"; ".join(reasons)}'
+
+
+def _where(group: Group, known: Mapping[str, int], space: LabelSpace) -> str:
+    """The images to which a group applies."""
+    parent, barring, needed = space.parent(group), list[str](), ""
+    while parent is not None and not needed:
+        if parent.none:
+            barring += [label for label in space.named(parent.group).labels if label not in parent.labels]
+        else:
+            needed = f" with {either(parent.labels)}"
+        parent = space.parent(space.named(parent.group))
+    if not barring:
+        return f"an image{needed}" if needed else "every image"
+    said = ", as here," if all(known.get(label) == 0 for label in barring) else ""
+    return f"an image{needed}{' and' if needed else ''} without {either(barring)}{said}"
 
 
 def _allowed(demand: _Demand, group: Group) -> str:

@@ -219,6 +219,38 @@ def test_nothing_is_claimed_of_free_labels() -> None:
         linked_label_check(np.zeros((3, 2)), SPACE, UniformPositive())
 
 
+EXCLUDED = LabelSpace(
+    [
+        OneOf("view", ["front", "side"]),
+        OneOf("place", ["left", "right", "both"], optional=True),
+        Free("shift", requires=["left", "right"]),
+        Free("no finding", excludes="all"),
+        Free("fluid", excludes=["both"]),
+        OneOf("size", ["small", "large"], requires="fluid"),
+    ]
+)
+
+
+def test_claims_of_labels_that_exclude_others_and_of_several_required_ones():
+    """Each is true of every label set, so that known counts of a right model give no alarm; a wrong one does."""
+    y = torch.tensor(list(EXCLUDED.label_sets()))
+    generator = torch.Generator().manual_seed(0)
+    how, seen = UniformPositive(), []
+    for _ in range(200):
+        rows = y[torch.randint(len(y), (500,), generator=generator)]
+        checks = linked_label_check(how.sample(rows.float(), generator).numpy(), EXCLUDED, how)
+        seen.append(bool(alarms(checks, 0.05)))
+    assert [check.claim for check in checks] == [
+        "place <= no finding or view",
+        "shift <= left or right",
+        "fluid <= no finding or view",
+        "size = fluid",
+    ]
+    assert sum(seen) <= stats.binom.ppf(0.9999, 200, 0.05)
+    wrong = one_hot([EXCLUDED.index("left")] * 20 + [EXCLUDED.index("front")] * 3, EXCLUDED.num_labels)
+    assert alarms(linked_label_check(wrong, EXCLUDED, how))[0].claim == "place <= no finding or view"
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 @pytest.mark.parametrize(
     "how", [UniformPositive(), WeightedPositive(WEIGHTS), Scar([w / 4 for w in WEIGHTS])], ids=lambda how: how.kind

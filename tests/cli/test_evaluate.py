@@ -113,7 +113,7 @@ def test_images_that_the_truth_does_not_name_are_reported(copy: Path, scenes: Pa
     (tmp_path / "truth.csv").write_text("\n".join(lines[:21]) + "\n")
     done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", tmp_path / "truth.csv", "--json")
     assert done.document["num_images"] == 20
-    assert "40 images not in observed, so not used" in done.err
+    assert "40 images not in truth, so not used" in done.err
 
 
 def test_truth_that_is_not_complete(copy: Path, scenes: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import oracle
 import pyro
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -827,3 +828,42 @@ def test_gradients_of_every_answer_of_a_posterior(how: ann.Annotation, seed: int
     for function in (one, mixed):
         assert torch.autograd.gradcheck(function, x, atol=1e-6)
         assert torch.autograd.gradgradcheck(function, x, atol=1e-5, fast_mode=True)
+
+
+# --- a label that excludes all others ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype, tol", [(torch.float32, 2e-5), (torch.float64, 1e-9)])
+@pytest.mark.parametrize("mean", [1.5, 20.0])
+def test_a_label_that_excludes_many_others_has_closed_forms(mean: float, dtype: torch.dtype, tol: float):
+    """Where it is absent the others are as if it were not there, so that few nodes of a quadrature still do."""
+    K = 300
+    free = (torch.randn(2, K, generator=torch.manual_seed(0), dtype=torch.float64) * 0.5 + math.log(mean / (K - mean))).to(
+        dtype
+    )
+    lone = torch.tensor([[0.3], [-2.0]], dtype=dtype)
+    space = LabelSpace([*(Free(f"label {k}") for k in range(K)), Free("no finding", excludes="all")])
+    q, others = LabelVector(space, torch.cat([free, lone], -1)), LabelVector(LabelSpace.free(space.labels[:K]), free)
+    absent = F.logsigmoid(-lone[:, 0])
+    observed = torch.full((2, K + 1), -1, dtype=torch.int8)
+    observed[0, 5] = observed[1, 7] = observed[1, 8] = 1
+    for how in (ann.UniformPositive(), ann.Scar(0.3), ann.Ignorable()):
+        expected = absent + others.log_marginal(observed[:, :K], how)
+        torch.testing.assert_close(q.log_marginal(observed, how), expected, rtol=tol, atol=20 * tol)
+    torch.testing.assert_close(q.marginals[:, :K], others.marginals * absent.exp().unsqueeze(-1), rtol=tol, atol=tol)
+    counts = others.count_probs() * absent.exp().unsqueeze(-1)
+    counts[:, 1] += lone[:, 0].sigmoid()
+    torch.testing.assert_close(q.count_probs(), counts, rtol=0, atol=tol)
+    p = lone[:, 0].double().sigmoid()
+    own = -(p * p.log() + (1 - p) * torch.log1p(-p))
+    torch.testing.assert_close(q.entropy().double(), own + (1 - p) * others.entropy().double(), rtol=10 * tol, atol=10 * tol)
+    assert q._count_bound(observed).expected < 4 * mean + 8 and q._count_bound(observed).block == 1
+
+
+def test_known_no_finding_says_that_all_others_are_absent():
+    space = LabelSpace([Free("a"), OneOf("g", ["b", "c"]), Free("no finding", excludes="all")])
+    q = LabelVector(space, torch.randn(space.num_logits, generator=torch.manual_seed(0)))
+    posterior = q.condition(torch.tensor([-1, -1, -1, 1], dtype=torch.int8))
+    assert posterior.marginals.tolist() == [0, 0, 0, 1] and float(posterior.entropy()) == 0
+    posterior = q.condition(torch.tensor([1, -1, -1, -1], dtype=torch.int8))
+    assert float(posterior.marginals[3]) == 0 and float(posterior.marginals[1:3].sum()) == pytest.approx(1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from latentlabels import exact
 from latentlabels.annotation import Annotation, Scar, UniformPositive
 from latentlabels.distributions import LabelVector
+from latentlabels.exact import forest as forest_module
 from latentlabels.exact import kernels
 from latentlabels.exact.evidence import Evidence, mix
 from latentlabels.exact.sums import log_tilted_product
@@ -93,6 +94,29 @@ def test_gradient(seed: int, width: str):
             true = true + weights[c, q] * torch.logsumexp(joint.masked_fill(~fits, -INF), 0)
     (expected,) = torch.autograd.grad(true, logits)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(1, 40))
+def test_bundles_of_leaves_are_summed_as_one_by_one(seed: int, monkeypatch: pytest.MonkeyPatch):
+    """All leaves in bundles, which the kernels of independent groups serve: value and gradient, and what is impossible."""
+    space = oracle.random_space(seed)
+    one_by_one = exact.compile_forest(space)
+    monkeypatch.setattr(forest_module, "_BUNDLE", 1)
+    bundled = forest_module._compile.__wrapped__(space, torch.device("cpu"))
+    logits = oracle.random_logits(space, seed, 2).requires_grad_()
+    for known in range(4):
+        evidence = random_evidence(space, seed + 100 * known, 3, 1, 1)
+        expected, found = (exact.log_normalizers(forest, logits, evidence) for forest in (one_by_one, bundled))
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+        slopes = [torch.autograd.grad(value.clamp(min=-1e300).sum(), logits)[0] for value in (expected, found)]
+        torch.testing.assert_close(*slopes, rtol=1e-8, atol=1e-9)
+
+
+def test_the_random_forests_have_bundles(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forest_module, "_BUNDLE", 1)
+    forests = [forest_module._compile.__wrapped__(oracle.random_space(seed), torch.device("cpu")) for seed in range(1, 40)]
+    bundles = [block for forest in forests for block in forest.blocks if block.bundle and not block.flat]
+    assert sum(block.free for block in bundles) >= 10 and sum(not block.free for block in bundles) >= 10
 
 
 @pytest.mark.parametrize("width", ["one", "all"])

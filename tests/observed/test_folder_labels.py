@@ -260,7 +260,7 @@ def test_how_a_folder_was_read(tmp_path: Path) -> None:
     how = quietly(root, unlabelled="rest", ignore="test").how_read
     assert how is not None and how.format == "folders" and how.source == str(root)
     assert how.facts == (
-        ("known labels", "folders: 2 labels"),
+        ("labels", "2 names of folders"),
         ("without known labels", "rest (1 image)"),
         ("left out as stated", "test (2 images)"),
         ('label "red"', 'folder "red "'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import oracle
 import pytest
 import torch
 from torch import Tensor
@@ -115,6 +116,24 @@ def test_features() -> None:
     logits, features = drawn(0, 3), torch.randn(3, 4, dtype=torch.float64)
     q = LabelVector(SPACE, logits).condition(known(), ann.UniformPositive())
     site = decoder(torch.zeros(3, K, dtype=torch.float64))
+    compare(
+        site.expected_log_prob(features, q),
+        over_label_sets(q, lambda y: site.given(y).log_prob(features)),
+        logits,
+        decoder.weight,
+    )
+
+
+@pytest.mark.parametrize("seed", range(1, 25))
+def test_features_of_any_forest(seed: int) -> None:
+    """Pairs of labels below the same outcomes, below different ones of one group, and below none of it."""
+    space = oracle.random_space(seed, most=7)
+    logits = oracle.random_logits(space, seed, 3, impossible=0.2 * (seed % 2)).requires_grad_()
+    decoder, generator = FeatureDecoder(space, 4).double(), torch.manual_seed(seed)
+    torch.nn.init.normal_(decoder.weight)
+    features = torch.randn(3, 4, dtype=torch.float64, generator=generator)
+    q = LabelVector(space, logits)
+    site = decoder(torch.zeros(3, space.num_labels, dtype=torch.float64))
     compare(
         site.expected_log_prob(features, q),
         over_label_sets(q, lambda y: site.given(y).log_prob(features)),

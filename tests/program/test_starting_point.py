@@ -11,6 +11,7 @@ from pyro.infer import SVI
 from pyro.optim import Adam
 
 from latentlabels.annotation import Ignorable, Scar, UniformPositive, WeightedPositive
+from latentlabels.distributions import LabelVector
 from latentlabels.errors import AnchorWarning, DataError
 from latentlabels.estimator import LatentLabels
 from latentlabels.program.starting_point import DEFAULT_EXPECTED, derive_prior, frozen_logits, prior_logits
@@ -141,3 +142,28 @@ def test_a_fit_says_when_the_scale_has_drifted(mixed):
     assert model.diagnostics_["warnings"]
     stated = LatentLabels(space, expected_labels=float(mixed.truth.sum(1).mean()), **settings)
     assert not stated.fit(mixed.inputs, mixed.observed).diagnostics_["warnings"]
+
+
+EXCLUDED = LabelSpace(
+    [
+        OneOf("view", ["front", "side"]),
+        Free("edema"),
+        OneOf("side", ["left", "right", "both"], optional=True),
+        Free("shift", requires=["left", "right"]),
+        Free("no finding", excludes="all"),
+        Free("pleural", excludes=["both"]),
+    ]
+)
+
+
+def test_a_label_beside_an_exhaustive_group_that_it_excludes_identifies_the_number_of_labels():
+    data = draw(EXCLUDED, 20_000)
+    anchor = derive_prior(EXCLUDED, data.observed, UniformPositive())
+    assert anchor.identified and '"no finding" or "view"' in anchor.source
+    assert anchor.expected_labels == pytest.approx(1 / (1 / data.truth.sum(1)).mean(), rel=0.03)
+
+
+def test_prior_logits_give_the_prevalences_below_any_outcomes():
+    truth = draw(EXCLUDED, 20_000).truth.mean(0)
+    found = LabelVector(EXCLUDED, prior_logits(EXCLUDED, truth)).marginals
+    np.testing.assert_allclose(found.numpy(), truth, atol=1e-5)

@@ -210,3 +210,85 @@ def test_every_contradiction_has_a_reason_that_is_true() -> None:
         picked = np.random.default_rng(seed).permutation(len(rows))[:60]
         kinds.update(check_reason(space, values, contradiction(values, space)) for values in rows[picked])
     assert set(kinds) == {"requires", "exclusive", "all absent", "none left"}
+
+
+# --- groups below other outcomes than a single label --------------------------------------------------------------
+
+FINDINGS = LabelSpace(
+    [
+        OneOf("view", ["front", "side"]),
+        Free("edema"),
+        OneOf("size", ["small", "large"], requires="edema"),
+        Free("no finding", excludes="all"),
+        OneOf("side", ["left", "right", "both"], optional=True),
+        Free("shift", requires=["left", "right"]),
+        Free("bridge", excludes=["left"]),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "present, absent, words",
+    [
+        ("edema|no finding", "", '"no finding" and "edema" exclude each other ("no finding" excludes all other labels)'),
+        ("small|no finding", "", '"no finding" and "small" exclude each other ("no finding" excludes all other labels)'),
+        ("shift", "left|right", '"shift" is known to be present and requires "left" or "right", which are known to be absent'),
+        ("shift|both", "", '"both" and "left" or "right" (required by "shift") exclude each other (group "side")'),
+        ("bridge|left", "", '"left" and "bridge" exclude each other'),
+        (
+            "bridge|shift",
+            "right",
+            'no label of group "side" is possible, but an image without "no finding" shows one of them or none: "shift" allows '
+            'only "left" or "right"; "bridge" allows only "right" or "both" or none of them; "right" is known to be absent',
+        ),
+        (
+            "edema",
+            "front|side",
+            'all labels of group "view" are known to be absent, but an image without "no finding" shows one of them',
+        ),
+        (
+            "",
+            "front|side|no finding",
+            'all labels of group "view" are known to be absent, but an image without "no finding", as here, shows one of them',
+        ),
+    ],
+)
+def test_reason_in_words_below_other_outcomes(present: str, absent: str, words: str) -> None:
+    space = FINDINGS
+    values = np.full(space.num_labels, -1, dtype=np.int8)
+    for names, value in ((present, 1), (absent, 0)):
+        values[[space.index(name) for name in names.split("|") if name]] = value
+    assert not feasible(values[None], space)[0]
+    assert contradiction(values, space) == words
+
+
+def mentioned(space: LabelSpace, values: Rows, words: str) -> list[bool]:
+    """Which labels a text names, or are of groups that it names or below them; or are present below a label that it names."""
+    named = set(re.findall('"([^"]+)"', words))
+    inside = {group.name for group in space.groups if f'group "{group.name}"' in words}
+    holding = {group.name for group in space.groups if named & set(group.labels)}
+    for group in space.parents_first:
+        parent = space.parent(group)
+        if parent is not None:
+            inside |= {group.name} if parent.group in inside else set()
+            holding |= {group.name} if parent.group in holding else set()
+    return [
+        label in named or group.name in inside or (group.name in holding and values[space.index(label)] == 1)
+        for group in space.groups
+        for label in group.labels
+    ]
+
+
+def test_every_reason_holds_by_the_labels_that_it_names() -> None:
+    checked = 0
+    for seed in range(120):
+        space = random_space(seed, most=6)
+        rows, sets = all_rows(space.num_labels), label_sets(space)
+        rows = rows[~feasible(rows, space)]
+        for values in rows[np.random.default_rng(seed).permutation(len(rows))[:40]]:
+            words = contradiction(values, space)
+            assert words != "no valid label set agrees with the known labels"
+            kept = np.where(mentioned(space, values, words), values, -1)
+            assert not brute_force(kept[None], sets)[0], (words, space.groups, values)
+            checked += 1
+    assert checked > 2000
