@@ -76,6 +76,15 @@ def warning(finding: Finding) -> str:
     return " ".join(part for part in (sentence(finding), todo(finding)) if part)
 
 
+def read_as(found: Mapping[str, Any]) -> str:
+    """How known labels were read, in one line.
+
+    Args:
+        found: `HowRead.summary` or `HowRead.to_dict`.
+    """
+    return f"{found['format']}; " + "; ".join(f"{what}: {how}" for what, how in found["facts"])
+
+
 def held_out(found: Mapping[str, Any]) -> str:
     """The held-out part of a fit in one line: how many images, and how they were chosen.
 

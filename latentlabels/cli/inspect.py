@@ -210,6 +210,7 @@ def _condition(group: dict[str, Any]) -> str:
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     from ..checks.sentences import held_out
+    from ..checks.sentences import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
     from ..observed.record import SEVERAL
@@ -223,7 +224,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     inside = found["num_labels"] - free
     kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
     read_as = found["read_as"]
-    rows = [] if read_as is None or not read_as["facts"] else [("read as", _read_as(read_as))]
+    rows = [] if read_as is None or not read_as["facts"] else [("read as", said_as(read_as))]
     rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
         ("labels", f"{found['num_labels']:,}, {kinds}"),
@@ -280,11 +281,6 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
         )
     console.print(f"\nnext: {found['next']}")
-
-
-def _read_as(read_as: dict[str, Any]) -> str:
-    """What was taken for what, in one line."""
-    return f"{read_as['format']}; " + "; ".join(f"{what}: {how}" for what, how in read_as["facts"])
 
 
 def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:

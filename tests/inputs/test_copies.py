@@ -21,6 +21,7 @@ from latentlabels.inputs.copies import Print, find_copies, fingerprint, near_pai
 from latentlabels.inputs.merging import with_copies_merged
 from latentlabels.kind import Kind
 from latentlabels.observed import Observed
+from latentlabels.observed.options import ReadOptions
 
 SPACE = ll.LabelSpace([ll.OneOf("colour", ["red", "blue"]), ll.Free("striped")])
 
@@ -157,7 +158,7 @@ def write(root: Path, files: dict[str, int]) -> None:
 def read(root: Path, known: Observed, merge: bool = True, policy: str = "refuse") -> Inputs:
     wanted = Wanted(Kind.IMAGES, (32, 32))
     found = read_inputs(root, known, space=SPACE, wanted=wanted, how=Reading(labelled=True, recognise=True))
-    return with_copies_merged(found, merge, policy)  # type: ignore[arg-type]
+    return with_copies_merged(found, merge, ReadOptions(contradictions=policy))  # type: ignore[arg-type]
 
 
 def said(caught: Sequence[warnings.WarningMessage]) -> str:
