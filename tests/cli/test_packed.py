@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,11 @@ def test_an_unreadable_image_in_a_shard_has_an_empty_row(tmp_path: Path, capsys:
     assert main(["predict", str(tmp_path / "run"), str(bad), "-o", str(tmp_path / "p.csv")]) == 0
     table = pd.read_csv(tmp_path / "p.csv")
     assert list(table["image"]) == ["a.png", "b.png", "c.png"] and list(table["cat"].isna()) == [False, True, False]
+
+
+def test_inspect_names_the_command_that_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    where, stated = packed("tar", tmp_path)
+    seen = run(capsys, "inspect", where, *stated)
+    command = shlex.split(seen["next"])
+    assert command[:4] == ["latentlabels", "fit", "--images", where]
+    assert main([*command[1:], "--out", str(tmp_path / "run"), *TINY]) == 0
