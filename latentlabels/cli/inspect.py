@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .reading import reads_labels
+from .reading import as_flags, reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -184,18 +185,17 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
 
 def _next(source: Path | None, labels: Path | None, config: Config, found: dict[str, Any]) -> str:
     from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
 
-    if source is None or source.is_dir():
-        given = f"--images {config.data.images}" if source is None else f"--images {source}"
+    if source is None or source.is_dir() or is_packed(source):
+        given = f"--images {shlex.quote(str(config.data.images if source is None else source))}"
     else:
         given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
     options_ = f" --labels {labels}" if labels is not None else ""
-    more = "".join(
-        f" --{name} {value}"
-        for name, value in (("observed", config.data.observed), ("unlisted", config.data.unlisted))
-        if value is not None and given.startswith("--")
-    )
-    return f"latentlabels fit {given}{options_}{more}"
+    if not given.startswith("--"):
+        return f"latentlabels fit {given}{options_}"
+    observed = "" if config.data.observed is None else f" --observed {shlex.quote(str(config.data.observed))}"
+    return f"latentlabels fit {given}{options_}{observed}{as_flags(config.data)}"
 
 
 def _condition(group: dict[str, Any]) -> str:
