@@ -2,8 +2,8 @@
 
     python benchmarks/reading.py [--folder DIR]
 
-Each table is read in a process of its own; the peak memory is that of the whole process. Times are CPU seconds of the process that
-reads: these machines are shared. The tables are made first (seed 0), and kept for the next run if a folder is given.
+Each table is read in a process of its own; the peak memory is that of the whole process. Times are CPU seconds of the process
+that reads: these machines are shared. The tables are made first (seed 0), and kept for the next run if a folder is given.
 """
 
 from __future__ import annotations
