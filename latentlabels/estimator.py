@@ -235,7 +235,7 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings, inputs.levels))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
@@ -365,10 +365,12 @@ class LatentLabels(BaseEstimator):
         """The settings of the model, as they are now; checked where they are used."""
         return ModelConfig.model_construct(**{key: _plain(getattr(self, key)) for key in ModelConfig.model_fields})
 
-    def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
+    def _begun_settings(self, loop: LoopSettings, levels: Levels | None) -> dict[str, Any]:
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
+        if levels is not None and not levels.are_usual:
+            chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
 
     def _predicted_count(self, model: LabelModel, batches: Batches, held: Tensor, result: TrainingResult) -> float:

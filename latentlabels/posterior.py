@@ -13,10 +13,11 @@ from .annotation import Annotation, Ignorable
 from .distributions import LabelVector
 from .errors import LabelSpaceError, ObservationError
 from .metrics import Metrics, evaluate
+from .observed import name_column
 from .providers import provided
 from .space import LabelSpace
 from .space.feasibility import contradiction, feasible
-from .words import count
+from .words import count, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ class Posterior:
         observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
         for label in absent:
             observed[self.space.index(label)] = 0
-        for label in present:
+        for label in sorted(present, key=lambda label: label not in self.space.labels):
             columns, value = self.space.stated(label)
             if any(observed[column] == 1 - value for column in columns):
                 raise ObservationError(f'"{label}" is given together with a label that it excludes; remove one of the two')
@@ -205,10 +206,16 @@ class Posterior:
         return ((together + together.T) / 2).astype(np.float32)  # equal but for rounding
 
     def to_frame(self) -> pd.DataFrame:
-        """The marginals as a pandas DataFrame, images as index, labels as columns."""
+        r"""The marginals as a pandas DataFrame, images as index, labels as columns.
+
+        The index is called `image`, or if a label has that name `file_name`; names that are not UTF-8 have their bytes
+        written as ``\xNN``.
+        """
         import pandas as pd
 
-        return pd.DataFrame(self.marginals, index=pd.Index(self.images, name="image"), columns=list(self.space.labels))
+        names = [printable(name) for name in self.images]
+        index = pd.Index(names, name=name_column(self.space.labels))
+        return pd.DataFrame(self.marginals, index=index, columns=list(self.space.labels))
 
 
 class _Chosen:

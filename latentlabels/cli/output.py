@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import LatentLabelsError
+from ..words import shown
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -109,7 +110,7 @@ def bar(share: float, width: int = 20, file: TextIO | None = None) -> str:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = (), title: str | None = None
 ) -> Table:
-    """A table with one header line; the columns named in `numeric` are aligned right."""
+    """A table with one header line; the columns named in `numeric` are aligned right, and cells are `shown`."""
     from rich.table import Table
     from rich.text import Text
 
@@ -117,7 +118,7 @@ def table(
     for column in columns:
         out.add_column(Text(column), justify="right" if column in numeric else "left", no_wrap=True)
     for row in rows:
-        cells: list[RenderableType] = [Text(cell) for cell in row]
+        cells: list[RenderableType] = [Text(shown(cell)) for cell in row]
         out.add_row(*cells)
     return out
 

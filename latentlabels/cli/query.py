@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import LabelSpaceError, ObservationError
-from ..words import percent
+from ..words import percent, shown
 from .output import Debug, Json, Output, RunFolder, UsageError, bar, show_facts, table
 from .sources import load_run, one_vector, read_asked
 
@@ -126,9 +126,9 @@ def _show(console: Console, found: dict[str, Any], output: Output) -> None:
     known = found["given"] or found["not"]
     if known:
         stated = [*found["given"], *(f"not {label}" for label in found["not"])]
-        console.print(f"{found['image']}, given {', '.join(stated)}\n")
+        console.print(f"{shown(found['image'])}, given {', '.join(map(shown, stated))}\n")
     else:
-        console.print(f"{found['image']}\n")
+        console.print(f"{shown(found['image'])}\n")
     columns = ["label", "group", "probability", *(["before"] if known else []), ""]
     rows = [
         [
@@ -149,7 +149,7 @@ def _show(console: Console, found: dict[str, Any], output: Output) -> None:
     show_facts(
         console,
         [
-            ("most probable set", f"{', '.join(best['labels']) or 'no label'} ({percent(best['probability'])})"),
+            ("most probable set", f"{', '.join(map(shown, best['labels'])) or 'no label'} ({percent(best['probability'])})"),
             ("number of labels", f"{found['num_labels']['expected']:.2f} expected; {', '.join(numbers)}"),
         ],
     )

@@ -5,17 +5,16 @@ A row for each image: its name, and a number for each label; an empty cell where
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import nearest
 from ..words import printable
-from ..writing import ESCAPED, Part, replacing
+from ..writing import Part, replacing, separated
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Table(ABC):
 
 
 class Separated(Table):
-    """CSV or TSV in UTF-8, as RFC 4180 says but for its line ends: cells with a delimiter, a quote or a line end are quoted.
+    """CSV or TSV in UTF-8.
 
     Args:
         labels: of the K columns.
@@ -100,22 +99,15 @@ class Separated(Table):
 
     def head(self) -> bytes:
         """The line of column names."""
-        return self._lines([[self.column, *self.labels]], quoted=any("\r" in label for label in self.labels))
+        return separated([[self.column, *self.labels]], self.delimiter).encode("utf-8")
 
     def rows(self, names: Sequence[str], values: Values) -> bytes:
         """A line for each image."""
         lines = (
-            [printable(name), *("" if value != value else f"{value:.6g}" for value in row)]
+            [name, *("" if value != value else f"{value:.6g}" for value in row)]
             for name, row in zip(names, values.tolist(), strict=True)
         )
-        return self._lines(lines, quoted=any("\r" in name for name in names))
-
-    def _lines(self, rows: Iterable[Sequence[str]], quoted: bool) -> bytes:
-        """Lines; with quotes around every cell where there is a carriage return, which Python 3.11 would leave without."""
-        text = io.StringIO(newline="")
-        quoting: Literal[0, 1] = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
-        csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=quoting).writerows(rows)
-        return text.getvalue().encode("utf-8", ESCAPED)
+        return separated(lines, self.delimiter).encode("utf-8")
 
 
 class JsonLines(Table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,16 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import impossible_rows
-from ..words import listed
-from ..writing import replacing
+from ..words import listed, printable
+from ..writing import replacing, separated, writing
 from .arrays import check_values, known_values
 from .contradictions import impossible
+from .dataset_labels import read_dataset
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
+from .names import name_column
 from .options import Contradictions, ReadOptions, list_of_texts, stated_options
 from .reading import read_known
 from .record import HowRead
@@ -234,6 +236,24 @@ class Observed:
         return cls(*read_known(Path(path), options))
 
     @classmethod
+    def from_dataset(cls, dataset: Any, space: LabelSpace | None = None, **stated: Any) -> Observed:
+        """From the labels of a Dataset object, whose images then need no table.
+
+        Args:
+            dataset: a `datasets.Dataset` of Hugging Face with a column of images, or a torch Dataset whose items are pairs
+                (image, labels) or dictionaries with `image` and `label`. Labels are class numbers, names, lists of either, or
+                vectors of 1, 0 and -1. The names of classes are those of the features, or of the attribute `classes`.
+            space: the label space; None: the labels that are found.
+            stated: fields of `ReadOptions`: unlisted, classes, label_columns, image_column and others.
+
+        Raises:
+            DataError: items without labels.
+            AmbiguousError: what class numbers, columns or unlisted labels mean is unclear.
+        """
+        found, named = read_dataset(dataset, stated_options(space=space, **stated))
+        return cls(found.values, found.space, found.images if named else None, found.how_read, found.extra)
+
+    @classmethod
     def from_frame(
         cls, frame: pd.DataFrame, space: LabelSpace | None = None, *, absent: Any = None, unknown: Any = None
     ) -> Observed:
@@ -326,28 +346,54 @@ class Observed:
         return torch.from_numpy(np.ascontiguousarray(self.values))
 
     def to_frame(self) -> pd.DataFrame:
-        """A DataFrame of 1, 0 and missing, images as index, labels as columns."""
+        r"""A DataFrame of 1, 0 and missing, images as index, labels as columns.
+
+        The index is called `image`, or if a label has that name `file_name`; names that are not UTF-8 have their bytes
+        written as ``\xNN``.
+        """
+        return self._frame(0, self.values)
+
+    def _frame(self, start: int, values: NDArray[np.int8]) -> pd.DataFrame:
         import pandas as pd
 
-        names = self.images if self.images is not None else tuple(str(i) for i in range(len(self)))
-        frame = pd.DataFrame(self.values, index=pd.Index(names, name="image"), columns=list(self.space.labels)).astype("Int8")
+        rows = range(start, start + len(values))
+        names = [str(row) if self.images is None else printable(self.images[row]) for row in rows]
+        index = pd.Index(names, name=name_column(self.space.labels), dtype=object)
+        frame = pd.DataFrame(values, index=index, columns=list(self.space.labels)).astype("Int8")
         return frame.mask(frame == -1)
 
     def write(self, path: str | Path) -> Path:
-        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``.
+        """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``, block by block.
 
         Parquet or JSON lines where the file's ending says so, CSV otherwise.
         """
         path = Path(path)
-        frame = self.to_frame()
-        with replacing(path) as temporary:
-            if path.suffix.lower() == ".parquet":
-                frame.to_parquet(temporary)
-            elif path.suffix.lower() in (".jsonl", ".ndjson"):
-                frame.reset_index().to_json(temporary, orient="records", lines=True, force_ascii=False)
-            else:
-                frame.to_csv(temporary)
+        frames = (self._frame(block.start, block.values) for block in self.known.blocks())
+        if path.suffix.lower() == ".parquet":
+            self._write_parquet(path, frames)
+            return path
+        lines = path.suffix.lower() in (".jsonl", ".ndjson")
+        with writing(path) as file:
+            if not lines:
+                file.write(separated([[name_column(self.space.labels), *self.space.labels]]))
+            for frame in frames:
+                whole = frame.reset_index()
+                if lines:
+                    file.write(whole.to_json(orient="records", lines=True, force_ascii=False))
+                else:
+                    file.write(separated(whole.astype(object).where(whole.notna(), "").astype(str).to_numpy().tolist()))
         return path
+
+    def _write_parquet(self, path: Path, frames: Iterable[pd.DataFrame]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.Table.from_pandas(self._frame(0, self.known.rows([]))).schema
+        names = name_column(self.space.labels)
+        schema = schema.set(schema.get_field_index(names), pa.field(names, pa.string()))  # of no rows it is not seen
+        with replacing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            for frame in frames:
+                writer.write_table(pa.Table.from_pandas(frame, schema=schema))
 
 
 def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
