@@ -49,7 +49,8 @@ from .inputs.batches import Batches
 from .inputs.known_rows import label_rows
 from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
-from .observed import Observed
+from .observed import Observed, Tree
+from .observed.options import ReadOptions
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
 from .program.starting_point import Anchor, derive_prior
@@ -235,7 +236,7 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings, inputs.levels))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
@@ -305,8 +306,8 @@ class LatentLabels(BaseEstimator):
             )
         inputs = with_statements(inputs, held_out, together)
         if not isinstance(images, Inputs):  # else whoever read them has seen to it
-            policy = "refuse" if table.how_read is None else table.how_read.policy
-            inputs = with_copies_merged(inputs, not how.one_positive, policy)
+            read = ReadOptions() if table.how_read is None else ReadOptions(contradictions=table.how_read.policy)
+            inputs = with_copies_merged(inputs, not how.one_positive, read)
         table = inputs.observed
         assert table is not None
         if len(inputs) < 2:
@@ -365,10 +366,12 @@ class LatentLabels(BaseEstimator):
         """The settings of the model, as they are now; checked where they are used."""
         return ModelConfig.model_construct(**{key: _plain(getattr(self, key)) for key in ModelConfig.model_fields})
 
-    def _begun_settings(self, loop: LoopSettings) -> dict[str, Any]:
+    def _begun_settings(self, loop: LoopSettings, levels: Levels | None) -> dict[str, Any]:
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
+        if levels is not None and not levels.are_usual:
+            chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
 
     def _predicted_count(self, model: LabelModel, batches: Batches, held: Tensor, result: TrainingResult) -> float:
@@ -411,6 +414,7 @@ class LatentLabels(BaseEstimator):
         *,
         strict: bool = False,
         what: str = "observed",
+        tree: Tree | None = None,
     ) -> InputStream:
         """Images or embeddings to go through block by block, in flat memory; nothing is decoded yet.
 
@@ -419,6 +423,7 @@ class LatentLabels(BaseEstimator):
             observed: known labels of these images. Where both have names, a table selects from one folder or file.
             strict: whether an image that cannot be read is an error.
             what: what `observed` is called in messages.
+            tree: folders that were listed before, so that each is listed once.
 
         Raises:
             NotFittedError: before `fit`.
@@ -429,7 +434,7 @@ class LatentLabels(BaseEstimator):
             inputs = self.read(images, observed)
             return InputParts(inputs, num_labels, None if observed is None else inputs.observed)
         known = None if observed is None else observed.in_space(self.fitted_.space)
-        return open_stream(images, known, wanted, num_labels, strict, what)
+        return open_stream(images, known, wanted, num_labels, strict, what, tree)
 
     def _as_fitted(self) -> Wanted:
         """What this fitted model takes."""

@@ -43,7 +43,7 @@ def valid(space: LabelSpace) -> Tensor:
         return y[:, [column[label] for label in labels]].sum(1) > 0
 
     excluded = {
-        group.name: set(column) - set(group.labels) if group.excludes == "all" else set(group.excludes)
+        group.name: set(column) - set(group.labels) if group.excludes == "all" else set(group.excludes or ())
         for group in space.groups
     }
     fits = torch.ones(len(y), dtype=torch.bool)
@@ -279,7 +279,7 @@ def _with_outcomes(space: LabelSpace, rng: random.Random) -> LabelSpace:
             if larger and rng.random() < 0.6:
                 labels = rng.choice(larger).labels
                 labels = tuple(rng.sample(labels, rng.randint(1, len(labels) - 1)))
-            changes = {"excludes": tuple(dict.fromkeys([*group.excludes, *labels]))}
+            changes = {"excludes": tuple(dict.fromkeys([*(group.excludes or ()), *labels]))}
         groups[number] = _changed(group, **changes)
         try:
             space = LabelSpace(groups)

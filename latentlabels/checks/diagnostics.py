@@ -86,6 +86,7 @@ def diagnose(
     row = next((row for row in result.history if row["epoch"] == result.best_epoch), {})
     contradicted, even = contradiction(table, how), evenness(table, how)
     counted = {
+        "read_as": None if table.how_read is None else table.how_read.summary(),
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,

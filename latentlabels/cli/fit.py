@@ -263,11 +263,12 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks.sentences import held_out
+    from ..checks.sentences import held_out, read_as
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
-    rows = [
+    rows = [] if found["read_as"] is None else [("read as", read_as(found["read_as"]))]
+    rows += [
         ("images", images),
         ("labels", f"{found['num_labels']:,} in {count(found['num_groups'], 'group')}"),
         ("known labels", f"{known} ({per_image:.2f} per image)"),

@@ -14,7 +14,7 @@ a sort and a pass over the known labels.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,12 +57,20 @@ def split_rows(
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         size = min(max(round(count * held_out), int(held_out > 0)), count - 1)
         return order[size:].sort().values, order[:size].sort().values
-    units = np.arange(count) if together is None else np.unique(np.asarray(together), return_inverse=True)[1].reshape(-1)
+    units = np.arange(count) if together is None else _numbered(np.asarray(together))
     labels = DenseKnown(known) if isinstance(known, np.ndarray) else known
     row, label = (np.empty(0, np.int64),) * 2 if labels is None else strata(labels)
     table = _Table.of(units, row, label, np.random.default_rng(seed))
     held = torch.from_numpy(_held_units(table, held_out)[units])
     return torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
+
+
+def _numbered(values: NDArray[Any]) -> _Ints:
+    """Numbers of equal values in the order in which they come, so that how they are called makes no difference."""
+    _, first, number = np.unique(values, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number.reshape(-1)]
 
 
 def strata(known: KnownTable) -> tuple[_Ints, _Ints]:

@@ -44,7 +44,8 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
     merge = not KINDS[config.annotation.kind].one_positive
-    return with_copies_merged(found, merge, config.data.contradictions, config.data.strict)
+    listing = how is not None and how.unreadable == "collect"
+    return with_copies_merged(found, merge, replace(reading_of(config.data), listing=listing))
 
 
 def _read(config: Config, wanted: Wanted, how: Reading | None) -> Inputs:

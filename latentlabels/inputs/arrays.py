@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import DataError
+from ..observed.dataset_labels import picture_in
 from .depth import deep, deep_from, is_deep
-from .levels import BYTES, UNIT, Levels, Scale, Span, levels_of, scale_in_use
+from .levels import BYTES, UNIT, Levels, Scale, Span, scale_in_use
 from .looks import Look, look_at, look_at_bytes
 from .rgb import FILTERS, Interpolation, Size, resize, to_rgb, upright
 
@@ -70,25 +71,12 @@ def as_size(size: int | Sequence[int]) -> Size:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def images_of(values: Tensor, levels: Levels | None = None) -> NDArray[np.uint8]:
-    """An array of pictures as uint8 (N, 3, H, W).
+def pictures_of(values: Tensor) -> NDArray[Any]:
+    """An array of pictures with its channels first, (N, C, H, W), in the type that was given.
 
     Args:
         values: (N, C, H, W) or (N, H, W, C) with one channel (grey), three (RGB) or four (RGB with transparency), or
             (N, H, W), grey; of any type of numbers.
-        levels: black and white of the data set; None to see them in these pictures alone.
-
-    Raises:
-        DataError: another shape, no pictures, or numbers that are no pictures.
-    """
-    pictures = pictures_of(values)
-    if levels is None:
-        levels = levels_of([span_of(pictures)])
-    return rgb_of(pictures, levels)
-
-
-def pictures_of(values: Tensor) -> NDArray[Any]:
-    """An array of pictures with its channels first, (N, C, H, W), in the type that was given; see `images_of`.
 
     Raises:
         DataError: another shape, or no pictures.
@@ -202,13 +190,14 @@ def item_picture(item: object, row: int) -> Image.Image | NDArray[Any]:
 
     Args:
         item: a PIL image, which is turned by its EXIF tag as a file is, or an array or tensor (3, H, W), (H, W, 3), (H, W) or
-            with one or four channels, as `images_of` takes them; of a pair such as (image, target) the first.
+            with one or four channels, as `pictures_of` takes them;
+            of a pair such as (image, target) the first, of a dictionary what is called `image`.
         row: its number, for errors.
 
     Raises:
         DataError: another type or shape; the item is named.
     """
-    item = item[0] if isinstance(item, tuple | list) and len(item) else item
+    item = picture_in(item)
     if isinstance(item, Image.Image):
         return deep_from(item).values if is_deep(item) else to_rgb(upright(item))
     values = torch.as_tensor(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item

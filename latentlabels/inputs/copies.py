@@ -8,7 +8,7 @@ estimation techniques from rounding algorithms, STOC 2002): thumbnails at an ang
 probability (1 - t / pi)^b. Of each table a thumbnail is compared with the next few of its bucket alone, so that the work grows
 like a sort, also where thousands of pictures are alike.
 
-Measured on 6,000 everyday photos of 128 pixels and 9,000 shop photos of 60 x 80 pixels on white; see `docs/training.md`.
+Measured on 6,000 everyday photos of 128 pixels and 9,000 shop photos of 60 x 80 pixels on white; see `docs/held-out.md`.
 """
 
 from __future__ import annotations

@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from ..errors import DataError
+from ..errors import AmbiguousError, DataError
 from ..kind import Kind
 from ..observed import Observed, Tree, find_images
+from ..observed.dataset_labels import has_targets, read_dataset
 from ..observed.image_files import files_below, passed_over, report, warn
 from ..observed.options import ReadOptions
 from ..observed.packed import Contents, contents_of
+from ..observed.packed.hugging_face import contents_of_dataset, is_hugging_face
+from ..observed.packed.layout import BY_ROW
 from ..observed.reading import labels_inside
 from ..shards import is_packed
 from ..space import LabelSpace
@@ -231,14 +234,42 @@ def _given(
         order = column_order(columns, wanted.columns)
         values, columns = (values, columns) if order is None else (values[:, order], wanted.columns)
         return _Given(values, names, names, np.arange(len(values)), columns=columns)
+    if is_hugging_face(images):
+        if wanted.kind is Kind.EMBEDDINGS:
+            raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
+        contents = contents_of_dataset(images, how.folder.image_column)
+        names = contents.names if contents.naming != BY_ROW else None
+        known = _of_dataset(images, space, how) if how.labelled and alone else None
+        return _Given(contents, names, names, np.arange(len(contents)), observed=known)
     if isinstance(images, Dataset):
         if wanted.kind is Kind.EMBEDDINGS:
             raise DataError('encoder "embedding" takes an array of embeddings (N, D), not a Dataset of images')
         if isinstance(images, IterableDataset) or not hasattr(images, "__len__"):
             raise DataError("this Dataset of images lacks __len__ or __getitem__; give one with a length and items by number")
-        return _Given(images, None, None, np.arange(len(images)))
+        known = _of_dataset(images, space, how) if how.labelled and alone and _has_targets(images) else None
+        return _Given(images, None, None, np.arange(len(images)), observed=known)
     values = images if isinstance(images, Tensor) else _tensor(images)
     return _Given(values, None, None, np.arange(len(values) if values.dim() else 0))
+
+
+def _has_targets(images: Dataset[object]) -> bool:
+    with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
+        return has_targets(images)
+
+
+def _of_dataset(images: object, space: LabelSpace | None, how: Reading) -> Observed:
+    """What a Dataset object says of its images.
+
+    Raises:
+        AmbiguousError: it can mean several things; where to state which is named.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            known, named = read_dataset(images, replace(how.folder, space=space, strict=how.strict))
+        except AmbiguousError as error:
+            state = "state it by Observed.from_dataset(dataset, ...), and give that as observed"
+            raise AmbiguousError(f"{error.what} ({state})", error.choices) from None
+    return Observed(known.values, known.space, known.images if named else None, known.how_read, known.extra)
 
 
 def _image_folder(root: Path, space: LabelSpace | None, how: Reading) -> _Given:
@@ -375,7 +406,7 @@ def _loaded(
         notes=found.notes,
         named=names is not None,
         columns=given.columns,
-        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list)) if found.prints else None,
+        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list | Contents)) if found.prints else None,
     )
     if found.kept is None or len(found.kept) == len(given.rows):
         return out

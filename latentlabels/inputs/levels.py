@@ -56,11 +56,6 @@ class Scale(NamedTuple):
         np.rint(scaled, out=scaled)
         return scaled.clip(0, 255, out=scaled).astype(np.uint8)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether bytes are what they are."""
-        return self == BYTES
-
     def beyond(self, span: Span) -> bool:
         """Whether values lie so far beyond black or white that they mean something else."""
         reach = self.white - self.black
@@ -91,6 +86,11 @@ class Levels:
     def of(self, numbers: Numbers) -> Scale | None:
         """The scale of a kind of numbers."""
         return {"byte": self.byte, "whole": self.whole, "real": self.real}[numbers]
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether white is 255 for bytes, and 1 for floating point, and there is nothing else."""
+        return self.byte == BYTES and self.whole is None and self.real in (None, UNIT)
 
     def to_config(self) -> dict[str, Any]:
         """Plain values, from which `from_config` makes it again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from ..observed import Observed
 from ..observed.contradictions import ContradictionError, settle
 from ..observed.image_files import report
-from ..observed.options import Contradictions
-from ..observed.record import Contradiction
+from ..observed.options import ReadOptions
+from ..observed.record import Contradiction, HowRead
 from ..words import count, listed
 from .inputs import Inputs
 
@@ -21,7 +22,7 @@ _SHOWN = 3
 _Ints = NDArray[np.int64]
 
 
-def with_copies_merged(inputs: Inputs, merge: bool, policy: Contradictions, strict: bool = False) -> Inputs:
+def with_copies_merged(inputs: Inputs, merge: bool, options: ReadOptions) -> Inputs:
     """Inputs with copies merged, and notes about those that are left.
 
     Images of equal pixels become the first of them, with what is known of any. Where it is stated that one is held out and
@@ -30,24 +31,25 @@ def with_copies_merged(inputs: Inputs, merge: bool, policy: Contradictions, stri
     Args:
         inputs: N images with known labels, whose copies were looked for; others are returned as they are. The rows of an
             array are never merged.
-        merge: whether the annotation allows it. Otherwise copies stay images of their own, which are held out together.
-        policy: what becomes of known labels of copies that contradict each other.
-        strict: whether notes are errors.
+        merge: whether the annotation allows it. Otherwise copies are as they should be: images of their own, which are held
+            out together.
+        options: what becomes of known labels of copies that contradict each other, and whether notes are errors.
 
     Raises:
-        ContradictionError: known labels of copies that contradict each other, unless the policy settles them; all are listed.
-        ObservationError: a note, where `strict`.
+        ContradictionError: known labels of copies that contradict each other, unless they are to be settled; all are listed.
+        ObservationError: a note, where notes are errors.
     """
     copies, table = inputs.copies, inputs.observed
     if copies is None or table is None:
         return inputs
-    _note_often(inputs, copies.same, strict)
+    if merge:
+        _note_often(inputs, copies.same, options.strict)
     groups = _groups(_apart(inputs, copies.same)) if merge and copies.of_files else []
     if groups:
         names = [[inputs.names[row] for row in rows] for rows in groups]
-        report(_merged(names), strict)
-        inputs = _as_one(inputs, table, groups, policy, strict)
-    _note_left(inputs, strict)
+        report(_merged(names), options.strict)
+        inputs = _as_one(inputs, table, groups, options)
+    _note_left(inputs, merge, options.strict)
     return inputs
 
 
@@ -67,13 +69,14 @@ def _groups(numbers: _Ints) -> list[_Ints]:
     return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
 
 
-def _as_one(inputs: Inputs, table: Observed, groups: Sequence[_Ints], policy: Contradictions, strict: bool) -> Inputs:
+def _as_one(inputs: Inputs, table: Observed, groups: Sequence[_Ints], options: ReadOptions) -> Inputs:
     """The first image of each group, with what is known of all of them."""
     first = np.array([group[0] for group in groups])
     values = [table.known.rows(group) for group in groups]
     present, absent = (np.stack([(rows == value).sum(0) for rows in values]) for value in (1, 0))
     settled = np.where(present > absent, 1, np.where(absent > present, 0, -1)).astype(np.int8)
     both = (present > 0) & (absent > 0)
+    policy = options.policy
     if policy != "vote":
         settled[both] = -1
     names = [inputs.names[row] for row in first.tolist()]
@@ -85,13 +88,15 @@ def _as_one(inputs: Inputs, table: Observed, groups: Sequence[_Ints], policy: Co
     ]
     settled, impossible = settle(settled, np.maximum(present, absent), table.space, names, policy, where)
     found += impossible
-    if found and policy == "refuse":
+    if found and options.refuses:
         raise ContradictionError("copies of one image", found)
-    if found:
+    if found and not options.listing:
         did = "count as unknown" if policy == "unknown" else "are settled by a vote"
         shown = listed([str(one) for one in found], _SHOWN)
-        report(f"{count(len(found), 'contradiction')} between copies of one image {did}: {shown}", strict)
-    merged = Observed(table.known.replaced(first, settled), table.space, table.images, table.how_read, table.extra)
+        report(f"{count(len(found), 'contradiction')} between copies of one image {did}: {shown}", options.strict)
+    how = table.how_read or HowRead("the images", "images", policy=options.contradictions)
+    how = replace(how, contradictions=(*how.contradictions, *found))
+    merged = Observed(table.known.replaced(first, settled), table.space, table.images, how, table.extra)
     gone = np.concatenate([group[1:] for group in groups])
     return inputs.labelled(merged, inputs.truth).take(np.setdiff1d(np.arange(len(inputs)), gone))
 
@@ -115,14 +120,12 @@ def _note_often(inputs: Inputs, same: _Ints, strict: bool) -> None:
         )
 
 
-def _note_left(inputs: Inputs, strict: bool) -> None:
+def _note_left(inputs: Inputs, merge: bool, strict: bool) -> None:
     """Say which images are copies that were not merged, and which are nearly equal."""
     copies = inputs.copies
     assert copies is not None
-    for numbers, within, what in (
-        (copies.same, None, "with the same pixels as another image"),
-        (copies.twins, copies.same, "nearly equal to another image"),
-    ):
+    equal = [(copies.same, None, "with the same pixels as another image")] if merge else []
+    for numbers, within, what in (*equal, (copies.twins, copies.same, "nearly equal to another image")):
         pairs = [
             f"{inputs.names[int(other)]} ~ {inputs.names[int(group[0])]}"
             for group in _groups(numbers)

@@ -95,9 +95,9 @@ def _trees(space: LabelSpace) -> NDArray[np.int64]:
     number = {root.name: place for place, root in enumerate(space.roots)}
     for group in space.parents_first:
         if group.name not in number:
-            above = group.requires
-            first = above if isinstance(above, str) or above is None else next(iter(above))
-            number[group.name] = 0 if first is None else number[space.group_of(first).name]
+            parent = space.parent(group)
+            assert parent is not None  # no root
+            number[group.name] = number[parent.group]
         out[space.columns(group)] = number[group.name]
     return out
 

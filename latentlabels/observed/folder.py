@@ -23,6 +23,7 @@ from .identical_files import identical
 from .image_files import Tree, files_below, passed_over, report_all
 from .known_table import KnownTable
 from .names import label_name
+from .none_of_them import ask_about_none
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels
 from .sparse import known_table
@@ -83,6 +84,7 @@ def read_folder(root: Path, space: LabelSpace | None, options: ReadOptions) -> K
     rows = [[found[number] for number in group] for group in groups]
     known, contradictions = _known(layout, rows, space, options)
     layout.notes += _left_out(layout, files, rows, options, free)
+    layout.notes += ask_about_none(known, space, [row[0].name for row in rows], shown(root), options)
     report_all(layout.notes, options.strict)
     facts = (("labels", f"{count(len(layout.labels), 'name')} of folders"), *_counted(layout), *layout.facts)
     how_read = HowRead(str(root), "folders", facts, tuple(layout.notes), tuple(contradictions), options.contradictions)

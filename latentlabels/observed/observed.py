@@ -19,6 +19,7 @@ from ..words import listed, printable
 from ..writing import replacing, separated, writing
 from .arrays import check_values, known_values
 from .contradictions import impossible
+from .dataset_labels import read_dataset
 from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
@@ -233,6 +234,24 @@ class Observed:
     def read(cls, path: str | Path, options: ReadOptions) -> Observed:
         """From a file or folder of any format, as `options` say; see `from_table`."""
         return cls(*read_known(Path(path), options))
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, space: LabelSpace | None = None, **stated: Any) -> Observed:
+        """From the labels of a Dataset object, whose images then need no table.
+
+        Args:
+            dataset: a `datasets.Dataset` of Hugging Face with a column of images, or a torch Dataset whose items are pairs
+                (image, labels) or dictionaries with `image` and `label`. Labels are class numbers, names, lists of either, or
+                vectors of 1, 0 and -1. The names of classes are those of the features, or of the attribute `classes`.
+            space: the label space; None: the labels that are found.
+            stated: fields of `ReadOptions`: unlisted, classes, label_columns, image_column and others.
+
+        Raises:
+            DataError: items without labels.
+            AmbiguousError: what class numbers, columns or unlisted labels mean is unclear.
+        """
+        found, named = read_dataset(dataset, stated_options(space=space, **stated))
+        return cls(found.values, found.space, found.images if named else None, found.how_read, found.extra)
 
     @classmethod
     def from_frame(

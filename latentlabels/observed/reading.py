@@ -9,10 +9,10 @@ from ..errors import ObservationError, nearest
 from ..shards import is_packed
 from ..words import count, listed
 from . import formats
-from .files import with_files
 from .formats import imagefolder
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
+from .matched_files import with_files
 from .options import ReadOptions
 from .record import SPLIT, KnownLabels
 from .resolve import resolve

@@ -116,6 +116,11 @@ class HowRead:
     contradictions: tuple[Contradiction, ...] = ()
     policy: Contradictions = "refuse"
 
+    def summary(self) -> dict[str, Any]:
+        """What a run keeps: plain values for JSON, without the notes and with the number of contradictions alone."""
+        facts = [list(fact) for fact in self.facts]
+        return {"format": self.format, "facts": facts, "contradictions": len(self.contradictions), "policy": self.policy}
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
         return {**asdict(self), "facts": [list(fact) for fact in self.facts],

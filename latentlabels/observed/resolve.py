@@ -16,6 +16,7 @@ from .image_files import report
 from .known_table import DenseKnown, KnownTable
 from .meaning import OPEN
 from .names import label_name, near_equal, nfc, rough
+from .none_of_them import ask_about_none
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels, Statements
 from .sparse import known_table
@@ -59,6 +60,7 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
         else:
             known = known_table(row, column, value, shape, space.labels)
         votes = (row, column, number)
+    entries.notes += ask_about_none(known, space, images, found.source, options)
     known, impossible_ = _settled(known, votes, space, images, entries, options)
     contradictions = sorted([*contradictions, *impossible_], key=lambda one: one.image)
     if contradictions and options.refuses:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..checks import SuspectLabel
-from ..checks.sentences import held_out
+from ..checks.sentences import held_out, read_as
 from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
 from ..show.pages import picture
 from ..show.plots import (
@@ -66,7 +66,9 @@ def known(contents: Contents) -> list[Block]:
     never = [label for label, (present, _) in counts.items() if not present]
     text = f"Never known to be present: {listed(never, _NAMES)}." if never else "Every label has at least one labelled image."
     alt = "images that each label is known to be present in, and absent from"
-    return [Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
+    how = contents.run.diagnostics.get("read_as")
+    read = [] if not isinstance(how, dict) else [Text(f"Read as {read_as(how)}.")]
+    return [*read, Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
 
 
 def whose(contents: Contents) -> str:

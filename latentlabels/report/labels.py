@@ -85,7 +85,7 @@ def space(contents: Contents) -> list[Block]:
 
 def _conditions(group: Group) -> str:
     """What a group requires and excludes."""
-    excluded = [group.excludes] if isinstance(group.excludes, str) else list(group.excludes)
+    excluded = [group.excludes] if isinstance(group.excludes, str) else list(group.excludes or ())
     needs = [any_of(group.required)] if group.required else []
     return "; ".join(needs + ([f"excludes {listed(excluded, _NAMES)}"] if excluded else []))
 

@@ -95,7 +95,7 @@ def _why(one: _Demand, two: _Demand, group: Group, space: LabelSpace) -> str:
             if space.group_of(label).excludes == ALL:
                 return f' ("{label}" excludes all other labels)'
             above = space.group_of(other.because)
-            if other.because in space.group_of(label).excludes or label in above.excludes:
+            if other.because in (space.group_of(label).excludes or ()) or label in (above.excludes or ()):
                 return ""
     return f' (by what "{group.name}" excludes, or what excludes it)'
 

@@ -31,7 +31,7 @@ def to_entry(group: Group) -> dict[str, Any]:
             entry["none"] = group.none
     if group.requires is not None:
         entry["requires"] = group.requires if isinstance(group.requires, str) else list(group.requires)
-    if group.excludes:
+    if group.excludes is not None:
         entry["excludes"] = group.excludes if isinstance(group.excludes, str) else list(group.excludes)
     return entry
 
@@ -49,7 +49,7 @@ def _group(raw: Any, number: int) -> Group:
         raise LabelSpaceError(f"labels, entry {number}: {dict(entry)!r} has no name; add name: NAME")
     name = _text(entry["name"], number)
     requires = _labels(entry.get("requires"), number)
-    excludes = _labels(entry.get("excludes"), number) or ()
+    excludes = _labels(entry.get("excludes"), number)
     if "one_of" not in entry:
         for key, why in (("optional", "can always be absent"), ("none", "has no empty outcome to name")):
             if entry.get(key):

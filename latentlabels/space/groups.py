@@ -21,12 +21,13 @@ class Free:
         label: its name.
         requires: a label of another group without which this one cannot be present; or several labels of one group, any of
             which will do.
-        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups.
+        excludes: labels that are absent where this one is present; ``"all"`` for the labels of all other groups; ``[]`` says
+            that there are none, as None does without having been asked.
     """
 
     label: str
     requires: str | tuple[str, ...] | None = None
-    excludes: str | tuple[str, ...] = ()
+    excludes: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requires", _requires(self.label, self.requires))
@@ -81,7 +82,7 @@ class OneOf:
     optional: bool = False
     requires: str | tuple[str, ...] | None = None
     none: str | None = None
-    excludes: str | tuple[str, ...] = ()
+    excludes: str | tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class OneOf:
         optional: bool = False,
         requires: str | Sequence[str] | None = None,
         none: str | None = None,
-        excludes: str | Sequence[str] = (),
+        excludes: str | Sequence[str] | None = None,
     ):
         if isinstance(labels, str):
             raise LabelSpaceError(f'group "{name}": labels is a string, "{labels}"; give a list of label names')
@@ -141,7 +142,9 @@ def _requires(name: str, given: str | Sequence[str] | None) -> Labels | None:
     return labels[0] if len(labels) == 1 else labels
 
 
-def _excludes(given: str | Sequence[str]) -> Labels:
+def _excludes(given: str | Sequence[str] | None) -> Labels | None:
+    if given is None:
+        return None
     if isinstance(given, str):
         return ALL if given == ALL else (given,)
     return tuple(dict.fromkeys(given))

@@ -125,7 +125,7 @@ def _check_excludes(group: Group, groups: Sequence[Group], owner: Mapping[str, G
                 "excludes instead of all"
             )
         return
-    for label in group.excludes:
+    for label in group.excludes or ():
         if label not in owner:
             hint = nearest(str(label), [*owner, ALL])
             raise LabelSpaceError(f'"{group.name}" excludes "{label}", which is not a label of the space' + hint)
@@ -138,7 +138,7 @@ def _check_excludes(group: Group, groups: Sequence[Group], owner: Mapping[str, G
 def _excluded(group: Group, owner: Mapping[str, Group]) -> dict[str, set[str]]:
     """The labels that a group excludes, by their group."""
     out: dict[str, set[str]] = {}
-    for label in owner if group.excludes == ALL else group.excludes:
+    for label in owner if group.excludes == ALL else group.excludes or ():
         if owner[label] is not group:
             out.setdefault(owner[label].name, set()).add(label)
     return out

@@ -202,6 +202,15 @@ def test_groups_stay_whole_and_labels_keep_their_share(seed: int) -> None:
     assert np.abs(deviations(known, out, 0.2)).max() <= 8  # a group has 5 images on average, and up to 15
 
 
+def test_what_groups_are_called_makes_no_difference() -> None:
+    known, rng = long_tailed(200, 10, 2), np.random.default_rng(0)
+    alone = held(200, 0.2, 4, known)
+    assert (held(200, 0.2, 4, known, rng.permutation(200)) == alone).all()
+    patients = rng.integers(0, 60, 200)
+    named = [f"{(7 * patient) % 61}-x" for patient in patients]
+    assert (held(200, 0.2, 4, known, patients) == held(200, 0.2, 4, known, named)).all()
+
+
 def test_a_label_within_one_group_is_trained_on() -> None:
     known = one_label_each([50, 7, 50])
     sites = np.concatenate([np.arange(50), np.full(7, 99), np.arange(50)])

@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentlabels.errors import DataError
-from latentlabels.inputs.arrays import PixelFormat, images_of, item_pixels
+from latentlabels.inputs.arrays import PixelFormat, item_pixels, pictures_of, rgb_of, span_of
 from latentlabels.inputs.images import decode_images
-from latentlabels.inputs.levels import Levels, Scale
+from latentlabels.inputs.levels import Levels, Scale, levels_of
 from latentlabels.inputs.rgb import resized
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 8), np.uint8)
 GREY = PICTURES[:, :1]
 AS_GREY = np.repeat(GREY, 3, 1)
 ALPHA = np.concatenate([PICTURES, GREY], 1)
+
+
+def images_of(values: torch.Tensor) -> NDArray[np.uint8]:
+    """An array as a data set of its own."""
+    pictures = pictures_of(values)
+    return rgb_of(pictures, levels_of([span_of(pictures)]))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 import latentlabels as ll
-from latentlabels.errors import ConfigError, DataError, DataWarning
+from latentlabels.errors import ConfigError, DataError, DataWarning, RunError
 from latentlabels.inputs import Levels, Reading, Wanted, read_inputs
 from latentlabels.inputs.images import check_images, decode_images
 from latentlabels.inputs.levels import BYTES, UNIT, Scale, Span, levels_of, scale_in_use
@@ -402,3 +402,13 @@ def test_a_stream_of_known_levels_adds_up_its_notes(tmp_path: Path) -> None:
         f"9 of 9 images come out black ({files[0]}, {files[1]}, {files[2]} and 6 more): 0 is read as black and 65535 as white "
         "(16 bits); if white is another value, scale the images to those of the fit, or fit again with white stated"
     ]
+
+
+def test_a_fit_that_reads_white_differently_is_another_fit(tmp_path: Path) -> None:
+    images, known = scenes(20)
+    deep, checkpoints = images.astype(np.uint16) * 16, tmp_path / "checkpoints"
+    settings: dict[str, Any] = {"encoder": "tiny", "epochs": 1, "image_size": 24}
+    ll.LatentLabels(SPACE, **settings).fit(deep, known, checkpoints=checkpoints)
+    ll.LatentLabels(SPACE, **settings).fit(deep, known, checkpoints=checkpoints, resume=True)
+    with pytest.raises(RunError, match="settings"):
+        ll.LatentLabels(SPACE, white=8000, **settings).fit(deep, known, checkpoints=checkpoints, resume=True)

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import AmbiguousError, Choice, DataError
+from ...errors import DataError
 from ...words import listed
-from ..features import LABEL_FIELDS, Features, of_schema
+from ..features import of_schema
+from .layout import ROWS, TableLayout, checked_names, image_columns, is_label, layout_of, without_boxes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = "#"
-"""Asked for as the column of names: images are named by file and row."""
-NAME_COLUMNS = ("file_name", "filename", "image_name", "image_path", "path", "file", "image_id", "key", "__key__", "id")
 CACHE = 256 << 20
 """Bytes of row groups that are kept, so that images read one after the other cost one reading."""
 
@@ -118,63 +116,10 @@ def label_table(shards: Sequence[Shard], how: TableLayout) -> pa.Table:
         wanted = [
             field.name
             for field in shard.schema
-            if field.name not in images and field.name != how.naming and _is_label(field.type)
+            if field.name not in images and field.name != how.naming and is_label(field.type)
         ]
-        tables.append(_without_boxes(read_columns(shard, wanted)))
+        tables.append(without_boxes(read_columns(shard, wanted)))
     return pa.concat_tables(tables, promote_options="permissive")
-
-
-def _is_label(kind: pa.DataType) -> bool:
-    """Whether a type can hold labels: numbers and texts, lists of whole numbers or texts, structs with a field of labels."""
-    import pyarrow as pa
-
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        kind = kind.value_type
-        if pa.types.is_floating(kind):
-            return False
-    if pa.types.is_struct(kind):
-        return any(kind.field(number).name in LABEL_FIELDS for number in range(kind.num_fields))
-    return not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_map(kind))
-
-
-def _without_boxes(table: pa.Table) -> pa.Table:
-    """Structs reduced to their field of labels: the boxes beside it are most of what they hold."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for number, field in enumerate(table.schema):
-        if pa.types.is_struct(field.type):
-            inner = next(
-                field.type.field(place).name
-                for place in range(field.type.num_fields)
-                if field.type.field(place).name in LABEL_FIELDS
-            )
-            column = table.column(number).combine_chunks()
-            kept = pa.StructArray.from_arrays([pc.struct_field(column, inner)], [inner])
-            table = table.set_column(number, field.name, kept)
-    return table
-
-
-def _nested(column: Any, name: str) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.struct_field(column, name)
-
-
-def image_columns(schema: pa.Schema, features: Features) -> list[str]:
-    """The columns that hold encoded images: those that are said to, else structs with `bytes` and binary columns."""
-    import pyarrow as pa
-
-    said = [name for name in features.images if name in schema.names]
-    if said:
-        return said
-    out = []
-    for field in schema:
-        kind = field.type
-        inner = [kind.field(number).name for number in range(kind.num_fields)] if pa.types.is_struct(kind) else []
-        if "bytes" in inner or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            out.append(field.name)
-    return out
 
 
 def has_images(path: Path) -> bool:
@@ -186,106 +131,33 @@ def has_images(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class TableLayout:
-    """How the images of Parquet or Arrow files are stored and named.
-
-    Attributes:
-        column: of the images.
-        naming: the column of their names, "path" inside of the struct (None), or `ROWS`.
-        features: what the schema says of the columns.
-    """
-
-    column: str
-    naming: str | None
-    features: Features
-
-
 def layout(source: str, shards: Sequence[Shard], asked: str | None) -> TableLayout:
-    """Which column holds the images, and which names them.
-
-    Args:
-        source: for messages.
-        shards: the files; their columns have to agree.
-        asked: a column that the user states: that of the images, or that of their names; `ROWS` for none.
+    """Which column holds the images, and which names them; see `layout_of`.
 
     Raises:
-        AmbiguousError: several columns of images.
-        DataError: none, a stated column that is not there, or files whose columns differ.
+        DataError: files whose columns differ.
     """
-    import pyarrow as pa
-
     first = shards[0]
     for shard in shards[1:]:
         if {*shard.schema.names} != {*first.schema.names}:
-            other = {*shard.schema.names} ^ {*first.schema.names}
-            raise DataError(
-                f"{shard.path}: has other columns than {first.path} ({listed(sorted(other))}); give files of one data set"
-            )
-    features = of_schema(first.schema.metadata, str(first.path))
-    images = image_columns(first.schema, features)
-    if not images:
-        raise DataError(
-            f"{source}: no column of images (columns: {listed(first.schema.names, 10)}); expected a binary column, or a "
-            "struct of bytes "
-            "and path. For a table of labels give it as the table, and the images as a folder"
-        )
-    if asked is not None and asked != ROWS and asked not in first.schema.names:
-        raise DataError(
-            f'{source}: no column "{asked}" (columns: {listed(first.schema.names, 10)}); correct the name of the column'
-        )
-    if asked in images:
-        images, asked = [asked], None
-    if len(images) > 1:
-        raise AmbiguousError(
-            f"{source}: several columns hold images", [Choice({"image_column": one}, "the images to use") for one in images]
-        )
-    if asked is not None:
-        return TableLayout(images[0], asked, features)
-    named = [one for one in NAME_COLUMNS if one in first.schema.names and one not in images]
-    texts = [
-        one
-        for one in named
-        if pa.types.is_string(first.schema.field(one).type) or pa.types.is_large_string(first.schema.field(one).type)
-    ]
-    inside = pa.types.is_struct(first.schema.field(images[0]).type)
-    return TableLayout(images[0], texts[0] if texts else None if inside else ROWS, features)
+            other = sorted({*shard.schema.names} ^ {*first.schema.names})
+            raise DataError(f"{shard.path}: has other columns than {first.path} ({listed(other)}); give files of one data set")
+    return layout_of(source, first.schema, of_schema(first.schema.metadata, str(first.path)), asked)
 
 
 def names_of(source: str, shards: Sequence[Shard], how: TableLayout) -> tuple[list[str], str]:
-    """The names of the images, in order, and where they are from, in words.
-
-    Raises:
-        DataError: a name that is missing, or that two rows have.
-    """
+    """The names of the images, in order, and where they are from, in words; see `checked_names`."""
     by_row = [f"{shard.path.name}#{row}" for shard in shards for row in range(int(shard.starts[-1]))]
-    if how.naming == ROWS:
-        return by_row, "file and row"
-    names: list[str | None] = []
-    for shard in shards:
+    names: list[object] = []
+    for shard in shards if how.naming != ROWS else ():
         column = how.naming or how.column
-        read = _paths(shard, column) if how.naming is None else read_columns(shard, [column]).column(0).to_pylist()
-        names += [None if name is None else str(name).replace("\\", "/") for name in read]
-    if how.naming is None and not all(names):
-        return by_row, "file and row"
-    seen: dict[str, int] = {}
-    for row, name in enumerate(names):
-        if not name:
-            raise DataError(
-                f'{by_row[row]}: its name in column "{how.naming}" is missing; name it, or give image_column="{ROWS}"'
-            )
-        if seen.setdefault(name, row) != row:
-            where = f'column "{how.naming}"' if how.naming else f'"{how.column}.path"'
-            raise DataError(
-                f'{source}: the image name "{name}" is in {by_row[seen[name]]} and in {by_row[row]} ({where}); remove one '
-                "of the rows, name "
-                f"another column of names by image_column, or give image_column={ROWS} to name images by file and row"
-            )
-    return list(seen), f'column "{how.naming}"' if how.naming else f'"{how.column}.path"'
+        names += _paths(shard, column) if how.naming is None else read_columns(shard, [column]).column(0).to_pylist()
+    return checked_names(source, names, by_row, how)
 
 
 def _paths(shard: Shard, column: str) -> list[str | None]:
     """The field `path` of a struct; the bytes beside it are not read from Parquet."""
+    import pyarrow.compute as pc
     from pyarrow import parquet
 
     kind = shard.schema.field(column).type
@@ -297,7 +169,7 @@ def _paths(shard: Shard, column: str) -> list[str | None]:
     out: list[str | None] = []
     with _opened(shard.path, shard.kind) as (schema, batches):
         for batch in batches:
-            out += _nested(batch.column(schema.get_field_index(column)), "path").to_pylist()
+            out += pc.struct_field(batch.column(schema.get_field_index(column)), "path").to_pylist()
     return out
 
 

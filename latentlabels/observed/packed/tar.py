@@ -185,23 +185,20 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
         if not found.ended:
             last = found.names[-1] if found.names else "nothing"
             notes.append(f"{path.name} lacks the mark of its end and may be cut off after {last}")
-        for name, place in zip(found.names, zip(found.offsets.tolist(), found.sizes.tolist(), strict=True), strict=True):
-            key, field = split_name(name)
-            if not field:
-                continue
+        for key, group in _grouped(found).items():
             row = row_of.setdefault(key, len(row_of))
-            if row == len(shard_of):
-                shard_of.append(number)
-            elif shard_of[row] != number:
+            if row < len(shard_of):
                 raise DataError(
-                    f'{source}: the key "{key}" is in {shards[shard_of[row]]} and in {path}; keys must be different over '
-                    "all shards: "
-                    "give only one of the two, or write them with other keys"
+                    f'{source}: the key "{key}" is in {shards[shard_of[row]]} and in {path}; keys must be different over all '
+                    "shards: give only one of the two, or write them with other keys"
                 )
-            if row in parts.setdefault(field, {}):
-                raise DataError(f'{path}: "{name}" is there twice; write the shard again with one file for each name')
-            parts[field][row] = place
-            names.setdefault(field, {})[row] = name
+            shard_of.append(number)
+            for field, at in group:
+                if row in parts.setdefault(field, {}):
+                    name = found.names[at]
+                    raise DataError(f'{path}: "{name}" is there twice; write the shard again with one file for each name')
+                parts[field][row] = int(found.offsets[at]), int(found.sizes[at])
+                names.setdefault(field, {})[row] = found.names[at]
     if not row_of:
         raise DataError(f"{source}: holds no samples; WebDataset names them NAME.jpg and NAME.cls (or .json, .txt)")
     places = {}
@@ -211,6 +208,26 @@ def samples(source: str, shards: Sequence[Path]) -> Samples:
         places[field] = table
     spelt = {field: [given.get(row, "") for row in range(len(row_of))] for field, given in names.items()}
     return Samples(source, tuple(shards), tuple(row_of), np.asarray(shard_of, np.int32), places, spelt, tuple(notes))
+
+
+def _grouped(found: Members) -> dict[str, list[tuple[str, int]]]:
+    """The members of a tar by key: field and number of each.
+
+    Where all fields of a key begin alike, as those of ``photo.v2.jpg`` and ``photo.v2.cls`` do, that is part of the name.
+    """
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for number, name in enumerate(found.names):
+        key, field = split_name(name)
+        if field:
+            groups.setdefault(key, []).append((field, number))
+    out: dict[str, list[tuple[str, int]]] = {}
+    for key, group in groups.items():
+        starts = {field.rpartition(".")[0] for field, _ in group}
+        start = starts.pop() if len(starts) == 1 else ""
+        if start:
+            group = [(field.rpartition(".")[2], number) for field, number in group]
+        out[f"{key}.{start}" if start else key] = group
+    return out
 
 
 def image_fields(found: Samples, asked: str | None) -> list[str]:

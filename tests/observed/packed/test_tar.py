@@ -109,6 +109,16 @@ def test_names_are_those_in_the_shards_and_images_are_read_by_offset(tmp_path: P
     assert [str(image) for image in found[1:3]] == [str(found[1]), str(found[2])]
 
 
+def test_points_in_a_name_are_part_of_it_where_all_parts_have_them(tmp_path: Path):
+    path = write_tar(tmp_path / "x.tar", {"a.v1.jpg": b"1", "a.v1.cls": "0", "b.jpg": b"2", "b.seg.png": b"3", "b.cls": "1"})
+    found = tar.samples("x", [path])
+    assert found.keys == ("a.v1", "b") and {*found.fields} == {"jpg", "cls", "seg.png"}
+    assert found.all_of("cls") == [b"0", b"1"] and contents_of(path).names == ("a.v1.jpg", "b.jpg")
+    both = write_tar(tmp_path / "y.tar", {"a.v1.jpg": b"1", "a.v1.cls": "0", "a.v2.jpg": b"2", "a.v2.cls": "1"})
+    with pytest.raises(AmbiguousError, match='the sample "a" has several images'):
+        contents_of(both)
+
+
 def test_a_key_in_two_shards_is_refused_with_both_named(tmp_path: Path):
     write_tar(tmp_path / "s0.tar", {"a.png": png()})
     write_tar(tmp_path / "s1.tar", {"a.png": png()})
@@ -129,7 +139,7 @@ def test_of_several_images_the_plain_name_counts_and_else_it_is_asked(tmp_path: 
     plain = write_tar(tmp_path / "p.tar", {"a.jpg": b"1", "a.mask.png": b"2", "b.jpg": b"3"})
     assert contents_of(plain).names == ("a.jpg", "b.jpg")
     assert contents_of(plain, "mask.png").names == ("a.mask.png",)
-    both = write_tar(tmp_path / "b.tar", {"a.in.jpg": b"1", "a.out.jpg": b"2"})
+    both = write_tar(tmp_path / "b.tar", {"a.in.jpg": b"1", "a.out.jpg": b"2", "a.cls": "1"})
     with pytest.raises(AmbiguousError, match='image_column="in.jpg"'):
         contents_of(both)
     assert contents_of(both, "out.jpg").names == ("a.out.jpg",)
