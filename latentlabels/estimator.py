@@ -48,7 +48,7 @@ from .inputs import (
 from .inputs.batches import Batches
 from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
-from .observed import Observed
+from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
@@ -413,6 +413,7 @@ class LatentLabels(BaseEstimator):
         *,
         strict: bool = False,
         what: str = "observed",
+        tree: Tree | None = None,
     ) -> InputStream:
         """Images or embeddings to go through block by block, in flat memory; nothing is decoded yet.
 
@@ -421,6 +422,7 @@ class LatentLabels(BaseEstimator):
             observed: known labels of these images. Where both have names, a table selects from one folder or file.
             strict: whether an image that cannot be read is an error.
             what: what `observed` is called in messages.
+            tree: folders that were listed before, so that each is listed once.
 
         Raises:
             NotFittedError: before `fit`.
@@ -431,7 +433,7 @@ class LatentLabels(BaseEstimator):
             inputs = self.read(images, observed)
             return InputParts(inputs, num_labels, None if observed is None else inputs.observed)
         known = None if observed is None else observed.in_space(self.fitted_.space)
-        return open_stream(images, known, wanted, num_labels, strict, what)
+        return open_stream(images, known, wanted, num_labels, strict, what, tree)
 
     def _as_fitted(self) -> Wanted:
         """What this fitted model takes."""

@@ -93,6 +93,7 @@ def test_the_label_space_is_as_said() -> None:
     assert space.num_labels == 8 and space.num_label_sets == 24
     assert space.columns(space.group_of("car")) == [3, 4]
     assert [group.name for group in space.children["car"]] == ["doors"]
+    assert run(read("label-space.md"))["chest"].num_label_sets == 10  # type: ignore[attr-defined]
 
 
 def test_the_architecture_names_all_rooms_in_their_order() -> None:

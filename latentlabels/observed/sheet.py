@@ -13,6 +13,7 @@ from ..errors import ObservationError
 from .names import label_name
 
 Codes = NDArray[np.integer[Any]]
+_INDEX = ("", "unnamed: 0")  # headings of an index of a DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +70,8 @@ class Sheet:
         names = [column.name for column in self.columns]
         for number, name in enumerate(names, 1):
             if not name:
-                raise ObservationError(
-                    f"{self.head}: column {number} has no name; name or remove it (if it is the index of a DataFrame, "
-                    "write the table with index=False)"
-                )
+                index = " (if it is the index of a DataFrame, write the table with index=False)" if number == 1 else ""
+                raise ObservationError(f"{self.head}: column {number} has no name; name or remove it{index}")
             if names.index(name) + 1 < number:
                 raise ObservationError(f'{self.head}: two columns are called "{name}"; remove or rename one')
 
@@ -121,15 +120,48 @@ def recoded(name: str, codes: Codes, texts: Sequence[str]) -> Column:
     return Column(name, codes, tuple(number))
 
 
-def without_empty_rows(sheet: Sheet) -> Sheet:
-    """The same without rows all of whose cells are empty, as spreadsheets leave them at the end."""
-    empty = np.ones(sheet.num_rows, bool)
-    for column in sheet.columns:
+def sheet_of(source: str, columns: Sequence[Column], unit: str, places: Callable[[], Sequence[int]]) -> Sheet:
+    """A table as programs leave it, without what is empty in it.
+
+    Rows all of whose cells are empty, and columns without heading and cells, are left out. A first column without heading is
+    the index of a DataFrame: one that only counts is left out, another one holds the names of the images.
+
+    Args:
+        source: the file.
+        columns: its columns, of R rows each.
+        unit: "line" or "row".
+        places: the line or row of each of the R rows.
+
+    Raises:
+        ObservationError: two columns of one heading, or a column without one.
+    """
+    kept = _not_empty(columns)
+    if kept is not None:
+        columns = tuple(Column(column.name, column.codes[kept], column.texts) for column in columns)
+    columns = [column for column in columns if column.name or column.words]
+    if columns and columns[0].name.lower() in _INDEX:
+        if _counts(columns[0]):
+            columns = columns[1:]
+        elif not columns[0].name and "image" not in [column.name.lower() for column in columns]:
+            columns = [Column("image", columns[0].codes, columns[0].texts), *columns[1:]]
+    if kept is None:
+        return Sheet(source, tuple(columns), unit, places)
+    return Sheet(source, tuple(columns), unit, lambda: [places()[row] for row in kept.tolist()])
+
+
+def _not_empty(columns: Sequence[Column]) -> NDArray[np.intp] | None:
+    """The rows with a cell that is not empty; None where all have one."""
+    empty = np.ones(len(columns[0].codes) if columns else 0, bool)
+    for column in columns:
         if "" not in column.texts:
-            return sheet
+            return None
         empty &= column.codes == column.texts.index("")
         if not empty.any():
-            return sheet
-    kept = np.flatnonzero(~empty)
-    columns = tuple(Column(column.name, column.codes[kept], column.texts) for column in sheet.columns)
-    return Sheet(sheet.source, columns, sheet.unit, lambda: [sheet.places()[row] for row in kept.tolist()])
+            return None
+    return np.flatnonzero(~empty)
+
+
+def _counts(column: Column) -> bool:
+    """Whether a column only numbers the rows, from 0 or from 1."""
+    cells = column.cells()
+    return len(cells) > 1 and any(cells == [str(start + row) for row in range(len(cells))] for start in (0, 1))

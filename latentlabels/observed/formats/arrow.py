@@ -15,7 +15,7 @@ from ..options import ReadOptions
 from ..packed import arrow
 from ..record import Statements
 from ..sheet import Sheet, encoded
-from ..sheet_files import columns_of_arrow
+from ..sheet_arrow import columns_of_arrow
 from .classed import statements
 from .registry import Labelled
 

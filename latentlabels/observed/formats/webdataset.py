@@ -26,7 +26,7 @@ from ..options import ReadOptions
 from ..packed import tar
 from ..record import Statements
 from ..sheet import Column, Sheet, encoded
-from ..sheet_files import cell_text
+from ..sheet_arrow import cell_text
 from .classed import statements
 from .registry import Labelled
 
