@@ -46,6 +46,7 @@ from .inputs import (
     read_inputs,
 )  # fmt: skip
 from .inputs.batches import Batches
+from .inputs.known_rows import label_rows
 from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
 from .observed import Observed, Tree
@@ -213,7 +214,7 @@ class LatentLabels(BaseEstimator):
         objective = program.objective
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
-        known = table.to_tensor()
+        known = label_rows(table)
         parts = hold_out(inputs, float(self.held_out), int(self.seed))
         warn_of_rare(parts)
         rows = parts.rows
@@ -243,7 +244,7 @@ class LatentLabels(BaseEstimator):
         found["held_out"] = parts.to_dict()
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
-        digest = hash_data(table.values, table.images)
+        digest = hash_data(table.known, table.images)
         self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)
         return self
 
@@ -311,7 +312,7 @@ class LatentLabels(BaseEstimator):
         assert table is not None
         if len(inputs) < 2:
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
-        anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
+        anchor: Anchor = derive_prior(table.space, table.known, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(int(self.seed))
         num_inputs = inputs.num_features

@@ -135,8 +135,8 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     space = table_.space
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
-        anchor = derive_prior(space, table_.values, how, config.model.expected_labels)
-    present, absent = (table_.values == 1).sum(0), (table_.values == 0).sum(0)
+        anchor = derive_prior(space, table_.known, how, config.model.expected_labels)
+    present, absent = table_.known.counts()
     known = table_.num_known
     return {
         "num_images": len(table_),
@@ -195,9 +195,11 @@ def _said(found: dict[str, Any]) -> list[str]:
 
 
 def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
+    import numpy as np
+
     from ..space import Free
 
-    space, values = known.space, known.values
+    space, (row, column) = known.space, known.known.entries(1)
     out = []
     for group in space.groups:
         columns = space.columns(group)
@@ -209,7 +211,7 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
                 "requires": group.requires,
                 "excludes": group.excludes,
                 "labels": list(group.labels),
-                "known_images": int((values[:, columns] == 1).any(1).sum()),
+                "known_images": len(np.unique(row[np.isin(column, columns)])),
                 "applies": min(float(anchor.prevalence[columns].sum()), 1.0),
             }
         )
