@@ -406,7 +406,7 @@ def _loaded(
         notes=found.notes,
         named=names is not None,
         columns=given.columns,
-        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list)) if found.prints else None,
+        copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list | Contents)) if found.prints else None,
     )
     if found.kept is None or len(found.kept) == len(given.rows):
         return out

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 BLOCK = 1 << 24  # entries of a block of rows: 16 MB
 Rows = NDArray[np.integer[Any]] | Sequence[int]
@@ -176,3 +176,8 @@ class DenseKnown(KnownTable):
     def num_bytes(self) -> int:
         """Memory that the values take."""
         return self._values.nbytes
+
+
+def table_of(values: ArrayLike | KnownTable) -> KnownTable:
+    """An array (N, K) of 1, 0 and -1 as a table; a table as it is."""
+    return values if isinstance(values, KnownTable) else DenseKnown(np.asarray(values))
