@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 import latentlabels as ll
 from latentlabels.errors import DataWarning, ObservationError
 from latentlabels.fitting.held_out import hold_out
-from latentlabels.inputs import Inputs, Reading, Wanted, copies, read_inputs
+from latentlabels.inputs import Inputs, Reading, Wanted, copies, decoding, read_inputs
 from latentlabels.inputs.copies import Print, find_copies, fingerprint, near_pairs, prints_of
 from latentlabels.inputs.merging import with_copies_merged
 from latentlabels.kind import Kind

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
-from latentlabels.inputs import Inputs, Reading, Wanted, as_size, read_inputs
+from latentlabels.inputs import Inputs, Reading, Wanted, as_size, decoding, read_inputs
 from latentlabels.inputs.batches import Batches, InMemory, Streamed
 from latentlabels.kind import Kind
 from latentlabels.observed import Observed
