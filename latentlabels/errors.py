@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class Choice:
 
 
 def _in_quotes(value: str | tuple[str, ...]) -> str:
-    return f'"{value}"' if isinstance(value, str) else "[" + ", ".join(f'"{one}"' for one in value) + "]"
+    if not isinstance(value, str):
+        return _in_quotes(value[0]) if len(value) == 1 else "[" + ", ".join(map(_in_quotes, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # with quotation marks and line breaks escaped
 
 
 class AmbiguousError(ObservationError):

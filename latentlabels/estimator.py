@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from .inputs.alignment import Labels
-    from .inputs.door import Images
+    from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
 

@@ -24,6 +24,7 @@ def _option(name: str, metavar: str, text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel=_PANEL)
 
 
+_ALL = "*"  # as `observed.options.ALL`, whose import takes longer than `--help` may
 _MANY = list[str] | None
 _ONE = str | None
 _FLAGS: dict[str, Any] = {
@@ -98,29 +99,26 @@ def reads_labels(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
     return decorate
 
 
-def by_column(name: str, values: list[str]) -> list[str] | dict[str, list[str]]:
-    """Values as a config has them: a list, or where they are written COLUMN=VALUE, a list for each column.
+def by_column(values: list[str]) -> list[str] | dict[str, list[str]]:
+    """Values as a config has them: a list, or where some are written COLUMN=VALUE, a list for each column.
 
-    Raises:
-        UsageError: some are for a column, and some for all.
+    >>> by_column(["0", "bus=-1"])
+    {'*': ['0'], 'bus': ['-1']}
     """
     pairs = [value.partition("=") for value in values]
-    named = [bool(column and sign) for column, sign, _ in pairs]
-    if not any(named):
+    if not any(column and sign for column, sign, _ in pairs):
         return values
-    if not all(named):
-        plain = values[named.index(False)]
-        raise UsageError(f"--{name} {plain}: other values are given for one column; write COLUMN={plain} for each column")
     out: dict[str, list[str]] = {}
-    for column, _, text in pairs:
-        out.setdefault(column, []).append(text)
+    for value, (column, sign, text) in zip(values, pairs, strict=True):
+        own = bool(column and sign)
+        out.setdefault(column if own else _ALL, []).append(text if own else value)
     return out
 
 
 def as_keys(reading: dict[str, Any]) -> dict[str, Any]:
     """The options as values of a config's `data` section."""
     lists = ("present", "absent", "unknown")
-    return {name: by_column(name, value) if name in lists else value for name, value in reading.items()}
+    return {name: by_column(value) if name in lists else value for name, value in reading.items()}
 
 
 def as_flags(data: DataConfig) -> str:

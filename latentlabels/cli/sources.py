@@ -75,7 +75,7 @@ def in_words_of_the_command_line() -> Iterator[None]:
         yield
     except AmbiguousError as error:
         keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
-        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {' and '.join(keys)}")) from None
+        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
 
 
 def read_training(config: Config, how: Reading | None = None) -> Inputs:

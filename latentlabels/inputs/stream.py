@@ -22,8 +22,10 @@ from ..shards import expand, is_packed
 from ..words import count, listed
 from .alignment import in_rows_of, selected
 from .batches import InMemory
-from .door import Reading, check_features, judge, read_files
+from .decoding import check_features, judge
+from .door import read_files
 from .embeddings import Stored, load_embeddings
+from .given import Reading
 from .images import check_images
 from .inputs import Inputs, Wanted
 from .looks import PixelNote, joined, sentence

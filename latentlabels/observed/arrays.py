@@ -33,6 +33,8 @@ def known_values(values: ArrayLike, space: LabelSpace, options: ReadOptions, fir
         array = np.asarray(values)
     except ValueError:
         raise ObservationError("observed has rows of different lengths; give an array (N, K)") from None
+    if array.dtype.kind == "b":
+        array = array.astype(np.int8)
     if array.dtype.kind == "f":
         missing = np.isnan(array)
         array = np.where(missing, -1, array)
@@ -123,7 +125,7 @@ def _as_stated(
     out = np.full(array.shape, -2, np.int8)
     different: Sequence[Any] = list(dict.fromkeys(array.ravel().tolist()))
     for value in different:
-        found = meaning.get(key(str(value)))
+        found = meaning.get(key(str(int(value) if isinstance(value, bool) else value)))
         if found is not None:
             out[array == value] = found
     out[np.broadcast_to(missing, out.shape)] = -1

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..errors import AmbiguousError, Choice, ObservationError, nearest
 from ..space import Free, LabelSpace
-from ..words import count, listed
+from ..words import count, listed, shown
 from .image_files import warn
 from .meaning import is_value, key
 from .names import rough
-from .options import ReadOptions
+from .options import ALL, MEANINGS, ReadOptions
 from .sheet import Column, Sheet
 
 IMAGE_NAMES = (
@@ -31,6 +33,10 @@ OTHER_NAMES = (
     *("comment", "comments", "note", "notes", "date", "time", "timestamp", "created_at", "updated_at", "lead_time"),
     *("width", "height", "score", "confidence", "weight", "age"),
 )
+_ASIDE = frozenset((*SPLIT_NAMES, *OTHER_NAMES))
+_STRANGE, _SLIPS, _WORDS = 3, 0.1, 0.5  # texts that are no values, and the share of numbers and of words among cells
+_NAMED = 8  # columns of labels that a message names one by one
+_PROPOSED = 4  # columns that could name the images, in a message
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,12 @@ def roles(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) -> Roles
     image = _image_column(sheet, space, options)
     extra = tuple(_stated(sheet, name, what) for what, name in _sides(sheet, options))
     ignored = [_stated(sheet, name, "ignore") for name in _expanded(sheet, options.ignore, must=False)]
+    for name in options.stated_columns:
+        _stated(sheet, name, "a stated value")
     taken = {image.name, *(column.name for column in (*extra, *ignored))}
     rest = [column for column in sheet.columns if column.name not in taken]
     if options.label_columns is not None:
-        chosen = [_stated(sheet, name, "label_columns") for name in _expanded(sheet, options.label_columns)]
+        chosen = _named_labels(sheet, rest, options, options.label_columns)
         found = _chosen(image, chosen, space, sheet, options)
         left = [column.name for column in rest if column not in (*chosen, found.value)]
     elif space is not None:
@@ -107,6 +115,8 @@ def _image_column(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) 
         return _stated(sheet, options.image_column, "image_column")
     labels = set() if space is None else {*space.labels}
     named = [column for column in sheet.columns if column.name.lower() in IMAGE_NAMES and column.name not in labels]
+    if len(named) > 1:  # a label can be called "image": its column holds 1 and 0
+        named = [column for column in named if not _of_values(column, options)] or named
     first = [column for column in named if column.name.lower() == "image"]
     if first or len(named) == 1:
         return (first or named)[0]
@@ -116,14 +126,25 @@ def _image_column(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) 
             [Choice({"image_column": column.name}, _sample(column)) for column in named],
         )
     near = nearest("image", sheet.names)
+    likely = [column for column in sheet.columns if _could_name(column, options)]
+    if likely and not near:
+        raise AmbiguousError(
+            f"{sheet.head}: no column `image`, and it is unclear which one names the images (columns: {listed(sheet.names)})",
+            [Choice({"image_column": column.name}, _sample(column)) for column in likely[:_PROPOSED]],
+        )
     raise ObservationError(
         f"{sheet.head}: no column `image`{near} (columns: {listed(sheet.names)}); name the column of image names "
         '(image_column="..."), and give a wide table (image, one column for each label) or a long one (image, label[, value])'
     )
 
 
+def _could_name(column: Column, options: ReadOptions) -> bool:
+    """Whether a column holds a different word in each row, or in most rows."""
+    return len(column.words) * 2 > len(column.codes) and not _of_values(column, options)
+
+
 def _sample(column: Column) -> str:
-    return f"for example {column.words[0]}" if column.words else "it is empty"
+    return f"for example {shown(column.words[0])}" if column.words else "it is empty"
 
 
 def _stated(sheet: Sheet, name: str, what: str) -> Column:
@@ -154,13 +175,38 @@ def _expanded(sheet: Sheet, names: Iterable[str], must: bool = True) -> list[str
     return list(dict.fromkeys(out))
 
 
+def _named_labels(
+    sheet: Sheet, rest: Sequence[Column], options: ReadOptions, names: Sequence[str]
+) -> list[Column]:  # fmt: skip
+    """The columns that are named as labels; `ALL` stands for those that look like it."""
+    named = [_stated(sheet, name, "label_columns") for name in _expanded(sheet, [one for one in names if one != ALL])]
+    if ALL not in names:
+        return named
+    looks = [column for column in rest if column.name.lower() not in _ASIDE and _of_values(column, options)]
+    return [column for column in sheet.columns if column in looks or column in named]
+
+
 # --- the labels ---------------------------------------------------------------------------------------------------------
 
 
 def _of_values(column: Column, options: ReadOptions) -> bool:
     """Whether all that a column holds says present, absent or unknown."""
-    named = {key(text) for what in ("present", "absent", "unknown") for text in options.stated(what, column.name)}  # type: ignore[arg-type]
-    return all(is_value(text) or key(text) in named for text in column.texts)
+    return all(_is_said(text, column, options) for text in column.texts)
+
+
+def _is_said(text: str, column: Column, options: ReadOptions) -> bool:
+    return is_value(text) or key(text) in {key(one) for meaning in MEANINGS for one in options.stated(meaning, column.name)}
+
+
+def _mostly_values(column: Column, options: ReadOptions) -> bool:
+    """Whether a column holds values but for a few cells, whose meaning is then asked: a slip, or a word such as "maybe"."""
+    if _of_values(column, options):
+        return True
+    strange = [place for place, text in enumerate(column.texts) if not _is_said(text, column, options)]
+    rows = np.isin(column.codes, strange)
+    filled = rows | np.isin(column.codes, [place for place, text in enumerate(column.texts) if text and place not in strange])
+    slips = any(_is_number(column.texts[place]) for place in strange)
+    return len(strange) <= _STRANGE and float(rows.sum()) <= (_SLIPS if slips else _WORDS) * float(filled.sum())
 
 
 def _chosen(
@@ -169,7 +215,7 @@ def _chosen(
     names = [column for column in chosen if not _of_values(column, options)]
     values = [column for column in chosen if column not in names]
     groups = {} if space is None else {group.name: group for group in space.groups}
-    several = len(names) > 1 or (bool(names) and names[0].name.lower() not in LABEL_NAMES)
+    several = len(names) > 1 or (bool(values) and bool(names) and names[0].name.lower() not in LABEL_NAMES)
     grouped = bool(names) and (several if space is None else all(column.name in groups for column in names))
     value = None
     if names and not grouped and not values:
@@ -210,29 +256,50 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
 
 def _by_look(sheet: Sheet, image: Column, rest: Sequence[Column], options: ReadOptions) -> tuple[Roles, list[str]]:
     """What the columns are, by their headings and cells alone; and the headings of those left out."""
-    side = [column for column in rest if column.name.lower() in (*SPLIT_NAMES, *OTHER_NAMES)]
+    side = [column for column in rest if column.name.lower() in _ASIDE]
     main = [column for column in rest if column not in side]
     holding = [column for column in main if column.name.lower() in LABEL_NAMES]
-    values = [column for column in main if column not in holding and _of_values(column, options)]
+    values = [column for column in main if column not in holding and _mostly_values(column, options)]
     others = [column for column in main if column not in holding and column not in values]
     if holding and not (len(holding) == 1 and _of_values(holding[0], options) and (values or others)):
         return _long(sheet, image, holding, values, others, side, options)
-    values = [column for column in main if _of_values(column, options)]
+    values = [column for column in main if column not in others]
     if others and not values:
-        names = tuple(column.name for column in others)
-        question = AmbiguousError(
-            f"{sheet.head}: {count(len(others), 'column')} {'holds' if len(others) == 1 else 'hold'} words "
-            f"({listed(names, 4)}, with cells such as {_words(others[0])}), and no column holds 1 or 0",
-            [
-                Choice({"label_columns": names}, "each column is a group of labels that exclude each other"),
-                *([Choice({"ignore": others[-1].name}, "a column that is not about labels")] if len(others) > 1 else []),
-            ],
-        )
-        if options.ambiguous == "refuse" or options.strict or len(others) == 1:
-            raise question
-        warn(f"{question}. Read for now as: a group for each column")
-        return Roles(image, (), tuple(others), True), _left_out(sheet, side, (), options)
+        return _of_words(sheet, image, others, side, options)
     return Roles(image, tuple(values)), _left_out(sheet, [*others, *side], values, options)
+
+
+def _of_words(
+    sheet: Sheet, image: Column, others: Sequence[Column], side: Sequence[Column], options: ReadOptions
+) -> tuple[Roles, list[str]]:
+    """A table without a column of values or of names of labels by its heading: words in one column, or in several."""
+    numbers = [column for column in others if all(_is_number(text) for text in column.words)]
+    if len(numbers) == len(others):  # probabilities, counts: which value is wrong is said where values are read
+        return Roles(image, tuple(others)), _left_out(sheet, side, others, options)
+    names = tuple(column.name for column in others)
+    one = len(others) == 1
+    question = AmbiguousError(
+        f"{sheet.head}: {count(len(others), 'column')} {'holds' if one else 'hold'} words "
+        f"({listed(names, 4)}, with cells such as {_words(others[0])}), and no column holds 1 or 0",
+        [
+            Choice({"label_columns": names}, "it holds names of labels")
+            if one
+            else Choice({"label_columns": names}, "each column is a group of labels that exclude each other"),
+            *([] if one else [Choice({"ignore": others[-1].name}, "a column that is not about labels")]),
+        ],
+    )
+    if options.ambiguous == "refuse" or options.strict:
+        raise question
+    warn(f"{question}. Read for now as: {'names of labels' if one else 'a group for each column'}")
+    return Roles(image, (), tuple(others), not one), _left_out(sheet, side, (), options)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _long(
@@ -265,7 +332,7 @@ def _long(
     known = [column for column in rest if column in side]
     return Roles(image, (), tuple(holding), False, value), _left_out(
         sheet, [c for c in rest if c not in known], (), options, holding[0]
-    ) + _noted(sheet, known)
+    ) + _noted(sheet, known, options)
 
 
 def _left_out(
@@ -277,15 +344,17 @@ def _left_out(
     names = tuple(column.name for column in columns)
     one = len(columns) == 1
     labels = [holding.name] if holding is not None else [column.name for column in values]
-    every = [*labels, *(column.name for column in columns)]
-    meant = "every label has a column" if holding is None else "these columns hold the labels"
+    meant = [column for column in columns if column.name.lower() not in _ASIDE or _of_values(column, options)]
+    first = labels if len(labels) <= _NAMED or holding is not None else [ALL]
+    every = (*first, *(column.name for column in meant))
+    words = "every label has a column" if holding is None else "these columns hold the labels"
     question = AmbiguousError(
         f"{sheet.head}: {'column' if one else 'columns'} {listed([f'{c.name!r} ({_words(c)})' for c in columns], 4)} "
         f"{'looks' if one else 'look'} like neither a label nor an image name",
         [
             Choice({"ignore": names}, "to leave it out" if one else "to leave them out"),
             *_as_split(columns),
-            Choice({"label_columns": tuple(every if len(every) <= 8 else [*every[:2], "..."])}, meant),
+            *([Choice({"label_columns": every}, words)] if len(meant) == len(columns) else []),
         ],
     )
     if options.ambiguous == "refuse" or options.strict:
@@ -294,14 +363,18 @@ def _left_out(
     return [column.name for column in columns]
 
 
-def _noted(sheet: Sheet, columns: Sequence[Column]) -> list[str]:
-    """Columns beside the names of labels that are plainly about something else."""
-    splits = [column.name for column in columns if column.name.lower() in SPLIT_NAMES]
+def _noted(sheet: Sheet, columns: Sequence[Column], options: ReadOptions) -> list[str]:
+    """Columns beside the names of labels that are plainly about something else; whether one is a split is asked."""
+    splits = [column for column in columns if column.name.lower() in SPLIT_NAMES]
     if splits:
-        warn(
-            f'{sheet.source}: column "{splits[0]}" looks like a split into training and held-out images and is not used; '
-            f'give split="{splits[0]}" to use it, or ignore="{splits[0]}"'
+        name = splits[0].name
+        question = AmbiguousError(
+            f'{sheet.head}: column "{name}" ({_words(splits[0])}) looks like a split into training and held-out images',
+            [*_as_split(splits), Choice({"ignore": name}, "to leave it out")],
         )
+        if options.ambiguous == "refuse" or options.strict:
+            raise question
+        warn(f"{question}. Left out for now")
     return [column.name for column in columns]
 
 

@@ -46,11 +46,11 @@ def with_files(known: KnownLabels, root: Path, strict: bool, tree: Tree | None) 
     if not packed:
         _check_shared(source, known.images, file_of, root, tree)
     lost = [name for name, file in zip(known.images, file_of, strict=True) if file is None]
-    lost = lost if packed else [_lost(name, root, tree) for name in lost]
     if not row_of:
+        first = "" if not lost else lost[0] if packed else _lost(lost[0], root, tree)
         raise DataError(
-            f"{source}: none of its images is in {root} ({len(lost):,} in all, for example {lost[0] if lost else ''}); image "
-            "names must be relative to that folder"
+            f"{source}: none of its images is in {root} ({len(lost):,} in all, for example {first}); image names must be "
+            "relative to that folder"
         )
     if not lost and tuple(row_of) == known.images:
         return known

@@ -41,10 +41,15 @@ def label_name(text: str) -> str:
     return nfc(text.strip()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def full_name(group: str, label: str) -> str:
+    """What a label is called whose name stands in the columns of several groups: "top: red", beside "bottom: red"."""
+    return f"{group}: {label}"
+
+
 def rough(name: str) -> str:
     """What is left of a name without case, blanks and invisible signs: names of one rough form may be one label."""
     folded = nfc(nfc(name).casefold())
-    return "".join(sign for sign in folded if not sign.isspace() and unicodedata.category(sign) != "Cf")
+    return nfc("".join(sign for sign in folded if not sign.isspace() and unicodedata.category(sign) != "Cf"))
 
 
 def near_equal(names: Iterable[str]) -> list[tuple[str, ...]]:

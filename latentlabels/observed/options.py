@@ -10,11 +10,15 @@ from typing import Any, Literal
 from ..errors import DataError, ObservationError, nearest
 from ..space import LabelSpace
 from .image_files import Tree
+from .names import label_name
 
 Texts = tuple[str, ...]
 Unlisted = Literal["unknown", "absent"]
 Contradictions = Literal["refuse", "unknown", "vote"]
 
+MEANINGS: tuple[Literal["present", "absent", "unknown"], ...] = ("present", "absent", "unknown")
+ALL = "*"
+"""Beside names of columns: all of them."""
 CONTRADICTIONS: tuple[str, ...] = ("refuse", "unknown", "vote")
 UNLISTED: tuple[str, ...] = ("unknown", "absent")
 
@@ -27,11 +31,12 @@ class ReadOptions:
         space: the label space; None for the labels that are found, all free where the source says nothing else.
         format: the name of a format; None to see it from the file.
         unlisted: what a label means that the source does not mention; None where the source says it.
-        present: texts that mean "present": for all columns, or by column.
+        present: texts that mean "present": for all columns, or by column (`ALL` for the others).
         absent: texts that mean "absent".
         unknown: texts that mean "unknown".
         image_column: the column of image names.
-        label_columns: the columns of labels, or of label names; None for all that nothing else is said about.
+        label_columns: the columns of labels, or of label names; None for all that nothing else is said about, and "*" for
+            these beside others that are named.
         ignore: columns or folders that are neither.
         classes: the names behind class numbers 0, 1, ...; `()` where the source names them, or has no numbers.
         separator: what stands between several labels in one cell; "" where a cell is always one name.
@@ -91,9 +96,31 @@ class ReadOptions:
         return "unknown" if self.listing and self.contradictions == "refuse" else self.contradictions
 
     def stated(self, meaning: Literal["present", "absent", "unknown"], column: str) -> Texts:
-        """The texts that mean something in a column, as the user states it; `()` where nothing is stated."""
+        """The texts that mean something in a column, as the user states it; `()` where nothing is stated.
+
+        What is stated for one column comes before what is stated for all of them (`ALL`).
+        """
+        own = {name: self._of_column(name, column) for name in MEANINGS}
+        named = {text for texts in own.values() for text in texts}
         given: Texts | Mapping[str, Texts] = getattr(self, meaning)
-        return given.get(column, ()) if isinstance(given, Mapping) else given
+        every = given.get(ALL, ()) if isinstance(given, Mapping) else given
+        return (*own[meaning], *(text for text in every if text not in named))
+
+    @property
+    def stated_columns(self) -> Texts:
+        """The columns that values are stated for."""
+        given = [getattr(self, name) for name in MEANINGS]
+        return tuple(dict.fromkeys(column for one in given if isinstance(one, Mapping) for column in one if column != ALL))
+
+    def _of_column(self, meaning: str, column: str) -> Texts:
+        """What is stated for a column alone; its heading may differ in capitals where no other one fits."""
+        given = getattr(self, meaning)
+        if not isinstance(given, Mapping):
+            return ()
+        heading = label_name(column)
+        exact = [name for name in given if label_name(name) == heading]
+        alike = exact or [name for name in given if label_name(name).lower() == heading.lower()]
+        return given[alike[0]] if len(alike) == 1 and alike[0] != ALL else ()
 
 
 def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:

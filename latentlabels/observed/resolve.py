@@ -15,7 +15,7 @@ from .contradictions import ContradictionError, impossible, settle
 from .image_files import report
 from .known_table import DenseKnown, KnownTable
 from .meaning import OPEN
-from .names import label_name, near_equal, nfc, rough
+from .names import full_name, label_name, near_equal, nfc, rough
 from .none_of_them import ask_about_none
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels, Statements
@@ -139,6 +139,8 @@ class _Entries:
             empty = space.empty_outcome(name, group)
             if empty is not None:
                 return empty
+            if full_name(group, name) in space.labels:
+                return space.index(full_name(group, name))
         if name in space.labels:
             column = space.index(name)
             if group is None or space.group_of(name).name == group:

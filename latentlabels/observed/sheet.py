@@ -137,7 +137,7 @@ def sheet_of(source: str, columns: Sequence[Column], unit: str, places: Callable
     """
     kept = _not_empty(columns)
     if kept is not None:
-        columns = tuple(Column(column.name, column.codes[kept], column.texts) for column in columns)
+        columns = [_of_rows(column, kept) for column in columns]
     columns = [column for column in columns if column.name or column.words]
     if columns and columns[0].name.lower() in _INDEX:
         if _counts(columns[0]):
@@ -159,6 +159,12 @@ def _not_empty(columns: Sequence[Column]) -> NDArray[np.intp] | None:
         if not empty.any():
             return None
     return np.flatnonzero(~empty)
+
+
+def _of_rows(column: Column, rows: NDArray[np.intp]) -> Column:
+    """Some rows of a column, with the texts that occur in them."""
+    used, codes = np.unique(column.codes[rows], return_inverse=True)
+    return Column(column.name, codes.astype(column.codes.dtype), tuple(column.texts[code] for code in used.tolist()))
 
 
 def _counts(column: Column) -> bool:

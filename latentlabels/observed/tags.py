@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +18,9 @@ from .options import ReadOptions
 
 _SIGNS = ("|", ";", "#", ",", "\n", "/", "+", "&")
 _SURE = ("|", ";", "#", "\n")  # signs that names of labels hardly ever hold
+_SHARED = 0.25
+"""Share of the words in cells with a sign that occur in other cells, from which the sign seems to separate labels."""
+_TIGHT = re.compile(r"[^\W\d],[^\W\d]")
 _MISSING = ("nan", "na", "n/a", "null", "<na>")
 """Texts that programs write for a missing cell."""
 
@@ -50,7 +54,7 @@ def names_in(
     single = [names for names, inner in zip(out, lists, strict=True) if inner is None]  # "null" in a list is a name like others
     odd = [name for names in single for name in names if name.lower() in _MISSING and name not in known]
     if odd:
-        warn(f'{where}: "{odd[0]}" is read as the name of a label; if it means that nothing is known, give unknown="{odd[0]}"')
+        warn(f'{where}: "{odd[0]}" is read as the name of a label; if nothing is known there, state that it means unknown')
     return out
 
 
@@ -87,18 +91,25 @@ def _asked(texts: Sequence[str], options: ReadOptions, where: str, known: frozen
     elif len(holding) >= 2 and 2 * len(shared) > len(holding):
         warn(
             f"{where}: cells such as {listed([repr(text) for text in holding], 2)} are read as one label each; "
-            'if they hold several labels separated by blanks, give separator " "'
+            'if they hold several labels separated by blanks, state the separator " "'
         )
     return ""
 
 
 def _looks_split(texts: Sequence[str], holding: Sequence[str], sign: str, known: frozenset[str]) -> bool:
-    pieces = Counter(piece for text in texts for piece in {part.strip() for part in text.split(sign)} if piece)
     if known:
         return any(all(part.strip() in known for part in text.split(sign)) for text in holding)
     if sign in _SURE:
         return True
-    return any(sum(pieces[part.strip()] > 1 for part in {*text.split(sign)}) > 0 for text in holding)
+    number = Counter(piece for text in texts for piece in _pieces(text, sign))
+    inside = {piece for text in holding for piece in _pieces(text, sign)}
+    if sum(number[piece] > 1 for piece in inside) >= _SHARED * len(inside):
+        return True
+    return sign == "," and all(_TIGHT.search(text) for text in holding)  # "cat,dog", and not "tench, Tinca tinca"
+
+
+def _pieces(text: str, sign: str) -> set[str]:
+    return {part.strip() for part in text.split(sign) if part.strip()}
 
 
 def _ask(holding: Sequence[str], sign: str, options: ReadOptions, where: str) -> None:

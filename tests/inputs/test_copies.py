@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 import latentlabels as ll
 from latentlabels.errors import DataWarning, ObservationError
 from latentlabels.fitting.held_out import hold_out
-from latentlabels.inputs import Inputs, Reading, Wanted, copies, door, read_inputs
+from latentlabels.inputs import Inputs, Reading, Wanted, copies, decoding, read_inputs
 from latentlabels.inputs.copies import Print, find_copies, fingerprint, near_pairs, prints_of
 from latentlabels.inputs.merging import with_copies_merged
 from latentlabels.kind import Kind
@@ -142,7 +142,7 @@ def test_nothing_and_one_picture() -> None:
 @pytest.fixture(params=["in memory", "streamed"])
 def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "streamed":
-        monkeypatch.setattr(door, "MEMORY_BUDGET", 100)
+        monkeypatch.setattr(decoding, "MEMORY_BUDGET", 100)
     return str(request.param)
 
 

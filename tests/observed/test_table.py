@@ -275,7 +275,7 @@ def test_labels_that_the_space_lacks(tmp_path: Path, kind: str) -> None:
     assert "correct the table, or add the label to the label space" in message
 
 
-@pytest.mark.parametrize("cell", ["2", "maybe", "0.5", "-2", "ja"])
+@pytest.mark.parametrize("cell", ["2", "maybe", "0.5", "-2", "jein"])
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 def test_values_that_cannot_be(tmp_path: Path, kind: str, cell: str) -> None:
     where = {"csv": ":3", "parquet": ", row 2", "jsonl": ":2"}[kind]

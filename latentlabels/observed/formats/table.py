@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +14,7 @@ from ...space import Free, LabelSpace, OneOf
 from ...writing import replacing
 from ..columns import IMAGE_NAMES, Roles, roles
 from ..meaning import OPEN, meanings
-from ..names import label_name
+from ..names import full_name, label_name
 from ..options import ReadOptions
 from ..record import SEVERAL, Statements
 from ..sheet import Column, Sheet
@@ -169,6 +169,7 @@ def _named(
     parts: list[tuple[NDArray[np.integer[Any]], ...]] = []  # row, label, value
     groups: list[Free | OneOf] = []
     given = np.ones(sheet.num_rows, np.int8)
+    held_by: dict[str, list[tuple[str, ...]]] = {}
     if found.value is not None:
         meaning, words = meanings(sheet, [found.value], options, wide=False)
         given = meaning[0].table(found.value)[found.value.codes]
@@ -177,10 +178,9 @@ def _named(
         group = column.name if found.grouped else None
         known = frozenset(() if space is None else space.labels)
         held = names_in(column.texts, options, f'{sheet.source}, column "{column.name}"', column.name, known)
+        held_by[column.name] = held
         if not any(held):
             raise ObservationError(f'{sheet.source}: its column "{column.name}" is empty; give at least one known label')
-        if group is not None and space is None:
-            groups.append(_group(sheet, column, held))
         parts.append(_entries(column, held, group, number, given))
         if found.value is not None:
             bare = np.flatnonzero(np.array([not names for names in held])[column.codes] & (given >= 0))
@@ -188,6 +188,9 @@ def _named(
                 first = int(bare[0])
                 name = common["images"][int(image_of[first])]
                 raise ObservationError(f"{sheet.at(first)}: {name} has a value but no label; add the label, or remove the row")
+    names = _full_names(number) if space is None else {key: key[0] for key in number}
+    if found.grouped and space is None:
+        groups += [_group(sheet, column, held_by[column.name], names) for column in found.names]
     if found.values:
         meaning, words = meanings(sheet, found.values, options, wide=False)
         reading = [*reading, *words]
@@ -208,12 +211,11 @@ def _named(
         own = LabelSpace(groups) if groups else None
     except LabelSpaceError as error:
         raise ObservationError(
-            f"{sheet.source}: the columns {', '.join(column.name for column in found.names)} do not make a label space: "
-            f"{error}; give a labels.yaml"
+            f"{sheet.source}: the columns {', '.join(column.name for column in found.names)} do not make a label space: {error}"
         ) from None
     return Statements(
         **common,
-        labels=[name for name, _ in number],
+        labels=[names.get(key, key[0]) for key in number],
         outcome_of=[group for _, group in number],
         image=image_of[row],
         label=label,
@@ -247,7 +249,20 @@ def _entries(
     return row[said], label[said], value[said]
 
 
-def _group(sheet: Sheet, column: Column, held: Sequence[tuple[str, ...]]) -> OneOf:
+def _full_names(number: Mapping[tuple[str, str | None], int]) -> dict[tuple[str, str | None], str]:
+    """Names of labels by name and group: a name that stands in the columns of several groups is told by its group."""
+    groups: dict[str, set[str | None]] = {}
+    for name, group in number:
+        groups.setdefault(name, set()).add(group)
+    return {
+        (name, group): name if len(groups[name]) == 1 or group is None or name.lower() == "none" else full_name(group, name)
+        for name, group in number
+    }
+
+
+def _group(
+    sheet: Sheet, column: Column, held: Sequence[tuple[str, ...]], full: Mapping[tuple[str, str | None], str]
+) -> OneOf:  # fmt: skip
     """The group of a column: its names are labels, "none" its empty outcome."""
     several = next((names for names in held if len(names) > 1), None)
     if several is not None:
@@ -259,4 +274,4 @@ def _group(sheet: Sheet, column: Column, held: Sequence[tuple[str, ...]]) -> One
     labels = [name for name in names if name.lower() != "none"]
     if not labels:
         raise ObservationError(f'{sheet.source}: column "{column.name}" holds no label but none; ignore it')
-    return OneOf(column.name, labels, optional=len(labels) < len(names))
+    return OneOf(column.name, [full[name, column.name] for name in labels], optional=len(labels) < len(names))
