@@ -249,7 +249,7 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
         raise AmbiguousError(
             f"{sheet.head}: the label space has no label {named}{nearest(strange[0].name, [*space.labels, *groups])}: "
             f"{'this column' if len(strange) == 1 else 'these columns'} {one} of it",
-            [Choice({"ignore": tuple(column.name for column in strange)}, "to leave them out"), *_as_split(strange)],
+            [Choice({"ignore": tuple(column.name for column in strange)}, _leave(len(strange))), *_as_split(strange)],
         )
     return Roles(image, tuple(values), tuple(names), grouped, beside)
 
@@ -352,7 +352,7 @@ def _left_out(
         f"{sheet.head}: {'column' if one else 'columns'} {listed([f'{c.name!r} ({_words(c)})' for c in columns], 4)} "
         f"{'looks' if one else 'look'} like neither a label nor an image name",
         [
-            Choice({"ignore": names}, "to leave it out" if one else "to leave them out"),
+            Choice({"ignore": names}, _leave(len(columns))),
             *_as_split(columns),
             *([Choice({"label_columns": every}, words)] if len(meant) == len(columns) else []),
         ],
@@ -376,6 +376,10 @@ def _noted(sheet: Sheet, columns: Sequence[Column], options: ReadOptions) -> lis
             raise question
         warn(f"{question}. Left out for now")
     return [column.name for column in columns]
+
+
+def _leave(number: int) -> str:
+    return "to leave it out" if number == 1 else "to leave them out"
 
 
 def _as_split(columns: Sequence[Column]) -> list[Choice]:
