@@ -63,7 +63,7 @@ def test_columns_that_are_no_labels_are_asked_about(tmp_path: Path, number: int,
     assert {"ignore": [heading]} in [stated for stated, _ in found]
     for stated, read in found:
         assert list(read.space.labels) == ([*labels, heading] if "label_columns" in stated else labels)
-        assert (heading in read.extra) == ("split" in stated)
+        assert (heading in read.extra) == ("split" in stated or "together" in stated)
     with pytest.warns(DataWarning, match="Left out for now"):
         assert list(Observed.from_table(path).space.labels) == labels
 
