@@ -26,7 +26,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "data.images": ("inputs.images", "inputs.image_file", "inputs.rgb", "inputs.embeddings", "inputs.arrays"),
     "data.mosaics": ("datasets.mosaics",),
     "data.scenes": ("datasets.scenes",),
-    "data.sources": ("inputs.door",),
+    "data.sources": ("inputs.door", "inputs.given", "inputs.decoding"),
     "data.toy": ("datasets.street_scenes",),
     "demo": ("bench.toy_demo",),
     "diagnostics": ("checks.diagnostics",),

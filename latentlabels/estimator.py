@@ -46,9 +46,10 @@ from .inputs import (
     read_inputs,
 )  # fmt: skip
 from .inputs.batches import Batches
+from .inputs.known_rows import label_rows
 from .inputs.merging import with_copies_merged
 from .kind import Kind, kind_of
-from .observed import Observed
+from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from .inputs.alignment import Labels
-    from .inputs.door import Images
+    from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
 
@@ -213,7 +214,7 @@ class LatentLabels(BaseEstimator):
         objective = program.objective
         if objective.needs_truth and truth is None:
             raise ConfigError(f'objective "{self.objective}" needs complete labels; give them as fit(..., truth=Y)')
-        known = table.to_tensor()
+        known = label_rows(table)
         parts = hold_out(inputs, float(self.held_out), int(self.seed))
         warn_of_rare(parts)
         rows = parts.rows
@@ -243,7 +244,7 @@ class LatentLabels(BaseEstimator):
         found["held_out"] = parts.to_dict()
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
-        digest = hash_data(table.values, table.images)
+        digest = hash_data(table.known, table.images)
         self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)
         return self
 
@@ -311,7 +312,7 @@ class LatentLabels(BaseEstimator):
         assert table is not None
         if len(inputs) < 2:
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
-        anchor: Anchor = derive_prior(table.space, table.values, how, self.expected_labels)
+        anchor: Anchor = derive_prior(table.space, table.known, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(int(self.seed))
         num_inputs = inputs.num_features
@@ -413,6 +414,7 @@ class LatentLabels(BaseEstimator):
         *,
         strict: bool = False,
         what: str = "observed",
+        tree: Tree | None = None,
     ) -> InputStream:
         """Images or embeddings to go through block by block, in flat memory; nothing is decoded yet.
 
@@ -421,6 +423,7 @@ class LatentLabels(BaseEstimator):
             observed: known labels of these images. Where both have names, a table selects from one folder or file.
             strict: whether an image that cannot be read is an error.
             what: what `observed` is called in messages.
+            tree: folders that were listed before, so that each is listed once.
 
         Raises:
             NotFittedError: before `fit`.
@@ -431,7 +434,7 @@ class LatentLabels(BaseEstimator):
             inputs = self.read(images, observed)
             return InputParts(inputs, num_labels, None if observed is None else inputs.observed)
         known = None if observed is None else observed.in_space(self.fitted_.space)
-        return open_stream(images, known, wanted, num_labels, strict, what)
+        return open_stream(images, known, wanted, num_labels, strict, what, tree)
 
     def _as_fitted(self) -> Wanted:
         """What this fitted model takes."""

@@ -107,7 +107,7 @@ class Posterior:
         observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
         for label in absent:
             observed[self.space.index(label)] = 0
-        for label in present:
+        for label in sorted(present, key=lambda label: label not in self.space.labels):
             columns, value = self.space.stated(label)
             if any(observed[column] == 1 - value for column in columns):
                 raise ObservationError(f'"{label}" is given together with a label that it excludes; remove one of the two')

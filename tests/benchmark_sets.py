@@ -16,7 +16,7 @@ CERTAINTIES = ("not visible", "guessing", "probably", "definitely")
 def write_pictures(folder: Path, names: Sequence[str], truth: NDArray[np.int8], side: int = 24) -> None:
     """A picture for each name; each label that is present colours a stripe of its own."""
     for row, name in enumerate(names):
-        pixels = np.full((side, side, 3), 20 + row % 7, np.uint8)
+        pixels = np.random.default_rng(row).integers(0, 120, (side, side, 3), np.uint8)  # no two are equal
         for k in np.flatnonzero(truth[row] == 1).tolist():
             width = side // truth.shape[1]
             pixels[:, k * width : (k + 1) * width, k % 3] = 220

@@ -10,14 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
 
 
 def png(value: int = 0, size: tuple[int, int] = (8, 8)) -> bytes:
     """A picture of one colour."""
+    return encoded_png(np.full((*size, 3), value, np.uint8))
+
+
+def encoded_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3)."""
     content = io.BytesIO()
-    Image.fromarray(np.full((*size, 3), value, np.uint8)).save(content, "png")
+    Image.fromarray(pixels).save(content, "png")
     return content.getvalue()
 
 

@@ -50,6 +50,12 @@ def test_the_annotation_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names["annotation"].noise == 0.1  # type: ignore[attr-defined]
 
 
+def test_the_loop_over_blocks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(read("result-tables.md"))
+    assert capsys.readouterr().out.splitlines()[-1] == "0 200 (200, 3)"
+
+
 def test_the_annotation_recipe_could_fail() -> None:
     text = section(read("extending.md"), "An annotation").split("That is enough")[0]
     wrong = text.replace("math.log(1 - self.yes) - math.log(1 - self.no)", "math.log(1 - self.yes)")
@@ -93,6 +99,7 @@ def test_the_label_space_is_as_said() -> None:
     assert space.num_labels == 8 and space.num_label_sets == 24
     assert space.columns(space.group_of("car")) == [3, 4]
     assert [group.name for group in space.children["car"]] == ["doors"]
+    assert run(read("label-space.md"))["chest"].num_label_sets == 10  # type: ignore[attr-defined]
 
 
 @pytest.mark.filterwarnings("ignore::latentlabels.errors.DataWarning")

@@ -82,8 +82,8 @@ def pictures(count: int, size: int = 24) -> tuple[np.ndarray, np.ndarray]:
     truth[:, 2] = rng.random(count) < 0.5
     images = np.zeros((count, 3, size, size), np.uint8)
     for row in range(count):
-        images[row, 0 if red[row] else 2] = 250 if truth[row, 2] else 120
-    return images, truth
+        images[row, 0 if red[row] else 2] = 165 if truth[row, 2] else 60
+    return images + rng.integers(0, 90, images.shape, np.uint8), truth  # no two are equal
 
 
 SPACE = ll.LabelSpace([ll.OneOf("colour", ["red", "blue"]), ll.Free("bright")])
@@ -404,7 +404,7 @@ def test_files_are_read_at_the_size_of_the_arrays_that_were_fitted(tmp_path: Pat
 
 def test_a_run_of_before_has_the_normalisation_of_before(tmp_path: Path):
     """Version 0.1 took ImageNet's for every network, and did not write it down."""
-    images, known = np.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), np.uint8), np.array([[1, -1], [-1, 1]] * 3)
+    images, known = np.random.default_rng(0).integers(0, 256, (12, 3, 64, 64), np.uint8), np.array([[1, -1], [-1, 1]] * 6)
     m = ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="resnet18", epochs=1, batch_size=3).fit(images, known)
     run = m.save(tmp_path / "run")
     about = json.loads((run / "environment.json").read_text())

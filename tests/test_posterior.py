@@ -15,7 +15,7 @@ from latentlabels.distributions.nonempty import NonEmptyLabelVector
 from latentlabels.errors import LabelSpaceError, ObservationError
 from latentlabels.metrics import evaluate
 from latentlabels.posterior import Posterior
-from latentlabels.space import LabelSpace, OneOf
+from latentlabels.space import Free, LabelSpace, OneOf
 
 SEEDS = range(12)
 N = 4
@@ -174,6 +174,25 @@ def test_a_contradiction_says_why() -> None:
         posterior.given(["car", "bike"])
     with pytest.raises(ObservationError, match='bike: impossible with the known labels of image 0, because "car" and "bike"'):
         posterior.given(["car"]).given(["bike"])
+
+
+def test_the_empty_outcome_of_a_group_can_be_given() -> None:
+    space = LabelSpace(
+        [OneOf("vehicle", ["car", "bike"], True, none="no vehicle"), OneOf("hat", ["cap"], True), Free("alone", excludes="all")]
+    )
+    posterior = Posterior(space.distribution(torch.randn(3, space.num_logits, generator=torch.manual_seed(0))))
+    known = posterior.given(present=["no vehicle"])
+    np.testing.assert_array_equal(known.marginals, posterior.given(absent=["car", "bike"]).marginals)
+    np.testing.assert_array_equal(posterior.given(["hat/none"]).marginals[:, 2], 0)
+    assert (posterior.given(["alone"]).marginals == [0, 0, 0, 1]).all()
+    with pytest.raises(LabelSpaceError, match='write one of "no vehicle", "hat/none"'):
+        posterior.given(present=["none"])
+    with pytest.raises(LabelSpaceError, match='no label "no vehicle"'):
+        posterior.given(absent=["no vehicle"])
+    with pytest.raises(ObservationError, match='"no vehicle" is given together with'):
+        posterior.given(present=["car", "no vehicle"])
+    with pytest.raises(ObservationError, match='"alone" and "car" exclude each other'):
+        posterior.given(present=["car", "alone"])
 
 
 def test_what_was_reported_by_mistake_may_be_contradicted() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from ..errors import ConfigError, ObservationError
 from ..exact.evidence import Evidence, mix, pinned
+
+if TYPE_CHECKING:
+    from ..observed.known_table import KnownTable
 
 
 class CountBound(NamedTuple):
@@ -101,7 +104,7 @@ class Annotation(ABC):
         """(K,) in proportion to the probability that a present label becomes known, all else equal."""
         return np.ones(num_labels)
 
-    def prevalence(self, observed: NDArray[np.int8]) -> tuple[NDArray[np.float64], str] | None:
+    def prevalence(self, known: KnownTable) -> tuple[NDArray[np.float64], str] | None:
         """Prevalences (K,) that known labels (N, K) imply by themselves, and what says so; None if only up to a scale."""
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from ..exact.evidence import Evidence, pinned
 from .base import Annotation, CountBound, pick_one
+
+if TYPE_CHECKING:
+    from ..observed.known_table import KnownTable
 
 
 class Ignorable(Annotation):
@@ -38,9 +42,9 @@ class Ignorable(Annotation):
         """Zero for every count."""
         return torch.zeros(*observed.shape[:-1], most + 1, dtype=dtype, device=observed.device)
 
-    def prevalence(self, observed: NDArray[np.int8]) -> tuple[NDArray[np.float64], str] | None:
+    def prevalence(self, known: KnownTable) -> tuple[NDArray[np.float64], str] | None:
         """The share of yes among the answers, where there are answers of both kinds."""
-        present, absent = (observed == 1).sum(0), (observed == 0).sum(0)
+        present, absent = known.counts()
         if not absent.any():
             return None
         return (present + 0.5) / (present + absent + 1.0), "known presences and absences"

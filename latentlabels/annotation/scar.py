@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from ..exact.evidence import Evidence
 from .base import Annotation, CountBound, numbers_of, sized
+
+if TYPE_CHECKING:
+    from ..observed.known_table import KnownTable
 
 
 class Scar(Annotation):
@@ -61,7 +64,7 @@ class Scar(Annotation):
         """The rates."""
         return np.asarray(sized(self.rates, num_labels, "rates").numpy(), dtype=np.float64)
 
-    def prevalence(self, observed: NDArray[np.int8]) -> tuple[NDArray[np.float64], str] | None:
+    def prevalence(self, known: KnownTable) -> tuple[NDArray[np.float64], str] | None:
         """The share of images that report a label, divided by its rate."""
-        share = ((observed == 1).sum(0) + 0.5) / (len(observed) + 1.0)
-        return np.minimum(share / self.readiness(observed.shape[1]), 1.0), "the reporting rates of the annotation"
+        share = (known.counts()[0] + 0.5) / (len(known) + 1.0)
+        return np.minimum(share / self.readiness(known.shape[1]), 1.0), "the reporting rates of the annotation"

@@ -111,7 +111,7 @@ def load_task(config: Config, name: str) -> Task:
     else:
         annotation = from_config(config.annotation.model_dump(), _known(train).space)
     observed = _known(train)
-    if not (observed.values != -1).any():
+    if not observed.num_known.any():
         raise DataError(f"{source}: no label of any image is known: nothing can be learned")
     train, test, model = _as_features(train, test, model)
     assert test.truth is not None
@@ -179,12 +179,13 @@ def check_complete(known: Observed, source: Path) -> None:
     Raises:
         DataError: the first one is named.
     """
-    unknown = np.argwhere(known.values == -1)
-    if len(unknown):
-        row, column = (int(at) for at in unknown[0])
+    unknown = int((known.space.num_labels - known.num_known).sum())
+    if unknown:
+        row = int((known.num_known < known.space.num_labels).argmax())
+        column = int((known.known.rows([row])[0] == -1).argmax())
         name = known.images[row] if known.images is not None else f"row {row}"
         raise DataError(
-            f'{source}: not complete: {name}: label "{known.space.labels[column]}" is unknown ({len(unknown):,} such '
+            f'{source}: not complete: {name}: label "{known.space.labels[column]}" is unknown ({unknown:,} such '
             "entries); every label of every image is needed; if what the table leaves open is absent, say unlisted: absent"
         )
 

@@ -11,6 +11,7 @@ from .known_labels import (
     linked_label_check,
 )
 from .prevalence_baseline import without_image
+from .proposal import Proposal, propose
 from .sentences import fit_warnings
 from .suspects import SuspectLabel, suspect_labels
 
@@ -19,6 +20,7 @@ __all__ = [
     "Kind",
     "KnownCount",
     "LinkedCount",
+    "Proposal",
     "Severity",
     "SuspectLabel",
     "Todo",
@@ -28,6 +30,7 @@ __all__ = [
     "known_label_check",
     "known_probs",
     "linked_label_check",
+    "propose",
     "suspect_labels",
     "without_image",
 ]

@@ -32,7 +32,7 @@ def contradiction(table: Observed, how: Annotation) -> Finding | None:
 
     Seldom by chance: where both are right, something is found with probability 0.001 at most.
     """
-    wrong = alarms(linked_label_check(table.values, table.space, how), FALSE_ALARM)
+    wrong = alarms(linked_label_check(table.known, table.space, how), FALSE_ALARM)
     if not wrong:
         return None
     facts = {"claims": [_claim(one) for one in wrong[:_CLAIMS]], "more": max(len(wrong) - _CLAIMS, 0)}
@@ -49,7 +49,7 @@ def evenness(table: Observed, how: Annotation) -> Finding | None:
 
     Seldom by chance: with probability 0.001 at most.
     """
-    p = None if how.by_label or not how.says_which else even_count_check(table.values)
+    p = None if how.by_label or not how.says_which else even_count_check(table.known)
     if p is None or p > FALSE_ALARM:
         return None
     counts = [present for present, _ in table.counts().values()]
@@ -123,11 +123,11 @@ def _without_image(
 ) -> dict[str, Any]:
     """What held-out known labels say of predictions that never look at an image, to compare the fit with."""
     found: dict[str, Any] = {}
-    if ours and (score := known_log_likelihood(table.values, held, table.space, how, anchor, nonempty)) is not None:
+    if ours and (score := known_log_likelihood(table.known, held, table.space, how, anchor, nonempty)) is not None:
         found |= {"held_out_log_likelihood": score.log_likelihood, "num_held_out": score.num_images}
     ranked = result.kept.get("known-map")
-    known = held[(table.values[held] != -1).any(1)]
-    if ranked is not None and math.isfinite(ranked.score) and (chance := chance_of_ranking(table.values[known])) is not None:
+    known = table.known.take(held[table.num_known[held] > 0])
+    if ranked is not None and math.isfinite(ranked.score) and (chance := chance_of_ranking(known)) is not None:
         found |= {"known_map": ranked.score, "known_map_by_chance": chance[0], "known_map_largest_by_chance": chance[1]}
     return found
 

@@ -35,6 +35,14 @@ class Kind(StrEnum):
     EVENNESS = "evenness"
     EVERYWHERE = "everywhere"
     NOTE = "note"
+    DECLARED = "declared"
+    EXCLUSIVE = "exclusive"
+    EXCLUDES_ALL = "excludes-all"
+    REQUIRES = "requires"
+    ALWAYS_TOGETHER = "always-together"
+    UNDECIDED = "undecided"
+    NO_ABSENCES = "no-absences"
+    NOTHING = "nothing"
 
 
 class Todo(StrEnum):

@@ -16,7 +16,7 @@ that is rarely named and a label that is rarely there look alike. Complete label
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -27,8 +27,11 @@ from scipy import stats
 from ..annotation import Annotation
 from ..distributions import LabelVector
 from ..errors import ConfigError, DataError
+from ..observed.known_table import KnownTable, table_of
 from ..space import LabelSpace, OneOf
 from ..words import any_of
+
+Floats = npt.NDArray[np.float64]
 
 _EXACT = 300  # counts up to which the tails of the sum of unequal coins are summed; beyond they are normal ones
 
@@ -163,7 +166,7 @@ def known_label_check(
     ]
 
 
-def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotation) -> list[LinkedCount]:
+def linked_label_check(observed: npt.ArrayLike | KnownTable, space: LabelSpace, how: Annotation) -> list[LinkedCount]:
     """Do the known labels agree with what the label space says of how often labels are present, under the annotation?
 
     For every annotation that picks known positives, the expected count of a label known, divided by its weight or rate, is in
@@ -182,13 +185,26 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
     Raises:
         DataError: an array that does not fit the space.
     """
-    known = np.asarray(observed)
-    if known.ndim != 2 or known.shape[1] != space.num_labels:
-        raise DataError(f"observed has shape {known.shape}; it should be (images, {space.num_labels})")
-    if not how.says_which or not len(known):
+    shape = observed.shape if isinstance(observed, KnownTable) else np.shape(observed)
+    if len(shape) != 2 or shape[1] != space.num_labels:
+        raise DataError(f"observed has shape {shape}; it should be (images, {space.num_labels})")
+    known = table_of(observed)
+    claims = space.exhaustive_sets or any(space.parent(group) is not None for group in space.groups)
+    if not how.says_which or not len(known) or not claims:
         return []
+    found: list[_Gap] = []
+    for block in known.blocks():
+        for number, (group, other, equal, left, right) in enumerate(_claims(_shares(block.values, space, how), space)):
+            if not block.start:
+                found.append(_Gap(group, other, equal))
+            found[number].add(left, right)
+    return [gap.count() for gap in found]
+
+
+def _shares(known: npt.NDArray[np.int8], space: LabelSpace, how: Annotation) -> Floats:
+    """(B, K) known labels of some images, each divided by how readily it is reported."""
     positive, weights = known == 1, how.readiness(space.num_labels)
-    share = positive / weights
+    share: Floats = positive / weights
     if how.noise:  # a mistaken pick takes any label that is not known absent, and says nothing of what is present
         open_ = known != 0
         picks = (
@@ -197,33 +213,36 @@ def linked_label_check(observed: npt.ArrayLike, space: LabelSpace, how: Annotati
             else positive.sum(1, keepdims=True) / np.maximum((open_ * weights).sum(1, keepdims=True), _TINY)
         )
         share = share - how.noise * open_ * picks
+    return share
 
-    def known_of(labels: Sequence[str]) -> npt.NDArray[np.float64]:
+
+def _claims(share: Floats, space: LabelSpace) -> Iterator[tuple[str, str, bool, Floats, Floats]]:
+    """What the space says of them: two names, whether equal, and both sides, (B,) each; always in one order."""
+
+    def known_of(labels: Sequence[str]) -> Floats:
         return np.asarray(share[:, [space.index(label) for label in labels]].sum(1))
 
     everywhere = [(any_of(one.groups), known_of(one.labels)) for one in space.exhaustive_sets]
     always = np.mean([known for _, known in everywhere], axis=0) if everywhere else None
     inside = {name for one in space.exhaustive_sets for name in one.groups}
-    claims: list[tuple[str, str, bool, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
     for number, (name, known_one) in enumerate(everywhere):
         others = [other for place, other in enumerate(everywhere) if place != number]
         if others and (number or len(others) > 1):
             other = others[0][0] if len(others) == 1 else "other exhaustive groups"
-            claims.append((name, other, True, known_one, np.mean([one for _, one in others], axis=0)))
+            yield name, other, True, known_one, np.mean([one for _, one in others], axis=0)
     for group in space.groups:
-        parent, own = space.parent(group), known_of(group.labels)
+        parent = space.parent(group)
         equal = isinstance(group, OneOf) and not group.optional and parent is not None and not parent.none
         while parent is not None and parent.none:  # what stands above bounds what is excluded there, too
             parent = space.parent(space.named(parent.group))
         if parent is not None:
-            claims.append((group.name, any_of(parent.labels), equal, own, known_of(parent.labels)))
+            yield group.name, any_of(parent.labels), equal, known_of(group.labels), known_of(parent.labels)
         elif always is not None and group.name not in inside:
             name = everywhere[0][0] if len(everywhere) == 1 else "exhaustive groups"
-            claims.append((group.name, name, False, own, always))
-    return [_linked(*claim) for claim in claims]
+            yield group.name, name, False, known_of(group.labels), always
 
 
-def even_count_check(observed: npt.ArrayLike, draws: int = 4999) -> float | None:
+def even_count_check(observed: npt.ArrayLike | KnownTable, draws: int = 4999) -> float | None:
     """Are labels known more evenly than chance would have it? Then somebody chose how many images each label got.
 
     Known labels of images that were come across are draws, and their counts scatter, least where all labels are equally
@@ -238,13 +257,15 @@ def even_count_check(observed: npt.ArrayLike, draws: int = 4999) -> float | None
         said: one image in ten or more has no or several known positives, fewer than three labels, or fewer than ten images for
         each.
     """
-    positive = np.asarray(observed) == 1
-    one = positive[positive.sum(1) == 1] if positive.ndim == 2 else positive[:0]
-    if positive.ndim != 2 or positive.shape[1] < 3 or len(one) < max(10 * positive.shape[1], 0.9 * len(positive)):
+    if not isinstance(observed, KnownTable) and np.ndim(observed) != 2:
         return None
-    counts, even = one.sum(0), np.full(positive.shape[1], 1 / positive.shape[1])
+    known = table_of(observed)
+    size, alone = known.shape[1], np.flatnonzero(known.num_present == 1)
+    if size < 3 or len(alone) < max(10 * size, 0.9 * len(known)):
+        return None
+    counts, even = known.take(alone).counts()[0], np.full(size, 1 / size)
     draws = min(draws, max(_DRAWN // len(counts), 999))
-    by_chance = np.random.default_rng(0).multinomial(len(one), even, size=draws)
+    by_chance = np.random.default_rng(0).multinomial(len(alone), even, size=draws)
     as_even = ((by_chance - counts.mean()) ** 2).sum(1) <= ((counts - counts.mean()) ** 2).sum()
     return float((1 + as_even.sum()) / (1 + draws))
 
@@ -254,19 +275,41 @@ def alarms(checks: Sequence[Count], level: float = 0.01) -> list[Count]:
     return sorted((check for check in checks if check.p < level / len(checks)), key=lambda check: check.p)  # Bonferroni
 
 
-def _linked(group: str, other: str, equal: bool, left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> LinkedCount:
-    gap = left - right
-    told = gap[gap != 0]
-    scale = float(np.sqrt((told**2).sum()))
-    z = float(gap.sum()) / scale if scale else 0.0
-    if not len(told):
-        p = 1.0
-    elif np.ptp(np.abs(told)) < 1e-9:  # a coin for each image
-        tail = stats.binom.sf(int((told > 0).sum()) - 1, len(told), 0.5)
-        p = 2 * min(tail, stats.binom.cdf(int((told > 0).sum()), len(told), 0.5)) if equal else tail
-    else:
-        p = float(2 * stats.norm.sf(abs(z)) if equal else stats.norm.sf(z))
-    return LinkedCount(group, other, equal, float(left.sum()), float(right.sum()), z, float(min(p, 1.0)))
+class _Gap:
+    """The difference of two sides of a claim, over images.
+
+    Args:
+        group: the left one.
+        other: the right one.
+        equal: whether they should be equal; otherwise the left one at most the right one.
+    """
+
+    def __init__(self, group: str, other: str, equal: bool):
+        self.group, self.other, self.equal, self.left, self.right = group, other, equal, 0.0, 0.0
+        self.told, self.above, self.total, self.squares = 0, 0, 0.0, 0.0  # of images where the sides differ
+        self.least, self.most = np.inf, -np.inf
+
+    def add(self, left: Floats, right: Floats) -> None:
+        """Both sides of some images."""
+        self.left, self.right = self.left + float(left.sum()), self.right + float(right.sum())
+        gap = left - right
+        gap = gap[gap != 0]
+        self.told, self.above = self.told + len(gap), self.above + int((gap > 0).sum())
+        self.total, self.squares = self.total + float(gap.sum()), self.squares + float((gap**2).sum())
+        size = np.abs(gap)
+        self.least, self.most = min(self.least, size.min(initial=np.inf)), max(self.most, size.max(initial=-np.inf))
+
+    def count(self) -> LinkedCount:
+        """The claim about all images."""
+        z = self.total / float(np.sqrt(self.squares)) if self.squares else 0.0
+        if not self.told:
+            p = 1.0
+        elif self.most - self.least < 1e-9:  # a coin for each image
+            tail = stats.binom.sf(self.above - 1, self.told, 0.5)
+            p = 2 * min(tail, stats.binom.cdf(self.above, self.told, 0.5)) if self.equal else tail
+        else:
+            p = float(2 * stats.norm.sf(abs(z)) if self.equal else stats.norm.sf(z))
+        return LinkedCount(self.group, self.other, self.equal, self.left, self.right, z, float(min(p, 1.0)))
 
 
 def _over(gap: npt.NDArray[np.float64], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

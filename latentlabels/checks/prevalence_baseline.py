@@ -17,6 +17,7 @@ from ..annotation import Annotation
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..distributions.nonempty import EMPTY_ODDS
 from ..metrics import Evaluation, Metrics
+from ..observed.known_table import KnownTable, table_of
 from ..program.starting_point import Anchor, prior_logits
 from ..space import LabelSpace
 from ..words import finite
@@ -105,8 +106,8 @@ class KnownScore(NamedTuple):
 
 
 def known_log_likelihood(
-    observed: npt.NDArray[np.int8], held: npt.NDArray[np.int64], space: LabelSpace, how: Annotation, anchor: Anchor,
-    nonempty: bool = False,
+    observed: npt.NDArray[np.int8] | KnownTable, held: npt.NDArray[np.int64], space: LabelSpace, how: Annotation,
+    anchor: Anchor, nonempty: bool = False,
 ) -> KnownScore | None:  # fmt: skip
     """The log-likelihood of held-out known labels under the best prediction that is the same for every image.
 
@@ -125,35 +126,40 @@ def known_log_likelihood(
     Returns:
         None where no held-out image has a known label, or the annotation rules these out.
     """
-    kept = held[(observed[held] != -1).any(1)]
+    known = table_of(observed)
+    kept = held[known.num_known[held] > 0]
     if not len(kept):
         return None
-    rows, counts = np.unique(observed[kept], axis=0, return_counts=True)
     q = prevalence_prediction(space, anchor.prevalence, nonempty)
-    parts = []
+    total = 0.0
     with torch.no_grad():
-        for part in torch.as_tensor(rows).split(max(_CHUNK // space.num_labels, 1)):
-            parts.append(q.expand([len(part)]).log_marginal(part, how).double())
-    value = float((torch.cat(parts) * torch.as_tensor(counts)).sum() / counts.sum())
-    shares = _shares_of_known(observed, held, kept, how)
+        for block in known.blocks(kept):
+            rows, counts = np.unique(block.values, axis=0, return_counts=True)
+            parts = torch.as_tensor(rows).split(max(_CHUNK // space.num_labels, 1))
+            values = torch.cat([q.expand([len(part)]).log_marginal(part, how).double() for part in parts])
+            total += float((values * torch.as_tensor(counts)).sum())
+    value = total / len(kept)
+    shares = _shares_of_known(known, held, kept, how)
     best = value if shares is None else max(value, shares)
     return KnownScore(best, len(kept)) if math.isfinite(best) else None
 
 
 def _shares_of_known(
-    observed: npt.NDArray[np.int8], held: npt.NDArray[np.int64], kept: npt.NDArray[np.int64], how: Annotation
+    known: KnownTable, held: npt.NDArray[np.int64], kept: npt.NDArray[np.int64], how: Annotation
 ) -> float | None:
     """The same by the shares in which labels are known in the other rows; None where an image knows more than one label."""
-    one = ((observed == 1).sum(1) == 1) & (observed != 0).all(1)
+    one = (known.num_present == 1) & (known.num_known == 1)
     if how.one_by_one or not how.says_which or not one[kept].all():
         return None
-    trained = np.ones(len(observed), bool)
+    trained = np.ones(len(known), bool)
     trained[held] = False
-    seen = (observed[trained & one] == 1).sum(0) + 0.5
-    return float(np.log(seen / seen.sum())[(observed[kept] == 1).argmax(1)].mean())
+    seen = known.take(np.flatnonzero(trained & one)).counts()[0] + 0.5
+    return float(np.log(seen / seen.sum())[known.take(kept).entries(1)[1]].mean())
 
 
-def chance_of_ranking(observed: npt.NDArray[np.int8], seed: int = 0, draws: int | None = None) -> tuple[float, float] | None:
+def chance_of_ranking(
+    observed: npt.NDArray[np.int8] | KnownTable, seed: int = 0, draws: int | None = None
+) -> tuple[float, float] | None:  # fmt: skip
     """What `metrics.map_known` is of images in random order.
 
     Args:
@@ -165,11 +171,12 @@ def chance_of_ranking(observed: npt.NDArray[np.int8], seed: int = 0, draws: int 
         Its expectation, exact, and the largest of the draws: by chance alone a ranking is better with probability
         1 / (draws + 1) at most. None where no label is known to be present.
     """
-    positives = (observed == 1).sum(0)
+    known = table_of(observed)
+    positives = known.counts()[0]
     positives = positives[positives > 0]
     if not len(positives):
         return None
-    total, rng = len(observed), np.random.default_rng(seed)
+    total, rng = len(known), np.random.default_rng(seed)
     draws = min(_DRAWS, max(_RANKS // total, 99)) if draws is None else draws
     drawn = np.zeros(draws)
     for size, labels in zip(*np.unique(positives, return_counts=True), strict=True):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..words import count, listed, number, percent_of, whole
+from ..words import count, listed, number, percent, percent_of, whole
 from .finding import Finding, Kind, Severity, Todo, stored_warnings
 
 _TITLES = {
@@ -26,6 +26,14 @@ _TITLES = {
     Kind.EVENNESS: "numbers of images",
     Kind.EVERYWHERE: "labels on nearly every image",
     Kind.NOTE: "note of the fit",
+    Kind.DECLARED: "declared group",
+    Kind.EXCLUSIVE: "labels that look exclusive",
+    Kind.EXCLUDES_ALL: "a label that is alone",
+    Kind.REQUIRES: "a label never without another",
+    Kind.ALWAYS_TOGETHER: "labels never apart",
+    Kind.UNDECIDED: "labels known too rarely",
+    Kind.NO_ABSENCES: "no known absences",
+    Kind.NOTHING: "one known label per image",
 }
 
 _TODO = {
@@ -226,6 +234,32 @@ def _everywhere(f: Finding) -> str:
     return f"The fit finds {listed(f.labels)} in nearly every image, which was not expected."
 
 
+def _exclusive(f: Finding) -> str:
+    expected, images = float(f.facts["expected"]), count(f.facts["num_images"], "image")
+    text = f"Never two of them in one of {images}; {number(expected, 1)} images with two were to be expected by chance."
+    one, none = int(f.facts.get("with_one", 0)), int(f.facts.get("with_none", 0))
+    if one + none:
+        share = f"{none:,} of {one + none:,}" if none else f"none of {one:,}"
+        text += f" Of images of which all of them are known, {share} show{'s' if none == 1 else ''} none."
+    return text
+
+
+def _excludes_all(f: Finding) -> str:
+    size, alone = int(f.facts["num_images"]), f.facts.get("others_alone")
+    known = f"Known in {count(size, 'image')}, never with another label" if size else "Never known to be present"
+    if alone is None:
+        return f"{known}; its name says that an image shows none of the others."
+    return f"{known}; of the known labels of others, {percent_of(alone, size)} are the only one of their image."
+
+
+def _requires(f: Finding) -> str:
+    above = f.facts["required"]
+    return (
+        f'Never without "{above}": it is present in each of {count(f.facts["num_images"], "image")} that show'
+        f"{'s' if f.facts['num_images'] == 1 else ''} one of these, and in {percent(f.facts['share'])} of all."
+    )
+
+
 _SAID: dict[Kind, Callable[[Finding], str]] = {
     Kind.SKILL: _skill,
     Kind.RANKING: _ranking,
@@ -243,4 +277,22 @@ _SAID: dict[Kind, Callable[[Finding], str]] = {
     Kind.EVENNESS: _evenness,
     Kind.EVERYWHERE: _everywhere,
     Kind.NOTE: lambda f: str(f.facts["text"]),
+    Kind.DECLARED: lambda f: (
+        f"As declared, or as a column of the table says; known in {count(f.facts['num_images'], 'image')}."
+    ),
+    Kind.EXCLUSIVE: _exclusive,
+    Kind.EXCLUDES_ALL: _excludes_all,
+    Kind.REQUIRES: _requires,
+    Kind.ALWAYS_TOGETHER: lambda f: (
+        f'"{f.labels[0]}" and "{f.labels[1]}" are never apart in {count(f.facts["num_images"], "image")}: are they one label?'
+    ),
+    Kind.UNDECIDED: lambda f: (
+        f"{len(f.labels):,} of {count(f.facts['num_labels'], 'label')} {'is' if len(f.labels) == 1 else 'are'} known with "
+        f"others too rarely to tell what excludes them: {listed(f.labels)}."
+    ),
+    Kind.NO_ABSENCES: lambda f: "No label is known to be absent, so known labels cannot tell which label requires another.",
+    Kind.NOTHING: lambda f: (
+        f"None of {count(f.facts['num_images'], 'image')} has several known labels or a known absence, so known labels cannot "
+        "tell which labels can be present together."
+    ),
 }

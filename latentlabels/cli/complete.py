@@ -51,15 +51,18 @@ def complete(
     """
     import numpy as np
 
+    from ..observed import Tree
+
     with Output(as_json) as output, ExitStack() as held:
         check_target(output_file)
         if observed is None and images is None:
             raise UsageError("no table to fill; give --observed TABLE")
         model = load_run(run)
         where = images if images is not None else _images_of(run)
-        known = read_labels(model, observed, where, reading, strict, "observed")
+        tree = Tree()
+        known = read_labels(model, observed, where, reading, strict, "observed", tree)
         assert where is not None  # read_labels has seen to it
-        stream = stream_labelled(model, where, known, strict, "observed")
+        stream = stream_labelled(model, where, known, strict, "observed", tree)
         labels = model.space_.labels
         begun = {"run": run, "labels": labels, "output": output_file}
         sink = open_sink(output, output_file, labels, begun, about(run, stream, "complete"), resume, held)

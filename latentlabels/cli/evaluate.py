@@ -64,16 +64,18 @@ def evaluate(
     leave out --truth. If the command is interrupted, run it again to continue.
     """
     from ..checks.prevalence_baseline import evaluation_document
+    from ..observed import Tree
     from .measuring import measure
 
     with Output(as_json) as output:
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
         model = load_run(run)
-        known = read_labels(model, truth, images, reading, strict, "truth")
+        tree = Tree()
+        known = read_labels(model, truth, images, reading, strict, "truth", tree)
         assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, reading.get("unlisted"))
-        stream = stream_labelled(model, images, known, strict, "truth")
+        stream = stream_labelled(model, images, known, strict, "truth", tree)
         measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
         found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
         document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}

@@ -208,7 +208,7 @@ def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace
 
     assert inputs.observed is not None  # the training data of a config have labels
     space = inputs.observed.space
-    if not (inputs.observed.values != -1).any():
+    if not inputs.observed.num_known.any():
         raise DataError(
             "no image has a known label, so there is nothing to learn from; check the folder or the values in the table"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, number, percent
 from . import options
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .reading import reads_labels
+from .reading import as_flags, reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _LISTED = 30
 _FEW = 10
+_LOOKED_FOR = 20_000_000  # images x labels up to which a label space is proposed unasked
 
 
 @reads_labels()
@@ -39,6 +41,14 @@ def inspect(
     labels: options.Labels = None,
     observed: options.Table = None,
     overrides: options.Overrides = None,
+    propose: Annotated[
+        Path | None,
+        typer.Option(
+            "--propose",
+            metavar="FILE",
+            help="Write a labels.yaml that the known labels suggest, with the evidence for each line, to a new file.",
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every label, however many there are.")] = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -48,7 +58,7 @@ def inspect(
 
     For example: latentlabels inspect photos/ --labels labels.yaml
 
-    It trains no model and writes no files.
+    It trains no model, and writes no file but that of --propose.
     """
     with Output(as_json) as output:
         from ..inputs import Reading
@@ -56,6 +66,7 @@ def inspect(
         if source is None and not overrides:
             raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
         config = _config(source, labels, observed, reading, overrides)
+        _check_new(propose)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             inputs = read_training(config, Reading(unreadable="collect", budget=0))
@@ -66,6 +77,7 @@ def inspect(
             said = [*(item["why"] for item in document["unreadable"]), *remarks]
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
         document["next"] = _next(source, labels, config, document)
+        document |= _proposed(inputs, propose)
         output.emit(document, lambda console: _show(console, document, everything))
 
 
@@ -92,6 +104,28 @@ def _config(
     return make_config(source, **given)
 
 
+def _check_new(path: Path | None) -> None:
+    """Refuse to write over a file, before anything is read."""
+    if path is not None and path.exists():
+        raise UsageError(f"--propose {path}: exists and is never overwritten; give the name of a new file")
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"--propose {path}: folder {path.parent} not found; create it first")
+
+
+def _proposed(inputs: Inputs, path: Path | None) -> dict[str, Any]:
+    """The label space that known labels suggest: written where that was asked for, and looked for where it costs little."""
+    from ..checks.proposal import propose
+    from ..writing import write_text
+
+    assert inputs.observed is not None
+    if path is None and len(inputs.observed) * inputs.observed.space.num_labels > _LOOKED_FOR:
+        return {"proposal": None, "proposal_is_new": False, "proposal_file": None}
+    found = propose(inputs.observed)
+    if path is not None:
+        write_text(path, found.to_yaml())
+    return {"proposal": found.to_dict(), "proposal_is_new": found.is_new, "proposal_file": path}
+
+
 def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     from ..annotation import from_config
     from ..program.starting_point import derive_prior
@@ -101,8 +135,8 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     space = table_.space
     with explained(config):
         how = from_config(config.annotation.model_dump(), space)
-        anchor = derive_prior(space, table_.values, how, config.model.expected_labels)
-    present, absent = (table_.values == 1).sum(0), (table_.values == 0).sum(0)
+        anchor = derive_prior(space, table_.known, how, config.model.expected_labels)
+    present, absent = table_.known.counts()
     known = table_.num_known
     return {
         "num_images": len(table_),
@@ -161,9 +195,11 @@ def _said(found: dict[str, Any]) -> list[str]:
 
 
 def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
+    import numpy as np
+
     from ..space import Free
 
-    space, values = known.space, known.values
+    space, (row, column) = known.space, known.known.entries(1)
     out = []
     for group in space.groups:
         columns = space.columns(group)
@@ -175,7 +211,7 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
                 "requires": group.requires,
                 "excludes": group.excludes,
                 "labels": list(group.labels),
-                "known_images": int((values[:, columns] == 1).any(1).sum()),
+                "known_images": len(np.unique(row[np.isin(column, columns)])),
                 "applies": min(float(anchor.prevalence[columns].sum()), 1.0),
             }
         )
@@ -184,18 +220,17 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
 
 def _next(source: Path | None, labels: Path | None, config: Config, found: dict[str, Any]) -> str:
     from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
 
-    if source is None or source.is_dir():
-        given = f"--images {config.data.images}" if source is None else f"--images {source}"
+    if source is None or source.is_dir() or is_packed(source):
+        given = f"--images {shlex.quote(str(config.data.images if source is None else source))}"
     else:
         given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
     options_ = f" --labels {labels}" if labels is not None else ""
-    more = "".join(
-        f" --{name} {value}"
-        for name, value in (("observed", config.data.observed), ("unlisted", config.data.unlisted))
-        if value is not None and given.startswith("--")
-    )
-    return f"latentlabels fit {given}{options_}{more}"
+    if not given.startswith("--"):
+        return f"latentlabels fit {given}{options_}"
+    observed = "" if config.data.observed is None else f" --observed {shlex.quote(str(config.data.observed))}"
+    return f"latentlabels fit {given}{options_}{observed}{as_flags(config.data)}"
 
 
 def _condition(group: dict[str, Any]) -> str:
@@ -279,6 +314,12 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         console.print(
             "\nThe number of labels per image is a guess, and it sets the scale of all probabilities. If you know it, give\n"
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
+        )
+    if found["proposal_file"] is not None:
+        console.print(f"\n{found['proposal_file']}: a label space with the evidence for each line; read it before you use it")
+    elif found["proposal_is_new"]:
+        console.print(
+            "\nThe known labels suggest groups: --propose labels.yaml writes a label space with the evidence for each."
         )
     console.print(f"\nnext: {found['next']}")
 

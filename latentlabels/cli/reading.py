@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from ..errors import nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
+    from ..config import DataConfig
     from ..observed.options import ReadOptions
 
 _PANEL = "What the known labels mean"
@@ -117,6 +119,20 @@ def as_keys(reading: dict[str, Any]) -> dict[str, Any]:
     """The options as values of a config's `data` section."""
     lists = ("present", "absent", "unknown")
     return {name: by_column(value) if name in lists else value for name, value in reading.items()}
+
+
+def as_flags(data: DataConfig) -> str:
+    """What a config states about known labels, as the flags of a command: " --absent -1 --unlisted unknown"."""
+    words: list[str] = []
+    for name in _FLAGS:
+        value = getattr(data, name)
+        if value == type(data).model_fields[name].default or value is None:
+            continue
+        pairs = value.items() if isinstance(value, dict) else [("", value)]
+        for column, given in pairs:
+            for one in given if isinstance(given, list) else [given]:
+                words += [f"--{name.replace('_', '-')}", f"{column}={one}" if column else str(one)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def as_options(reading: dict[str, Any], **more: Any) -> ReadOptions:

@@ -65,14 +65,14 @@ def _look(run: Path, images: Path, table: Path | None, reading: dict[str, Any], 
     """Write the findings of these images; returns how many were looked at."""
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
-    from ..observed import Observed
+    from ..observed import Observed, Tree
     from ..report.stored_predictions import FITTED, find
 
     model = load_run(run)
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
     if table is not None or (embeddings and load_embeddings(images).has("observed")):
-        known = read_labels(model, table, images, reading, strict, "observed")
+        known = read_labels(model, table, images, reading, strict, "observed", Tree())
     elif model.kind is Kind.IMAGES and _is_image_folder(images, model.space_):
         known = Observed.from_folder(images, model.space_, merge=not model.annotation_.one_positive)  # as for `fit`
     inputs = read_asked(model, [str(images)], strict) if known is None else read_labelled(model, images, known, strict)

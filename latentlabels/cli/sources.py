@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..estimator import LatentLabels
     from ..inputs import Inputs, InputStream, Reading
     from ..kind import Kind
-    from ..observed import Observed
+    from ..observed import Observed, Tree
 
 
 def make_config(
@@ -195,7 +195,7 @@ def one_vector(model: LatentLabels, where: str) -> Inputs:
 
 
 def read_labels(
-    model: LatentLabels, table: Path | None, where: Path | None, reading: dict[str, Any], strict: bool, option: str
+    model: LatentLabels, table: Path | None, where: Path | None, reading: dict[str, Any], strict: bool, option: str, tree: Tree
 ) -> Observed:
     """The labels of a table, or of an array in an .npz, for images or embeddings in one place.
 
@@ -206,6 +206,7 @@ def read_labels(
         reading: what the user states about the table, by option.
         strict: what would be left out is an error.
         option: "observed" or "truth".
+        tree: folders that were listed before.
 
     Raises:
         UsageError: something that is needed was not given.
@@ -239,7 +240,7 @@ def read_labels(
             return found.known(model.space_, option, as_options(reading))
     if not table.exists() and not is_packed(table):
         raise UsageError(f"{table}: table of labels not found")
-    options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth")
+    options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth", tree=tree)
     with in_words_of_the_command_line(TABLES):
         return known_of(table, model.kind, where, options)
 
@@ -253,9 +254,9 @@ def read_labelled(model: LatentLabels, where: Path, known: Observed, strict: boo
     return model.read(where, known, how=_reading(strict))
 
 
-def stream_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool, what: str) -> InputStream:
+def stream_labelled(model: LatentLabels, where: Path, known: Observed, strict: bool, what: str, tree: Tree) -> InputStream:
     """As `read_labelled`, to be read block by block; messages call the table `what`."""
-    return model.stream(where, known, strict=strict, what=what)
+    return model.stream(where, known, strict=strict, what=what, tree=tree)
 
 
 def unreadable_names(inputs: Inputs, known: Observed) -> list[str]:

@@ -277,11 +277,12 @@ def _say(tally: Tally, spreadsheet: bool, output: Output) -> None:
             f"{'; '.join(map(printable, tally.why))}{more}"
         )
     if tally.escaped:
-        output.note(f"note: {count(tally.escaped, 'image name')} not in UTF-8; bytes that are no text are written as \\xNN")
+        are = "is" if tally.escaped == 1 else "are"
+        output.note(f"note: {count(tally.escaped, 'image name')} {are} not UTF-8; bytes that are no text are written as \\xNN")
     if tally.formulas and spreadsheet:
         output.note(
-            f"note: {count(tally.formulas, 'image name')} with =, +, - or @ in front; a spreadsheet takes such cells for "
-            "formulas, so import that column as text"
+            f"note: {count(tally.formulas, 'image name')} {'begins' if tally.formulas == 1 else 'begin'} with =, +, - or @; a "
+            "spreadsheet takes such cells for formulas, so import that column as text"
         )
 
 

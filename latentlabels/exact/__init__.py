@@ -1,6 +1,7 @@
 """Exact sums over label sets: pure functions of tensors, no Pyro and no I/O."""
 
-from .counting import count_probs, count_probs_of_some, log_binomials, log_none, log_some, root_blocks
+from .counting import count_probs, count_probs_of_some, log_binomials
+from .emptiness import log_none, log_some
 from .evidence import Evidence, pinned
 from .forest import Block, Forest, compile_forest
 from .kernels import batch_shape, log_sum_exp
@@ -47,7 +48,6 @@ __all__ = [
     "most_probable_in_mixture",
     "pinned",
     "posterior_logits",
-    "root_blocks",
     "sample",
     "undefined",
 ]

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .emptiness import log_some
 from .evidence import Evidence
 from .forest import Block, Forest
-from .kernels import log_sum_exp
 from .sums import log_normalizers
 
 _ELEMENTS = 1 << 22  # complex numbers held at once
@@ -56,57 +56,8 @@ def count_probs_of_some(forest: Forest, logits: Tensor) -> Tensor:
     return _counts(forest, possible, truncated=True) * log_mass.exp().unsqueeze(-1)
 
 
-def log_some(forest: Forest, logits: Tensor) -> Tensor:
-    """log P(N >= 1) of forests (..., L): (...), the sum over the root groups of "this one is the first that is not none".
-
-    A sum of what is small: 1 less P(N = 0) has no correct digit where that is near 1.
-    """
-    return _some_and_none(forest, logits)[0]
-
-
-def log_none(forest: Forest, logits: Tensor) -> Tensor:
-    """log P(N = 0) of forests (..., L): (...)."""
-    none = [block.outcomes(logits)[1].sum(-1) for block in forest.blocks if block.opens]
-    return none[0] if len(none) == 1 else torch.stack(none).sum(0)
-
-
-def _some_and_none(forest: Forest, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """log P(N >= 1) and log P(N = 0), (...) each.
-
-    A group that others hang below by "none" is empty if they are as well, and not empty by a label of its own or theirs.
-    """
-    waiting: dict[int, list[tuple[Tensor, Tensor]]] = {}  # of the columns below which groups hang: theirs, (..., groups)
-    for block in reversed(forest.blocks):
-        if not block.opens:
-            continue
-        present, none = block.outcomes(logits)
-        some = present.squeeze(-1) if block.free else log_sum_exp(present)
-        for column, row in _none_events(block):
-            if column in waiting:
-                below_some, below_none = _first(waiting.pop(column))
-                either = torch.stack([some[..., row], none[..., row] + below_some], -1)
-                place = torch.tensor([row], device=some.device)
-                some = some.index_copy(-1, place, log_sum_exp(either).unsqueeze(-1))
-                none = none.index_add(-1, place, below_none.unsqueeze(-1))
-        for parent in set(block.parents.tolist()):
-            mine = block.parents == parent
-            waiting.setdefault(parent, []).append((some[..., mine], none[..., mine]))
-    return _first(waiting[forest.num_labels])
-
-
-def _first(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The same of independent groups together, from log P(not empty) and log P(empty) of each, (..., groups) in parts."""
-    before = parts[0][1].new_zeros(*parts[0][1].shape[:-1], 1)
-    first = []
-    for some, none in parts:
-        reached = torch.cat([before, none], -1).cumsum(-1)
-        first.append(some + reached[..., :-1])
-        before = reached[..., -1:]
-    return log_sum_exp(torch.cat(first, -1)), before.squeeze(-1)
-
-
 @lru_cache(maxsize=256)
-def root_blocks(forest: Forest) -> tuple[Block, ...]:
+def _root_blocks(forest: Forest) -> tuple[Block, ...]:
     """The blocks of groups that are roots."""
     return tuple(block for block in forest.blocks if int(block.parents[0]) == forest.num_labels)
 
@@ -199,7 +150,7 @@ class _Packing(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _packing(forest: Forest) -> _Packing:
-    roots = sorted(root_blocks(forest), key=lambda block: not block.flat)
+    roots = sorted(_root_blocks(forest), key=lambda block: not block.flat)
     sizes = [size for block in roots for size in block.sizes]
     packs: list[list[int]] = []
     room = 0
@@ -324,7 +275,7 @@ def _with_what_is_below_none(
     block: Block, none: Tensor, own: Tensor, below: _Below, scale: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """P(n = 0), (N, 1, G), and the excess, (N, Z, G), of groups with the trees below their "none"."""
-    for column, row in _none_events(block):
+    for column, row in block.none_events:
         pair = below.pair(column, scale)
         if pair is None:
             continue
@@ -337,7 +288,7 @@ def _with_what_is_below_none(
 
 def _of_none(block: Block, below: _Below) -> Tensor | float:
     """E[z^n] below "none" of groups that do not apply to the empty set, (N, Z, G) or 1."""
-    events = [(column, row) for column, row in _none_events(block) if column in below.total]
+    events = [(column, row) for column, row in block.none_events if column in below.total]
     if not events:
         return 1.0
     some = below.total[events[0][0]]
@@ -346,14 +297,6 @@ def _of_none(block: Block, below: _Below) -> Tensor | float:
         place = torch.tensor([row], device=out.device)
         out = out.index_copy(-1, place, out[..., place] * below.total[column].unsqueeze(-1))
     return out
-
-
-def _none_events(block: Block) -> list[tuple[int, int]]:
-    """The columns of the events of a block that hold with "none", and which group they are of."""
-    if block.events is None:
-        return []
-    rows = zip(*(part.tolist() for part in block.events), strict=True)
-    return [(column, row) for column, row, members in rows if members[-1]]
 
 
 def _present(block: Block, present: Tensor, below: _Below, scale: Tensor | None) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..space import Free, Group, LabelSpace, Parent
 from .kernels import OutcomeIndex
+from .sizes import part_sizes, tree_sizes
 
 _BUNDLE = 16  # groups without children below one label or event from which on they are a block of their own
 
@@ -127,6 +128,12 @@ class Block:
                 found += [(row, place, column) for place, held in enumerate(members) if held]
         return found
 
+    @cached_property
+    def none_events(self) -> list[tuple[int, int]]:
+        """(column, group) of each event that holds with "none"."""
+        width = self.columns.shape[1]
+        return [(column, row) for row, place, column in self.columns_below if place == width]
+
     def below(self, below: Tensor) -> tuple[Tensor, Tensor | float]:
         """What hangs below each outcome, of (..., columns): (..., G, S) for labels, and (..., G) for none or 0."""
         labels = below[..., self.columns]
@@ -195,7 +202,7 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
         position += group.num_logits
     levels = _levels(space)
     events = _event_columns(space)
-    sizes = _sizes(space)
+    sizes = tree_sizes(space)
 
     blocks: list[Block] = []
     for level in levels:
@@ -215,7 +222,7 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
     for block in blocks:
         if block.free and block.flat:
             bound[block.columns[:, 0].cpu()] = False
-    part, spine = _parts(space, sizes)
+    part, spine = part_sizes(space, sizes)
     return Forest(
         num_labels=space.num_labels,
         num_logits=space.num_logits,
@@ -241,31 +248,6 @@ def _levels(space: LabelSpace) -> list[list[Group]]:
             levels.append([])
         levels[depth[group.name]].append(group)
     return levels
-
-
-def _sizes(space: LabelSpace, without: frozenset[str] = frozenset()) -> dict[str, int]:
-    """The most labels present at once in a group and below it, where it applies; groups `without` count none."""
-    sizes: dict[str, int] = {}
-    for group in reversed(space.parents_first):  # leaves first, as trees may be deep
-        outcomes = (*group.labels, None) if group.optional else group.labels
-        most = max(
-            int(outcome is not None) + sum(sizes[child.name] for child in space.below(group, outcome)) for outcome in outcomes
-        )
-        sizes[group.name] = 0 if group.name in without else most
-    return sizes
-
-
-def _parts(space: LabelSpace, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """`Forest.max_part_count` and `Forest.max_spine_count`."""
-    opens = space.open_groups
-    spine = {parent.group for name in opens if (parent := space.parent(space.named(name))) is not None}
-    part = max(sizes[name] for name in opens - spine)
-    for name in spine:
-        group = space.named(name)
-        below = ((child for child in space.below(group, label) if child.name not in opens) for label in group.labels)
-        part = max(part, *(1 + sum(sizes[child.name] for child in children) for children in below))
-    counted = _sizes(space, opens - spine)
-    return part, sum(counted[root.name] for root in space.roots)
 
 
 def _event_columns(space: LabelSpace) -> dict[tuple[str, frozenset[str | None]], int]:

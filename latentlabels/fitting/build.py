@@ -91,7 +91,7 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
         )
     nonempty = given.at_least_one
     if nonempty is None:  # every image that was annotated by picking one of its labels has one
-        nonempty = annotation.picks_present and bool((table.values == 1).any(1).all())
+        nonempty = annotation.picks_present and bool((table.known.num_present > 0).all())
     held = anchor.never_known if objective.is_likelihood else ()
     return HeadPolicy(mixture, beta, nonempty and simple and can_be_empty(table.space), given.start, tuple(held))
 

@@ -26,12 +26,12 @@ def identify(observed: Observed, inputs: object) -> dict[str, str]:
         A count and a hash each, such as ``"60 known labels (1f0c5a2b9d3e)"``, of the images' names, the known labels, the label
         space and the embeddings.
     """
-    values, space = observed.values, observed.space
+    space = observed.space
     names = observed.images if observed.images is not None else [str(row) for row in range(len(observed))]
-    known = int((values != -1).sum())
+    known = int(observed.num_known.sum())
     out = {
         "images": f"{len(names)} images ({_hash(json.dumps(list(names)).encode())})",
-        "known labels": f"{known} known labels ({_hash(np.ascontiguousarray(values).tobytes())})",
+        "known labels": f"{known} known labels ({observed.known.digest()[:12]})",
         "label space": f"{space.num_labels} labels ({_hash(json.dumps(space.to_config(), sort_keys=True).encode())})",
     }
     vectors = inputs.items.values.numpy() if isinstance(inputs, Inputs) and isinstance(inputs.items, InMemory) else inputs

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
+from ..inputs.known_rows import LabelRows, blocks_of
 from .checkpoint import load_checkpoint, restore, write_checkpoint
 from .module import LabelModule
 from .stopping import Best, EpochValues, Held, Watch, in_one_line, rules_named
@@ -80,14 +81,14 @@ class TrainingData:
 
     Attributes:
         batches: inputs of all N images.
-        observed: (N, K) int8.
+        observed: (N, K) int8, by rows.
         truth: (N, K) int8 or None.
         train: (n,) rows to train on.
         held: (h,) held-out rows with known labels; if empty, all epochs are run and the last one is kept.
     """
 
     batches: Batches
-    observed: Tensor
+    observed: LabelRows
     truth: Tensor | None
     train: Tensor
     held: Tensor
@@ -96,7 +97,7 @@ class TrainingData:
 def train(
     module: LabelModule,
     batches: Batches,
-    observed: Tensor,
+    observed: LabelRows,
     truth: Tensor | None,
     rows: tuple[Tensor, Tensor],
     settings: LoopSettings,
@@ -109,7 +110,7 @@ def train(
     Args:
         module: what is trained.
         batches: inputs of all N images.
-        observed: (N, K) int8.
+        observed: (N, K) int8, by rows.
         truth: (N, K) int8 or None.
         rows: to train on, and held out.
         settings: of the loop.
@@ -125,7 +126,7 @@ def train(
         KeyboardInterrupt: passed on; the checkpoint is that of the last complete epoch.
     """
     started = time.perf_counter()
-    known = rows[1][(observed[rows[1]] != -1).any(-1)]
+    known = rows[1][torch.cat([(block != -1).any(-1) for block in blocks_of(observed, rows[1])])]
     data = TrainingData(batches, observed, truth, rows[0], known)
     rules = rules_named((settings.stop, *settings.also))
     watch = Watch(rules, settings.patience, module.objective.ramp_epochs, _copied(module))

@@ -10,15 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as pack
 from torch import Tensor
 
 from ..errors import RunError
+from ..observed.known_table import KnownTable
 from ..space import LabelSpace
 from ..writing import clear_leftovers, write_bytes, write_json, write_text
 
@@ -217,9 +216,9 @@ def environment(seed: int, data_hash: str) -> dict[str, Any]:
     return {"format": FORMAT, "versions": versions, "seed": seed, "data_hash": data_hash, "platform": platform.platform()}
 
 
-def hash_data(observed: NDArray[np.int8], images: tuple[str, ...] | None) -> str:
-    """A hash of the known labels and the images' names; equal data give equal hashes."""
-    digest = hashlib.sha256(np.ascontiguousarray(observed).tobytes())
+def hash_data(known: KnownTable, images: tuple[str, ...] | None) -> str:
+    """A hash of the known labels and the images' names; equal data give equal hashes, however they are kept."""
+    digest = known.hashed()
     digest.update("\n".join(images or ()).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 

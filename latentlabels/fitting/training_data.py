@@ -43,7 +43,8 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
         inputs = single_positive(inputs, config.data.single_positive)
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
-    merge = not KINDS[config.annotation.kind].one_positive
+    # an image with a copy would have two known labels, which the published setting does not give it
+    merge = not KINDS[config.annotation.kind].one_positive and config.data.single_positive is None
     listing = how is not None and how.unreadable == "collect"
     return with_copies_merged(found, merge, replace(reading_of(config.data), listing=listing))
 

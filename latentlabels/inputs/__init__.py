@@ -1,7 +1,8 @@
 """One door for data: whatever a user gives becomes `Inputs`, one frozen value that everything below takes."""
 
 from .arrays import PixelFormat, as_size
-from .door import Reading, read_inputs
+from .door import read_inputs
+from .given import Reading
 from .inputs import Inputs, Wanted, concatenated
 from .levels import Levels
 from .stream import InputBlock, InputParts, InputStream, open_stream

@@ -69,12 +69,13 @@ def as_truth(given: Labels, space: LabelSpace, names: Sequence[str] | None, numb
         table = as_observed(given, space, names, numbers, complete=True)
     except ObservationError as error:
         raise ObservationError(f"truth: {error}") from None
-    unknown = np.argwhere(table.values == -1)
-    if len(unknown):
-        row, column = (int(at) for at in unknown[0])
+    unknown = int((space.num_labels - table.num_known).sum())
+    if unknown:
+        row = int((table.num_known < space.num_labels).argmax())
+        column = int((table.known.rows([row])[0] == -1).argmax())
         name = f"image {table.images[row]}" if table.images is not None else f"row {row}"
         raise DataError(
-            f'truth is not complete: label "{space.labels[column]}" of {name} is unknown ({len(unknown):,} such entries); give '
+            f'truth is not complete: label "{space.labels[column]}" of {name} is unknown ({unknown:,} such entries); give '
             "1 or 0 for every label of every image"
         )
     return table

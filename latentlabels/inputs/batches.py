@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ..kind import Kind
 from ..processes import begin_worker
 from .augmentation import augment
+from .known_rows import LabelRows
 
 Rows = Sequence[int] | NDArray[np.int64]
 
@@ -108,7 +109,7 @@ class Batches(ABC):
 
     @abstractmethod
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
+        self, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """A loader over `rows`: to train on, shuffled and augmented, where `order` is given, else as they are.
 
@@ -160,7 +161,7 @@ class _BatchSampler(Sampler[Draw]):
 class _BatchDataset(Dataset[Batch]):
     """Inputs with their observations, a whole batch for each index."""
 
-    def __init__(self, source: Batches, observed: Tensor, truth: Tensor | None):
+    def __init__(self, source: Batches, observed: LabelRows, truth: Tensor | None):
         self.source, self.observed, self.truth = source, observed, truth
 
     def __getitem__(self, draw: Any) -> Batch:
@@ -182,7 +183,7 @@ class InMemory(Batches):
         return len(self.values)
 
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
+        self, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Indexes whole batches, in this process."""
         dataset = _BatchDataset(self, observed, truth)
@@ -222,7 +223,7 @@ class Streamed(Batches):
         return len(self.pictures)  # type: ignore[arg-type]
 
     def loader(
-        self, rows: Tensor, observed: Tensor, truth: Tensor | None, batch_size: int, order: Order | None = None
+        self, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Reads by `workers` processes, or in this one."""
         dataset = _BatchDataset(self, observed, truth)

@@ -31,7 +31,8 @@ def with_copies_merged(inputs: Inputs, merge: bool, options: ReadOptions) -> Inp
     Args:
         inputs: N images with known labels, whose copies were looked for; others are returned as they are. The rows of an
             array are never merged.
-        merge: whether the annotation allows it. Otherwise copies stay images of their own, which are held out together.
+        merge: whether the annotation allows it. Otherwise copies are as they should be: images of their own, which are held
+            out together.
         options: what becomes of known labels of copies that contradict each other, and whether notes are errors.
 
     Raises:
@@ -41,13 +42,14 @@ def with_copies_merged(inputs: Inputs, merge: bool, options: ReadOptions) -> Inp
     copies, table = inputs.copies, inputs.observed
     if copies is None or table is None:
         return inputs
-    _note_often(inputs, copies.same, options.strict)
+    if merge:
+        _note_often(inputs, copies.same, options.strict)
     groups = _groups(_apart(inputs, copies.same)) if merge and copies.of_files else []
     if groups:
         names = [[inputs.names[row] for row in rows] for rows in groups]
         report(_merged(names), options.strict)
         inputs = _as_one(inputs, table, groups, options)
-    _note_left(inputs, options.strict)
+    _note_left(inputs, merge, options.strict)
     return inputs
 
 
@@ -118,14 +120,12 @@ def _note_often(inputs: Inputs, same: _Ints, strict: bool) -> None:
         )
 
 
-def _note_left(inputs: Inputs, strict: bool) -> None:
+def _note_left(inputs: Inputs, merge: bool, strict: bool) -> None:
     """Say which images are copies that were not merged, and which are nearly equal."""
     copies = inputs.copies
     assert copies is not None
-    for numbers, within, what in (
-        (copies.same, None, "with the same pixels as another image"),
-        (copies.twins, copies.same, "nearly equal to another image"),
-    ):
+    equal = [(copies.same, None, "with the same pixels as another image")] if merge else []
+    for numbers, within, what in (*equal, (copies.twins, copies.same, "nearly equal to another image")):
         pairs = [
             f"{inputs.names[int(other)]} ~ {inputs.names[int(group[0])]}"
             for group in _groups(numbers)

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..kind import Kind
-from ..observed import Observed, list_images
+from ..observed import Observed, Tree, list_images
 from ..observed.image_files import report, warn
 from ..observed.packed import Contents, contents_of
 from ..shards import expand, is_packed
 from ..words import count, listed
 from .alignment import in_rows_of, selected
 from .batches import InMemory
-from .door import Reading, check_features, judge, read_files
+from .decoding import check_features, judge
+from .door import read_files
 from .embeddings import Stored, load_embeddings
+from .given import Reading
 from .images import check_images
 from .inputs import Inputs, Wanted
 from .looks import PixelNote, joined, sentence
@@ -229,7 +231,7 @@ class InputParts(InputStream):
 
 def open_stream(
     images: str | Path | Sequence[str | Path], known: Observed | None, wanted: Wanted, num_labels: int, strict: bool = False,
-    what: str = "observed",
+    what: str = "observed", tree: Tree | None = None,
 ) -> InputStream:  # fmt: skip
     """Images by folder, file or glob, or embeddings by file; each image once, none decoded yet.
 
@@ -242,6 +244,7 @@ def open_stream(
         num_labels: K.
         strict: whether an image that cannot be read is an error.
         what: what `known` is called in messages.
+        tree: folders that were listed before.
 
     Raises:
         DataError: nothing there, or rows of `known` without an input.
@@ -251,7 +254,7 @@ def open_stream(
         return _of_shards(many, known, wanted, num_labels, strict, what)
     if wanted.kind is Kind.EMBEDDINGS:
         return _vectors([load_embeddings(one) for one in many], known, wanted, num_labels, what)
-    found = [list_images(one) for one in many]
+    found = [list_images(one, tree) for one in many]
     for one, part in zip(many, found, strict=True):
         if not part:
             raise DataError(f"{one}: no images found; give a folder, image files or a glob")

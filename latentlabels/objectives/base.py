@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import exact
 from ..annotation import Annotation, Ignorable
 from ..errors import ConfigError, ObservationError
+from ..inputs.known_rows import LabelRows, counted
 from ..space import Free, LabelSpace, OneOf
 
 if TYPE_CHECKING:
@@ -27,18 +28,26 @@ class Known(NamedTuple):
     """What is known of the training data before the first step; no complete label.
 
     Attributes:
-        observed: (N, K) int8 of all images, held-out ones included.
+        observed: (N, K) int8 of all images, held-out ones included, by rows; `whole` for all of it.
         rows: (n,) of those that are trained on.
         prevalence: (K,) p(y_k = 1), as the known labels and the expected number of labels say (see `anchor`).
         expected_labels: the expected number of present labels per image.
         inputs: gives the encoder's inputs of some rows, (B, ...).
     """
 
-    observed: Tensor
+    observed: LabelRows
     rows: Tensor
     prevalence: Tensor
     expected_labels: float
     inputs: Callable[[Tensor], Tensor]
+
+    def whole(self) -> Tensor:
+        """All known labels: (N, K), for objectives that keep as much for each image themselves."""
+        return self.observed[torch.arange(self.observed.shape[0])]
+
+    def counted(self, value: int) -> Tensor:
+        """In how many of the images to train on each label has a value, 1, 0 or -1: int64 (K,)."""
+        return counted(self.observed, self.rows, value)
 
 
 class Step(NamedTuple):

@@ -24,6 +24,7 @@ from .. import exact
 from ..annotation import Annotation, CountBound, UniformPositive
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..exact.picked import FlatGroups, PickedLogLikelihood, Terms, flat_groups, serves
+from ..inputs.known_rows import blocks_of
 from ..program import CollapsedELBO, LabelGuide, LabelModel
 from ..space import LabelSpace
 from .base import HeldOut, Known, Objective, Step, Value, batch_mean
@@ -44,15 +45,14 @@ class _OnePositive:
 
     Args:
         model: of the program.
-        observed: (N, K) of all images.
+        label: (N, 1) the known label of each image.
         groups: of the label space.
     """
 
-    def __init__(self, model: LabelModel, observed: Tensor, groups: FlatGroups):
+    def __init__(self, model: LabelModel, label: Tensor, groups: FlatGroups):
         self.annotation, self.groups, self.space = model.annotation, groups, model.amortizer.space
-        label = observed.argmax(-1, keepdim=True)
         self.own, self.place = groups.group[label], groups.place[label]  # (N, 1)
-        self.example = observed.new_full((1, observed.shape[-1]), -1)
+        self.example = torch.full((1, self.space.num_labels), -1, dtype=torch.int8)
         self.example[0, 0] = 1
         q = model.amortizer.vector(torch.zeros(1, self.space.num_logits))
         odds = q.empty_odds if isinstance(q, NonEmptyLabelVector) else 1.0
@@ -66,14 +66,16 @@ class _OnePositive:
     def of(cls, model: LabelModel, known: Known) -> _OnePositive | None:
         """None where the program or the data ask for the general sums."""
         forest = exact.compile_forest(model.amortizer.space)
-        groups, rows = flat_groups(forest), known.observed[known.rows]
-        one_each = bool(((rows == 1).sum(-1) == 1).all()) and not bool((rows == 0).any())
-        simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0 and one_each
+        groups, rows = flat_groups(forest), known.rows
+        simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0
+        simple = simple and all(_one_each(block) for block in blocks_of(known.observed, rows))
         q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))
         simple = simple and (not isinstance(q, NonEmptyLabelVector) or q.empty_odds > _LEAST_ODDS)
-        if not simple or groups is None or not _shares_evidence(model.annotation, rows[:2]):
+        if not simple or groups is None or not _shares_evidence(model.annotation, known.observed[rows[:2]]):
             return None
-        return cls(model, known.observed, groups)
+        every = torch.arange(known.observed.shape[0])
+        label = torch.cat([block.argmax(-1, keepdim=True) for block in blocks_of(known.observed, every)])
+        return cls(model, label, groups)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor | None:
         """Minus the mean log-likelihood of images by row; None where the general sums do better."""
@@ -93,6 +95,11 @@ class _OnePositive:
             less, log_weight = evidence.tilt.double().exp() - 1, evidence.log_weight
             self._rules[step, rest.dtype] = self.terms._replace(less=less.to(rest.dtype), log_weight=log_weight.to(rest.dtype))
         return self._rules[step, rest.dtype]
+
+
+def _one_each(observed: Tensor) -> bool:
+    """Whether each image (B, K) has one known label, present."""
+    return bool(((observed == 1).sum(-1) == 1).all()) and not bool((observed == 0).any())
 
 
 def _shares_evidence(annotation: Annotation, rows: Tensor) -> bool:

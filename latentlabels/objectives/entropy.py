@@ -110,7 +110,7 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
     def start(self, known: Known) -> None:
         """Count the unknown values of each label."""
         super().start(known)
-        unknown = (known.observed[known.rows] == -1).sum(0)
+        unknown = known.counted(-1)
         self.register_buffer("quota", (self.share * unknown.double() / self.rounds + 1e-9).long())  # (K,) of each round
         self.register_buffer("seen", torch.full(known.observed.shape, torch.inf))  # (N, K), inf where never seen
         self.register_buffer("chosen", torch.zeros(known.observed.shape, dtype=torch.bool))

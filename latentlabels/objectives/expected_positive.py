@@ -86,7 +86,8 @@ class Role(ExpectedPositive):
         super().start(known)
         start = math.log(0.6 / 0.4) * (2 * torch.rand(known.observed.shape) - 1)
         certain = math.log(0.995 / 0.005)
-        start = torch.where(known.observed == 1, certain, torch.where(known.observed == 0, -certain, start))
+        observed = known.whole()
+        start = torch.where(observed == 1, certain, torch.where(observed == 0, -certain, start))
         self.estimate = nn.Parameter(start)  # (N, K) logits
 
     def _loss(self, step: Step) -> Tensor:

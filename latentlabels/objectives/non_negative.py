@@ -44,7 +44,7 @@ class NonNegative(Objective):
     def start(self, known: Known) -> None:
         """Count how often each label is known to be present."""
         super().start(known)
-        share = (known.observed[known.rows] == 1).double().mean(0)
+        share = known.counted(1).double() / max(len(known.rows), 1)
         # what is known to be present is present: a lower prevalence would contradict the data
         weight = torch.maximum(known.prevalence.to(share), share) / share
         self.weight = torch.where(share > 0, weight, 0.0).float()

@@ -15,7 +15,7 @@ from .sheet import Column
 
 IMAGE_NAMES = (
     *("image", "file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "image_name", "image_file"),
-    *("imageid", "image_id", "img", "img_name", "img_path", "photo", "picture"),
+    *("imageid", "image_id", "fname", "img", "img_name", "img_path", "photo", "picture"),
 )
 LABEL_NAMES = (
     *("label", "labels", "labelname", "label_name", "tag", "tags", "class", "classes", "class_name", "category", "categories"),

@@ -8,10 +8,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 BLOCK = 1 << 24  # entries of a block of rows: 16 MB
 Rows = NDArray[np.integer[Any]] | Sequence[int]
@@ -99,12 +102,16 @@ class KnownTable(ABC):
             end = min(start + size, total)
             yield Block(start, self.rows(np.arange(start, end) if rows is None else rows[start:end]))
 
-    def digest(self) -> str:
-        """SHA-256 of all values, row by row, whichever way they are kept."""
+    def hashed(self) -> Hash:
+        """SHA-256 of all values, row by row, whichever way they are kept; more may be added to it."""
         found = hashlib.sha256()
         for block in self.blocks():
             found.update(np.ascontiguousarray(block.values).data)
-        return found.hexdigest()
+        return found
+
+    def digest(self) -> str:
+        """`hashed` as text."""
+        return self.hashed().hexdigest()
 
 
 class DenseKnown(KnownTable):
@@ -176,3 +183,8 @@ class DenseKnown(KnownTable):
     def num_bytes(self) -> int:
         """Memory that the values take."""
         return self._values.nbytes
+
+
+def table_of(values: ArrayLike | KnownTable) -> KnownTable:
+    """An array (N, K) of 1, 0 and -1 as a table; a table as it is."""
+    return values if isinstance(values, KnownTable) else DenseKnown(np.asarray(values))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..annotation import Annotation
 from ..errors import DataError
+from ..observed.known_table import KnownTable, table_of
 from ..space import Free, LabelSpace, OneOf
 from ..words import any_of
 
@@ -46,13 +47,16 @@ class Anchor:
 
 
 def derive_prior(
-    space: LabelSpace, values: NDArray[np.int8], annotation: Annotation, expected_labels: float | None = None
+    space: LabelSpace,
+    values: NDArray[np.int8] | KnownTable,
+    annotation: Annotation,
+    expected_labels: float | None = None,
 ) -> Anchor:
     """Work out prevalences from known labels.
 
     Args:
         space: the label space.
-        values: (N, K) of 1, 0, -1.
+        values: (N, K) of 1, 0, -1, or a table of them.
         annotation: how the known labels came about.
         expected_labels: what the user states about the number of present labels per image.
 
@@ -63,12 +67,13 @@ def derive_prior(
         raise DataError(
             f"expected_labels is {expected_labels}, but must be above 0 and at most {space.num_labels}, the number of labels"
         )
-    present = (values == 1).sum(0).astype(float)
-    told = max(int((values == 1).any(1).sum()), 1)
+    table = table_of(values)
+    present = table.counts()[0].astype(float)
+    told = max(int((table.num_present > 0).sum()), 1)
     known = max(present.sum() / told, 1.0)  # known positives per image that has any
     rate = (present + 0.5) / (told + 1.0)
     never = tuple(label for label, count in zip(space.labels, present, strict=True) if count == 0)
-    identified, implied = True, annotation.prevalence(values)
+    identified, implied = True, annotation.prevalence(table)
     if implied is not None:
         prevalence, source = implied
         expected = float(prevalence.sum())

@@ -22,7 +22,7 @@ from .stored_predictions import FITTED, find
 
 if TYPE_CHECKING:
     from ..inputs.alignment import Labels
-    from ..inputs.door import Images
+    from ..inputs.given import Images
 
 
 def write_report(

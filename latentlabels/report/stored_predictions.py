@@ -28,7 +28,7 @@ from ..writing import replacing
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
     from ..inputs.alignment import Labels
-    from ..inputs.door import Images
+    from ..inputs.given import Images
 
 FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at

@@ -24,8 +24,9 @@ import yaml
 
 from ..errors import LabelSpaceError, nearest
 from ..providers import provided
+from .empty_outcomes import check_empty_names, empty_outcome
 from .entries import read_entries, to_entry
-from .groups import NONE, Free, Group, OneOf
+from .groups import Free, Group, OneOf
 from .label_distribution import LabelDistribution
 from .parents import Parent, Parents, resolve
 
@@ -94,29 +95,8 @@ class LabelSpace:
                         "rename one, since a label name may occur only once"
                     )
                 owner[label] = group.name
-        self._check_empty_names(owner, names)
+        check_empty_names(self.groups, owner)
         assert self._parents  # what `requires` and `excludes` say is a forest
-
-    def _check_empty_names(self, owner: Mapping[str, str], names: set[str]) -> None:
-        """Raise where a declared name of an empty outcome means something else as well."""
-        said: dict[str, str] = {}
-        for group in self.groups:
-            if not isinstance(group, OneOf) or group.none is None:
-                continue
-            name = group.none
-            if not isinstance(name, str) or not name.strip():
-                raise LabelSpaceError(
-                    f'group "{group.name}": none is {name!r}; give a non-empty text, such as "no {group.name}"'
-                )
-            taken = f'label of group "{owner[name]}"' if name in owner else "group" if name in names else None
-            if name in said and name != NONE:
-                taken = f'name of the empty outcome of group "{said[name]}"'
-            if taken is not None:
-                raise LabelSpaceError(
-                    f'group "{group.name}": its empty outcome is called "{name}", '
-                    f"which is the name of a {taken} as well; rename one"
-                )
-            said[name] = group.name
 
     @classmethod
     def free(cls, labels: Iterable[str]) -> LabelSpace:
@@ -313,27 +293,7 @@ class LabelSpace:
         Raises:
             LabelSpaceError: "none", where the space has several optional groups; the names to choose from are given.
         """
-        if group is not None:
-            own = self._by_name.get(group)
-            if not isinstance(own, OneOf) or name in own.labels or not (own.optional or self.parent(own) is not None):
-                return None
-            return own if name in (NONE, own.none) else None
-        if name in self._columns:
-            return None
-        can_be_empty = [one for one in self.groups if isinstance(one, OneOf) and one.optional]
-        named = [one for one in can_be_empty if one.none == name != NONE]
-        if named:
-            return named[0]
-        if name == NONE:
-            if len(can_be_empty) > 1:
-                choices = ", ".join(f'"{one.none or one.name + "/" + NONE}"' for one in can_be_empty)
-                raise LabelSpaceError(
-                    f'"{NONE}" could mean any of {len(can_be_empty)} optional groups; write one of {choices}, or give '
-                    "each group a name of its own for it in the label space (none: NAME)"
-                )
-            return can_be_empty[0] if can_be_empty else None
-        above, slash, rest = name.rpartition("/")
-        return self.empty_outcome(rest, above) if slash else None
+        return empty_outcome(self._by_name, self._parents, name, group)
 
     def stated(self, name: str) -> tuple[list[int], int]:
         """What a text says to be known: the columns it is about, and 1 of a label or 0 of an empty outcome.

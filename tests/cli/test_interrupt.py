@@ -143,7 +143,7 @@ def test_the_workers_of_a_bench_end_with_it(vectors: Path, tmp_path: Path, numbe
 def test_processes_that_read_images_end_with_the_fit(scenes: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     settings = ("--set", "model.encoder=tiny", "--set", "model.image_size=32", "--set", "fit.workers=2", *FOREVER)
-    before = "import latentlabels.inputs.door as door; door.MEMORY_BUDGET = 0"
+    before = "import latentlabels.inputs.decoding as decoding; decoding.MEMORY_BUDGET = 0"
     process = start("fit", "--images", scenes / "images-by-label", *settings, "--out", run, before=before)
     until((run / "checkpoints" / "last.safetensors").exists, process)
     workers: list[int] = []

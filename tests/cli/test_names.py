@@ -128,7 +128,7 @@ def test_tables_hold_every_name(run: Path, vectors: Path, images: list[str], tmp
     expected = LatentLabels.load(run).posterior(vectors).marginals
     if verb == "predict":
         assert np.array([row[1:] for row in rows], float) == pytest.approx(expected, rel=1e-5)
-    assert ("8 image names with =, +, - or @ in front" in done.err) == (ending in ("csv", "tsv"))
+    assert ("8 image names begin with =, +, - or @;" in done.err) == (ending in ("csv", "tsv"))
 
 
 def test_a_table_that_predict_wrote_can_be_read_as_known_labels(
@@ -209,7 +209,7 @@ def test_file_names_that_are_no_utf8_are_written_with_their_bytes(
         found = [row[0] for row in rows_of(out)[1]]
     assert done.code == 0, done.err
     assert sorted(found) == shown
-    assert r"note: 2 image names not in UTF-8; bytes that are no text are written as \xNN" in done.err
+    assert r"note: 2 image names are not UTF-8; bytes that are no text are written as \xNN" in done.err
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse such names")

@@ -148,6 +148,15 @@ def test_the_draw_is_uniform_over_the_present_labels(tmp_path: Path):
     assert counts.sum() == 240 and float(((counts - 80) ** 2 / 80).sum()) < 18.4
 
 
+def test_copies_of_an_image_keep_one_known_label_each(tmp_path: Path):
+    root = tmp_path / "coco" / "train2014"
+    names = write_coco(root, np.ones((12, K), np.int8))
+    for name in names[1:4]:
+        shutil.copy(root / names[0], root / name)
+    found = read_training(read_config(copied("coco", tmp_path), TINY))
+    assert len(found) == 12 and found.observed is not None and found.observed.num_known.tolist() == [1] * 12
+
+
 def test_labels_that_are_unknown_are_refused_with_what_mends_it(tmp_path: Path):
     voc(tmp_path)
     path = copied("voc", tmp_path)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
-from latentlabels.inputs import Inputs, Reading, Wanted, as_size, door, read_inputs
+from latentlabels.inputs import Inputs, Reading, Wanted, as_size, decoding, read_inputs
 from latentlabels.inputs.batches import Batches, InMemory, Streamed
 from latentlabels.kind import Kind
 from latentlabels.observed import Observed
@@ -295,7 +295,7 @@ def test_an_unreadable_image_takes_its_row_along(
     folder: Path, kind: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if streamed:
-        monkeypatch.setattr(door, "MEMORY_BUDGET", 100)
+        monkeypatch.setattr(decoding, "MEMORY_BUDGET", 100)
     (folder / "b.png").write_text("broken")
     given = {"array": np.array(KNOWN), "observed": observed(), "observed-without-names": observed(None), "nothing": None}[kind]
     with pytest.warns(DataWarning, match=r"1 of 3 images cannot be read and are left out: .*b\.png") as caught:
@@ -321,7 +321,7 @@ def test_an_unreadable_image_takes_its_row_along(
 @pytest.mark.parametrize("streamed", [False, True])
 def test_nothing_that_can_be_read(folder: Path, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if streamed:
-        monkeypatch.setattr(door, "MEMORY_BUDGET", 100)
+        monkeypatch.setattr(decoding, "MEMORY_BUDGET", 100)
     for name in NAMES:
         (folder / name).write_bytes(b"")
     assert refused(DataError, folder, observed()).startswith("none of 3 images can be read: ")
@@ -335,7 +335,7 @@ def test_nothing_that_can_be_read(folder: Path, streamed: bool, monkeypatch: pyt
 def test_files_are_resized(
     folder: Path, size: Any, expected: tuple[int, int], budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MEMORY_BUDGET", budget)
+    monkeypatch.setattr(decoding, "MEMORY_BUDGET", budget)
     batches, _, _ = resolve(folder, KNOWN, image_size=size, workers=0)
     assert batches.kind is Kind.IMAGES
     assert batches.inputs(torch.arange(3)).shape == (3, 3, *expected)

