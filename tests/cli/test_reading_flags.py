@@ -110,6 +110,8 @@ def test_flags_by_column_and_the_same_keys_in_a_config(plain: Path, tmp_path: Pa
     done = latentlabels("inspect", config, "--json")
     assert done.code == 0, done.err
     assert done.document["labels"] == flags.document["labels"]
+    next_ = shlex.split(flags.document["next"])
+    assert " ".join(next_[next_.index("--absent") :]) == "--absent bus=-1 --absent 0"  # the command repeats what was stated
 
 
 @pytest.mark.parametrize(
