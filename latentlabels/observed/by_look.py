@@ -13,6 +13,7 @@ from .column_kinds import (
     VALUE_NAMES,
     Roles,
     as_split,
+    as_together,
     is_number,
     leave,
     mostly_values,
@@ -118,6 +119,7 @@ def _left_out(
         [
             Choice({"ignore": names}, leave(len(columns))),
             *as_split(columns),
+            *as_together(columns),
             *([Choice({"label_columns": every}, words)] if len(meant) == len(columns) else []),
         ],
     )

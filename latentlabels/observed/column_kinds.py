@@ -23,10 +23,11 @@ LABEL_NAMES = (
 )
 VALUE_NAMES = ("value", "confidence", "present")
 SPLIT_NAMES = ("is_valid", "valid", "is_val", "is_test", "is_train", "split", "fold", "set", "subset", "partition")
+TOGETHER_NAMES = ("site", "hospital", "patient", "patient_id", "subject", "camera", "session", "batch")
 OTHER_NAMES = (
     *("id", "index", "unnamed: 0", "annotation_id", "task_id", "image_url", "url", "md5", "sha256", "hash"),
     *("annotator", "annotator_id", "rater", "reviewer", "labeler", "labeller", "user", "worker", "worker_id"),
-    *("site", "source", "hospital", "patient", "patient_id", "subject", "camera", "session", "batch"),
+    *("source", *TOGETHER_NAMES),
     *("comment", "comments", "note", "notes", "date", "time", "timestamp", "created_at", "updated_at", "lead_time"),
     *("width", "height", "score", "confidence", "weight", "age"),
 )
@@ -103,6 +104,15 @@ def is_number(text: str) -> bool:
 def leave(number: int) -> str:
     """What it means to ignore so many columns, in words."""
     return "to leave it out" if number == 1 else "to leave them out"
+
+
+def as_together(columns: Sequence[Column]) -> list[Choice]:
+    """The choice that the images of one value of a column belong together, where its heading says so."""
+    return [
+        Choice({"together": column.name}, f"images of one {column.name} belong together")
+        for column in columns
+        if column.name.lower() in TOGETHER_NAMES
+    ][:1]
 
 
 def as_split(columns: Sequence[Column]) -> list[Choice]:

@@ -8,7 +8,7 @@ from ..errors import AmbiguousError, Choice, ObservationError, nearest
 from ..space import Free, LabelSpace
 from ..words import listed, shown
 from .by_look import by_look
-from .column_kinds import ASIDE, IMAGE_NAMES, LABEL_NAMES, VALUE_NAMES, Roles, as_split, leave, of_values
+from .column_kinds import ASIDE, IMAGE_NAMES, LABEL_NAMES, VALUE_NAMES, Roles, as_split, as_together, leave, of_values
 from .names import rough
 from .options import ALL, ReadOptions
 from .sheet import Column, Sheet
@@ -170,6 +170,10 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
         raise AmbiguousError(
             f"{sheet.head}: the label space has no label {named}{nearest(strange[0].name, [*space.labels, *groups])}: "
             f"{'this column' if len(strange) == 1 else 'these columns'} {one} of it",
-            [Choice({"ignore": tuple(column.name for column in strange)}, leave(len(strange))), *as_split(strange)],
+            [
+                Choice({"ignore": tuple(column.name for column in strange)}, leave(len(strange))),
+                *as_split(strange),
+                *as_together(strange),
+            ],
         )
     return Roles(image, tuple(values), tuple(names), grouped, beside)
