@@ -10,8 +10,8 @@ import typer
 
 from ..words import count
 from . import options
+from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
-from .reading import TABLES, reads_labels
 from .sources import load_run, read_labels, stream_labelled
 from .streaming import Document, about, filled, open_sink, write_all
 from .tables import check_target

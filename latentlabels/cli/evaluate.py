@@ -11,8 +11,8 @@ from ..errors import DataError
 from ..words import count, number, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
+from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
-from .reading import TABLES, reads_labels
 from .sources import load_run, read_labels, stream_labelled
 from .streaming import about
 

@@ -18,8 +18,8 @@ from ..words import count, listed, number
 from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .interrupt import advise
+from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
-from .reading import reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import typer
 from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, number, percent
 from . import options
+from .label_options import as_flags, reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .reading import as_flags, reads_labels
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:

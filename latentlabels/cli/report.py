@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..words import count
+from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
-from .reading import TABLES, reads_labels
 from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:

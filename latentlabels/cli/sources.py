@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import AmbiguousError, Choice, ConfigError, DataError
+from .label_options import TABLES, as_keys, as_options
 from .output import UsageError
-from .reading import TABLES, as_keys, as_options
 
 if TYPE_CHECKING:
     from ..config import Config

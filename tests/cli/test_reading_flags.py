@@ -14,7 +14,7 @@ import pytest
 from command import Done, latentlabels
 
 from latentlabels.cli.app import main
-from latentlabels.cli.reading import by_column
+from latentlabels.cli.label_options import by_column
 
 ROWS = 24
 NAMES = [f"{row:02d}.jpg" for row in range(ROWS)]
