@@ -102,6 +102,26 @@ def test_the_label_space_is_as_said() -> None:
     assert run(read("label-space.md"))["chest"].num_label_sets == 10  # type: ignore[attr-defined]
 
 
+@pytest.mark.filterwarnings("ignore::latentlabels.errors.DataWarning")
+def test_the_examples_of_tables_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(blocks(read("tables.md"))) == 4
+    run(read("tables.md"))
+
+
+def test_the_page_of_tables_names_flags_and_keys_that_exist() -> None:
+    from latentlabels.cli.app import app
+    from latentlabels.config.sections import DataConfig
+
+    text = read("tables.md")
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {option for parameter in verbs["fit"].params for option in parameter.opts}
+    named = {*re.findall(r"`(--[a-z-]+)", text)}
+    assert len(named) > 8 and named <= options
+    keys = {*re.findall(r"`data\.(\w+)`", text)}
+    assert len(keys) > 8 and keys <= {*DataConfig.model_fields}
+
+
 def test_the_architecture_names_all_rooms_in_their_order() -> None:
     import tomllib
 

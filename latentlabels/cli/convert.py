@@ -52,7 +52,7 @@ def convert(
     A table of probabilities, as `predict` writes it, becomes predictions that other tools import: --to label-studio,
     coco, fiftyone or open-images.
     """
-    with Output(as_json) as output, in_words_of_the_command_line():
+    with Output(as_json) as output, in_words_of_the_command_line(TABLES):
         if not any(sign in str(source) for sign in "*?{"):  # shards may be a pattern
             existing(source, "file or folder")
         form = _target_format(target, to_format, overwrite)

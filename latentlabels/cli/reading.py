@@ -131,7 +131,7 @@ def as_flags(data: DataConfig) -> str:
         pairs = value.items() if isinstance(value, dict) else [("", value)]
         for column, given in pairs:
             for one in given if isinstance(given, list) else [given]:
-                words += [f"--{name.replace('_', '-')}", f"{column}={one}" if column else str(one)]
+                words += [f"--{name.replace('_', '-')}", str(one) if column in ("", _ALL) else f"{column}={one}"]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import AmbiguousError, Choice, ConfigError, DataError
 from .output import UsageError
-from .reading import as_keys, as_options
+from .reading import TABLES, as_keys, as_options
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -69,11 +69,18 @@ def explained(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def in_words_of_the_command_line() -> Iterator[None]:
-    """Errors about an argument of a function speak of the flag instead."""
+def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterator[None]:
+    """Errors about an argument of a function speak of the flag instead.
+
+    Args:
+        flags: the options of a verb that reads no config, by name: what only others can state is no choice. None for all.
+    """
     try:
         yield
     except AmbiguousError as error:
+        if flags is not None:
+            possible = [choice for choice in error.choices if {*choice.settings} <= {*flags}]
+            raise UsageError(AmbiguousError(error.what, possible or error.choices).worded(Choice.as_flags)) from None
         keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
         raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
 
@@ -229,12 +236,12 @@ def read_labels(
         found = load_embeddings(where)
         if not found.has(option):
             raise UsageError(f"{where}: has no array `{option}`; give --{option} TABLE")
-        with in_words_of_the_command_line():
+        with in_words_of_the_command_line(TABLES):
             return found.known(model.space_, option, as_options(reading))
     if not table.exists() and not is_packed(table):
         raise UsageError(f"{table}: table of labels not found")
     options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth", tree=tree)
-    with in_words_of_the_command_line():
+    with in_words_of_the_command_line(TABLES):
         return known_of(table, model.kind, where, options)
 
 

@@ -14,7 +14,7 @@ from ..errors import ConfigError, DataError, nearest
 from ..inputs import Inputs
 from ..inputs.stated import Stated
 from ..observed import match_names
-from ..observed.columns import IMAGE_NAMES
+from ..observed.column_kinds import IMAGE_NAMES
 from ..observed.sheet_files import read_sheet
 from ..words import count, listed
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import AmbiguousError, Choice, ObservationError
 from ..words import count, listed
-from .columns import LABEL_NAMES
+from .column_kinds import LABEL_NAMES
 from .features import LABEL_FIELDS, Features
 from .options import ReadOptions
 from .sheet import Column, Sheet, recoded

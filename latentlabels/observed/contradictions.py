@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +18,7 @@ from .options import Contradictions
 from .record import Contradiction
 
 _SHOWN = 10
-_PAIRS = 64  # known labels of one image up to which all pairs are looked at
+_SETS = 5_000  # sets of known labels of one image that are looked at
 
 
 class ContradictionError(ObservationError):
@@ -58,8 +60,9 @@ def settle(
 ) -> tuple[NDArray[np.int8], list[Contradiction]]:
     """Make rows that contradict the label space agree with it.
 
-    "unknown" forgets the known labels that exclude each other: all pairs of them, and where the contradiction is not one of
-    pairs, all known labels of the group's tree. "vote" takes known labels in the order of their votes: a label that does
+    "unknown" forgets the known labels that cannot be true together: first those of which one alone cannot be true, then all
+    pairs, then sets of three, until the rest can be true. Where that would be more than 5,000 sets, all known labels of the
+    groups concerned are forgotten. "vote" takes known labels in the order of their votes: a label that does
     not agree with those of more votes is forgotten, and labels of equal votes that exclude each other are all forgotten.
 
     Args:
@@ -106,30 +109,26 @@ def _forget(row: NDArray[np.int8], space: LabelSpace, trees: NDArray[np.int64]) 
     """A row without the known labels that cannot be true together."""
     out = row.copy()
     for tree in np.unique(trees[row != -1]).tolist():
-        known = np.flatnonzero((trees == tree) & (row != -1))
-        alone = np.full_like(row, -1)
-        alone[known] = row[known]
-        if feasible(alone[None], space)[0]:
-            continue
-        for k in _in_pairs(alone, known, space):
-            alone[k] = -1
-        if not feasible(alone[None], space)[0]:
-            alone[:] = -1
-        out[known] = alone[known]
+        alone = np.where(trees == tree, row, -1).astype(np.int8)
+        size = 1
+        while not feasible(alone[None], space)[0]:
+            for k in _in_sets(alone, size, space):
+                alone[k] = -1
+            size += 1
+        out[trees == tree] = alone[trees == tree]
     return out
 
 
-def _in_pairs(row: NDArray[np.int8], known: NDArray[np.intp], space: LabelSpace) -> list[int]:
-    """The known labels that another known label excludes, of a row without others."""
-    if len(known) > _PAIRS:
-        return known.tolist()
-    first, second = np.triu_indices(len(known), 1)
-    pairs = np.full((len(first), len(row)), -1, np.int8)
-    at = np.arange(len(first))
-    for side in (known[first], known[second]):
-        pairs[at, side] = row[side]
-    wrong = ~feasible(pairs, space)
-    return np.unique(np.concatenate([known[first[wrong]], known[second[wrong]]])).tolist()
+def _in_sets(row: NDArray[np.int8], size: int, space: LabelSpace) -> list[int]:
+    """The known labels of a row that are in a set of so many which cannot be true together; all where the sets are too many."""
+    known = np.flatnonzero(row != -1).tolist()
+    if math.comb(len(known), size) > _SETS:
+        return known
+    sets = np.array(list(itertools.combinations(known, size)))
+    rows = np.full((len(sets), len(row)), -1, np.int8)
+    at = np.arange(len(sets))[:, None]
+    rows[at, sets] = row[sets]
+    return np.unique(sets[~feasible(rows, space)]).tolist()
 
 
 def _by_votes(

@@ -96,6 +96,7 @@ def meanings(
     kinds = [_Kind(column, one) for column, one in zip(columns, stated, strict=True)]
     if options.complete and not any(kind.zero for kind in kinds):
         stated = [{"-1": 0, **one} for one in stated]
+        kinds = [_Kind(column, one) for column, one in zip(columns, stated, strict=True)]
     found = _minus_one(kinds, options, sheet.source)
     if wide and not options.complete and not any(found):
         found = _one_hot(columns, stated, options, sheet.source, several_roots)

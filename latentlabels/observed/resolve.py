@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AmbiguousError, Choice, LabelSpaceError, ObservationError, nearest
-from ..space import LabelSpace, OneOf
+from ..errors import AmbiguousError, Choice, LabelSpaceError, ObservationError
+from ..space import LabelSpace
 from ..words import count, listed
 from .contradictions import ContradictionError, impossible, settle
+from .entries import SHOWN_PLACES, Entries
 from .image_files import report
 from .known_table import DenseKnown, KnownTable
 from .meaning import OPEN
-from .names import full_name, label_name, near_equal, nfc, rough
+from .names import label_name, near_equal, nfc
 from .none_of_them import ask_about_none
 from .options import ReadOptions
 from .record import Contradiction, HowRead, KnownLabels, Statements
 from .sparse import known_table
 
 _Ints = NDArray[np.integer[Any]]
-_SHOWN_PLACES = 6
 
 
 def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
@@ -35,7 +35,7 @@ def resolve(found: Statements, options: ReadOptions) -> KnownLabels:
     names = [label_name(name) for name in found.labels]
     space = options.space or found.space or _free(names, found)
     images, image_of = _same_images(found)
-    entries = _Entries(found, names, space, image_of)
+    entries = Entries(found, names, space, image_of)
     entries.notes += near_notes(names) if options.space is None else []
     shape = (len(images), space.num_labels)
     contradictions: list[Contradiction] = []
@@ -104,118 +104,6 @@ def _of_images(texts: Sequence[str], image_of: _Ints | None, number: int) -> tup
     for place, text in zip(reversed(image_of.tolist()), reversed(texts), strict=True):
         out[place] = text
     return tuple(out)
-
-
-class _Entries:
-    """The entries of statements in the columns of a label space.
-
-    Args:
-        found: the statements.
-        names: their labels, tidy.
-        space: the label space.
-        image_of: the image of each name; None where each name is an image of its own.
-
-    Attributes:
-        plain: the column of each label, where none names an empty outcome; None otherwise.
-        notes: names that were taken for labels spelt otherwise.
-    """
-
-    def __init__(self, found: Statements, names: Sequence[str], space: LabelSpace, image_of: _Ints | None):
-        self.found, self.image_of = found, image_of
-        self.notes: list[str] = []
-        self._space = space
-        groups = found.outcome_of if found.outcome_of is not None else [None] * len(names)
-        targets = [self._target(name, group, place) for place, (name, group) in enumerate(zip(names, groups, strict=True))]
-        single = [target for target in targets if isinstance(target, int)]
-        self.plain = np.asarray(single, np.int64) if len(single) == len(targets) == len({*single}) else None
-        self._targets = targets
-        if len(single) != len({*single}) and found.matrix is not None:
-            both = [names[place] for place, target in enumerate(targets) if single.count(target) > 1]  # type: ignore[arg-type]
-            raise ObservationError(f"{found.source}: columns {listed(both)} are the same label; remove or rename one")
-
-    def _target(self, name: str, group: str | None, place: int) -> int | OneOf:
-        space = self._space
-        if group is not None:
-            empty = space.empty_outcome(name, group)
-            if empty is not None:
-                return empty
-            if full_name(group, name) in space.labels:
-                return space.index(full_name(group, name))
-        if name in space.labels:
-            column = space.index(name)
-            if group is None or space.group_of(name).name == group:
-                return column
-            raise ObservationError(
-                f'{self._first(place)}: "{name}" is not a label of group "{group}", but of "{space.group_of(name).name}"'
-            )
-        try:
-            empty = space.empty_outcome(name)
-        except LabelSpaceError as error:
-            raise ObservationError(f"{self._first(place)}: {error}") from None
-        if empty is not None:
-            return empty
-        alike = [label for label in space.labels if rough(label) == rough(name)]
-        if len(alike) == 1:
-            self.notes.append(f'"{name}" is taken for the label "{alike[0]}", which is spelt otherwise')
-            return space.index(alike[0])
-        raise ObservationError(
-            f'{self._first(place)}: the label space has no label "{name}"{nearest(name, space.labels)}; correct the '
-            "table, or add the label to the label space"
-        )
-
-    def _first(self, label: int) -> str:
-        """Where a label is first mentioned."""
-        found = self.found
-        if found.matrix is not None or found.where is None:
-            return found.source
-        mentions = np.flatnonzero(np.asarray(found.label) == label)
-        return found.at(int(found.where[mentions[0]])) if len(mentions) else found.source
-
-    def all(self) -> tuple[_Ints, _Ints, NDArray[np.int8], _Ints]:
-        """Image, column, value and number in `where` of each entry; -1 for the latter where the file has none."""
-        found = self.found
-        image: _Ints
-        label: _Ints
-        if found.matrix is not None:
-            image, label = np.nonzero(found.matrix != OPEN)
-            value = found.matrix[image, label]
-            where = image if found.where is None else np.asarray(found.where, np.int64)[image]
-        else:
-            image, label, value = np.asarray(found.image), np.asarray(found.label), found.value
-            where = np.full(len(image), -1) if found.where is None else np.asarray(found.where, np.int64)
-        if self.image_of is not None:
-            image = self.image_of[image]
-        if self.plain is not None:
-            return image, self.plain[label] if len(self.plain) else label.astype(np.int64), value, where
-        return self._expanded(image, label, value, where)
-
-    def _expanded(self, image: _Ints, label: _Ints, value: NDArray[np.int8], where: _Ints) -> tuple[Any, ...]:
-        """With the entries of an empty outcome as known absences of all labels of the group."""
-        column = np.array([target if isinstance(target, int) else -1 for target in self._targets], np.int64)[label]
-        parts = [(image, column, value, where, column >= 0)]
-        for place, target in enumerate(self._targets):
-            if isinstance(target, int):
-                continue
-            mine = label == place
-            wrong = np.flatnonzero(mine & (value == 0))
-            if len(wrong):
-                raise ObservationError(
-                    f'{self.found.at(int(where[wrong[0]]))}: "{self.found.labels[place]}" is stated to be absent, but it '
-                    f'means that no label of group "{target.name}" is present; name the label that is'
-                )
-            for k in self._space.columns(target):
-                parts.append((image, np.full(len(image), k), np.where(value == 1, 0, value).astype(np.int8), where, mine))
-        return tuple(np.concatenate([part[which][part[4]] for part in parts]) for which in range(4))
-
-    def places(self, image: int) -> list[str]:
-        """Where the statements about an image stand."""
-        found = self.found
-        if found.where is None:
-            return []
-        names = np.asarray([image]) if self.image_of is None else np.flatnonzero(self.image_of == image)
-        about = names if found.matrix is not None else np.flatnonzero(np.isin(found.image, names))
-        numbers = np.unique(np.asarray(found.where)[about])[:_SHOWN_PLACES]
-        return [found.at(int(number)) for number in numbers.tolist()]
 
 
 def near_notes(names: Iterable[str]) -> list[str]:
@@ -301,7 +189,7 @@ def _merged(
                     images[int(image[mine[0]])],
                     (label,),
                     f'"{label}" is present by {present[place]} and absent by {count(int(absent[place]), "statement")}',
-                    tuple(found.at(number) for number in numbers[:_SHOWN_PLACES]),
+                    tuple(found.at(number) for number in numbers[:SHOWN_PLACES]),
                 )
             )
         open_ = clash if policy != "vote" else clash & (present == absent)
@@ -321,7 +209,7 @@ def _settled(
     votes: tuple[_Ints, _Ints, NDArray[np.int64]] | None,
     space: LabelSpace,
     images: Sequence[str],
-    entries: _Entries,
+    entries: Entries,
     options: ReadOptions,
 ) -> tuple[KnownTable, list[Contradiction]]:
     """Rows that no label set agrees with, settled."""

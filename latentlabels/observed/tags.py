@@ -21,6 +21,7 @@ _SURE = ("|", ";", "#", "\n")  # signs that names of labels hardly ever hold
 _SHARED = 0.25
 """Share of the words in cells with a sign that occur in other cells, from which the sign seems to separate labels."""
 _TIGHT = re.compile(r"[^\W\d],[^\W\d]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")  # as in "1,000 m"
 _MISSING = ("nan", "na", "n/a", "null", "<na>")
 """Texts that programs write for a missing cell."""
 
@@ -77,7 +78,7 @@ def _as_list(text: str) -> list[str] | None:
 def _asked(texts: Sequence[str], options: ReadOptions, where: str, known: frozenset[str]) -> str:
     """The separator where cells look like one name each: none. Otherwise a question."""
     for sign in _SIGNS:
-        holding = [text for text in texts if sign in text.strip(sign)]
+        holding = [text for text in texts if sign in _THOUSANDS.sub("", text).strip(sign)]
         if holding and _looks_split(texts, holding, sign, known):
             _ask(holding, sign, options, where)
             return ""

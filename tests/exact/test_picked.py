@@ -145,6 +145,7 @@ def test_what_asks_for_the_general_sums(why: str) -> None:
     assert objective._one_positive is None
 
 
+@pytest.mark.filterwarnings("ignore:.*fewer than 5 training images")
 @pytest.mark.parametrize("name", ["groups", "many free"])
 def test_a_fit_comes_to_what_it_comes_to_by_the_general_sums(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space = SPACES[name]

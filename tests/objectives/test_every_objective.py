@@ -13,6 +13,8 @@ from torch import Tensor
 from latentlabels.estimator import LatentLabels
 from latentlabels.objectives import OBJECTIVES, Objective
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than 5 training images")  # 60 scenes of 21 labels
+
 NAMES = sorted(OBJECTIVES)
 OF_THE_BATCH = {"expected-positive", "role", "nnpu"}  # a penalty or a maximum sees the batch
 OBSERVED = torch.tensor([[1, -1, -1, 0], [-1, 1, -1, -1], [-1, -1, -1, -1], [0, -1, 1, -1]], dtype=torch.int8)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ...errors import DataError, LabelSpaceError, ObservationError
 from ...space import Free, LabelSpace, OneOf
 from ...writing import replacing
-from ..columns import IMAGE_NAMES, Roles, roles
+from ..column_kinds import IMAGE_NAMES, Roles
+from ..columns import roles
 from ..meaning import OPEN, meanings
 from ..names import full_name, label_name
 from ..options import ReadOptions
