@@ -259,12 +259,6 @@ def stream_labelled(model: LatentLabels, where: Path, known: Observed, strict: b
     return model.stream(where, known, strict=strict, what=what, tree=tree)
 
 
-def unreadable_names(inputs: Inputs, known: Observed) -> list[str]:
-    """The images of a table that could not be read, as the table calls them."""
-    kept = set(inputs.table_names)
-    return sorted(name for name in known.images or () if name not in kept)
-
-
 def _reading(strict: bool) -> Reading:
     from ..inputs import Reading
 

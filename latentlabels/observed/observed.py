@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,7 @@ from ..errors import ObservationError
 from ..providers import provided
 from ..space import LabelSpace
 from ..space.feasibility import impossible_rows
-from ..words import listed, printable
-from ..writing import replacing, separated, writing
+from ..words import listed
 from .arrays import check_values, known_values
 from .contradictions import impossible
 from .dataset_labels import read_dataset
@@ -24,11 +23,11 @@ from .folder import read_folder
 from .frame import read_frame
 from .image_files import Tree
 from .known_table import DenseKnown, KnownTable
-from .names import name_column
 from .options import Contradictions, ReadOptions, list_of_texts, stated_options
 from .reading import read_known
 from .record import HowRead
 from .sparse import known_table
+from .wide import wide_frame, write_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -351,49 +350,14 @@ class Observed:
         The index is called `image`, or if a label has that name `file_name`; names that are not UTF-8 have their bytes
         written as ``\xNN``.
         """
-        return self._frame(0, self.values)
-
-    def _frame(self, start: int, values: NDArray[np.int8]) -> pd.DataFrame:
-        import pandas as pd
-
-        rows = range(start, start + len(values))
-        names = [str(row) if self.images is None else printable(self.images[row]) for row in rows]
-        index = pd.Index(names, name=name_column(self.space.labels), dtype=object)
-        frame = pd.DataFrame(values, index=index, columns=list(self.space.labels)).astype("Int8")
-        return frame.mask(frame == -1)
+        return wide_frame(self.values, self.space.labels, self.images)
 
     def write(self, path: str | Path) -> Path:
         """Write a wide table, which `from_table` reads again with ``unlisted="unknown"``, block by block.
 
         Parquet or JSON lines where the file's ending says so, CSV otherwise.
         """
-        path = Path(path)
-        frames = (self._frame(block.start, block.values) for block in self.known.blocks())
-        if path.suffix.lower() == ".parquet":
-            self._write_parquet(path, frames)
-            return path
-        lines = path.suffix.lower() in (".jsonl", ".ndjson")
-        with writing(path) as file:
-            if not lines:
-                file.write(separated([[name_column(self.space.labels), *self.space.labels]]))
-            for frame in frames:
-                whole = frame.reset_index()
-                if lines:
-                    file.write(whole.to_json(orient="records", lines=True, force_ascii=False))
-                else:
-                    file.write(separated(whole.astype(object).where(whole.notna(), "").astype(str).to_numpy().tolist()))
-        return path
-
-    def _write_parquet(self, path: Path, frames: Iterable[pd.DataFrame]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        schema = pa.Table.from_pandas(self._frame(0, self.known.rows([]))).schema
-        names = name_column(self.space.labels)
-        schema = schema.set(schema.get_field_index(names), pa.field(names, pa.string()))  # of no rows it is not seen
-        with replacing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-            for frame in frames:
-                writer.write_table(pa.Table.from_pandas(frame, schema=schema))
+        return write_wide(Path(path), self.known, self.space.labels, self.images)
 
 
 def _checked(values: Any, space: LabelSpace) -> NDArray[np.int8]:
