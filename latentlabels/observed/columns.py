@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..errors import AmbiguousError, Choice, ObservationError, nearest
-from ..space import Free, LabelSpace
+from ..space import Free, LabelSpace, OneOf
 from ..words import listed, shown
 from .by_look import by_look
 from .column_kinds import ASIDE, IMAGE_NAMES, LABEL_NAMES, VALUE_NAMES, Roles, as_split, as_together, leave, of_values
@@ -56,6 +56,8 @@ def _image_column(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) 
         return _stated(sheet, options.image_column, "image_column")
     labels = set() if space is None else {*space.labels}
     named = [column for column in sheet.columns if column.name.lower() in IMAGE_NAMES and column.name not in labels]
+    if not named:  # a label is called "image", and has no column of its own in a long table
+        named = [column for column in sheet.columns if column.name.lower() in IMAGE_NAMES and not of_values(column, options)]
     if len(named) > 1:  # a label can be called "image": its column holds 1 and 0
         named = [column for column in named if not of_values(column, options)] or named
     first = [column for column in named if column.name.lower() == "image"]
@@ -148,7 +150,8 @@ def _chosen(
 def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelSpace, options: ReadOptions) -> Roles:
     """What the columns are, where a label space says what the labels are."""
     groups = {group.name for group in space.groups if not isinstance(group, Free)}
-    labels = {rough(label) for label in space.labels}
+    empty = [group.none for group in space.groups if isinstance(group, OneOf) and group.none is not None]
+    labels = {rough(label) for label in (*space.labels, *empty)}
     values, names, strange = [], [], []
     beside: Column | None = None
     for column in rest:

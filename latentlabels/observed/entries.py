@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import LabelSpaceError, ObservationError, nearest
 from ..space import LabelSpace, OneOf
-from ..words import listed
+from ..space.groups import NONE
+from ..words import count, listed
 from .meaning import OPEN
 from .names import full_name, rough
 from .record import Statements
@@ -67,6 +68,9 @@ class Entries:
             raise ObservationError(f"{self._first(place)}: {error}") from None
         if empty is not None:
             return empty
+        respelt = self._empty_alike(name, group)
+        if respelt is not None:
+            return respelt
         alike = [label for label in space.labels if rough(label) == rough(name)]
         if len(alike) == 1:
             self.notes.append(f'"{name}" is taken for the label "{alike[0]}", which is spelt otherwise')
@@ -75,6 +79,17 @@ class Entries:
             f'{self._first(place)}: the label space has no label "{name}"{nearest(name, space.labels)}; correct the '
             "table, or add the label to the label space"
         )
+
+    def _empty_alike(self, name: str, group: str | None) -> OneOf | None:
+        """The group whose empty outcome is called so but for capitals and blanks."""
+        optional = [one for one in self._space.groups if isinstance(one, OneOf) and one.optional]
+        named = [one for one in optional if rough(name) == rough(one.empty_name) and group in (None, one.name)]
+        if rough(name) == NONE and len(optional) == 1 and group is None:
+            named = optional
+        if len(named) != 1:
+            return None
+        self.notes.append(f'"{name}" is taken for "{named[0].empty_name}" of group "{named[0].name}", which is spelt otherwise')
+        return named[0]
 
     def _first(self, label: int) -> str:
         """Where a label is first mentioned."""
@@ -110,12 +125,13 @@ class Entries:
             if isinstance(target, int):
                 continue
             mine = label == place
-            wrong = np.flatnonzero(mine & (value == 0))
-            if len(wrong):
-                raise ObservationError(
-                    f'{self.found.at(int(where[wrong[0]]))}: "{self.found.labels[place]}" is stated to be absent, but it '
-                    f'means that no label of group "{target.name}" is present; name the label that is'
+            denied = np.flatnonzero(mine & (value == 0))
+            if len(denied):
+                self.notes.append(
+                    f'{count(len(denied), "statement")} that "{self.found.labels[place]}" is not the case, without the label '
+                    f'of group "{target.name}" that is: left out (the first is {self.found.at(int(where[denied[0]]))})'
                 )
+                mine &= value != 0
             for k in self._space.columns(target):
                 parts.append((image, np.full(len(image), k), np.where(value == 1, 0, value).astype(np.int8), where, mine))
         return tuple(np.concatenate([part[which][part[4]] for part in parts]) for which in range(4))

@@ -20,9 +20,13 @@ _SYSTEM = frozenset(
         "recycler",
         "recycled",
         "eadir",
+        "network trash folder",
+        "temporary items",
+        "_gsdata_",
     )
 )
 _BEGIN = (".", "@", "$")
+_FOUND = re.compile(r"found\.\d{3}", re.IGNORECASE)  # of chkdsk
 
 _WORDS = {
     # words that say nothing of the role: "test images", "val_set"
@@ -46,7 +50,7 @@ _FILLERS, _UNLABELLED, _TRAIN, _SPLIT = (frozenset(words.split()) for words in _
 
 def is_system(name: str) -> bool:
     """Whether a folder of this name is left by an operating system, a photo server or a program: never a label by itself."""
-    return name.startswith(_BEGIN) or name.strip().lower() in _SYSTEM
+    return name.startswith(_BEGIN) or name.strip().lower() in _SYSTEM or _FOUND.fullmatch(name) is not None
 
 
 def role_of(name: str) -> Role | None:

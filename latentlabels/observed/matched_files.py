@@ -77,7 +77,7 @@ def _in_shards(names: Sequence[str], root: Path) -> list[str | None]:
 def _lost(name: str, root: Path, tree: Tree | None) -> str:
     """A name without a file, and the files that it could mean."""
     fits = _fitting(name, root, tree)
-    return f"{name} ({len(fits)} files fit: {listed(fits, 2)})" if fits else name
+    return f"{name} ({count(len(fits), 'file')} {'fits' if len(fits) == 1 else 'fit'}: {listed(fits, 2)})" if fits else name
 
 
 def _fitting(name: str, root: Path, tree: Tree | None) -> list[str]:

@@ -141,12 +141,16 @@ def texts(value: object) -> Texts | dict[str, Texts]:
     return list_of_texts(value)
 
 
+_FLAGS = {True: ("true", "yes", "on", "y"), False: ("false", "no", "off", "n")}
+"""What YAML reads as true and false."""
+
+
 def list_of_texts(value: object) -> Texts:
     """Stated values as texts: of one value or a list of them; None gives `()`."""
     if value is None:
         return ()
     many = value if isinstance(value, list | tuple | set) else [value]
-    return tuple(str(one).strip() for one in many)
+    return tuple(text for one in many for text in (_FLAGS[one] if isinstance(one, bool) else (str(one).strip(),)))
 
 
 def class_names(value: object) -> Texts:

@@ -69,3 +69,36 @@ def test_images_of_one_name_in_two_unicode_forms_are_one(tmp_path: Path) -> None
     path = table(tmp_path, "image,a,b", "caf\u00e9.png,1,", "cafe\u0301.png,,0")
     read = Observed.from_table(path)
     assert read.images == ("café.png",) and read.values.tolist() == [[1, 0]]
+
+
+# --- spelt otherwise, denied, and called "image" ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelt", ["None", "NONE", "No Vehicle", "no  vehicle"])
+def test_an_empty_outcome_may_be_spelt_otherwise(tmp_path: Path, spelt: str) -> None:
+    space = LabelSpace([OneOf("vehicle", ["car", "bike"], optional=True, none="no vehicle")])
+    path = tmp_path / "t.csv"
+    path.write_text(f"image,label\na.png,car\nb.png,{spelt}\n", encoding="utf-8")
+    with pytest.warns(DataWarning, match="spelt otherwise"):
+        known = Observed.from_table(path, space, unlisted="unknown")
+    assert known.values.tolist() == [[1, -1], [0, 0]]
+    path.write_text("image,car,bike,No Vehicle\na.png,,,1\nb.png,1,,0\n", encoding="utf-8")
+    with pytest.warns(DataWarning) as caught:
+        known = Observed.from_table(path, space, unlisted="unknown")
+    assert known.values.tolist() == [[0, 0], [1, -1]]
+    assert any('1 statement that "No Vehicle" is not the case' in str(one.message) for one in caught)
+
+
+def test_a_long_table_whose_space_has_a_label_called_image(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,label\na.png,image\nb.png,cat\n", encoding="utf-8")
+    known = Observed.from_table(path, LabelSpace.free(["image", "cat"]), unlisted="unknown")
+    assert known.images == ("a.png", "b.png") and known.values.tolist() == [[1, -1], [-1, 1]]
+
+
+def test_what_yaml_reads_as_true_and_false_means_the_words(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{row}.png,{'yes,no' if row % 2 else 'no,yes'}\n" for row in range(12))
+    path.write_text("image,cat,dog\n" + rows, encoding="utf-8")
+    known = Observed.from_table(path, unknown=False)  # `unknown: no` in a config
+    assert set(known.values.ravel().tolist()) == {1, -1} and known.counts() == {"cat": (6, 0), "dog": (6, 0)}

@@ -66,6 +66,8 @@ def load(path: Path, without: Iterable[str] = (), unique_keys: bool = False) -> 
     if not path.is_file():
         raise DataError(f"{path}: file not found")
     data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = data.decode("utf-16", errors="replace").encode()
     small = data
     for key in without:
         name = re.escape(key).encode()

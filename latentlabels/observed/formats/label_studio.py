@@ -43,6 +43,8 @@ class _Answers:
     places: list[str] = field(default_factory=list)
     said: list[tuple[int, int, str, LabelPath]] = field(default_factory=list)
     """Number of the task, of the annotation, name of the control, label with what is above it."""
+    made: list[tuple[int, int]] = field(default_factory=list)
+    """Number of the task and of the annotation, of every annotation, those that chose nothing included."""
     facts: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -112,6 +114,7 @@ def _tasks(path: Path, tasks: list[Any], options: ReadOptions) -> _Answers:
                 cancelled += 1
                 continue
             at = f"{where}: annotation {annotation.get('id', place)}"
+            answers.made.append((number, _number(annotation.get("id"), place)))
             for result in checked(annotation.get("result") or [], list, f"{at}: result"):
                 value = part(result, "value", dict, f"{at}: result") if "value" in checked(result, dict, at) else {}
                 found = labels_in(value, at)
@@ -177,6 +180,7 @@ def _records(path: Path, records: list[Any], unit: str, options: ReadOptions, li
         if not place:
             raise DataError(f"{where}: {key} is empty")
         task = tasks.setdefault(place, len(tasks))
+        answers.made.append((task, _number(one.get("annotation_id"), number)))
         for name in columns:
             for label in labels_of_cell(one.get(name), f"{where}: {name}") or ():
                 answers.said.append((task, _number(one.get("annotation_id"), number), name, label))
@@ -209,7 +213,16 @@ def _statements(path: Path, answers: _Answers, options: ReadOptions) -> Statemen
                 seen.add((task, where, name))
                 entries.add(rows[task], name, 1, where)
     entries.left_out += answers.left_out
-    reading = [("present labels", f"{len(entries):,} choices and labels of regions"), *facts, *answers.facts]
+    chosen = len(entries)
+    if options.unlisted == "absent":  # by each annotation for itself: what one annotator chose, another one left out
+        for task, where in answers.made:
+            for name in list(entries.labels):
+                if (task, where, name) not in seen:
+                    entries.add(rows[task], name, 0, where)
+        for task in {*range(len(rows))} - {task for task, _ in answers.made}:
+            for name in list(entries.labels):
+                entries.add(rows[task], name, -1)  # nobody looked
+    reading = [("present labels", f"{chosen:,} choices and labels of regions"), *facts, *answers.facts]
     reading.append(("other labels", "the export does not say whether they were considered"))
     if several:
         reading.append(("labels of one name", f"told apart by control and path ({listed(sorted(several), 3)})"))

@@ -13,6 +13,7 @@ import pytest
 from stated import IMAGES, NAMES, content, cut_off, read, refused, said
 
 from latentlabels.errors import DataError, DataWarning, ObservationError
+from latentlabels.observed import Observed
 from latentlabels.observed.formats import Labelled, find
 from latentlabels.space import Free, LabelSpace, OneOf
 
@@ -306,3 +307,39 @@ def test_strict_asks_too(tmp_path: Path) -> None:
     tasks = [task(n, f"{n}.jpg", annotation(n, choices("kind", "car")), site="north") for n in range(4)]
     with pytest.raises(ObservationError, match="may hold choices"):
         read(save(tmp_path, table(tasks)), strict=True)
+
+
+def _disagreeing(folder: Path) -> Path:
+    """Three annotators say cat, dog, dog of one image; cat and nothing of another one; nobody has seen the third."""
+    answers = [[["cat"], ["dog"], ["dog"]], [["cat"], []], []]
+    tasks = []
+    for number, chosen in enumerate(answers):
+        made = [
+            {
+                "id": 10 * number + place,
+                "was_cancelled": False,
+                "result": [{"from_name": "c", "to_name": "image", "type": "choices", "value": {"choices": labels}}]
+                if labels
+                else [],
+            }
+            for place, labels in enumerate(chosen, 1)
+        ]
+        tasks.append({"id": number, "data": {"image": f"{number}.png"}, "annotations": made})
+    path = folder / "export.json"
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:.*stated more than once")
+def test_with_unlisted_absent_each_annotation_is_complete_for_itself(tmp_path: Path) -> None:
+    path = _disagreeing(tmp_path)
+    with pytest.raises(ObservationError, match="3 contradictions") as caught:
+        Observed.from_table(path, unlisted="absent")
+    assert "0.png" in str(caught.value) and "1.png" in str(caught.value)
+    with pytest.warns(DataWarning, match="settled by a vote"):
+        vote = Observed.from_table(path, unlisted="absent", contradictions="vote")
+    assert vote.space.labels == ("cat", "dog")
+    assert vote.values.tolist() == [[0, 1], [-1, 0], [-1, -1]]  # 2 against 1; 1 against 1; nobody looked
+    with pytest.warns(DataWarning, match="count as unknown"):
+        unknown = Observed.from_table(path, unlisted="absent", contradictions="unknown")
+    assert unknown.values.tolist() == [[-1, -1], [-1, 0], [-1, -1]]
