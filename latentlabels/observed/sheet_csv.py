@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ _BLOCK = 1 << 24  # bytes of a CSV that are parsed at a time
 _HEAD = 1 << 18  # bytes by which the delimiter and the kinds of columns are recognised
 _FEW = 3  # columns of small numbers from which they are parsed as such
 DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r"(sep=.)\r?\n", re.IGNORECASE)  # the first line by which Excel is told the delimiter
+_NOT_TEXT = {b"PK\x03\x04": "a spreadsheet (.xlsx, .ods) or a zip archive", b"PAR1": "a Parquet file (.parquet)"}
 
 
 def text_of(path: Path, raw: bytes) -> str:
@@ -28,6 +31,9 @@ def text_of(path: Path, raw: bytes) -> str:
     Raises:
         DataError: it is not UTF-8 (or UTF-16 with a mark), empty, or no text.
     """
+    for mark, what in _NOT_TEXT.items():
+        if raw.startswith(mark):
+            raise DataError(f"{path}: is {what}, and its ending says otherwise; rename it")
     encoding = next((encoding for mark, encoding in zip(_MARKS, _ENCODINGS, strict=True) if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
@@ -40,7 +46,8 @@ def text_of(path: Path, raw: bytes) -> str:
         raise DataError(f"{path}: empty")
     if "\0" in text[:4096]:
         raise DataError(f"{path}: not a table in text (it holds zero bytes); give CSV, JSON lines, Parquet or a spreadsheet")
-    return text
+    first = _SEPARATOR.match(text)
+    return text if first is None else text[first.end(1) :]  # the line itself stays, empty, so that lines are counted right
 
 
 def read_csv(path: Path, text: str, wanted: Sequence[str]) -> Sheet:
@@ -100,7 +107,7 @@ def _delimiter(text: str, wanted: Sequence[str]) -> str:
 def read_large(path: Path, raw: bytes, wanted: Sequence[str]) -> Sheet | None:
     """A large CSV by pyarrow; None where the careful reader is needed, to read it or to say what is wrong with it."""
     start = raw[:_HEAD].decode("utf-8-sig", errors="replace")
-    if raw.startswith(_MARKS[:2]) or start.lstrip()[:1] in ("[", "{") or raw.count(b'"') % 2:
+    if raw.startswith(_MARKS[:2]) or start.lstrip()[:1] in ("[", "{") or _SEPARATOR.match(start) or raw.count(b'"') % 2:
         return None
     return _parsed_by_arrow(path, raw, _delimiter(start, wanted), start)
 

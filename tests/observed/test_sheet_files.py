@@ -153,3 +153,19 @@ def test_a_file_that_is_no_spreadsheet(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
     with pytest.raises(DataError, match="spreadsheet"):
         read_sheet(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_line_by_which_excel_is_told_the_delimiter_is_no_heading(tmp_path: Path, mark: bytes) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(mark + b"sep=;\r\nimage;cat\r\na.png;1\r\nb.png;0\r\n")
+    for big in (0, 1 << 30):
+        sheet = read_sheet(path, big=big)
+        assert sheet.names == ("image", "cat") and sheet.at(1) == f"{path}:4"
+
+
+@pytest.mark.parametrize(("head", "what"), [(b"PK\x03\x04 and more", "a spreadsheet"), (b"PAR1....PAR1", "a Parquet file")])
+def test_a_file_whose_ending_is_not_that_of_its_content(tmp_path: Path, head: bytes, what: str) -> None:
+    (tmp_path / "t.csv").write_bytes(head)
+    with pytest.raises(DataError, match=what):
+        read_sheet(tmp_path / "t.csv")
