@@ -72,7 +72,7 @@ def main() -> None:
             )
             seconds, memory, found = done.stdout.split()
             print(
-                f"{name}: {reader} {float(seconds):.1f} s of CPU, peak {float(memory):.2f} GB, {int(found):,} rows", flush=True
+                f"{name}: {reader} {float(seconds):.2f} s of CPU, peak {float(memory):.2f} GB, {int(found):,} rows", flush=True
             )
 
 
