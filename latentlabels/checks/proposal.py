@@ -38,7 +38,7 @@ class Proposal:
 
     Attributes:
         space: the proposed space, of the same labels.
-        evidence: for each group of the space what speaks for it; () for a free label of which nothing is proposed.
+        evidence: for each group of the space what speaks for it; () for a free label without a proposal.
         notes: what known labels do not tell.
         level: the largest share of data sets of independent labels for which any line would be proposed.
     """
@@ -78,8 +78,8 @@ class Proposal:
 def propose(observed: Observed, level: float = 0.01) -> Proposal:
     """Propose a label space from known labels.
 
-    Groups that the space of `observed` declares stay, as do those that a table has a column for. Looked at are free labels
-    of which nothing is declared.
+    Groups that the space of `observed` declares stay, as do those that a table has a column for. Only free labels
+    without declarations are looked at.
 
     Args:
         observed: the known labels.
@@ -195,7 +195,7 @@ class _Draft:
         return notes
 
     def _with_one(self, labels: Sequence[str], above: str | None) -> tuple[int, int]:
-        """Of images of which all these labels are known, and to which they apply, those with one of them and those without."""
+        """How many images show one of these labels, and how many none, where all are known and apply."""
         columns = [self.observed.space.index(label) for label in labels]
         rows = (self.values[:, columns] != -1).all(1)
         rows &= ~(self.values[:, [self.observed.space.index(label) for label in self.lone]] == 1).any(1)

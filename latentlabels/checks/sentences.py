@@ -240,7 +240,7 @@ def _exclusive(f: Finding) -> str:
     one, none = int(f.facts.get("with_one", 0)), int(f.facts.get("with_none", 0))
     if one + none:
         share = f"{none:,} of {one + none:,}" if none else f"none of {one:,}"
-        text += f" Of images of which all of them are known, {share} show{'s' if none == 1 else ''} none."
+        text += f" Among images for which all of these labels are known, {share} show{'s' if none == 1 else ''} none."
     return text
 
 

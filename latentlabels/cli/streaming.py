@@ -132,7 +132,7 @@ class Document(Sink):
 
 
 class Piped(Sink):
-    """Rows into what is no file, such as a named pipe: written as they come, or at the end where the format asks for it."""
+    """Rows into something other than a file, such as a named pipe: written at once, or at the end if the format needs that."""
 
     def __init__(self, table: Table, path: Path, held: ExitStack):
         self.tally, self._table, self._path, self.for_spreadsheets = Tally(), table, path, table.opened_by_spreadsheets
@@ -156,7 +156,7 @@ class Continued(Sink):
         table: the format.
         path: the file.
         about: what was given, by name; a part that was begun with the same is continued.
-        resume: a part that was begun with something else is an error; otherwise it is written anew.
+        resume: a part that was begun with something else is an error; otherwise the file is begun again.
         output: where notes go.
 
     Raises:

@@ -53,9 +53,11 @@ def names_in(
         names = [label_name(part) for part in parts]
         out.append(tuple(dict.fromkeys(name for name in names if name and key(name) not in missing)))
     single = [names for names, inner in zip(out, lists, strict=True) if inner is None]  # "null" in a list is a name like others
-    odd = [name for names in single for name in names if name.lower() in _MISSING and name not in known]
+    odd = list(dict.fromkeys(name for names in single for name in names if name.lower() in _MISSING and name not in known))
     if odd:
-        warn(f'{where}: "{odd[0]}" is read as the name of a label; if nothing is known there, state that it means unknown')
+        quoted = listed([f'"{name}"' for name in odd])
+        what = "is read as the name of a label" if len(odd) == 1 else "are read as names of labels"
+        warn(f"{where}: {quoted} {what}; if nothing is known there, state that the text means unknown")
     return out
 
 

@@ -197,8 +197,8 @@ def test_names_that_mean_something_to_yaml_come_back() -> None:
             Kind.EXCLUSIVE,
             {"expected": 40.04, "num_images": 900, "with_one": 90, "with_none": 10},
             ("a", "b"),
-            "Never two of them in one of 900 images; 40.0 images with two were to be expected by chance. Of images of which "
-            "all of them are known, 10 of 100 show none.",
+            "Never two of them in one of 900 images; 40.0 images with two were to be expected by chance. Among images for "
+            "which all of these labels are known, 10 of 100 show none.",
         ),
         (
             Kind.EXCLUDES_ALL,
