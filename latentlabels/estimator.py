@@ -26,7 +26,7 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_once, label_vector, wanted_by, warn_of_start
+from .fitting.build import features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
@@ -42,13 +42,14 @@ from .inputs import (
     Reading,
     Wanted,
     as_size,
+    kind_given,
     open_stream,
     read_inputs,
 )  # fmt: skip
 from .inputs.batches import Batches
 from .inputs.known_rows import label_rows
 from .inputs.merging import with_copies_merged
-from .kind import Kind, kind_of
+from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
@@ -72,9 +73,11 @@ class LatentLabels(BaseEstimator):
     Args:
         space: the label space.
         annotation: how the known labels came about; `UniformPositive` if not given.
-        encoder: "embedding" for arrays (N, D), "tiny", or a torchvision ResNet, ConvNeXt or EfficientNet.
-        weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file.
-        frozen: train only the head, on features that are computed once.
+        encoder: the name of an encoder (see `latentlabels.encoders`), "tiny", or "embedding" for arrays (N, D). "auto": for
+            images the best published encoder at hand, for embeddings "embedding".
+        weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file or folder.
+        frozen: train only the head, on features that are computed once and kept on disk. None: where the weights are
+            published and there is no accelerator.
         image_size: size in pixels that all images are resized to, one number or (height, width). None: arrays, and Datasets
             with pictures of one size, keep their own size; files take the size of the encoder's weights, mostly 224. Images
             given after the fit are resized to the size of the fit.
@@ -85,6 +88,9 @@ class LatentLabels(BaseEstimator):
         objective: "collapsed", the one of this package, or the name of a published loss for comparison.
         at_least_one: assume that every image has at least one label. None: decide from the training table.
         start: how the head is initialised: "prior", at the prevalences that the known labels imply, or "own", at random.
+        regions: whether a label's logit adds the place that shows it best, so that `Posterior.where` says where it is.
+        names: whether the encoder's text side, as CLIP has one, says what each label's name looks like.
+        prompts: what is said of a label, with {} for its name: a list of texts, or one for each label. None: a usual one.
         epochs: the most epochs to train.
         batch_size: images per step.
         learning_rate: of AdamW.
@@ -99,6 +105,8 @@ class LatentLabels(BaseEstimator):
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
             Features of a frozen encoder and embeddings are never changed.
+        runtime: what computes the features of a frozen encoder: "torch", "openvino", "onnx", or "auto" for the fastest here.
+        cache: a folder for features that are computed once, "none" to keep none. None: the usual folder of this machine.
         white: the value of white in images with more than 8 bits, for example 4095 for 12 bits; 0 is black. It holds for images
             with 8 bits too, if it is below 255 and none has more. None: see it from the bits in use by all images of the fit.
             `Inputs` bring their own.
@@ -118,7 +126,7 @@ class LatentLabels(BaseEstimator):
         encoder: str = _M.encoder,
         *,
         weights: str | None = _M.weights,
-        frozen: bool = _M.frozen,
+        frozen: bool | None = _M.frozen,
         image_size: int | Sequence[int] | None = _M.image_size,
         expected_labels: float | None = _M.expected_labels,
         mixture: int = _M.mixture,
@@ -126,6 +134,9 @@ class LatentLabels(BaseEstimator):
         objective: str = _M.objective,
         at_least_one: bool | None = _M.at_least_one,
         start: str = _M.start,
+        regions: bool = _M.regions,
+        names: bool = _M.names,
+        prompts: Sequence[str] | Mapping[str, Sequence[str]] | None = _M.prompts,
         epochs: int = _F.epochs,
         batch_size: int = _F.batch_size,
         learning_rate: float = _F.learning_rate,
@@ -139,6 +150,8 @@ class LatentLabels(BaseEstimator):
         strategy: str = _F.strategy,
         workers: int = _F.workers,
         augment: bool = _F.augment,
+        runtime: str = _F.runtime,
+        cache: str | Path | None = _F.cache,
         white: float | None = None,
     ):
         self.space = space
@@ -153,6 +166,9 @@ class LatentLabels(BaseEstimator):
         self.objective = objective
         self.at_least_one = at_least_one
         self.start = start
+        self.regions = regions
+        self.names = names
+        self.prompts = prompts
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -166,6 +182,8 @@ class LatentLabels(BaseEstimator):
         self.strategy = strategy
         self.workers = workers
         self.augment = augment
+        self.runtime = runtime
+        self.cache = cache
         self.white = white
 
     # --- fitting ----------------------------------------------------------------------------------------
@@ -236,12 +254,13 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, rows[1], self._begun_settings(settings, inputs.levels))
+        begun = begun_with(table.space, table, rows[1], self._begun_settings(start.params, settings, inputs.levels))
         result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         found["held_out"] = parts.to_dict()
+        found["encoder"] = {key: start.params[key] for key in ("encoder", "weights", "frozen")} | {"why": start.why}
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
@@ -288,8 +307,9 @@ class LatentLabels(BaseEstimator):
     ) -> tuple[Fitted, Inputs, Batches]:
         """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
         self._check_numbers()
-        how, settings = self._how, self._settings
-        wanted = self._wanted()
+        how = self._how
+        settings, why = settle(self._settings, str(self.accelerator), kind_given(images))
+        wanted = wanted_by(settings, self._fit_settings)
         inputs = read_inputs(
             images,
             observed,
@@ -326,7 +346,8 @@ class LatentLabels(BaseEstimator):
             program=program,
             thresholds=_halves(table.space),
             head=head,
-            params=self.get_params(deep=False),
+            why=why,
+            params=self.get_params(deep=False) | {key: getattr(settings, key) for key in ("encoder", "weights", "frozen")},
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
@@ -336,7 +357,7 @@ class LatentLabels(BaseEstimator):
             anchor=anchor,
         )
         encoder = program.model.amortizer.encoder
-        return start, inputs, features_once(encoder, inputs.items, self.frozen, self.batch_size)
+        return start, inputs, features_once(encoder, inputs.items, bool(settings.frozen), self.batch_size)
 
     def _check_numbers(self) -> None:
         """Refuse numbers that a config refuses; names are checked where they are looked up.
@@ -352,10 +373,10 @@ class LatentLabels(BaseEstimator):
             if wrong:
                 raise ConfigError(wrong[0])
 
-    def _wanted(self) -> Wanted:
-        """What this model takes, by its settings."""
-        fit = FitConfig.model_construct(workers=self.workers, augment=self.augment)
-        return wanted_by(self._settings, fit)
+    @property
+    def _fit_settings(self) -> FitConfig:
+        """The settings of the fit, as they are now."""
+        return FitConfig.model_construct(**{key: _plain(getattr(self, key)) for key in FitConfig.model_fields})
 
     @property
     def _how(self) -> Annotation:
@@ -366,10 +387,10 @@ class LatentLabels(BaseEstimator):
         """The settings of the model, as they are now; checked where they are used."""
         return ModelConfig.model_construct(**{key: _plain(getattr(self, key)) for key in ModelConfig.model_fields})
 
-    def _begun_settings(self, loop: LoopSettings, levels: Levels | None) -> dict[str, Any]:
+    def _begun_settings(self, params: Mapping[str, Any], loop: LoopSettings, levels: Levels | None) -> dict[str, Any]:
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
-        chosen = {key: _plain(getattr(self, key)) for key in (*ModelConfig.model_fields, *fit)}
+        chosen = {key: _plain(params[key]) for key in (*ModelConfig.model_fields, *fit)}
         if levels is not None and not levels.are_usual:
             chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
@@ -542,13 +563,14 @@ class LatentLabels(BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
-        tags.input_tags.two_d_array = kind_of(self.encoder) is Kind.EMBEDDINGS
+        tags.input_tags.two_d_array = self.encoder == AUTO or kind_of(self.encoder) is Kind.EMBEDDINGS
         return tags
 
     @property
     def kind(self) -> Kind:
         """What this model takes: images or embeddings."""
-        return kind_of(self.encoder)
+        found: Fitted | None = self.__dict__.get("fitted_")
+        return kind_of(self.encoder) if found is None else found.kind
 
     @property
     def model(self) -> LabelModel:

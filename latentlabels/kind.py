@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+AUTO = "auto"  # the encoder that is chosen from what is at hand; it takes images
 PASSED_THROUGH = "embedding"  # the encoder that leaves its inputs as they are
 
 

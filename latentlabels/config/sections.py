@@ -65,6 +65,8 @@ NUMBERS = (
     "frozen",
     "augment",
     "at_least_one",
+    "regions",
+    "names",
     "white",
 )
 """Keys of `model`, `fit` and `data` that are one number each, in a range that holds for every use."""
@@ -153,9 +155,11 @@ class AnnotationConfig(Section):
 class ModelConfig(Section):
     """The encoder and what the model states about the labels."""
 
-    encoder: str = Field(default="resnet18", description="the name of an encoder, for example resnet18, tiny or embedding")
-    weights: str | None = Field(default=None, description="DEFAULT or another name of published weights, a file, or null")
-    frozen: Flag = Field(default=False, description="true or false")
+    encoder: str = Field(default="auto", description="auto, or the name of an encoder, for example lite0, resnet18 or tiny")
+    weights: str | None = Field(
+        default=None, description="DEFAULT or another name of published weights, a file, a folder, or null"
+    )
+    frozen: Flag | None = Field(default=None, description="true or false, or null to freeze published weights on a CPU")
     image_size: Size | tuple[Size, Size] | None = Field(
         default=None, description="a number of pixels of at least 8, or [height, width]"
     )
@@ -165,6 +169,11 @@ class ModelConfig(Section):
     objective: Objective = Field(default=objectives.DEFAULT, description="one of " + ", ".join(OBJECTIVE_NAMES))
     at_least_one: Flag | None = Field(default=None, description="true or false, or null to see from the data")
     start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
+    regions: Flag = Field(default=False, description="true or false")
+    names: Flag = Field(default=False, description="true or false")
+    prompts: Names | dict[str, Names] | None = Field(
+        default=None, description="a list of texts with {} for the label, or a mapping from labels to lists of texts, or null"
+    )
 
 
 class FitConfig(Section):
@@ -185,6 +194,10 @@ class FitConfig(Section):
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     augment: Flag = Field(default=True, description="true or false")
+    runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
+    cache: str | None = Field(
+        default=None, description='the path of a folder for features, "none" to keep none, or null for the usual folder'
+    )
 
 
 class BenchTestConfig(Section):
@@ -246,6 +259,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "unlisted": ("unknown", "absent"),
     "contradictions": ("refuse", "unknown", "vote"),
     "stop": ("auto", "likelihood", "known-map", "none"),
+    "runtime": ("auto", "torch", "openvino", "onnx"),
     "objectives": OBJECTIVE_NAMES,
     "starts": ("prior", "own", "both"),
     "hide": HIDE,

@@ -1,7 +1,19 @@
 """Encoders: images to features."""
 
+from .choice import Choice, choose, has_accelerator
 from .frozen import Frozen, Standardize
 from .registry import Encoder, build_encoder, names, pixel_format
 from .tiny import TinyCNN
 
-__all__ = ["Encoder", "Frozen", "Standardize", "TinyCNN", "build_encoder", "names", "pixel_format"]
+__all__ = [
+    "Choice",
+    "Encoder",
+    "Frozen",
+    "Standardize",
+    "TinyCNN",
+    "build_encoder",
+    "choose",
+    "has_accelerator",
+    "names",
+    "pixel_format",
+]

@@ -14,11 +14,11 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, pixel_format
+from ..encoders import Frozen, Standardize, build_encoder, choose, pixel_format
 from ..errors import ConfigError, DataWarning
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
-from ..kind import Kind, kind_of
+from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
 from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
@@ -96,8 +96,23 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
     return HeadPolicy(mixture, beta, nonempty and simple and can_be_empty(table.space), given.start, tuple(held))
 
 
+def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tuple[ModelConfig, str]:
+    """The settings with nothing left open about the encoder, and a sentence that says why; "" where all was stated.
+
+    Args:
+        given: the settings of the model.
+        accelerator: of the fit.
+        kind: what was given to fit, where that is known: embeddings pass through.
+    """
+    name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
+    found = choose(name, given.weights, given.frozen, accelerator)
+    chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
+    return given.model_copy(update=chosen), found.why
+
+
 def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
-    """What a model takes, by its settings, before anything is fitted."""
+    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks."""
+    model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
     return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
@@ -144,7 +159,9 @@ def build_program(
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    encoder = build_encoder(given.encoder, given.weights if anchor is not None else None, num_inputs, given.frozen, pixels)
+    encoder = build_encoder(
+        given.encoder, given.weights if anchor is not None else None, num_inputs, bool(given.frozen), pixels
+    )
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:

@@ -2,7 +2,7 @@
 
 from .arrays import PixelFormat, as_size
 from .door import read_inputs
-from .given import Reading
+from .given import Reading, kind_given
 from .inputs import Inputs, Wanted, concatenated
 from .levels import Levels
 from .stream import InputBlock, InputParts, InputStream, open_stream
@@ -18,6 +18,7 @@ __all__ = [
     "Wanted",
     "as_size",
     "concatenated",
+    "kind_given",
     "open_stream",
     "read_inputs",
 ]

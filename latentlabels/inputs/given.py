@@ -158,6 +158,22 @@ def recognise(
     return Given(values, None, None, np.arange(len(values) if values.dim() else 0))
 
 
+def kind_given(images: Images) -> Kind:
+    """Images or embeddings, by what was given alone: arrays (N, D), DataFrames and files of them are embeddings."""
+    if isinstance(images, Inputs):
+        return images.kind
+    if isinstance(images, str | Path):
+        return Kind.EMBEDDINGS if is_embeddings(images) and not Path(images).is_dir() else Kind.IMAGES
+    if isinstance(images, Dataset) or is_hugging_face(images):
+        return Kind.IMAGES
+    if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
+        return Kind.IMAGES
+    try:
+        return Kind.EMBEDDINGS if is_frame(images) or np.ndim(images) == 2 else Kind.IMAGES  # type: ignore[arg-type]
+    except ValueError:  # rows of different lengths: whoever reads them says so
+        return Kind.EMBEDDINGS
+
+
 def _has_targets(images: Dataset[object]) -> bool:
     with torch.random.fork_rng(devices=[]):  # pictures may be drawn at random: to look is to change nothing
         return has_targets(images)

@@ -165,7 +165,11 @@ def test_names_of_classes_are_a_list_or_a_file(write: Any, tmp_path: Path) -> No
             "model.image_size: expected a number of pixels of at least 8, or [height, width], not 4",
         ),
         ("model:\n  image_size: [64]\n", 2, "expected a number of pixels of at least 8, or [height, width], not [64]"),
-        ("model:\n  frozen: 1\n", 2, "model.frozen: expected true or false, not 1"),
+        (
+            "model:\n  frozen: 1\n",
+            2,
+            "model.frozen: expected true or false, or null to freeze published weights on a CPU, not 1",
+        ),
         ("model:\n  beta: 2\n", 2, "model.beta: expected a number from 0 to 1, not 2"),
         ("model:\n  at_least_one: 1\n", 2, "model.at_least_one: expected true or false, or null to see from the data, not 1"),
         ("model:\n  mixture: 0\n", 2, "model.mixture: expected a whole number of at least 1, not 0"),

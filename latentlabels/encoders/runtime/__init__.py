@@ -1,0 +1,5 @@
+"""Runtimes: what computes the features of an encoder that is not trained."""
+
+from .extractor import Extractor, TorchExtractor, choose_extractor
+
+__all__ = ["Extractor", "TorchExtractor", "choose_extractor"]
