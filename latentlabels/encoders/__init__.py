@@ -1,6 +1,7 @@
 """Encoders: images to features."""
 
 from .choice import Choice, choose, has_accelerator
+from .fingerprint import fingerprint
 from .frozen import Frozen, Standardize
 from .registry import Encoder, build_encoder, names, pixel_format
 from .tiny import TinyCNN
@@ -13,6 +14,7 @@ __all__ = [
     "TinyCNN",
     "build_encoder",
     "choose",
+    "fingerprint",
     "has_accelerator",
     "names",
     "pixel_format",
