@@ -15,6 +15,7 @@ class Standardize(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    power = 100.0  # mean squared norm of what it gives
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -25,7 +26,7 @@ class Standardize(nn.Module):
         """Take mean and scale from embeddings (N, D)."""
         self.mean.copy_(embeddings.mean(0))
         norm = (embeddings - self.mean).pow(2).sum(-1).mean().sqrt()
-        self.scale.copy_(norm / 10 if norm > 0 else torch.ones(()))
+        self.scale.copy_(norm / self.power**0.5 if norm > 0 else torch.ones(()))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """(B, D) to the same shape."""

@@ -1,4 +1,4 @@
-"""The text side of open_clip's networks: texts to the space of the images' embeddings, and what of them is in the hub's cache."""
+"""The text side of open_clip's networks: texts to the space of the images' embeddings; what is in the hub's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, WeightsError
 from .family import Texts
-from .open_clip import Record, checkpoint_of, library_of, record_of, tensors_of
+from .open_clip_record import FILES, Record, checkpoint_of, library_of, record_of, tensors_of
 
 _AT_ONCE = 256  # texts in one pass
 
@@ -120,12 +120,13 @@ PUBLISHED = {
 
 
 def cached() -> tuple[tuple[str, str], ...]:
-    """Which of `PUBLISHED` lie whole in the local cache of the Hugging Face hub; no network is asked, open_clip not imported."""
+    """Which of `PUBLISHED` lie in the local cache of the Hugging Face hub; asks no network and imports nothing large."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return ()
-    files = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    return tuple(
-        key for key, repository in PUBLISHED.items() if any(isinstance(try_to_load_from_cache(repository, f), str) for f in files)
-    )
+    found = []
+    for key, repository in PUBLISHED.items():
+        if any(isinstance(try_to_load_from_cache(repository, file), str) for file in FILES):
+            found.append(key)
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Prompts: what is said of a label, from its name. CLIP's text side reads sentences better than bare words (Radford et al., ICML 2021)."""
+"""Prompts: what is said of a label, from its name. CLIP reads sentences better than words (Radford et al., ICML 2021)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def texts_of(
 
     Args:
         labels: their names.
-        prompts: templates with one {} for the name, which hold for every label; or, by label, texts that may spell the label out
-            or have one {}. Labels that are left out of a mapping have the usual templates, as all have for None.
+        prompts: templates with one {} for the name, which hold for every label; or, by label, texts that have one {} or spell
+            the label out. Labels that are left out of a mapping have the usual templates, as all have for None.
 
     Raises:
         ConfigError: a template without {}, or with something else in braces; a label that does not exist; an empty list.

@@ -11,6 +11,7 @@ from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
 from .head import Head
 from .model import LabelGuide, LabelModel
+from .named_head import NamedHead
 from .prior import LabelPrior
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
 
@@ -25,6 +26,7 @@ __all__ = [
     "LabelModel",
     "LabelPrior",
     "LabelsOfComponent",
+    "NamedHead",
     "TiedLabelVector",
     "num_rows",
 ]

@@ -9,9 +9,9 @@ learned. At w = 0 it is the zero-shot classifier of CLIP (Radford et al., ICML 2
 
     w_k ~ N(0, r^2 / E|h|^2),
 
-under which w_k . h is about r for an image before anything is known, and images share it as their features are alike (a Gaussian
-process whose covariance is r^2 times the cosine of the features). It enters once for a whole data set: with few images the names
-decide, with many the images do.
+under which w_k . h is about r for an image before anything is known, and images share it as far as their features are alike (a
+Gaussian process whose covariance is r^2 times the cosine of the features). It enters once for a whole data set: with few images
+the names decide, with many the images do.
 
 | symbol | code | shape |
 |---|---|---|
@@ -19,7 +19,7 @@ decide, with many the images do.
 | b | ``bias`` | (rows,) |
 | w | ``weight`` | (rows, D) |
 | t, on the features' scale | ``names`` | (rows, D), zero for rows that are no label |
-| a, in units of which ... c | ``average`` | (rows,) |
+| c | ``average`` | (rows,) |
 | r | ``residual`` | |
 """
 
@@ -70,6 +70,11 @@ class NamedHead(Head):
     def scale(self) -> float:
         """a."""
         return float(self.log_scale.detach().exp())
+
+    @property
+    def quick_parameters(self) -> list[nn.Parameter]:
+        """b and a."""
+        return [self.bias, self.log_scale]
 
     @torch.no_grad()
     def start_at(self, logits: Tensor) -> None:
