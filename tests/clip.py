@@ -29,7 +29,9 @@ def tiny_clip(config: dict[str, Any] = CONFIG, seed: int = 0, scale: float = 20.
     return clip.eval()
 
 
-def write_clip(folder: Path, clip: open_clip.CLIP | None = None, config: dict[str, Any] = CONFIG, ending: str = "safetensors") -> Path:
+def write_clip(
+    folder: Path, clip: open_clip.CLIP | None = None, config: dict[str, Any] = CONFIG, ending: str = "safetensors"
+) -> Path:
     """Config and weights of a network in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     clip = tiny_clip(config) if clip is None else clip

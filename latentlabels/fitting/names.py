@@ -12,8 +12,9 @@ from ..program import Amortizer, NamedHead, num_rows
 from ..program.named_head import rows_of_names
 from ..space import LabelSpace
 
-RESIDUAL = 1.0  # r of `NamedHead`, in logits; measured: docs/names.md, "How much the images may say"
-_SEEN = 512  # images whose mean embedding is taken where the encoder is trained
+RESIDUAL = 2.0  # r of `NamedHead`, in logits; measured: docs/names.md, "Two numbers"
+SPREAD = 1.5  # of the logits that names give at the start, over images; measured: the same
+_SEEN = 512  # images that are looked at before the start
 
 
 def check_names(given: ModelConfig) -> None:
@@ -63,22 +64,23 @@ def named_head(space: LabelSpace, given: ModelConfig, num_features: int, mixture
 
 @torch.no_grad()
 def centre_names(amortizer: Amortizer, batches: Batches, batch_size: int) -> None:
-    """Tell a head that knows names how the features come: standardised, or as embeddings whose mean is taken from images.
+    """Show a head that knows names how the features come, and how far images differ from each other.
 
     Args:
         amortizer: encoder and head; a head without names is left alone.
-        batches: what is trained on.
+        batches: what is trained on, of which some images are looked at.
         batch_size: of the images that go through the encoder at once.
     """
     head, encoder = amortizer.head, amortizer.encoder
     if not isinstance(head, NamedHead):
         return
-    if isinstance(encoder, Frozen):
-        head.see_standardized(encoder.standardize.scale, encoder.standardize.power)
-        return
     was = encoder.training
     encoder.eval()
     rows = torch.linspace(0, len(batches) - 1, min(len(batches), _SEEN)).long()
-    means = [encoder(batches.inputs(part)).sum(0) for part in rows.split(batch_size)]
-    head.see_average(torch.stack(means).sum(0) / len(rows))
+    features = torch.cat([encoder(batches.inputs(part)) for part in rows.split(batch_size)])
     encoder.train(was)
+    if isinstance(encoder, Frozen):
+        head.see_standardized(encoder.standardize.scale, encoder.standardize.power)
+    else:
+        head.see_average(features.mean(0))
+    head.start_within(SPREAD, features)

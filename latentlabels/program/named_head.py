@@ -93,6 +93,22 @@ class NamedHead(Head):
         self.average.zero_()
         self.power.fill_(power)
 
+    @torch.no_grad()
+    def start_within(self, spread: float, features: Tensor) -> None:
+        """Lower a where the logits of the names would have a larger standard deviation over images than `spread`.
+
+        Publishers' scales are meant for a softmax over thousands of texts, and are too large for one label's odds.
+
+        Args:
+            spread: in logits.
+            features: (B, D) of some images.
+        """
+        named = self.names.abs().sum(-1) > 0
+        cosines = nn.functional.linear(features, self.names[named])
+        found = cosines.sub(cosines.mean(0)).square().mean().sqrt()
+        if found > 0:
+            self.log_scale.clamp_(max=float((spread / found).log()))
+
     def log_prior(self) -> Tensor:
         """The logarithm of w's density, but for a constant: a scalar."""
         return -self.weight.square().sum() * self.power / (2 * self.residual**2)
