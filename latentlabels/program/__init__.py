@@ -12,6 +12,7 @@ from .elbo import CollapsedELBO
 from .head import Head
 from .model import LabelGuide, LabelModel
 from .prior import LabelPrior
+from .region_head import RegionHead
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LabelModel",
     "LabelPrior",
     "LabelsOfComponent",
+    "RegionHead",
     "TiedLabelVector",
     "num_rows",
 ]
