@@ -1,7 +1,7 @@
 """Encoders: images to features."""
 
 from .choice import Choice, choose, has_accelerator
-from .frozen import Frozen, Standardize
+from .frozen import Frozen, Standardize, Thawed
 from .registry import Encoder, build_encoder, names, pixel_format
 from .tiny import TinyCNN
 
@@ -10,6 +10,7 @@ __all__ = [
     "Encoder",
     "Frozen",
     "Standardize",
+    "Thawed",
     "TinyCNN",
     "build_encoder",
     "choose",

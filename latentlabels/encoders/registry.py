@@ -11,7 +11,7 @@ from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import convolutional, tiny
-from .frozen import Frozen, Standardize
+from .frozen import Frozen, Standardize, Thawed
 from .weights import load_weights
 
 
@@ -91,6 +91,7 @@ def build_encoder(
     num_inputs: int | None = None,
     frozen: bool = False,
     pixels: PixelFormat | None = None,
+    scaled: bool = False,
 ) -> Encoder:
     """An encoder by name.
 
@@ -101,6 +102,7 @@ def build_encoder(
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
+        scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
 
     Raises:
         ConfigError: an unknown name.
@@ -114,4 +116,6 @@ def build_encoder(
     family = _family(name)
     pixels = family.pixels(name, weights) if pixels is None else pixels
     module, num_features = family.build(name, weights, pixels)
-    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, pixels)
+    if frozen or scaled:
+        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
+    return Encoder(module, num_features, kind, pixels)
