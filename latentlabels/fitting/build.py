@@ -162,7 +162,7 @@ def build_program(
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, policy.scaled)
+    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, scaled=policy.scaled)
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
