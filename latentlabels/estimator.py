@@ -740,7 +740,7 @@ class LatentLabels(BaseEstimator):
                 levels = Levels.from_config(run.environment.get("levels"))  # older runs had images of 8 bits in mind
                 out.white = levels.stated
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
-            features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
+            features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
             program = build_program(run.space, how, out._settings, head, features, None, pixels)

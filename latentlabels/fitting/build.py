@@ -220,8 +220,7 @@ def label_vector(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_siz
     amortizer.eval()
     device = next(amortizer.parameters()).device
     if not len(rows):  # encoders need not take an empty batch
-        mixture = amortizer.mixture
-        return amortizer.vector(torch.zeros(0, mixture * amortizer.space.num_logits + (mixture if mixture > 1 else 0)))
+        return amortizer.vector(torch.zeros(0, amortizer.head.out_features))
     parts = [
         amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu() for part in rows.split(max(batch_size, 64))
     ]

@@ -6,9 +6,10 @@ import warnings
 from typing import Any
 
 from .. import distributions
-from .amortizer import Amortizer
+from .amortizer import Amortizer, num_rows
 from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
+from .head import Head
 from .model import LabelGuide, LabelModel
 from .prior import LabelPrior
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
@@ -19,11 +20,13 @@ __all__ = [
     "CollapsedELBO",
     "ComponentOf",
     "FeatureDecoder",
+    "Head",
     "LabelGuide",
     "LabelModel",
     "LabelPrior",
     "LabelsOfComponent",
     "TiedLabelVector",
+    "num_rows",
 ]
 
 
