@@ -1,7 +1,8 @@
 """Encoders: images to features."""
 
 from .choice import Choice, choose, has_accelerator
-from .frozen import Frozen, Standardize
+from .fingerprint import fingerprint
+from .frozen import Frozen, Standardize, Thawed
 from .registry import Encoder, build_encoder, names, pixel_format
 from .tiny import TinyCNN
 
@@ -10,9 +11,11 @@ __all__ = [
     "Encoder",
     "Frozen",
     "Standardize",
+    "Thawed",
     "TinyCNN",
     "build_encoder",
     "choose",
+    "fingerprint",
     "has_accelerator",
     "names",
     "pixel_format",

@@ -79,3 +79,25 @@ class Frozen(nn.Module):
     def train(self, mode: bool = True) -> Frozen:
         """Always in evaluation mode: normalisation keeps its statistics."""
         return super().train(False)
+
+
+class Thawed(Frozen):
+    """An encoder that was frozen and is trained on: the scale of its features stays, so that the head goes on with them.
+
+    Args:
+        module: images (B, 3, H, W) to features (B, D).
+        num_features: D.
+    """
+
+    def __init__(self, module: nn.Module, num_features: int):
+        super().__init__(module, num_features)
+        self.module.requires_grad_(True)
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Features of images, before their scale: (B, D)."""
+        features: Tensor = self.module(images)
+        return features
+
+    def train(self, mode: bool = True) -> Thawed:
+        """As of any module."""
+        return nn.Module.train(self, mode)

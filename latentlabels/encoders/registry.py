@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
+from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import convolutional, tiny
-from .frozen import Frozen, Standardize
-from .weights import load_weights
+from .family import Family
+from .frozen import Frozen, Standardize, Thawed
 
 
 @dataclass(frozen=True)
@@ -32,32 +32,7 @@ class Encoder:
     pixels: PixelFormat | None
 
 
-@dataclass(frozen=True)
-class Family:
-    """Encoders of images that are built alike.
-
-    Attributes:
-        names: what they are called.
-        pixels: what one takes, by its name and weights.
-        build: by name, weights and what it takes, the network and the number of its features.
-    """
-
-    names: Callable[[], Sequence[str]]
-    pixels: Callable[[str, str | None], PixelFormat]
-    build: Callable[[str, str | None, PixelFormat], tuple[nn.Module, int]]
-
-
-def _tiny(name: str, weights: str | None, pixels: PixelFormat) -> tuple[nn.Module, int]:
-    module = tiny.TinyCNN()
-    if weights is not None:
-        load_weights(module, name, weights)
-    return module, module.num_features
-
-
-FAMILIES = (
-    Family(lambda: ("tiny",), lambda name, weights: tiny.FORMAT, _tiny),
-    Family(convolutional.names, convolutional.pixel_format, convolutional.build),
-)
+FAMILIES = (tiny.FAMILY, convolutional.FAMILY)
 
 
 def names() -> list[str]:
@@ -67,7 +42,7 @@ def names() -> list[str]:
 
 def _family(name: str) -> Family:
     for family in FAMILIES:
-        if name in family.names():
+        if family.takes(name):
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
@@ -91,6 +66,8 @@ def build_encoder(
     num_inputs: int | None = None,
     frozen: bool = False,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
+    scaled: bool = False,
 ) -> Encoder:
     """An encoder by name.
 
@@ -101,6 +78,8 @@ def build_encoder(
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
+        scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
+        size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
 
     Raises:
         ConfigError: an unknown name.
@@ -113,5 +92,7 @@ def build_encoder(
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
     pixels = family.pixels(name, weights) if pixels is None else pixels
-    module, num_features = family.build(name, weights, pixels)
-    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, pixels)
+    module, num_features = family.build(name, weights, pixels, pixels.size if size is None else size)
+    if frozen or scaled:
+        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
+    return Encoder(module, num_features, kind, pixels)
