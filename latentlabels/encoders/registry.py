@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -10,8 +12,8 @@ from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
 from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from . import convolutional, tiny
-from .family import Family
+from . import convolutional, open_clip, tiny
+from .family import Family, Texts
 from .frozen import Frozen, Standardize, Thawed
 
 
@@ -32,7 +34,7 @@ class Encoder:
     pixels: PixelFormat | None
 
 
-FAMILIES = (tiny.FAMILY, convolutional.FAMILY)
+FAMILIES = (tiny.FAMILY, convolutional.FAMILY, open_clip.FAMILY)
 
 
 def names() -> list[str]:
@@ -68,6 +70,7 @@ def build_encoder(
     pixels: PixelFormat | None = None,
     size: Size | None = None,
     scaled: bool = False,
+    described: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """An encoder by name.
 
@@ -80,6 +83,8 @@ def build_encoder(
         pixels: how pictures are normalised; None for what the weights were trained with.
         scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
         size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
+        described: what `describe_encoder` gave, to build the network without its weights and without the files that they
+            came from.
 
     Raises:
         ConfigError: an unknown name.
@@ -92,7 +97,53 @@ def build_encoder(
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
     pixels = family.pixels(name, weights) if pixels is None else pixels
-    module, num_features = family.build(name, weights, pixels, pixels.size if size is None else size)
+    size = pixels.size if size is None else size
+    if described is not None and family.rebuild is not None:
+        module, num_features = family.rebuild(described, name, pixels, size)
+    else:
+        module, num_features = family.build(name, weights, pixels, size)
     if frozen or scaled:
         module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
     return Encoder(module, num_features, kind, pixels)
+
+
+def describe_encoder(name: str, weights: str | None = None) -> dict[str, Any] | None:
+    """What has to be stored, beside its name, to build an encoder again without its weights; None where the name says it.
+
+    Raises:
+        ConfigError, WeightsError: as `pixel_format`.
+    """
+    if kind_of(name) is Kind.EMBEDDINGS:
+        return None
+    describe = _family(name).describe
+    return None if describe is None else describe(name, weights)
+
+
+def has_texts(name: str) -> bool:
+    """Whether an encoder has a text side, which places texts where it places images.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return kind_of(name) is Kind.IMAGES and _family(name).texts is not None
+
+
+def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str]]) -> Texts:
+    """Embeddings of labels by the text side of an encoder: the mean of those of their texts, at length 1.
+
+    Args:
+        name: of an encoder that `has_texts`.
+        weights: its weights.
+        texts: what is said of each label; at least one text.
+
+    Raises:
+        ConfigError: no text side, random weights, or a text that is too long.
+        WeightsError: weights or a tokenizer that cannot be had.
+    """
+    embed = _family(name).texts if kind_of(name) is Kind.IMAGES else None
+    if embed is None:
+        raise ConfigError(
+            f'model.names: the encoder "{name}" has no text side; give one that has, open_clip:NAME, for example '
+            "open_clip:ViT-B-32 with weights: DEFAULT, or names: false"
+        )
+    return embed(name, weights, texts)
