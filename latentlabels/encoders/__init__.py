@@ -2,7 +2,7 @@
 
 from .choice import Choice, choose, has_accelerator
 from .fingerprint import fingerprint
-from .frozen import Frozen, Standardize
+from .frozen import Frozen, Standardize, Thawed
 from .open_clip_text import cached
 from .prompts import texts_of
 from .registry import Encoder, build_encoder, describe_encoder, embed_texts, has_texts, names, pixel_format
@@ -13,6 +13,7 @@ __all__ = [
     "Encoder",
     "Frozen",
     "Standardize",
+    "Thawed",
     "TinyCNN",
     "build_encoder",
     "cached",

@@ -14,7 +14,7 @@ from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import convolutional, open_clip, tiny
 from .family import Family, Texts
-from .frozen import Frozen, Standardize
+from .frozen import Frozen, Standardize, Thawed
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def build_encoder(
     frozen: bool = False,
     pixels: PixelFormat | None = None,
     size: Size | None = None,
+    scaled: bool = False,
     described: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """An encoder by name.
@@ -80,6 +81,7 @@ def build_encoder(
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
+        scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
         size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
         described: what `describe_encoder` gave, to build the network without its weights and without the files that they
             came from.
@@ -100,7 +102,9 @@ def build_encoder(
         module, num_features = family.rebuild(described, name, pixels, size)
     else:
         module, num_features = family.build(name, weights, pixels, size)
-    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, pixels)
+    if frozen or scaled:
+        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
+    return Encoder(module, num_features, kind, pixels)
 
 
 def describe_encoder(name: str, weights: str | None = None) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ class HeadPolicy:
         nonempty: whether the empty label set counts little; see `NonEmptyLabelVector`.
         start: where the head starts, "prior" or "own".
         held_at_start: labels whose logits are not trained, since nothing teaches them.
+        scaled: whether the features of an encoder that is trained have the scale of a frozen one, with which the fit began.
     """
 
     mixture: int = 1
@@ -46,6 +47,7 @@ class HeadPolicy:
     nonempty: bool = False
     start: str = "prior"
     held_at_start: tuple[str, ...] = ()
+    scaled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -172,7 +174,9 @@ def build_program(
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, described=described)
+    encoder = build_encoder(
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, scaled=policy.scaled, described=described
+    )
     named = named_head(head, given, encoder.num_features, mixture, anchor is not None) if given.names else None
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
     logits = torch.zeros(head.num_logits)
@@ -215,8 +219,10 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         )
 
 
-def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int) -> Batches:
-    """Set the scale of embeddings; turn images into features where the encoder is frozen."""
+def features_once(
+    encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
+) -> Batches:
+    """Set the scale of embeddings, unless it is an earlier fit's; turn images into features where the encoder is frozen."""
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         rows = torch.arange(len(batches))
@@ -224,7 +230,7 @@ def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batc
             features = [encoder.extract(batches.inputs(part)) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
-        if isinstance(part, Standardize):
+        if isinstance(part, Standardize) and not keep_scale:
             part.fit_to(batches.inputs(torch.arange(len(batches))))
     return batches
 

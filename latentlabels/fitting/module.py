@@ -19,12 +19,22 @@ class LabelModule(nn.Module):
         learning_rate: of AdamW.
         weight_decay: of AdamW; biases and normalisation are spared.
         frozen_rows: (L,) True for logits that are never trained.
+        encoder_rate: learning rate of the encoder, in units of that of the head; below 1 where it was trained before.
     """
 
     bias_rate = 10.0  # learning rate of the head's bias, in units of that of the weights
 
-    def __init__(self, model: LabelModel, objective: Objective, learning_rate: float, weight_decay: float, frozen_rows: Tensor):
+    def __init__(
+        self,
+        model: LabelModel,
+        objective: Objective,
+        learning_rate: float,
+        weight_decay: float,
+        frozen_rows: Tensor,
+        encoder_rate: float = 1.0,
+    ):
         super().__init__()
+        self.encoder_rate = encoder_rate
         self.model, self.objective = model, objective
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.learnt: Tensor | None
@@ -98,11 +108,15 @@ class LabelModule(nn.Module):
         head = self.amortizer.head
         own = isinstance(head, Head) and head.log_prior() is not None
         quick = head.quick_parameters if isinstance(head, Head) else [head.bias]
-        apart = {id(parameter) for parameter in quick}
+        encoder = [p for p in self.amortizer.encoder.parameters() if p.requires_grad]
+        apart = {id(parameter) for parameter in (*quick, *encoder)}
         trained = [p for p in self.model.parameters() if p.requires_grad and id(p) not in apart]
         decays = {id(p) for p in trained if p.dim() > 1 and not (own and p is head.weight)}
         own_rate = self.learning_rate * self.objective.rate
+        slower = self.learning_rate * self.encoder_rate
         groups = [
+            {"params": [p for p in encoder if p.dim() > 1], "weight_decay": self.weight_decay, "lr": slower},
+            {"params": [p for p in encoder if p.dim() <= 1], "weight_decay": 0.0, "lr": slower},
             {"params": [p for p in trained if id(p) in decays], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if id(p) not in decays], "weight_decay": 0.0},
             {"params": quick, "weight_decay": 0.0, "lr": self.bias_rate * self.learning_rate},

@@ -13,6 +13,7 @@ from .head import Head
 from .model import LabelGuide, LabelModel
 from .named_head import NamedHead
 from .prior import LabelPrior
+from .region_head import RegionHead
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LabelPrior",
     "LabelsOfComponent",
     "NamedHead",
+    "RegionHead",
     "TiedLabelVector",
     "num_rows",
 ]
