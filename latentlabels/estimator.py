@@ -338,7 +338,7 @@ class LatentLabels(BaseEstimator):
         num_inputs = inputs.num_features
         head = decide_head(settings, how, table, anchor)
         pixels = wanted.format if inputs.kind is Kind.IMAGES else None
-        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels)
+        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels, inputs.size)
         start = Fitted(
             space=table.space,
             annotation=how,
@@ -726,7 +726,7 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            program = build_program(run.space, how, out._settings, head, features, None, pixels)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

@@ -10,7 +10,7 @@ from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
 from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from . import convolutional, tiny
+from . import dinov2, lite, sizes, timm, tiny, torchvision
 from .family import Family
 from .frozen import Frozen, Standardize
 
@@ -32,7 +32,7 @@ class Encoder:
     pixels: PixelFormat | None
 
 
-FAMILIES = (tiny.FAMILY, convolutional.FAMILY)
+FAMILIES = (tiny.FAMILY, lite.FAMILY, torchvision.FAMILY, dinov2.FAMILY, timm.FAMILY)
 
 
 def names() -> list[str]:
@@ -46,7 +46,7 @@ def _family(name: str) -> Family:
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: a torchvision resnet, convnext or efficientnet, tiny, or embedding)"
+        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, tiny, or embedding)"
     )
 
 
@@ -71,16 +71,18 @@ def build_encoder(
     """An encoder by name.
 
     Args:
-        name: a torchvision ResNet, ConvNeXt or EfficientNet, "tiny", or "embedding".
-        weights: None for random weights; "DEFAULT" or another torchvision name for published weights, which
-            are downloaded; or the path of a local file (.safetensors, .pth, .pt) with a state_dict.
+        name: "lite0", "lite1" or "lite2", a classification network of torchvision, "dinov2-small" and others, "timm:NAME" for
+            any network of timm, "tiny", or "embedding".
+        weights: None for random weights; "DEFAULT" or another name for published weights, which are downloaded where they are
+            not on this machine; or the path of a local file (.safetensors, .pth, .pt, .bin) with a state_dict, or of a folder
+            with one. Files are read as tensors alone.
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
         size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, a library that is not installed, or a size that the network cannot take.
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     kind = kind_of(name)
@@ -89,6 +91,8 @@ def build_encoder(
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
-    pixels = family.pixels(name, weights) if pixels is None else pixels
-    module, num_features = family.build(name, weights, pixels, pixels.size if size is None else size)
-    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, pixels)
+    taken = family.pixels(name, weights) if pixels is None else pixels
+    size = taken.size if size is None else size
+    module, num_features = family.build(name, weights, taken, size)
+    sizes.check(name, module, num_features, size, lambda other: family.build(name, None, taken, other)[0])
+    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, taken)

@@ -18,6 +18,7 @@ from ..encoders import Frozen, Standardize, build_encoder, choose, pixel_format
 from ..errors import ConfigError, DataWarning
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
@@ -144,6 +145,7 @@ def build_program(
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
 
@@ -156,11 +158,12 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     encoder = build_encoder(
-        given.encoder, given.weights if anchor is not None else None, num_inputs, bool(given.frozen), pixels
+        given.encoder, given.weights if anchor is not None else None, num_inputs, bool(given.frozen), pixels, size
     )
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
     logits = torch.zeros(head.num_logits)
