@@ -188,10 +188,10 @@ def build_program(
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    weights, described = None, None if earlier is None else earlier.described
-    if earlier is None:
-        weights, described = given.weights, describe_encoder(given.encoder, given.weights)
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, described)
+    weights = given.weights if earlier is None else None
+    stored = None if earlier is None else earlier.described
+    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, stored)
+    described = stored or describe_encoder(given.encoder, weights)
     unread = () if anchor is None else [one for one in head.labels if earlier is None or one not in earlier.read]
     named = named_head(head, given, encoder.num_features, mixture, unread) if given.names else None
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
