@@ -355,7 +355,8 @@ class LatentLabels(BaseEstimator):
         weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
         model = settings if before is None else weightless
         described = None if before is None else before.program.described
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, described, len(inputs))
+        size = inputs.size
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -751,7 +752,7 @@ class LatentLabels(BaseEstimator):
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
             described = run.environment.get("encoder")
-            program = build_program(run.space, how, out._settings, head, features, None, pixels, described)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

@@ -18,6 +18,7 @@ from ..encoders import Frozen, Standardize, build_encoder, choose, describe_enco
 from ..errors import ConfigError, DataWarning
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
@@ -154,6 +155,7 @@ def build_program(
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
     described: Mapping[str, Any] | None = None,
     num_images: int | None = None,
 ) -> Program:
@@ -168,6 +170,7 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
         described: what a run has stored of the encoder, where `anchor` is None.
         num_images: of the data set.
     """
@@ -175,7 +178,7 @@ def build_program(
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
     encoder = build_encoder(
-        given.encoder, weights, num_inputs, bool(given.frozen), pixels, scaled=policy.scaled, described=described
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, scaled=policy.scaled, described=described
     )
     named = named_head(head, given, encoder.num_features, mixture, anchor is not None) if given.names else None
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
