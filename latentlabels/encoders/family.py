@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,7 @@ class Family:
             `Normalize`. Raises `ConfigError` for a size that the network cannot take, `WeightsError` for weights that cannot
             be downloaded, read or fitted.
         at_hand: encoders whose published weights are on this machine; it asks no network and imports nothing large.
+        recognise: the encoder whose weights a file or folder has, by its name or record; None where it does not say.
     """
 
     names: Callable[[], Sequence[str]]
@@ -77,3 +79,4 @@ class Family:
     pixels: Callable[[str, str | None], PixelFormat]
     build: Callable[[str, str | None, PixelFormat, Size], tuple[nn.Module, int]]
     at_hand: Callable[[], Sequence[AtHand]] = tuple
+    recognise: Callable[[Path], str | None] = lambda path: None
