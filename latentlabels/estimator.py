@@ -30,6 +30,7 @@ from .fitting.build import features_once, label_vector, settle, wanted_by, warn_
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
+from .fitting.names import centre_names
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
@@ -241,6 +242,7 @@ class LatentLabels(BaseEstimator):
         parts = hold_out(inputs, float(self.held_out), int(self.seed))
         warn_of_rare(parts)
         rows = parts.rows
+        program.model.num_images = len(rows[0])
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
@@ -352,7 +354,9 @@ class LatentLabels(BaseEstimator):
             head = replace(head, scaled=not settings.frozen and has_scale(before))
         weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
         model = settings if before is None else weightless
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels)
+        described = None if before is None else before.program.described
+        size = inputs.size
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -372,9 +376,11 @@ class LatentLabels(BaseEstimator):
             columns=inputs.columns,
             anchor=anchor,
         )
-        encoder = program.model.amortizer.encoder
-        frozen = bool(settings.frozen)
-        return start, inputs, features_once(encoder, inputs.items, frozen, self.batch_size, keep_scale=before is not None)
+        amortizer = program.model.amortizer
+        frozen, keep = bool(settings.frozen), before is not None
+        batches = features_once(amortizer.encoder, inputs.items, frozen, self.batch_size, keep_scale=keep)
+        centre_names(amortizer, batches, self.batch_size)
+        return start, inputs, batches
 
     def _check_numbers(self) -> None:
         """Refuse numbers that a config refuses; names are checked where they are looked up.
@@ -706,6 +712,8 @@ class LatentLabels(BaseEstimator):
         about = environment(int(given["seed"]), found.data_hash) | {"head": found.head.to_dict()}
         if found.columns is not None:
             about["columns"] = list(found.columns)
+        if found.program.described is not None:
+            about["encoder"] = dict(found.program.described)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
         if found.levels is not None:
@@ -743,7 +751,8 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            program = build_program(run.space, how, out._settings, head, features, None, pixels)
+            described = run.environment.get("encoder")
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

@@ -149,13 +149,12 @@ class RegionFeatures(nn.Module):
 
 def moments(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean (C,) and covariance (C, C) over the images and places of maps (B, C, h, w), float64."""
-    count, total, products = 0, torch.zeros(()), torch.zeros(())
+    count, total, products, shift = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
     for batch in maps:
         places = batch.movedim(1, -1).flatten(0, -2)
-        about = places.double() if not count else places.double() - shift
         if not count:
-            shift = about.mean(0)  # near the mean: squares of large numbers with a small spread would cancel
-            about = about - shift
+            shift = places.double().mean(0)  # near the mean: squares of large numbers with a small spread would cancel
+        about = places.double() - shift
         count, total, products = count + len(places), total + about.sum(0), products + about.T @ about
     if not count:
         raise ValueError("no images to find principal components from; give at least one")

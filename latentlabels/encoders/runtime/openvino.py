@@ -89,7 +89,7 @@ def import_openvino() -> Any:
 
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
-    """A block in which `openvino_telemetry` cannot be imported: the converter takes a stand-in of its own, which sends nothing."""
+    """A block in which `openvino_telemetry` cannot be imported: the converter takes a stand-in, which sends nothing."""
     name = "openvino_telemetry"
     if "openvino" in sys.modules or name in sys.modules:
         yield
