@@ -50,6 +50,12 @@ def has_accelerator(accelerator: str = "auto") -> bool:
     return accelerator != "cpu" and torch.accelerator.is_available()
 
 
+def device_of(accelerator: str = "auto") -> torch.device:
+    """Where an encoder of a fit computes."""
+    found = torch.accelerator.current_accelerator() if has_accelerator(accelerator) else None
+    return torch.device("cpu") if found is None else found
+
+
 def _best_at_hand(weights: str | None) -> tuple[str, str | None, str]:
     from .registry import names  # what else there is
 

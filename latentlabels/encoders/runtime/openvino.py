@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +20,8 @@ class OpenVINOExtractor:
     """A module converted to OpenVINO.
 
     One request at a time has all threads: on two cores, two requests with one thread each are a quarter slower, and batches
-    of 8 to 64 images are equally fast. Threads are not tied to cores, since other processes would have the same ones.
+    of 8 to 64 images are equally fast. Threads are not tied to cores, since other processes would have the same ones. It is for
+    one caller at a time, since a compiled model has one request.
 
     Args:
         module: float images (B, 3, H, W) in [0, 1] to features (B, D), on the CPU, in evaluation mode.
@@ -42,7 +42,6 @@ class OpenVINOExtractor:
             "ENABLE_CPU_PINNING": False,
         }
         self._compiled = _core().compile_model(convert(module, size), "CPU", settings)
-        self._one_at_a_time = threading.Lock()  # a compiled model has one request, and refuses a second caller
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 images (B, 3, H, W) to float32 features (B, D).
@@ -54,9 +53,7 @@ class OpenVINOExtractor:
         return in_parts(images, self._part)
 
     def _part(self, images: Tensor) -> Tensor:
-        with self._one_at_a_time:
-            found = self._compiled(images.contiguous().numpy(), share_outputs=False)[0]
-        return torch.from_numpy(found)
+        return torch.from_numpy(self._compiled(images.contiguous().numpy(), share_outputs=False)[0])
 
 
 def convert(module: nn.Module, size: Size) -> Any:

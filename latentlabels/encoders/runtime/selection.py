@@ -8,8 +8,10 @@ float32 are the same within 1e-5, whatever runtime, batch or machine computes th
 from __future__ import annotations
 
 import importlib.util
+import threading
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from .onnx import ONNXExtractor
 from .openvino import OpenVINOExtractor
 
 FEW = 64
-"""Images up to which the module itself is done before a converter is."""
+"""Images for which the module itself is done before a converter is."""
 
 ENOUGH = 3.0
 """So many times faster than the module, a runtime is taken without a look at the next, whose conversion takes seconds."""
@@ -103,30 +105,72 @@ def choose_extractor(
     size: Size,
     runtime: str = AUTO,
     remembered: Path | None = None,
-    images: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Extractor:
     """The fastest runtime on this machine whose features are those of the module, within 2 %.
+
+    It is chosen when the first images come, and not for a few: nothing is converted or measured before that.
 
     Args:
         module: float images (B, 3, H, W) in [0, 1] to features (B, D), on the CPU.
         size: (height, width) of the images.
         runtime: "auto" to measure, or a name to have that one.
         remembered: a folder where what was measured is kept, so that the next process need not measure again.
-        images: how many there are; for `FEW` the module itself is done before it is converted. None: many.
         device: where torch computes; on an accelerator it does so in any case, unless another runtime is named.
 
     Raises:
-        ConfigError: a runtime that is not installed, or whose features are others.
+        ConfigError: a runtime that is not installed. The first call raises one where its features are others.
     """
-    module = module.eval()
     allowed = [one for one in CANDIDATES if runtime in (AUTO, one.runtime)]
     if runtime != AUTO:
         _check_installed(runtime, allowed[0].missing)
-    few = images is not None and images <= FEW
-    if PLAIN in allowed and (few or torch.device(device).type != "cpu"):
-        return TorchExtractor(module, device)
-    return _once(module, size, [one for one in allowed if not one.missing], remembered)
+    if PLAIN in allowed and torch.device(device).type != "cpu":
+        return TorchExtractor(deepcopy(module), device)  # a copy, since the module stays where it is for others
+    return LazyExtractor(module.eval(), size, [one for one in allowed if not one.missing], remembered)
+
+
+class LazyExtractor:
+    """The runtime that is chosen when more than a few images have come; until then the module itself, where it is allowed.
+
+    Args:
+        module: float images (B, 3, H, W) in [0, 1] to features (B, D), on the CPU, in evaluation mode.
+        size: (height, width) of the images.
+        allowed: what to choose from.
+        remembered: the folder of what was chosen before; None to remember nothing.
+
+    Attributes:
+        chosen: what was chosen; None as long as nothing was.
+    """
+
+    precision = "f32"
+
+    def __init__(self, module: nn.Module, size: Size, allowed: Sequence[Candidate], remembered: Path | None = None):
+        self._module, self._size, self._allowed, self._remembered = module, size, list(allowed), remembered
+        self._few = TorchExtractor(module) if PLAIN in allowed else None
+        self._seen, self._lock = 0, threading.Lock()
+        self.chosen: Extractor | None = None
+
+    @property
+    def runtime(self) -> str:
+        """What computes the next images."""
+        return self._allowed[0].runtime if self.chosen is None else self.chosen.runtime
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 images (B, 3, H, W) to float32 features (B, D).
+
+        Raises:
+            ConfigError: the runtime that was named gives other features.
+            ValueError: images of another size than was given.
+        """
+        if images.shape[-2:] != self._size:
+            raise ValueError(f"images of {tuple(images.shape[-2:])} pixels, but the extractor was made for {self._size}")
+        with self._lock:
+            self._seen += len(images)
+            if self._few is not None and self._seen <= FEW:
+                return self._few(images)
+            if self.chosen is None:
+                self.chosen = _once(self._module, self._size, self._allowed, self._remembered)
+            return self.chosen(images)
 
 
 def _check_installed(runtime: str, missing: list[str]) -> None:

@@ -128,12 +128,37 @@ def test_another_size_than_was_given_is_refused_and_not_computed():
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnx", "torch"])
 def test_a_runtime_can_be_named(runtime):
-    assert choose_extractor(Convolutions(), (32, 32), runtime).runtime == runtime
+    extractor = choose_extractor(Convolutions(), (32, 32), runtime)
+    assert extractor.runtime == runtime
+    assert _chosen(extractor).runtime == runtime
 
 
-def test_the_module_itself_computes_a_few_images(monkeypatch):
-    monkeypatch.setattr(selection, "measure", lambda *args: pytest.fail("measured for a few images"))
-    assert isinstance(choose_extractor(Convolutions(), (32, 32), images=FEW), TorchExtractor)
+def test_the_module_itself_computes_a_few_images_and_nothing_is_measured_before_there_are_more(monkeypatch):
+    measured = []
+    monkeypatch.setattr(selection, "measure", lambda *args: measured.append(args) or measure(*args[:2], [PLAIN]))
+    module = Convolutions()
+    extractor = choose_extractor(module, (32, 32))
+    images = torch.randint(0, 256, (FEW + 1, 3, 32, 32), dtype=torch.uint8)
+    found = [extractor(images[:1]), extractor(images[1:FEW])]
+    assert not measured
+    found.append(extractor(images[FEW:]))
+    assert len(measured) == 1
+    torch.testing.assert_close(torch.cat(found), TorchExtractor(module)(images))
+
+
+def test_images_of_another_size_are_refused_with_both_sizes():
+    with pytest.raises(ValueError, match=r"\(40, 32\).*\(32, 32\)"):
+        choose_extractor(Convolutions(), (32, 32))(torch.zeros(1, 3, 40, 32, dtype=torch.uint8))
+
+
+def _chosen(extractor):
+    """What an extractor has chosen after many images."""
+    extractor(torch.zeros(FEW + 1, 3, *extractor._size, dtype=torch.uint8))
+    return extractor.chosen
+
+
+def _choose(module, *args, **options):
+    return _chosen(choose_extractor(module, *args, **options))
 
 
 def _candidates(monkeypatch, *others: Candidate) -> None:
@@ -144,28 +169,28 @@ def test_the_fastest_is_taken_and_remembered(monkeypatch, tmp_path):
     slow = Candidate("slow", "torch", lambda module, size: Asleep(module))
     _candidates(monkeypatch, slow)
     module = Convolutions()
-    chosen = choose_extractor(module, (32, 32), remembered=tmp_path)
+    chosen = _choose(module, (32, 32), remembered=tmp_path)
     assert not isinstance(chosen, Asleep)
     (file,) = tmp_path.iterdir()
     told = json.loads(file.read_text())
     assert told["taken"] == "torch"
     assert [one["name"] for one in told["measured"]] == ["torch", "slow"]
     monkeypatch.setattr(selection, "measure", lambda *args: pytest.fail("measured twice"))
-    choose_extractor(module, (32, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
     file.write_text(json.dumps({**told, "taken": "slow"}))  # whatever was taken is taken again
-    assert isinstance(choose_extractor(module, (32, 32), remembered=tmp_path), Asleep)
+    assert isinstance(_choose(module, (32, 32), remembered=tmp_path), Asleep)
 
 
 def test_another_network_size_or_number_of_threads_is_measured_for_itself(monkeypatch, tmp_path):
     _candidates(monkeypatch)
     module = Convolutions()
-    choose_extractor(module, (32, 32), remembered=tmp_path)
-    choose_extractor(module, (40, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
+    _choose(module, (40, 32), remembered=tmp_path)
     with torch.no_grad():
         next(module.parameters()).add_(1)
-    choose_extractor(module, (32, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
     monkeypatch.setattr("latentlabels.encoders.runtime.remembered.num_threads", lambda: 99)
-    choose_extractor(module, (32, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -173,26 +198,26 @@ def test_another_network_size_or_number_of_threads_is_measured_for_itself(monkey
 def test_a_broken_file_is_measured_again_and_mended(monkeypatch, tmp_path, content):
     _candidates(monkeypatch)
     module = Convolutions()
-    choose_extractor(module, (32, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_text(content)
-    choose_extractor(module, (32, 32), remembered=tmp_path)
+    _choose(module, (32, 32), remembered=tmp_path)
     assert json.loads(file.read_text())["taken"] == "torch"
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path):
     _candidates(monkeypatch)
     (tmp_path / "file").write_text("")
-    choose_extractor(Convolutions(), (32, 32), remembered=tmp_path / "file" / "folder")
+    _choose(Convolutions(), (32, 32), remembered=tmp_path / "file" / "folder")
 
 
 def test_features_that_are_off_are_not_taken(monkeypatch):
     off = Candidate("off", "openvino", lambda module, size: Off(module))
     _candidates(monkeypatch, off)
     monkeypatch.setattr(selection, "_seconds", lambda extractor, shown: 0.01 if isinstance(extractor, Off) else 1.0)
-    assert not isinstance(choose_extractor(Convolutions(), (32, 32)), Off)
+    assert not isinstance(_choose(Convolutions(), (32, 32)), Off)
     with pytest.raises(ConfigError, match=r"openvino.*off by 3\.0%"):
-        choose_extractor(Convolutions(), (32, 32), "openvino")
+        _choose(Convolutions(), (32, 32), "openvino")
 
 
 def test_much_faster_than_the_module_is_enough(monkeypatch):
@@ -211,7 +236,7 @@ def test_a_library_that_is_missing_is_said_with_what_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ConfigError, match=r"onnxscript missing.*latentlabels\[onnx\]"):
         choose_extractor(Convolutions(), (32, 32), "onnx")
-    assert choose_extractor(Convolutions(), (32, 32)).runtime == "torch"
+    assert _choose(Convolutions(), (32, 32)).runtime == "torch"
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnx"])
@@ -219,8 +244,8 @@ def test_a_module_that_cannot_be_converted_is_run_by_torch_and_that_is_said_each
     module = Branching()
     for _ in range(2):
         with pytest.warns(DataWarning, match=f"{runtime} cannot run this encoder, so torch computes"):
-            assert isinstance(choose_extractor(module, (32, 32), runtime, tmp_path), TorchExtractor)
-    assert choose_extractor(module, (32, 32)).runtime == "torch"  # without a word where nothing was asked for
+            assert isinstance(_choose(module, (32, 32), runtime, tmp_path), TorchExtractor)
+    assert _choose(module, (32, 32)).runtime == "torch"  # without a word where nothing was asked for
 
 
 def test_pictures_are_the_same_each_time_and_look_like_photos():
@@ -266,9 +291,9 @@ def test_nothing_is_imported_before_it_is_needed_and_nothing_is_reported():
         "heavy = {'openvino', 'onnx', 'onnxruntime', 'onnxscript'}\n"
         "assert not heavy & set(sys.modules)\n"
         "net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())\n"
-        "choose_extractor(net, (16, 16), images=8)\n"
+        "choose_extractor(net, (16, 16))(torch.zeros(8, 3, 16, 16, dtype=torch.uint8))\n"
         "assert not heavy & set(sys.modules)\n"
-        "choose_extractor(net, (16, 16), 'openvino')\n"
+        "choose_extractor(net, (16, 16), 'openvino')(torch.zeros(8, 3, 16, 16, dtype=torch.uint8))\n"
         "assert 'openvino' in sys.modules and 'openvino_telemetry' not in sys.modules\n"
         "from openvino.tools.ovc import convert_impl\n"
         "assert convert_impl.tm.__name__.endswith('telemetry_stub')\n"
