@@ -13,15 +13,17 @@ PART = 32
 
 
 class Extractor(Protocol):
-    """Computes features.
+    """Computes features."""
 
-    Attributes:
-        runtime: "torch", "openvino" or "onnx".
-        precision: "f32" or "bf16": features of one precision may stand in one cache, whatever the runtime.
-    """
+    @property
+    def runtime(self) -> str:
+        """What computes: "torch", "openvino" or "onnx"."""
+        ...
 
-    runtime: str
-    precision: str
+    @property
+    def precision(self) -> str:
+        """Either "f32" or "bf16": features of one precision may stand in one cache, whatever the runtime."""
+        ...
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 images (B, 3, H, W) to float32 features (B, D), on the CPU; B may be any number."""

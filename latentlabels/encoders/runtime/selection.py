@@ -162,8 +162,9 @@ class LazyExtractor:
             ConfigError: the runtime that was named gives other features.
             ValueError: images of another size than was given.
         """
-        if images.shape[-2:] != self._size:
-            raise ValueError(f"images of {tuple(images.shape[-2:])} pixels, but the extractor was made for {self._size}")
+        size = tuple(images.shape[-2:])
+        if size != self._size:
+            raise ValueError(f"images of {size} pixels, but the extractor was made for {self._size}")
         with self._lock:
             self._seen += len(images)
             if self._few is not None and self._seen <= FEW:
