@@ -25,7 +25,6 @@ from .store import FeatureStore
 STORES = "encoders"
 RUNTIMES = "runtimes"
 _PRECISIONS = ("f32", "bf16")
-_AT_ONCE = 64  # pictures that pass through the network together
 
 
 class EncoderFeatures:
@@ -37,6 +36,7 @@ class EncoderFeatures:
         pixels: how pictures are made for it.
         runtime: what computes: a name, or "auto" for the fastest here.
         root: the folder of the cache; None to keep features in memory.
+        device: where torch computes.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class EncoderFeatures:
         pixels: PixelFormat,
         runtime: str = "auto",
         root: Path | None = None,
+        device: torch.device | str = "cpu",
     ):
         self.name, self.build, self.pixels, self.runtime, self.root = name, build, pixels, runtime, root
+        self.device = device
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
@@ -104,9 +106,8 @@ class SizedFeatures:
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
         extractor = self._computing()
         self._precision = extractor.precision
-        parts = torch.from_numpy(pixels).split(_AT_ONCE)
         self.computed += len(pixels)
-        return self.kept.add(contents, torch.cat([extractor(part) for part in parts]).numpy())
+        return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
 
     def _store_of(self, precision: str) -> FeatureStore:
         about, root = self._about | {"precision": precision}, self._source.root
@@ -123,7 +124,7 @@ class SizedFeatures:
         if self._extractor is None:
             root = self._source.root
             remembered = None if root is None else root / RUNTIMES
-            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered)
+            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered, self._source.device)
         return self._extractor
 
 

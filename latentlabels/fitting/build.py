@@ -16,7 +16,7 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, pixel_format
+from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, device_of, pixel_format
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
@@ -152,7 +152,7 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
         return None
 
     build = partial(_published, model.encoder, model.weights, pixels)
-    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache))
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
 def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
@@ -160,7 +160,8 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
     if not isinstance(encoder, Frozen) or pixels is None:
         return None
 
-    return EncoderFeatures(model.encoder, partial(_built, encoder), pixels, fit.runtime, cache_folder(fit.cache))
+    build = partial(_built, encoder)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
 def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
