@@ -30,6 +30,7 @@ from .fitting.build import features_once, label_vector, settle, wanted_by, warn_
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
+from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
@@ -54,7 +55,7 @@ from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
-from .program import CollapsedELBO, LabelGuide, LabelModel
+from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
@@ -352,7 +353,7 @@ class LatentLabels(BaseEstimator):
             head = replace(head, scaled=not settings.frozen and has_scale(before))
         weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
         model = settings if before is None else weightless
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels)
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, inputs.size)
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -519,7 +520,10 @@ class LatentLabels(BaseEstimator):
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures)
+        places = None
+        if isinstance(self.model.amortizer.head, RegionHead):
+            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places)
         if not conditioned:
             return found
         assert inputs.observed is not None
@@ -743,7 +747,7 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            program = build_program(run.space, how, out._settings, head, features, None, pixels)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

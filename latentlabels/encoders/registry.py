@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import convolutional, tiny
 from .family import Family
 from .frozen import Frozen, Standardize, Thawed
+from .maps import COMPONENTS, Maps, RegionFeatures
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,19 @@ class Encoder:
         num_features: D.
         kind: what it takes.
         pixels: how its pictures are resized and normalised; None for embeddings.
+        maps: (d, h, w) of the maps that stand behind the pooled features; None where the features are of the whole image.
     """
 
     module: nn.Module
     num_features: int
     kind: Kind
     pixels: PixelFormat | None
+    maps: Maps | None = None
+
+    @property
+    def num_pooled(self) -> int:
+        """How many of the features are of the whole image."""
+        return self.num_features - (0 if self.maps is None else prod(self.maps))
 
 
 FAMILIES = (tiny.FAMILY, convolutional.FAMILY)
@@ -68,6 +77,7 @@ def build_encoder(
     pixels: PixelFormat | None = None,
     size: Size | None = None,
     scaled: bool = False,
+    regions: bool = False,
 ) -> Encoder:
     """An encoder by name.
 
@@ -80,19 +90,29 @@ def build_encoder(
         pixels: how pictures are normalised; None for what the weights were trained with.
         scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
         size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
+        regions: whether the features are those of the whole image and of its places; see `RegionFeatures`.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or regions of an encoder that has none.
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     kind = kind_of(name)
     if kind is Kind.EMBEDDINGS:
         if num_inputs is None:
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
+        if regions:
+            raise ConfigError(
+                "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+            )
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
     pixels = family.pixels(name, weights) if pixels is None else pixels
-    module, num_features = family.build(name, weights, pixels, pixels.size if size is None else size)
+    size = pixels.size if size is None else size
+    module, num_features = family.build(name, weights, pixels, size)
+    maps = None
+    if regions:  # of an encoder that is trained whole, the head learns itself what to keep of the maps
+        module = RegionFeatures(module, num_features, size, name, COMPONENTS if frozen or scaled else None)
+        num_features, maps = module.num_features, module.maps
     if frozen or scaled:
-        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
-    return Encoder(module, num_features, kind, pixels)
+        module = (Frozen if frozen else Thawed)(module, num_features, maps)
+    return Encoder(module, num_features, kind, pixels, maps)

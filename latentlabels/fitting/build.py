@@ -14,14 +14,25 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, choose, pixel_format
+from ..encoders import Frozen, RegionFeatures, Standardize, build_encoder, choose, pixel_format
+from ..encoders.maps import SAMPLE
 from ..errors import ConfigError, DataWarning
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
-from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+from ..program import (
+    Amortizer,
+    CollapsedELBO,
+    FeatureDecoder,
+    LabelGuide,
+    LabelModel,
+    LabelPrior,
+    RegionHead,
+    num_rows,
+)
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
 
@@ -80,7 +91,7 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
         anchor: what they say about prevalences.
 
     Raises:
-        ConfigError: at_least_one with a model that cannot have it.
+        ConfigError: at_least_one or regions with a model that cannot have it.
     """
     objective = objectives.find(given.objective)
     # one objective, one head: the mixture and the generative side belong to the whole model
@@ -90,6 +101,11 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
         raise ConfigError(
             f"at_least_one needs objective {objectives.DEFAULT}, mixture 1 and beta 0, not "
             f"{given.objective}, {given.mixture} and {given.beta:g}; leave it out"
+        )
+    if given.regions and (mixture > 1 or beta > 0 or given.names):
+        raise ConfigError(
+            f"regions need mixture 1, beta 0 and names false, not {mixture}, {beta:g} and {str(given.names).lower()}; set "
+            "regions to false, or leave the others out"
         )
     nonempty = given.at_least_one
     if nonempty is None:  # every image that was annotated by picking one of its labels has one
@@ -146,6 +162,7 @@ def build_program(
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
 
@@ -158,12 +175,14 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for what its weights were trained with.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, scaled=policy.scaled)
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
+    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions)
+    looks = None if encoder.maps is None else RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, looks)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
@@ -202,16 +221,25 @@ def features_once(
     encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
 ) -> Batches:
     """Set the scale of embeddings, unless it is an earlier fit's; turn images into features where the encoder is frozen."""
+    rows = torch.arange(len(batches))
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
-        rows = torch.arange(len(batches))
+        if isinstance(encoder.module, RegionFeatures) and encoder.module.needs_basis:
+            chosen = _evenly(len(batches), SAMPLE).split(batch_size)
+            encoder.module.fit_basis(batches.inputs(part) for part in chosen)
+        exact = torch.float32 if encoder.standardize.maps is None else torch.float16  # maps are large
         with torch.no_grad():
-            features = [encoder.extract(batches.inputs(part)) for part in rows.split(batch_size)]
+            features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
-            part.fit_to(batches.inputs(torch.arange(len(batches))))
+            part.fit_to(batches.inputs(rows if part.maps is None else _evenly(len(batches), 4 * SAMPLE)))
     return batches
+
+
+def _evenly(number: int, most: int) -> Tensor:
+    """At most so many of the rows, evenly spaced."""
+    return torch.arange(number) if number <= most else torch.linspace(0, number - 1, most).round().long()
 
 
 @torch.no_grad()
