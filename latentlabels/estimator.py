@@ -26,10 +26,11 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
+from .fitting.names import centre_names
 from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
@@ -242,6 +243,7 @@ class LatentLabels(BaseEstimator):
         parts = hold_out(inputs, float(self.held_out), int(self.seed))
         warn_of_rare(parts)
         rows = parts.rows
+        program.model.num_images = len(rows[0])
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
@@ -353,7 +355,9 @@ class LatentLabels(BaseEstimator):
             head = replace(head, scaled=not settings.frozen and has_scale(before))
         weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
         model = settings if before is None else weightless
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, inputs.size)
+        described = None if before is None else before.program.described
+        size = inputs.size
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -369,13 +373,16 @@ class LatentLabels(BaseEstimator):
             image_size=inputs.size,
             pixels=pixels,
             levels=inputs.levels,
+            features=wanted.features or features_of(program.model.amortizer.encoder, settings, self._fit_settings, pixels),
             num_features=num_inputs,
             columns=inputs.columns,
             anchor=anchor,
         )
-        encoder = program.model.amortizer.encoder
-        frozen = bool(settings.frozen)
-        return start, inputs, features_once(encoder, inputs.items, frozen, self.batch_size, keep_scale=before is not None)
+        amortizer = program.model.amortizer
+        frozen, keep = bool(settings.frozen), before is not None
+        batches = features_once(amortizer.encoder, inputs.items, frozen, self.batch_size, keep_scale=keep)
+        centre_names(amortizer, batches, self.batch_size)
+        return start, inputs, batches
 
     def _check_numbers(self) -> None:
         """Refuse numbers that a config refuses; names are checked where they are looked up.
@@ -481,7 +488,15 @@ class LatentLabels(BaseEstimator):
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
         return Wanted(
-            found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns, found.levels
+            kind=found.kind,
+            size=found.image_size,
+            format=pixels,
+            num_features=found.num_features,
+            workers=self.workers,
+            augment=self.augment,
+            columns=found.columns,
+            levels=found.levels,
+            features=found.features,
         )
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
@@ -710,6 +725,8 @@ class LatentLabels(BaseEstimator):
         about = environment(int(given["seed"]), found.data_hash) | {"head": found.head.to_dict()}
         if found.columns is not None:
             about["columns"] = list(found.columns)
+        if found.program.described is not None:
+            about["encoder"] = dict(found.program.described)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
         if found.levels is not None:
@@ -747,7 +764,8 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            program = build_program(run.space, how, out._settings, head, features, None, pixels, size)
+            described = run.environment.get("encoder")
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
@@ -765,6 +783,7 @@ class LatentLabels(BaseEstimator):
             image_size=size,
             pixels=pixels,
             levels=levels,
+            features=features_of(program.model.amortizer.encoder, out._settings, out._fit_settings, pixels),
             num_features=features,
             columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,

@@ -4,7 +4,9 @@ from .choice import Choice, choose, has_accelerator
 from .fingerprint import fingerprint
 from .frozen import Frozen, Standardize, Thawed
 from .maps import COMPONENTS, RegionFeatures
-from .registry import Encoder, build_encoder, names, pixel_format
+from .open_clip_text import cached
+from .prompts import texts_of
+from .registry import Encoder, build_encoder, describe_encoder, embed_texts, has_texts, names, pixel_format
 from .tiny import TinyCNN
 
 __all__ = [
@@ -17,9 +19,14 @@ __all__ = [
     "Thawed",
     "TinyCNN",
     "build_encoder",
+    "cached",
     "choose",
+    "describe_encoder",
+    "embed_texts",
     "fingerprint",
     "has_accelerator",
+    "has_texts",
     "names",
     "pixel_format",
+    "texts_of",
 ]

@@ -24,6 +24,7 @@ class Standardize(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    power = 100.0  # mean squared norm of what it gives
 
     def __init__(self, num_features: int, maps: Maps | None = None) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Standardize(nn.Module):
         mean = embeddings.mean(0)
         norm = ((embeddings - mean).pow(2).sum(-1).mean() / copies).sqrt()
         self.mean[entries].copy_(mean)
-        scale = norm / 10 if norm > 0 else torch.ones(())
+        scale = norm / self.power**0.5 if norm > 0 else torch.ones(())
         (self.scale if self.maps is None else self.scale[entries]).copy_(scale)
 
     def forward(self, embeddings: Tensor) -> Tensor:

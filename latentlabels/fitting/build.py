@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, RegionFeatures, Standardize, build_encoder, choose, pixel_format
+from ..encoders import Frozen, RegionFeatures, Standardize, build_encoder, choose, describe_encoder, pixel_format
 from ..encoders.maps import SAMPLE
 from ..errors import ConfigError, DataWarning
+from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
@@ -27,6 +31,7 @@ from ..program import (
     Amortizer,
     CollapsedELBO,
     FeatureDecoder,
+    Head,
     LabelGuide,
     LabelModel,
     LabelPrior,
@@ -35,7 +40,9 @@ from ..program import (
 )
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
+from .names import check_names, named_head
 
+_SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -91,7 +98,7 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
         anchor: what they say about prevalences.
 
     Raises:
-        ConfigError: at_least_one or regions with a model that cannot have it.
+        ConfigError: at_least_one with a model that cannot have it.
     """
     objective = objectives.find(given.objective)
     # one objective, one head: the mixture and the generative side belong to the whole model
@@ -101,11 +108,6 @@ def decide_head(given: ModelConfig, annotation: Annotation, table: Observed, anc
         raise ConfigError(
             f"at_least_one needs objective {objectives.DEFAULT}, mixture 1 and beta 0, not "
             f"{given.objective}, {given.mixture} and {given.beta:g}; leave it out"
-        )
-    if given.regions and (mixture > 1 or beta > 0 or given.names):
-        raise ConfigError(
-            f"regions need mixture 1, beta 0 and names false, not {mixture}, {beta:g} and {str(given.names).lower()}; set "
-            "regions to false, or leave the others out"
         )
     nonempty = given.at_least_one
     if nonempty is None:  # every image that was annotated by picking one of its labels has one
@@ -121,19 +123,85 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         given: the settings of the model.
         accelerator: of the fit.
         kind: what was given to fit, where that is known: embeddings pass through.
+
+    Raises:
+        ConfigError: names with an encoder that does not know any, or regions with a model that cannot have them.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
     found = choose(name, given.weights, given.frozen, accelerator)
     chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
-    return given.model_copy(update=chosen), found.why
+    settled = given.model_copy(update=chosen)
+    check_names(settled)
+    _check_regions(settled)
+    return settled, found.why
 
 
-def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
-    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks."""
+def _check_regions(given: ModelConfig) -> None:
+    """Refuse regions of a model that cannot have them."""
+    if not given.regions:
+        return
+    if kind_of(given.encoder) is Kind.EMBEDDINGS:
+        raise ConfigError(
+            "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+        )
+    whole = objectives.find(given.objective).takes_whole_model
+    if whole and (given.mixture > 1 or given.beta > 0):
+        raise ConfigError(
+            f"model.regions needs mixture 1 and beta 0, not {given.mixture} and {given.beta:g}; set regions to false, or leave "
+            "out the other two"
+        )
+
+
+def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Wanted:
+    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks.
+
+    Args:
+        model: the settings of the model.
+        fit: those of the fit.
+        features: whether an encoder that is not trained takes its features, not pixels.
+    """
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
-    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
+    kind = kind_of(model.encoder)
+    source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
+    return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
+
+
+def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> EncoderFeatures | None:
+    """What computes and keeps the features of an encoder that is not trained; None of one that is, or that is random.
+
+    Args:
+        model: the settings of the model, settled.
+        fit: those of the fit, which say what computes, and where features are kept.
+        pixels: how pictures are made for the encoder.
+    """
+    if not model.frozen or model.weights is None:
+        return None
+
+    build = partial(_published, model.encoder, model.weights, pixels)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache))
+
+
+def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
+    """The same of an encoder that was built; None of one that is trained, or of none."""
+    if not isinstance(encoder, Frozen) or pixels is None:
+        return None
+
+    return EncoderFeatures(model.encoder, partial(_built, encoder), pixels, fit.runtime, cache_folder(fit.cache))
+
+
+def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+    """A network with its weights, for pictures of a size."""
+    with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
+        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+
+
+def _built(encoder: nn.Module, size: Size) -> nn.Module:
+    """The network of a frozen encoder, on the CPU."""
+    assert isinstance(encoder, Frozen)
+    own = encoder.module
+    return own if all(one.device.type == "cpu" for one in own.parameters()) else deepcopy(own).cpu()
 
 
 class Program(NamedTuple):
@@ -145,6 +213,7 @@ class Program(NamedTuple):
         elbo: their evidence lower bound, in closed form.
         objective: what is minimised, attached to them.
         space: the label space of the head, which the objective may change.
+        described: what a run stores of the encoder beside its name; None where the name says it.
     """
 
     model: LabelModel
@@ -152,6 +221,7 @@ class Program(NamedTuple):
     elbo: CollapsedELBO
     objective: Objective
     space: LabelSpace
+    described: Mapping[str, Any] | None = None
 
 
 def build_program(
@@ -163,6 +233,8 @@ def build_program(
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
     size: Size | None = None,
+    described: Mapping[str, Any] | None = None,
+    num_images: int | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
 
@@ -175,14 +247,22 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
-        size: (height, width) of the pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
+        described: what a run has stored of the encoder, where `anchor` is None.
+        num_images: of the data set.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions)
-    looks = None if encoder.maps is None else RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, looks)
+    encoder = build_encoder(
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, described
+    )
+    own: Head | None = None
+    if encoder.maps is not None:
+        own = RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
+    elif given.names:
+        own = named_head(head, given, encoder.num_features, mixture, anchor is not None)
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, own)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
@@ -190,10 +270,12 @@ def build_program(
             amortizer.start_at(logits)
     prior = LabelPrior(head, logits, mixture, learn=mixture > 1) if beta > 0 else None
     decoder = FeatureDecoder(head, encoder.num_features) if beta > 0 else None
-    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels)
+    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
-    return Program(model, guide, CollapsedELBO(), objective, head)
+    if anchor is not None:
+        described = describe_encoder(given.encoder, weights)
+    return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 
 def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stacklevel: int) -> None:
@@ -202,8 +284,12 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         listed = ", ".join(f'"{label}"' for label in anchor.never_known[:5])
         warnings.warn(
             f"{len(anchor.never_known)} of {num_labels} labels are never known to be present "
-            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): they cannot be learned "
-            "and keep their prior probability",
+            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): "
+            + (
+                "their names alone say where they are"
+                if given.names
+                else "they cannot be learned and keep their prior probability"
+            ),
             DataWarning,
             stacklevel=stacklevel + 1,
         )
@@ -220,12 +306,12 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
 def features_once(
     encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
 ) -> Batches:
-    """Set the scale of embeddings, unless it is an earlier fit's; turn images into features where the encoder is frozen."""
+    """Set the scale of features, unless it is an earlier fit's; make features where the encoder is frozen and random."""
     rows = torch.arange(len(batches))
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         if isinstance(encoder.module, RegionFeatures) and encoder.module.needs_basis:
-            chosen = _evenly(len(batches), SAMPLE).split(batch_size)
+            chosen = _spread(len(batches), SAMPLE).split(batch_size)
             encoder.module.fit_basis(batches.inputs(part) for part in chosen)
         exact = torch.float32 if encoder.standardize.maps is None else torch.float16  # maps are large
         with torch.no_grad():
@@ -233,13 +319,18 @@ def features_once(
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
-            part.fit_to(batches.inputs(rows if part.maps is None else _evenly(len(batches), 4 * SAMPLE)))
+            part.fit_to(batches.inputs(_spread(len(batches), _scaled_by(part, batches))))
     return batches
 
 
-def _evenly(number: int, most: int) -> Tensor:
-    """At most so many of the rows, evenly spaced."""
-    return torch.arange(number) if number <= most else torch.linspace(0, number - 1, most).round().long()
+def _scaled_by(part: Standardize, batches: Batches) -> int:
+    """From how many features a scale is found, so that those of very many images need not be in memory at once."""
+    return 4 * SAMPLE if part.maps is not None else _SCALED if isinstance(batches, Featured) else len(batches)
+
+
+def _spread(number: int, most: int) -> Tensor:
+    """Rows that stand for all of them, evenly spaced."""
+    return torch.linspace(0, number - 1, min(number, most), dtype=torch.float64).round().long()
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
 from .head import Head
 from .model import LabelGuide, LabelModel
+from .named_head import NamedHead
 from .prior import LabelPrior
 from .region_head import RegionHead
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
@@ -26,6 +27,7 @@ __all__ = [
     "LabelModel",
     "LabelPrior",
     "LabelsOfComponent",
+    "NamedHead",
     "RegionHead",
     "TiedLabelVector",
     "num_rows",

@@ -23,6 +23,15 @@ class Head(nn.Module, ABC):
     weight: nn.Parameter
     bias: nn.Parameter
 
+    @property
+    def quick_parameters(self) -> list[nn.Parameter]:
+        """Parameters that carry the scale of all probabilities, and learn faster than the others."""
+        return [self.bias]
+
+    def log_prior(self) -> Tensor | None:
+        """The logarithm of the density of its parameters, a scalar; None for a head without a prior."""
+        return None
+
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, rows)."""
