@@ -31,9 +31,10 @@ from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import centre_names
+from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
-from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
+from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over, wanted_after
 from .inputs import (
     InputBlock,
     InputParts,
@@ -55,7 +56,7 @@ from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
-from .program import CollapsedELBO, LabelGuide, LabelModel
+from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
@@ -320,7 +321,8 @@ class LatentLabels(BaseEstimator):
         before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
-        wanted = wanted_by(settings, self._fit_settings)
+        fit = self._fit_settings
+        wanted = wanted_by(settings, fit) if before is None else wanted_after(settings, fit, before)
         inputs = read_inputs(
             images,
             observed,
@@ -534,7 +536,10 @@ class LatentLabels(BaseEstimator):
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures)
+        places = None
+        if isinstance(self.model.amortizer.head, RegionHead):
+            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places)
         if not conditioned:
             return found
         assert inputs.observed is not None

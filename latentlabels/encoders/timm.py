@@ -156,5 +156,5 @@ FAMILY = Family(
     lambda name, weights: pixel_format(_short(name), weights),
     lambda name, weights, pixels, size: build(_short(name), weights, pixels, size),
     at_hand,
-    recognise,
+    recognise=recognise,
 )
