@@ -13,7 +13,7 @@ from ..encoders import Frozen, Standardize
 from ..errors import ConfigError
 from ..inputs import Wanted
 from ..kind import AUTO, Kind
-from ..program import Amortizer
+from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
 from .build import features_of, wanted_by
 from .fitted import Fitted
@@ -70,6 +70,13 @@ def has_scale(before: Fitted) -> bool:
     return isinstance(before.program.model.amortizer.encoder, Frozen)
 
 
+def labels_read(settings: ModelConfig, before: Fitted) -> frozenset[str]:
+    """Labels whose names a fit has read with the prompts of the settings."""
+    same = before.params.get("prompts") == settings.prompts
+    named = isinstance(before.program.model.amortizer.head, NamedHead)
+    return frozenset(before.program.space.labels) if same and named else frozenset()
+
+
 def check_same_encoder(before: Fitted, encoder: str, num_inputs: int | None) -> None:
     """Refuse to begin with a fit on something else.
 
@@ -117,7 +124,9 @@ def take_over(amortizer: Amortizer, before: Amortizer) -> TakenOver:
     found = [(row, there[name]) for name, row in here.items() if name in there]
     old = before.head.state_dict()
     for name, values in amortizer.head.state_dict().items():
-        _copy(values, old.get(name), found, (len(here), len(there)))
+        kept = amortizer.head.own_rows(name) if isinstance(amortizer.head, Head) else None
+        rows = found if kept is None else [pair for pair in found if not kept[pair[0]]]
+        _copy(values, old.get(name), rows, (len(here), len(there)))
     known = {label for name in here if name in there for label in name[2:3]}
     labels = amortizer.space.labels
     return TakenOver(tuple(one for one in labels if one in known), tuple(one for one in labels if one not in known))
