@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import WeightsEnum
 
 from ..errors import ConfigError, WeightsError, nearest
 from ..inputs import PixelFormat
-from ..inputs.rgb import Interpolation
+from ..inputs.rgb import Interpolation, Size
+from .family import Family, Normalize
 from .weights import load_weights
 
 _FAMILIES = ("resnet", "resnext", "wide_resnet", "convnext", "efficientnet")
@@ -25,28 +25,7 @@ def names() -> tuple[str, ...]:
     return tuple(name for name in torchvision.models.list_models(torchvision.models) if name.startswith(_FAMILIES))
 
 
-class Normalize(nn.Module):
-    """Images in [0, 1] to the mean and deviation that the weights were trained with.
-
-    Args:
-        mean: of red, green and blue.
-        std: likewise.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float] = PixelFormat.mean, std: Sequence[float] = PixelFormat.std) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to the same shape."""
-        return (images - self.mean) / self.std
-
-
-def build(name: str, weights: str | None, pixels: PixelFormat) -> tuple[nn.Module, int]:
+def build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tuple[nn.Module, int]:
     """A network without its head, and the number of its features.
 
     Raises:
@@ -114,3 +93,6 @@ def _remove_head(module: nn.Module, name: str) -> int:
         classifier[-1] = nn.Identity()
     assert isinstance(head, nn.Linear)
     return head.in_features
+
+
+FAMILY = Family(names, lambda name: name in names(), pixel_format, build)
