@@ -18,6 +18,7 @@ from ..errors import ConfigError, nearest
 Run = Callable[[Sequence[NDArray[Any]]], NDArray[np.float32]]
 """The values of a graph's inputs, in order, to probabilities (N, K)."""
 
+Inputs = Mapping[str, Sequence[int]]
 OUTPUT = "probabilities"
 
 
@@ -52,12 +53,12 @@ class Format(ABC):
             )
 
     @abstractmethod
-    def write(self, program: ExportedProgram, inputs: Sequence[str], path: Path, about: Mapping[str, str]) -> None:
+    def write(self, program: ExportedProgram, inputs: Inputs, path: Path, about: Mapping[str, str]) -> None:
         """Write a program.
 
         Args:
             program: traced, with a first dimension of any size.
-            inputs: names of its inputs.
+            inputs: its inputs by name, and their sizes after the first.
             path: with the format's ending; the files beside it get the same stem.
             about: texts that are stored in the file, where the format can.
         """
@@ -73,7 +74,7 @@ class Onnx(Format):
     name, ending, extra = "onnx", ".onnx", "onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
 
-    def write(self, program: ExportedProgram, inputs: Sequence[str], path: Path, about: Mapping[str, str]) -> None:
+    def write(self, program: ExportedProgram, inputs: Inputs, path: Path, about: Mapping[str, str]) -> None:
         """One file, its weights inside."""
         made = torch.onnx.export(program, dynamo=True, input_names=list(inputs), output_names=[OUTPUT], verbose=False)
         assert made is not None
@@ -101,7 +102,7 @@ class OpenVino(Format):
     name, ending, beside, extra = "openvino", ".xml", (".bin",), "openvino"
     needs = ("openvino",)
 
-    def write(self, program: ExportedProgram, inputs: Sequence[str], path: Path, about: Mapping[str, str]) -> None:
+    def write(self, program: ExportedProgram, inputs: Inputs, path: Path, about: Mapping[str, str]) -> None:
         """Two files; weights stay in 32 bits."""
         import openvino
         from openvino.frontend import FrontEndManager
@@ -116,6 +117,7 @@ class OpenVino(Format):
         model = frontend.convert(frontend.load(decoder))
         for port, name in zip((*model.inputs, *model.outputs), (*inputs, OUTPUT), strict=True):
             port.get_tensor().set_names({name})
+        model.reshape({port: [-1, *sizes] for port, sizes in zip(model.inputs, inputs.values(), strict=True)})
         for key, text in about.items():
             model.set_rt_info(text, ["latentlabels", key])
         openvino.save_model(model, str(path), compress_to_fp16=False)
@@ -134,7 +136,7 @@ class TorchExport(Format):
 
     name, ending = "torch-export", ".pt2"
 
-    def write(self, program: ExportedProgram, inputs: Sequence[str], path: Path, about: Mapping[str, str]) -> None:
+    def write(self, program: ExportedProgram, inputs: Inputs, path: Path, about: Mapping[str, str]) -> None:
         """One file."""
         torch.export.save(program, str(path), extra_files=dict(about))
 
