@@ -26,7 +26,7 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
@@ -355,7 +355,8 @@ class LatentLabels(BaseEstimator):
         weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
         model = settings if before is None else weightless
         described = None if before is None else before.program.described
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, described, len(inputs))
+        size = inputs.size
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -371,6 +372,7 @@ class LatentLabels(BaseEstimator):
             image_size=inputs.size,
             pixels=pixels,
             levels=inputs.levels,
+            features=wanted.features or features_of(program.model.amortizer.encoder, settings, self._fit_settings, pixels),
             num_features=num_inputs,
             columns=inputs.columns,
             anchor=anchor,
@@ -485,7 +487,15 @@ class LatentLabels(BaseEstimator):
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
         return Wanted(
-            found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns, found.levels
+            kind=found.kind,
+            size=found.image_size,
+            format=pixels,
+            num_features=found.num_features,
+            workers=self.workers,
+            augment=self.augment,
+            columns=found.columns,
+            levels=found.levels,
+            features=found.features,
         )
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
@@ -751,7 +761,7 @@ class LatentLabels(BaseEstimator):
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
             described = run.environment.get("encoder")
-            program = build_program(run.space, how, out._settings, head, features, None, pixels, described)
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
@@ -769,6 +779,7 @@ class LatentLabels(BaseEstimator):
             image_size=size,
             pixels=pixels,
             levels=levels,
+            features=features_of(program.model.amortizer.encoder, out._settings, out._fit_settings, pixels),
             num_features=features,
             columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,

@@ -95,8 +95,8 @@ def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterat
         raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
 
 
-def read_training(config: Config, how: Reading | None = None) -> Inputs:
-    """The training data of a config, read once.
+def read_training(config: Config, how: Reading | None = None, features: bool = True) -> Inputs:
+    """The training data of a config, read once; features in place of pixels where the encoder is not trained.
 
     Raises:
         ConfigError, DataError, ObservationError: what cannot be used.
@@ -105,7 +105,7 @@ def read_training(config: Config, how: Reading | None = None) -> Inputs:
     from ..fitting.training_data import training_inputs
 
     with explained(config):
-        return training_inputs(config, wanted_by(config.model, config.fit), how)
+        return training_inputs(config, wanted_by(config.model, config.fit, features), how)
 
 
 def load_run(folder: Path) -> LatentLabels:

@@ -12,7 +12,7 @@ from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
 from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from . import convolutional, open_clip, tiny
+from . import dinov2, lite, open_clip, sizes, timm, tiny, torchvision
 from .family import Family, Texts
 from .frozen import Frozen, Standardize, Thawed
 
@@ -34,7 +34,7 @@ class Encoder:
     pixels: PixelFormat | None
 
 
-FAMILIES = (tiny.FAMILY, convolutional.FAMILY, open_clip.FAMILY)
+FAMILIES = (tiny.FAMILY, lite.FAMILY, torchvision.FAMILY, dinov2.FAMILY, timm.FAMILY, open_clip.FAMILY)
 
 
 def names() -> list[str]:
@@ -48,7 +48,7 @@ def _family(name: str) -> Family:
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: a torchvision resnet, convnext or efficientnet, tiny, or embedding)"
+        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, tiny, or embedding)"
     )
 
 
@@ -75,9 +75,11 @@ def build_encoder(
     """An encoder by name.
 
     Args:
-        name: a torchvision ResNet, ConvNeXt or EfficientNet, "tiny", or "embedding".
-        weights: None for random weights; "DEFAULT" or another torchvision name for published weights, which
-            are downloaded; or the path of a local file (.safetensors, .pth, .pt) with a state_dict.
+        name: "lite0", "lite1" or "lite2", a classification network of torchvision, "dinov2-small" and others, "timm:NAME" for
+            any network of timm, "tiny", or "embedding".
+        weights: None for random weights; "DEFAULT" or another name for published weights, which are downloaded where they are
+            not on this machine; or the path of a local file (.safetensors, .pth, .pt, .bin) with a state_dict, or of a folder
+            with one. Files are read as tensors alone.
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
@@ -87,7 +89,7 @@ def build_encoder(
             came from.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, a library that is not installed, or a size that the network cannot take.
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     kind = kind_of(name)
@@ -96,15 +98,16 @@ def build_encoder(
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
-    pixels = family.pixels(name, weights) if pixels is None else pixels
-    size = pixels.size if size is None else size
+    taken = family.pixels(name, weights) if pixels is None else pixels
+    size = taken.size if size is None else size
     if described is not None and family.rebuild is not None:
-        module, num_features = family.rebuild(described, name, pixels, size)
+        module, num_features = family.rebuild(described, name, taken, size)
     else:
-        module, num_features = family.build(name, weights, pixels, size)
+        module, num_features = family.build(name, weights, taken, size)
+        sizes.check(name, module, num_features, size, lambda other: family.build(name, None, taken, other)[0])
     if frozen or scaled:
         module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
-    return Encoder(module, num_features, kind, pixels)
+    return Encoder(module, num_features, kind, taken)
 
 
 def describe_encoder(name: str, weights: str | None = None) -> dict[str, Any] | None:

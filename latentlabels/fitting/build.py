@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import objectives
 from ..annotation import Annotation
@@ -16,8 +18,11 @@ from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
 from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, pixel_format
 from ..errors import ConfigError, DataWarning
+from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.feature_source import Featured
+from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
@@ -26,6 +31,7 @@ from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
 from .names import check_names, named_head
 
+_SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -118,12 +124,56 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
     return settled, found.why
 
 
-def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
-    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks."""
+def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Wanted:
+    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks.
+
+    Args:
+        model: the settings of the model.
+        fit: those of the fit.
+        features: whether an encoder that is not trained takes its features, not pixels.
+    """
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
-    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
+    kind = kind_of(model.encoder)
+    source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
+    return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
+
+
+def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> EncoderFeatures | None:
+    """What computes and keeps the features of an encoder that is not trained; None of one that is, or that is random.
+
+    Args:
+        model: the settings of the model, settled.
+        fit: those of the fit, which say what computes, and where features are kept.
+        pixels: how pictures are made for the encoder.
+    """
+    if not model.frozen or model.weights is None:
+        return None
+
+    build = partial(_published, model.encoder, model.weights, pixels)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache))
+
+
+def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
+    """The same of an encoder that was built; None of one that is trained, or of none."""
+    if not isinstance(encoder, Frozen) or pixels is None:
+        return None
+
+    return EncoderFeatures(model.encoder, partial(_built, encoder), pixels, fit.runtime, cache_folder(fit.cache))
+
+
+def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+    """A network with its weights, for pictures of a size."""
+    with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
+        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+
+
+def _built(encoder: nn.Module, size: Size) -> nn.Module:
+    """The network of a frozen encoder, on the CPU."""
+    assert isinstance(encoder, Frozen)
+    own = encoder.module
+    return own if all(one.device.type == "cpu" for one in own.parameters()) else deepcopy(own).cpu()
 
 
 class Program(NamedTuple):
@@ -154,6 +204,7 @@ def build_program(
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
     described: Mapping[str, Any] | None = None,
     num_images: int | None = None,
 ) -> Program:
@@ -168,6 +219,7 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
         described: what a run has stored of the encoder, where `anchor` is None.
         num_images: of the data set.
     """
@@ -175,7 +227,7 @@ def build_program(
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if anchor is not None else None
     encoder = build_encoder(
-        given.encoder, weights, num_inputs, bool(given.frozen), pixels, scaled=policy.scaled, described=described
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, scaled=policy.scaled, described=described
     )
     named = named_head(head, given, encoder.num_features, mixture, anchor is not None) if given.names else None
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
@@ -222,7 +274,7 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
 def features_once(
     encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
 ) -> Batches:
-    """Set the scale of embeddings, unless it is an earlier fit's; turn images into features where the encoder is frozen."""
+    """Set the scale of features, unless it is an earlier fit's; make features where the encoder is frozen and random."""
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         rows = torch.arange(len(batches))
@@ -231,8 +283,13 @@ def features_once(
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
-            part.fit_to(batches.inputs(torch.arange(len(batches))))
+            part.fit_to(batches.inputs(_spread(len(batches)) if isinstance(batches, Featured) else torch.arange(len(batches))))
     return batches
+
+
+def _spread(number: int) -> Tensor:
+    """Rows that stand for all of them, so that features of very many images need not be in memory at once."""
+    return torch.linspace(0, number - 1, min(number, _SCALED), dtype=torch.float64).round().long()
 
 
 @torch.no_grad()
