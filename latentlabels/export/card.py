@@ -1,4 +1,4 @@
-"""The facts of a model card: what an exported graph takes and gives, what it was learned from, how good it is, how to run it."""
+"""The facts of a model card: what an exported graph takes and gives, how it was made, how good it is, how to run it."""
 
 from __future__ import annotations
 
