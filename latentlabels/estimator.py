@@ -26,14 +26,23 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import Earlier, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import show_names
+from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
-from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, labels_read, take_over
+from .fitting.warm_start import (
+    TRAINED_BEFORE,
+    as_before,
+    check_same_encoder,
+    has_scale,
+    labels_read,
+    take_over,
+    wanted_after,
+)
 from .inputs import (
     InputBlock,
     InputParts,
@@ -55,7 +64,7 @@ from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
-from .program import CollapsedELBO, LabelGuide, LabelModel
+from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
@@ -320,7 +329,8 @@ class LatentLabels(BaseEstimator):
         before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
-        wanted = wanted_by(settings, self._fit_settings)
+        fit = self._fit_settings
+        wanted = wanted_by(settings, fit) if before is None else wanted_after(settings, fit, before)
         inputs = read_inputs(
             images,
             observed,
@@ -369,6 +379,7 @@ class LatentLabels(BaseEstimator):
             image_size=inputs.size,
             pixels=pixels,
             levels=inputs.levels,
+            features=wanted.features or features_of(program.model.amortizer.encoder, settings, self._fit_settings, pixels),
             num_features=num_inputs,
             columns=inputs.columns,
             anchor=anchor,
@@ -483,7 +494,15 @@ class LatentLabels(BaseEstimator):
         found = self.fitted_
         pixels = found.pixels or PixelFormat()
         return Wanted(
-            found.kind, found.image_size, pixels, found.num_features, self.workers, self.augment, found.columns, found.levels
+            kind=found.kind,
+            size=found.image_size,
+            format=pixels,
+            num_features=found.num_features,
+            workers=self.workers,
+            augment=self.augment,
+            columns=found.columns,
+            levels=found.levels,
+            features=found.features,
         )
 
     def posterior(self, images: Images, observed: Labels | None = None) -> Posterior:
@@ -522,7 +541,10 @@ class LatentLabels(BaseEstimator):
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures)
+        places = None
+        if isinstance(self.model.amortizer.head, RegionHead):
+            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places)
         if not conditioned:
             return found
         assert inputs.observed is not None
@@ -767,6 +789,7 @@ class LatentLabels(BaseEstimator):
             image_size=size,
             pixels=pixels,
             levels=levels,
+            features=features_of(program.model.amortizer.encoder, out._settings, out._fit_settings, pixels),
             num_features=features,
             columns=None if columns is None else tuple(map(str, columns)),
             history=run.history,

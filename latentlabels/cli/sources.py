@@ -14,7 +14,7 @@ from .output import UsageError
 if TYPE_CHECKING:
     from ..config import Config
     from ..estimator import LatentLabels
-    from ..inputs import Inputs, InputStream, Reading
+    from ..inputs import Inputs, InputStream, Reading, Wanted
     from ..kind import Kind
     from ..observed import Observed, Tree
 
@@ -95,17 +95,28 @@ def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterat
         raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
 
 
-def read_training(config: Config, how: Reading | None = None) -> Inputs:
-    """The training data of a config, read once.
+def read_training(config: Config, how: Reading | None = None, features: bool = True) -> Inputs:
+    """The training data of a config, read once; features in place of pixels where the encoder is not trained.
 
     Raises:
         ConfigError, DataError, ObservationError: what cannot be used.
     """
-    from ..fitting.build import wanted_by
     from ..fitting.training_data import training_inputs
 
     with explained(config):
-        return training_inputs(config, wanted_by(config.model, config.fit), how)
+        return training_inputs(config, _wanted(config, features), how)
+
+
+def _wanted(config: Config, features: bool) -> Wanted:
+    from ..fitting.build import settle, wanted_by
+
+    if config.fit.init_from is None:
+        return wanted_by(config.model, config.fit, features)
+    from ..fitting.warm_start import as_before, wanted_after
+
+    before = load_run(config.fit.init_from).fitted_
+    settings, _ = settle(as_before(config.model, before), config.fit.accelerator)
+    return wanted_after(settings, config.fit, before) if features else wanted_by(settings, config.fit, False)
 
 
 def load_run(folder: Path) -> LatentLabels:

@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, pixel_format
+from ..encoders import (
+    Frozen,
+    RegionFeatures,
+    Standardize,
+    build_encoder,
+    choose,
+    describe_encoder,
+    device_of,
+    pixel_format,
+)
+from ..encoders.maps import SAMPLE
 from ..errors import ConfigError, DataWarning
+from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
+from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
-from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+from ..program import (
+    Amortizer,
+    CollapsedELBO,
+    FeatureDecoder,
+    Head,
+    LabelGuide,
+    LabelModel,
+    LabelPrior,
+    RegionHead,
+    num_rows,
+)
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
 from .names import check_names, named_head
 
+_SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -109,22 +134,84 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         kind: what was given to fit, where that is known: embeddings pass through.
 
     Raises:
-        ConfigError: names with an encoder that does not know any.
+        ConfigError: names with an encoder that does not know any, or regions with a model that cannot have them.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
     found = choose(name, given.weights, given.frozen, accelerator)
     chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
     settled = given.model_copy(update=chosen)
     check_names(settled)
+    _check_regions(settled)
     return settled, found.why
 
 
-def wanted_by(model: ModelConfig, fit: FitConfig) -> Wanted:
-    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks."""
+def _check_regions(given: ModelConfig) -> None:
+    """Refuse regions of a model that cannot have them."""
+    if not given.regions:
+        return
+    if kind_of(given.encoder) is Kind.EMBEDDINGS:
+        raise ConfigError(
+            "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+        )
+    whole = objectives.find(given.objective).takes_whole_model
+    if whole and (given.mixture > 1 or given.beta > 0):
+        raise ConfigError(
+            f"model.regions needs mixture 1 and beta 0, not {given.mixture} and {given.beta:g}; set regions to false, or leave "
+            "out the other two"
+        )
+
+
+def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Wanted:
+    """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks.
+
+    Args:
+        model: the settings of the model.
+        fit: those of the fit.
+        features: whether an encoder that is not trained takes its features, not pixels.
+    """
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
-    return Wanted(kind_of(model.encoder), size, pixels, workers=fit.workers, augment=fit.augment)
+    kind = kind_of(model.encoder)
+    source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
+    return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
+
+
+def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> EncoderFeatures | None:
+    """What computes and keeps the features of an encoder that is not trained; None of one that is, or that is random.
+
+    Args:
+        model: the settings of the model, settled.
+        fit: those of the fit, which say what computes, and where features are kept.
+        pixels: how pictures are made for the encoder.
+    """
+    if not model.frozen or model.weights is None:
+        return None
+
+    build = partial(_published, model.encoder, model.weights, pixels)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
+
+
+def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
+    """The same of an encoder that was built; None of one that is trained, or of none."""
+    if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
+        return None
+
+    build = partial(_built, encoder)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
+
+
+def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+    """A network with its weights, for pictures of a size."""
+    with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
+        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+
+
+def _built(encoder: nn.Module, size: Size) -> nn.Module:
+    """The network of a frozen encoder, on the CPU."""
+    assert isinstance(encoder, Frozen)
+    own = encoder.module
+    return own if all(one.device.type == "cpu" for one in own.parameters()) else deepcopy(own).cpu()
 
 
 @dataclass(frozen=True)
@@ -190,11 +277,16 @@ def build_program(
     head, mixture, beta = objective.space, policy.mixture, policy.beta
     weights = given.weights if earlier is None else None
     stored = None if earlier is None else earlier.described
-    encoder = build_encoder(given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, stored)
-    described = stored or describe_encoder(given.encoder, weights)
-    unread = () if anchor is None else [one for one in head.labels if earlier is None or one not in earlier.read]
-    named = named_head(head, given, encoder.num_features, mixture, unread) if given.names else None
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
+    encoder = build_encoder(
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, stored
+    )
+    own: Head | None = None
+    if encoder.maps is not None:
+        own = RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
+    elif given.names:
+        unread = () if anchor is None else [one for one in head.labels if earlier is None or one not in earlier.read]
+        own = named_head(head, given, encoder.num_features, mixture, unread)
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, own)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
@@ -205,6 +297,7 @@ def build_program(
     model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
+    described = stored or describe_encoder(given.encoder, weights)
     return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 
@@ -236,17 +329,31 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
 def features_once(
     encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
 ) -> Batches:
-    """Set the scale of embeddings, unless it is an earlier fit's; turn images into features where the encoder is frozen."""
+    """Set the scale of features, unless it is an earlier fit's; make features where the encoder is frozen and random."""
+    rows = torch.arange(len(batches))
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
-        rows = torch.arange(len(batches))
+        if isinstance(encoder.module, RegionFeatures) and encoder.module.needs_basis:
+            chosen = _spread(len(batches), SAMPLE).split(batch_size)
+            encoder.module.fit_basis(batches.inputs(part) for part in chosen)
+        exact = torch.float32 if encoder.standardize.maps is None else torch.float16  # maps are large
         with torch.no_grad():
-            features = [encoder.extract(batches.inputs(part)) for part in rows.split(batch_size)]
+            features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
-            part.fit_to(batches.inputs(torch.arange(len(batches))))
+            part.fit_to(batches.inputs(_spread(len(batches), _scaled_by(part, batches))))
     return batches
+
+
+def _scaled_by(part: Standardize, batches: Batches) -> int:
+    """From how many features a scale is found, so that those of very many images need not be in memory at once."""
+    return 4 * SAMPLE if part.maps is not None else _SCALED if isinstance(batches, Featured) else len(batches)
+
+
+def _spread(number: int, most: int) -> Tensor:
+    """Rows that stand for all of them, evenly spaced."""
+    return torch.linspace(0, number - 1, min(number, most), dtype=torch.float64).round().long()
 
 
 @torch.no_grad()

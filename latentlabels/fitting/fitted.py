@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..annotation import Annotation
 from ..inputs import Levels, PixelFormat
+from ..inputs.feature_source import FeatureSource
 from ..inputs.rgb import Size
 from ..kind import Kind
 from ..program.starting_point import Anchor
@@ -36,6 +37,7 @@ class Fitted:
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
         levels: which values of the images are black and white; None for embeddings.
+        features: what computes and keeps the features of an encoder that is not trained; None of another one.
         num_features: D of the embeddings; None for images.
         columns: names of the columns of the embeddings; None where they had none.
         anchor: prevalences before training; None for a loaded run.
@@ -58,6 +60,7 @@ class Fitted:
     image_size: Size | None = None
     pixels: PixelFormat | None = None
     levels: Levels | None = None
+    features: FeatureSource | None = None
     num_features: int | None = None
     columns: tuple[str, ...] | None = None
     anchor: Anchor | None = None

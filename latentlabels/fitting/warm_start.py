@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..config import ModelConfig
+from ..config import FitConfig, ModelConfig
 from ..encoders import Frozen, Standardize
 from ..errors import ConfigError
+from ..inputs import Wanted
 from ..kind import AUTO, Kind
 from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
+from .build import features_of, wanted_by
 from .fitted import Fitted
 
 TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
@@ -46,6 +48,21 @@ def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
     if settings.at_least_one is None:
         chosen["at_least_one"] = before.head.nonempty
     return settings.model_copy(update=chosen)
+
+
+def wanted_after(settings: ModelConfig, fit: FitConfig, before: Fitted) -> Wanted:
+    """What a model takes that begins with another fit; its features are those of that fit's encoder.
+
+    Args:
+        settings: of the model, as `as_before` and `settle` gave them.
+        fit: the settings of the fit.
+        before: the other fit.
+    """
+    encoder, pixels = before.program.model.amortizer.encoder, before.pixels
+    wanted = wanted_by(settings, fit, features=False)
+    if before.kind is Kind.EMBEDDINGS or pixels is None:
+        return wanted
+    return replace(wanted, format=pixels, features=features_of(encoder, settings, fit, pixels) if settings.frozen else None)
 
 
 def has_scale(before: Fitted) -> bool:
