@@ -92,7 +92,7 @@ def texts(said: Said, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
 
 
 def fitted(said: Said, data: Pictures, **settings: object) -> LatentLabels:
-    model = LatentLabels(SPACE, encoder=OWN, weights=str(said.folder), **settings)  # type: ignore[arg-type]
+    model = LatentLabels(SPACE, encoder=OWN, weights=str(said.folder), runtime="torch", **settings)  # type: ignore[arg-type]
     return model.fit(*data)
 
 
@@ -216,11 +216,9 @@ def test_a_fit_that_goes_on_reads_the_names_of_new_labels_alone(said: Said, text
 def test_trained_and_frozen_encoders_start_as_the_same_classifier(said: Said, texts: dict[str, Tensor]):
     """Frozen, features are standardised; trained, embeddings come as they are."""
     data = one_each(20, 10)
-    start = [
-        LatentLabels(SPACE, encoder=OWN, weights=str(said.folder), names=True, frozen=frozen).prepare(*data)
-        for frozen in (True, False)
-    ]
-    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=2e-4)
+    given = {"encoder": OWN, "weights": str(said.folder), "names": True, "runtime": "torch"}
+    start = [LatentLabels(SPACE, frozen=frozen, **given).prepare(*data) for frozen in (True, False)]  # type: ignore[arg-type]
+    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=0.03)  # kept as float16
     assert mean_ap(start[0]) > 0.9
 
 
