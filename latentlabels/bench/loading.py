@@ -327,7 +327,7 @@ def _as_features(train: Inputs, test: Inputs, model: dict[str, Any]) -> tuple[In
     in_memory = isinstance(train.items, InMemory) and isinstance(test.items, InMemory)
     if not in_memory or not model["frozen"] or model["weights"] is None or train.kind is not Kind.IMAGES:
         return train, test, model
-    encoder = build_encoder(model["encoder"], model["weights"], None, frozen=True).module
+    encoder = build_encoder(model["encoder"], model["weights"], None, frozen=True, size=train.size).module
     assert isinstance(encoder, Frozen)
     parts = []
     for part in (train, test):
