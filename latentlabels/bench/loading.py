@@ -15,13 +15,13 @@ from ..config import BenchConfig, Config
 from ..datasets.class_and_colour import class_and_colour
 from ..datasets.hiding import hide
 from ..datasets.mosaics import mosaic_scenes
-from ..encoders import Frozen, build_encoder
 from ..errors import ConfigError, DataError
 from ..fitting.build import wanted_by
 from ..fitting.training_data import known_of, reading_of, space_of, training_inputs
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.batches import InMemory
 from ..inputs.embeddings import load_embeddings
+from ..inputs.feature_source import Featured
 from ..kind import PASSED_THROUGH, Kind
 from ..observed import Observed, Tree, match_names
 from ..space import LabelSpace
@@ -323,19 +323,20 @@ def _hidden(config: Config, train: Inputs) -> tuple[Inputs, Annotation]:
 
 
 def _as_features(train: Inputs, test: Inputs, model: dict[str, Any]) -> tuple[Inputs, Inputs, dict[str, Any]]:
-    """Where the encoder is frozen, its features, worked out once for all fits."""
-    in_memory = isinstance(train.items, InMemory) and isinstance(test.items, InMemory)
-    if not in_memory or not model["frozen"] or model["weights"] is None or train.kind is not Kind.IMAGES:
+    """Where the encoder is frozen, its features as embeddings, for all fits; a head that looks into features reads images."""
+    if model["regions"] or model["names"]:
         return train, test, model
-    encoder = build_encoder(model["encoder"], model["weights"], None, frozen=True, size=train.size).module
-    assert isinstance(encoder, Frozen)
     parts = []
     for part in (train, test):
-        features = torch.cat([encoder.extract(part.items.inputs(rows)) for rows in torch.arange(len(part)).split(64)])
-        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=InMemory(features), size=None, levels=None, pictures=None))
+        if not isinstance(part.items, Featured):
+            return train, test, model
+        vectors = InMemory(part.items.inputs(torch.arange(len(part))))
+        parts.append(replace(part, kind=Kind.EMBEDDINGS, items=vectors, size=None, levels=None, pictures=None))
     return parts[0], parts[1], model | {"encoder": PASSED_THROUGH, "weights": None, "frozen": False}
 
 
 def _values(inputs: Inputs) -> Any:
     """Inputs as a task holds them: an array, or files that are too many for memory."""
-    return inputs.items.values.numpy() if isinstance(inputs.items, InMemory) else list(inputs.names)
+    if isinstance(inputs.items, InMemory):
+        return inputs.items.values.numpy()
+    return inputs.pictures if isinstance(inputs.pictures, np.ndarray) else list(inputs.names)

@@ -69,7 +69,7 @@ def inspect(
         _check_new(propose)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
-            inputs = read_training(config, Reading(unreadable="collect", budget=0))
+            inputs = read_training(config, Reading(unreadable="collect", budget=0), features=False)
             parts = _held_out(config, inputs)
         remarks = list(dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)))
         document = {"source": source, **_document(config, inputs), "held_out": parts, "remarks": remarks}

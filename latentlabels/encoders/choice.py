@@ -70,6 +70,12 @@ def has_accelerator(accelerator: str = "auto") -> bool:
     return accelerator != "cpu" and torch.accelerator.is_available()
 
 
+def device_of(accelerator: str = "auto") -> torch.device:
+    """Where an encoder of a fit computes."""
+    found = torch.accelerator.current_accelerator() if has_accelerator(accelerator) else None
+    return torch.device("cpu") if found is None else found
+
+
 def _network_of(weights: str) -> tuple[str, str]:
     for family in FAMILIES:
         name = family.recognise(Path(weights)) if Path(weights).exists() else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,19 @@ class AtHand:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What the text side of an encoder makes of labels.
+
+    Attributes:
+        embeddings: (K, D), of length 1, in the space of the features.
+        scale: by which its publishers multiply cosines to have logits.
+    """
+
+    embeddings: Tensor
+    scale: float
+
+
+@dataclass(frozen=True)
 class Family:
     """Encoders of images that are built alike.
 
@@ -71,6 +85,9 @@ class Family:
             `Normalize`. Raises `ConfigError` for a size that the network cannot take, `WeightsError` for weights that cannot
             be downloaded, read or fitted.
         at_hand: encoders whose published weights are on this machine; it asks no network and imports nothing large.
+        texts: by name, weights and the texts of each label, their embeddings; None for encoders without a text side.
+        describe: what a run stores (as JSON has it) where a name does not say what the network is, since the weights do.
+        rebuild: the network of `build`, with random weights, from what `describe` gave.
         recognise: the encoder whose weights a file or folder has, by its name or record; None where it does not say.
     """
 
@@ -79,4 +96,7 @@ class Family:
     pixels: Callable[[str, str | None], PixelFormat]
     build: Callable[[str, str | None, PixelFormat, Size], tuple[nn.Module, int]]
     at_hand: Callable[[], Sequence[AtHand]] = tuple
+    texts: Callable[[str, str | None, Mapping[str, Sequence[str]]], Texts] | None = None
+    describe: Callable[[str, str | None], dict[str, Any]] | None = None
+    rebuild: Callable[[Mapping[str, Any], str, PixelFormat, Size], tuple[nn.Module, int]] | None = None
     recognise: Callable[[Path], str | None] = lambda path: None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..annotation import Annotation
 from ..inputs import Levels, PixelFormat
+from ..inputs.feature_source import FeatureSource
 from ..inputs.rgb import Size
 from ..kind import Kind
 from ..program.starting_point import Anchor
@@ -30,11 +31,13 @@ class Fitted:
         thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
         head: how the head was decided.
         params: the settings that it was fitted with, by the names of `LatentLabels`: later ones wait for the next fit.
+        begun_with: the labels of an earlier fit that this one began with; None of a fit from the start.
         why: why this encoder was chosen; "" where it was stated.
         names: the images that it was fitted on; none for a loaded run.
         image_size: (height, width) in pixels; None for embeddings.
         pixels: how the encoder takes pictures; None for embeddings.
         levels: which values of the images are black and white; None for embeddings.
+        features: what computes and keeps the features of an encoder that is not trained; None of another one.
         num_features: D of the embeddings; None for images.
         columns: names of the columns of the embeddings; None where they had none.
         anchor: prevalences before training; None for a loaded run.
@@ -51,11 +54,13 @@ class Fitted:
     thresholds: NDArray[np.float32]
     head: HeadPolicy
     params: dict[str, Any]
+    begun_with: tuple[str, ...] | None = None
     why: str = ""
     names: tuple[str, ...] = ()
     image_size: Size | None = None
     pixels: PixelFormat | None = None
     levels: Levels | None = None
+    features: FeatureSource | None = None
     num_features: int | None = None
     columns: tuple[str, ...] | None = None
     anchor: Anchor | None = None

@@ -172,6 +172,18 @@ class _BatchDataset(Dataset[Batch]):
         return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows)
 
 
+def loader_of_vectors(
+    source: Batches, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
+) -> DataLoader[Batch]:
+    """A loader of vectors, which are gathered a whole batch at a time, in this process; see `Batches.loader`."""
+    dataset = _BatchDataset(source, observed, truth)
+    if order is None or order.steps == 1:
+        return DataLoader(dataset, sampler=_BatchSampler(rows, batch_size, order, False), batch_size=None, num_workers=0)
+    sampler = _BatchSampler(rows, order.steps * batch_size, order, False)
+    steps: Dataset[Any] = _StepsDataset(dataset, batch_size)
+    return DataLoader(steps, sampler=sampler, batch_size=None, num_workers=0)
+
+
 class InMemory(Batches):
     """All inputs in one tensor: embeddings (N, D), or uint8 images (N, 3, H, W)."""
 
@@ -186,13 +198,10 @@ class InMemory(Batches):
         self, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Indexes whole batches, in this process."""
+        if self.kind is Kind.EMBEDDINGS:
+            return loader_of_vectors(self, rows, observed, truth, batch_size, order)
         dataset = _BatchDataset(self, observed, truth)
-        images = self.kind is Kind.IMAGES
-        if not images and order is not None and order.steps > 1:
-            sampler = _BatchSampler(rows, order.steps * batch_size, order, False)
-            steps: Dataset[Any] = _StepsDataset(dataset, batch_size)
-            return DataLoader(steps, sampler=sampler, batch_size=None, num_workers=0)
-        sampler = _BatchSampler(rows, batch_size, order, images and self.augment)
+        sampler = _BatchSampler(rows, batch_size, order, self.augment)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:

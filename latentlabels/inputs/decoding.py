@@ -23,11 +23,13 @@ from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of
 from .batches import Batches, InMemory, Streamed
 from .copies import Print, find_copies, prints_of
 from .embeddings import vectors_of
+from .feature_source import Featured, FeatureSource
 from .images import FilePictures, LeftOut, check_images, decode_images, report_unreadable
 from .inputs import Inputs, Pictures, Resized, Wanted
 from .levels import BYTES, UNIT, Levels, Span
 from .looks import Look, PixelNote, conclude, sentence
-from .rgb import Size, resized
+from .reading_features import Asked, features_of_files, features_of_pixels
+from .rgb import Interpolation, Size, resized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +46,12 @@ _LOOKED_AT = 4  # items of a Dataset that tell its size
 
 
 @dataclass(frozen=True, eq=False)
-class _Loaded:
+class Loaded:
+    """What was read, with a row for each of `kept`; None where these are all.
+
+    The other attributes are those of `Inputs`.
+    """
+
     items: Batches
     size: Size | None = None
     levels: Levels | None = None
@@ -72,9 +79,9 @@ def load(
         DataError: what cannot be read or used.
     """
     if isinstance(given.items, list | Contents):
-        found = _from_files(given.items, wanted, how)
+        found = from_files(given.items, wanted, how)
     elif isinstance(given.items, Tensor):
-        found = _from_array(given.items, wanted, how)
+        found = from_array(given.items, wanted, how)
     else:
         found = _from_dataset(given.items, wanted, how)
     _remark(found.notes, how)
@@ -111,26 +118,34 @@ def load(
     )
 
 
-def _from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> _Loaded:
+def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Loaded:
+    """Image files as pixels, or as features."""
     size = wanted.size or wanted.format.size
+    if wanted.features is not None:
+        asked = Asked(size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
+        read = features_of_files(files, asked, wanted.features.at(size))
+        judge(read.left_out, len(files), how)
+        good = some_of(files, read.kept)
+        return Loaded(read.items, size, read.levels, good, None, read.kept, read.left_out, read.prints, read.notes)
     budget = MEMORY_BUDGET if how.budget is None else how.budget
     if len(files) * 3 * size[0] * size[1] <= budget:
         found = decode_images(files, size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
         judge(found.left_out, len(files), how)
-        good = _some(files, found.kept)
+        good = some_of(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return _Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+        return Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
     checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
     kept = np.array([row for row, file in enumerate(files) if str(file) not in bad], np.int64)
-    good = _some(files, kept)
+    good = some_of(files, kept)
     pictures = FilePictures(good, size, wanted.format.interpolation, checked.levels)
     items = Streamed(pictures, wanted.workers, wanted.augment)
-    return _Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
+    return Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
 
 
-def _some(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+def some_of(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+    """Some of the files, by number."""
     return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 
 
@@ -157,20 +172,24 @@ def _remark(notes: Sequence[PixelNote], how: Reading) -> None:
         warn(words)
 
 
-def _from_array(values: Tensor, wanted: Wanted, how: Reading) -> _Loaded:
+def from_array(values: Tensor, wanted: Wanted, how: Reading) -> Loaded:
+    """Arrays of pictures or of embeddings."""
     if wanted.kind is Kind.EMBEDDINGS:
         vectors = vectors_of(values)
         check_features(vectors.shape[1], wanted)
-        return _Loaded(InMemory(vectors))
+        return Loaded(InMemory(vectors))
     pictures = pictures_of(values)
     if wanted.levels is not None:
         _check_known(span_of(pictures), wanted.levels, "images")
     levels, notes = conclude(*looks_at(pictures), how.white, wanted.levels)
     given = rgb_of(pictures, levels)
     size = wanted.size or (given.shape[2], given.shape[3])
-    pixels = resized(given, size, wanted.format.interpolation)
     prints = tuple(prints_of(given)) if how.recognise else ()
-    return _Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, prints=prints, notes=notes)
+    if wanted.features is not None:
+        items = features_of_array(given, size, wanted.format.interpolation, wanted.features)
+        return Loaded(items, size, levels, given, prints=prints, notes=notes)
+    pixels = resized(given, size, wanted.format.interpolation)
+    return Loaded(InMemory(torch.from_numpy(pixels), wanted.augment), size, levels, given, prints=prints, notes=notes)
 
 
 def _check_known(span: Span, levels: Levels, what: str) -> None:
@@ -205,7 +224,7 @@ class _ItemPictures(Dataset[Tensor]):
         return torch.from_numpy(item_pixels(self.dataset[row], row, self.levels))
 
 
-def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> _Loaded:
+def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> Loaded:
     number = len(dataset)  # type: ignore[arg-type]
     if not number:
         raise DataError("no images: the Dataset is empty")
@@ -216,8 +235,32 @@ def _from_dataset(dataset: Dataset[object], wanted: Wanted, how: Reading) -> _Lo
         shapes = {tuple(pictures[row].shape[-2:]) for row in looked_at}
     own = shapes.pop() if len(shapes) == 1 else wanted.format.size
     size = wanted.size or (int(own[0]), int(own[1]))
-    items = Streamed(Resized(pictures, size, wanted.format.interpolation), wanted.workers, wanted.augment)
-    return _Loaded(items, size, levels, pictures, notes=notes)
+    at_size = Resized(pictures, size, wanted.format.interpolation)
+    if wanted.features is not None:
+        return Loaded(features_of_dataset(at_size, size, wanted.features), size, levels, pictures, notes=notes)
+    items = Streamed(at_size, wanted.workers, wanted.augment)
+    return Loaded(items, size, levels, pictures, notes=notes)
+
+
+def features_of_array(pictures: NDArray[np.uint8], size: Size, interpolation: Interpolation, source: FeatureSource) -> Featured:
+    """The features of pictures in memory, uint8 (N, 3, H, W)."""
+
+    def pixels(rows: range) -> NDArray[np.uint8]:
+        return resized(pictures[rows.start : rows.stop], size, interpolation)
+
+    return features_of_pixels(len(pictures), pixels, size, source.at(size))
+
+
+def features_of_dataset(pictures: Dataset[Tensor], size: Size, source: FeatureSource) -> Featured:
+    """The features of a Dataset of uint8 pictures (3, H, W); what it draws at random is drawn once, by a fixed seed."""
+
+    def pixels(rows: range) -> NDArray[np.uint8]:
+        if not rows.start:
+            torch.manual_seed(0)
+        return np.stack([pictures[row].numpy() for row in rows])
+
+    with torch.random.fork_rng(devices=[]):
+        return features_of_pixels(len(pictures), pixels, size, source.at(size))  # type: ignore[arg-type]
 
 
 def _levels_of_items(

@@ -14,15 +14,15 @@ from ..observed.image_files import warn
 from ..observed.packed import Contents
 from ..space import LabelSpace
 from ..words import count, listed
+from .again import read_again
 from .alignment import (
     as_observed,
     as_truth,
-    column_order,
     in_rows_of,
     is_frame,
     selected,
 )
-from .decoding import check_features, load
+from .decoding import load
 from .given import Given, Reading, recognise
 from .inputs import Inputs, Wanted
 
@@ -61,7 +61,7 @@ def read_inputs(
     """
     how = Reading() if how is None else how
     if isinstance(images, Inputs):
-        return _again(images, observed, truth, space, wanted)
+        return read_again(images, observed, truth, space, wanted)
     frames = is_frame(images) and (is_frame(observed) or is_frame(truth))
     given = recognise(images, space, wanted, how, observed is None, frames)
     table = given.observed if observed is None else as_observed(observed, space, given.shown, frames)
@@ -118,31 +118,3 @@ def _with_others(given: Given, files: list[Path], table: Observed) -> Given:
     names = tuple(str(file) for file in others)
     rows = np.arange(len(files) + len(others))
     return replace(given, items=files + others, names=(given.names or ()) + names, shown=(given.shown or ()) + names, rows=rows)
-
-
-# --- a second time through the door -------------------------------------------------------------------------------------
-
-
-def _again(
-    inputs: Inputs, observed: Labels | None, truth: Labels | None, space: LabelSpace | None, wanted: Wanted
-) -> Inputs:  # fmt: skip
-    """What has been read before, for this model."""
-    if inputs.kind is not wanted.kind:
-        raise DataError(f"the inputs are {inputs.kind}, but this encoder takes {wanted.kind}")
-    if inputs.num_features is not None:
-        check_features(inputs.num_features, wanted)
-    names = inputs.names if inputs.named else None
-    table = inputs.observed
-    if observed is not None:
-        table = in_rows_of(names, as_observed(observed, space, inputs.names), len(inputs), "observed")
-    elif table is not None and space is not None:
-        table = table.in_space(space)
-    complete = inputs.truth
-    if truth is not None:
-        known = space if table is None else table.space
-        if known is None:
-            raise DataError("truth is given, but the labels have no names; give LatentLabels(space, ...), or an Observed")
-        complete = in_rows_of(names, as_truth(truth, known, inputs.names), len(inputs), "truth").values
-    anew = replace(inputs, rows=np.arange(len(inputs)), given=len(inputs))
-    out = anew.labelled(table, complete).in_columns(wanted.columns, column_order(inputs.columns, wanted.columns))
-    return out if wanted.size is None else out.at_size(wanted.size, wanted.format.interpolation)

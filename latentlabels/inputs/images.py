@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import DataError
+from ..errors import DataError, DataWarning
 from ..observed.image_files import warn
 from ..observed.packed import PackedImage
 from .copies import Print, fingerprint
@@ -98,7 +99,7 @@ def decode_images(
     looks: list[Look | None] = [None] * len(files)
     prints: list[Print | None] = [None] * len(files)
     waiting: dict[int, Deep] = {}  # until all have been looked at, where black and white are not known before
-    before = _known_before(white, known)
+    before = known_before(white, known)
 
     def decode(row: int) -> str:
         try:
@@ -134,7 +135,7 @@ def decode_images(
     return Decoded(_left_out(files, why), levels, notes, _there(prints), pixels, shapes, kept)
 
 
-def _known_before(white: float | None, known: Levels | None) -> Levels:
+def known_before(white: float | None, known: Levels | None) -> Levels:
     """The levels that do not depend on the pictures."""
     out = Levels() if known is None else known
     white = white if out.stated is None else out.stated
@@ -208,20 +209,44 @@ def _left_out(files: Sequence[Path | PackedImage], why: Sequence[str]) -> tuple[
 
 
 def _in_threads(work: Callable[[S], T], items: Sequence[S], what: str) -> list[T]:
-    """Decoding releases the interpreter's lock; a progress line on a terminal alone.
+    """Decoding releases the interpreter's lock; a progress line on a terminal alone."""
+    with quietly(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool, progress(what, len(items)) as advance:
+        out = []
+        for result in pool.map(work, items):
+            out.append(result)
+            advance(1)
+        return out
 
-    Warnings are turned off here, around all threads: `warnings.catch_warnings` in each of them would put back the filters of
-    another thread, and could leave them turned off.
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Turn off what Pillow and NumPy warn of, around all threads; this package's own warnings stay as they are.
+
+    `warnings.catch_warnings` in each thread would put back the filters of another thread, and could leave them turned off.
     """
-    from rich.console import Console
-    from rich.progress import track
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
+    own: Any = "default"
+    for action, text, kind, module, _ in warnings.filters:
+        if issubclass(DataWarning, kind) and text is None and module is None:
+            own = action
+            break
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results: Iterable[T] = pool.map(work, items)
-        if sys.stderr.isatty() and len(items) > 500:
-            results = track(results, what, total=len(items), console=Console(stderr=True), transient=True)
-        return list(results)
+        warnings.simplefilter(own, DataWarning)
+        yield
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress line, where there is a terminal and much to do; what is yielded moves it."""
+    if not sys.stderr.isatty() or total <= 500:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda steps: shown.advance(task, steps)
 
 
 class FilePictures(Dataset[Tensor]):

@@ -19,6 +19,7 @@ from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
 from .copies import Copies
+from .feature_source import Featured, FeatureSource
 from .image_file import read_image
 from .images import LeftOut
 from .levels import Levels
@@ -43,6 +44,7 @@ class Wanted:
         augment: whether images are changed at random while they are trained on.
         columns: names of the columns of the embeddings that a model was fitted on; None where they had none.
         levels: black and white of the images that a model was fitted on; None to find them.
+        features: what computes and keeps the features of an encoder that is not trained; None to read pixels.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class Wanted:
     augment: bool = True
     columns: tuple[str, ...] | None = None
     levels: Levels | None = None
+    features: FeatureSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ class Inputs:
 
     Attributes:
         kind: images or embeddings.
-        items: the inputs themselves: `items.inputs(rows)` is float (B, 3, H, W) in [0, 1], or (B, D).
+        items: the inputs themselves: `items.inputs(rows)` is float (B, 3, H, W) in [0, 1], or (B, D). Of images they may be
+            the features of an encoder, `Featured`.
         names: N names; their numbers where they have none.
         rows: (N,) which of the things that were given these are: all but those that could not be read or were not asked for.
             Where a table selects from a folder, its rows are what was given.
@@ -143,6 +147,11 @@ class Inputs:
             return self
         assert isinstance(self.items, InMemory)
         return replace(self, items=InMemory(self.items.values[:, list(order)]), columns=names)
+
+    @property
+    def encoded_by(self) -> str | None:
+        """Of which encoder the items are features, as `Features.key` has it; None where they are pixels or embeddings."""
+        return self.items.kept.key if isinstance(self.items, Featured) else None
 
     def at_size(self, size: Size, interpolation: Interpolation = "bilinear") -> Inputs:
         """The same images at another size; what was given is resized, not what was resized before, where it is at hand."""

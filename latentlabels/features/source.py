@@ -1,0 +1,143 @@
+"""`EncoderFeatures`: the features of an encoder that is not trained, found where they are kept, or computed and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..encoders.fingerprint import fingerprint
+from ..encoders.runtime import Extractor, choose_extractor
+from ..inputs import PixelFormat
+from ..inputs.rgb import Size
+from .contents import Contents
+from .folder import FORMAT, Notes
+from .store import FeatureStore
+
+STORES = "encoders"
+RUNTIMES = "runtimes"
+_PRECISIONS = ("f32", "bf16")
+
+
+class EncoderFeatures:
+    """An encoder whose features are computed once.
+
+    Args:
+        name: of the encoder.
+        build: gives the network, float images (B, 3, H, W) in [0, 1] to features (B, D), on the CPU.
+        pixels: how pictures are made for it.
+        runtime: what computes: a name, or "auto" for the fastest here.
+        root: the folder of the cache; None to keep features in memory.
+        device: where torch computes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[Size], nn.Module],
+        pixels: PixelFormat,
+        runtime: str = "auto",
+        root: Path | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.name, self.build, self.pixels, self.runtime, self.root = name, build, pixels, runtime, root
+        self.device = device
+        self.notes = Notes(Path("") if root is None else root)
+        self.contents = Contents(root, self.notes)
+        self._sizes: dict[Size, SizedFeatures] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy opens and computes for itself."""
+        return {**self.__dict__, "_sizes": {}}
+
+    def at(self, size: Size) -> SizedFeatures:
+        """Its features of pictures of one size, (height, width)."""
+        if size not in self._sizes:
+            self._sizes[size] = SizedFeatures(self, size)
+        return self._sizes[size]
+
+
+class SizedFeatures:
+    """The features of an encoder at one size.
+
+    Features of one precision stand together. Those that are there are used, of whatever precision, until some are missing;
+    then it is the precision of what computes them.
+
+    Args:
+        source: the encoder.
+        size: (height, width) of the pictures.
+    """
+
+    def __init__(self, source: EncoderFeatures, size: Size):
+        self._source, self._size = source, size
+        self.contents = source.contents
+        self._module = source.build(size)
+        self._about = _about(source, size, fingerprint(self._module, source.name))
+        self._extractor: Extractor | None = None
+        self._stores: dict[str, FeatureStore] = {}
+        self.key = _name(self._about)
+        self.computed = 0
+        self._precision = self._first_precision()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy chooses what computes for itself."""
+        return {**self.__dict__, "_extractor": None}
+
+    @property
+    def kept(self) -> FeatureStore:
+        """What the numbers mean that are found and added."""
+        if self._precision not in self._stores:
+            self._stores[self._precision] = self._store_of(self._precision)
+        return self._stores[self._precision]
+
+    def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
+        """(N,) the numbers under which features are kept, -1 where there are none."""
+        return self.kept.find(contents)
+
+    def add(self, contents: Sequence[bytes], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
+        extractor = self._computing()
+        self._precision = extractor.precision
+        self.computed += len(pixels)
+        return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
+
+    def _store_of(self, precision: str) -> FeatureStore:
+        about, root = self._about | {"precision": precision}, self._source.root
+        return FeatureStore(None if root is None else root / STORES / _name(about), about, self._source.notes, self.key)
+
+    def _first_precision(self) -> str:
+        """The precision of features that are there; where a runtime is named, that of the runtime."""
+        if self._source.runtime != "auto":
+            return self._computing().precision
+        there = {precision: self._store_of(precision).folder for precision in _PRECISIONS}
+        return next((precision for precision, folder in there.items() if folder is not None and folder.is_dir()), "f32")
+
+    def _computing(self) -> Extractor:
+        if self._extractor is None:
+            root = self._source.root
+            remembered = None if root is None else root / RUNTIMES
+            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered, self._source.device)
+        return self._extractor
+
+
+def _about(source: EncoderFeatures, size: Size, digest: str) -> dict[str, Any]:
+    """What features are of, as JSON has it."""
+    pixels = source.pixels.to_config()
+    del pixels["size"]  # that of the weights, which pictures need not have
+    return {"encoder": source.name, "weights": digest, "size": list(size), "pixels": pixels}
+
+
+def _name(about: Mapping[str, Any]) -> str:
+    """A name for a folder: what people tell it by, and a hash of everything."""
+    digest = hashlib.sha256(json.dumps([FORMAT, about], sort_keys=True).encode()).hexdigest()[:12]
+    height, width = about["size"]
+    shown = re.sub(r"[^A-Za-z0-9_.]+", "-", str(about["encoder"]))[:40].strip("-.")
+    return "-".join([shown, f"{height}x{width}", *([about["precision"]] if "precision" in about else []), digest])
