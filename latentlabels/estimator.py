@@ -30,8 +30,10 @@ from .fitting.build import features_of, features_once, label_vector, settle, wan
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
+from .fitting.names import centre_names
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
+from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
 from .inputs import (
     InputBlock,
     InputParts,
@@ -105,6 +107,8 @@ class LatentLabels(BaseEstimator):
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
             Features of a frozen encoder and embeddings are never changed.
+        init_from: a run folder to begin with: its encoder, and its head for the labels that both have. With ``frozen=False``
+            its encoder is trained on, at a tenth of the learning rate.
         runtime: what computes the features of a frozen encoder: "torch", "openvino", "onnx", or "auto" for the fastest here.
         cache: a folder for features that are computed once, "none" to keep none. None: the usual folder of this machine.
         white: the value of white in images with more than 8 bits, for example 4095 for 12 bits; 0 is black. It holds for images
@@ -150,6 +154,7 @@ class LatentLabels(BaseEstimator):
         strategy: str = _F.strategy,
         workers: int = _F.workers,
         augment: bool = _F.augment,
+        init_from: str | Path | None = _F.init_from,
         runtime: str = _F.runtime,
         cache: str | Path | None = _F.cache,
         white: float | None = None,
@@ -182,6 +187,7 @@ class LatentLabels(BaseEstimator):
         self.strategy = strategy
         self.workers = workers
         self.augment = augment
+        self.init_from = init_from
         self.runtime = runtime
         self.cache = cache
         self.white = white
@@ -236,10 +242,12 @@ class LatentLabels(BaseEstimator):
         parts = hold_out(inputs, float(self.held_out), int(self.seed))
         warn_of_rare(parts)
         rows = parts.rows
+        program.model.num_images = len(rows[0])
         prevalence = torch.tensor(anchor.prevalence, dtype=torch.float32)
         objective.start(objectives.Known(known, rows[0], prevalence, anchor.expected_labels, batches.inputs))
         frozen = start.head.frozen_rows(program.space)
-        module = LabelModule(program.model, objective, float(self.learning_rate), float(self.weight_decay), frozen)
+        rates = float(self.learning_rate), float(self.weight_decay)
+        module = LabelModule(program.model, objective, *rates, frozen, 1.0 if start.begun_with is None else TRAINED_BEFORE)
         stop = self.stop if self.stop != "auto" else ("likelihood" if objective.stops_by_value() else "known-map")
         settings = LoopSettings(
             epochs=int(self.epochs),
@@ -254,12 +262,13 @@ class LatentLabels(BaseEstimator):
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
-        begun = begun_with(table.space, table, rows[1], self._begun_settings(start.params, settings, inputs.levels))
-        result = train(module, batches, known, complete, rows, settings, folder, resume, begun)
+        identity = begun_with(table.space, table, rows[1], self._begun_settings(start.params, settings, inputs.levels))
+        result = train(module, batches, known, complete, rows, settings, folder, resume, identity)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         found["held_out"] = parts.to_dict()
+        found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
         found["encoder"] = {key: start.params[key] for key in ("encoder", "weights", "frozen")} | {"why": start.why}
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
@@ -308,7 +317,9 @@ class LatentLabels(BaseEstimator):
         """Read the data and build the program: where it starts, the inputs, and what is trained on, which may be features."""
         self._check_numbers()
         how = self._how
-        settings, why = settle(self._settings, str(self.accelerator), kind_given(images))
+        before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
+        given = self._settings if before is None else as_before(self._settings, before)
+        settings, why = settle(given, str(self.accelerator), kind_given(images))
         wanted = wanted_by(settings, self._fit_settings)
         inputs = read_inputs(
             images,
@@ -338,7 +349,15 @@ class LatentLabels(BaseEstimator):
         num_inputs = inputs.num_features
         head = decide_head(settings, how, table, anchor)
         pixels = wanted.format if inputs.kind is Kind.IMAGES else None
-        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels)
+        if before is not None:
+            check_same_encoder(before, settings.encoder, num_inputs)
+            head = replace(head, scaled=not settings.frozen and has_scale(before))
+        weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
+        model = settings if before is None else weightless
+        described = None if before is None else before.program.described
+        size = inputs.size
+        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
+        taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
             annotation=how,
@@ -346,6 +365,7 @@ class LatentLabels(BaseEstimator):
             program=program,
             thresholds=_halves(table.space),
             head=head,
+            begun_with=None if taken is None else taken.labels,
             why=why,
             params=self.get_params(deep=False) | {key: getattr(settings, key) for key in ("encoder", "weights", "frozen")},
             names=inputs.names,
@@ -357,8 +377,11 @@ class LatentLabels(BaseEstimator):
             columns=inputs.columns,
             anchor=anchor,
         )
-        encoder = program.model.amortizer.encoder
-        return start, inputs, features_once(encoder, inputs.items, bool(settings.frozen), self.batch_size)
+        amortizer = program.model.amortizer
+        frozen, keep = bool(settings.frozen), before is not None
+        batches = features_once(amortizer.encoder, inputs.items, frozen, self.batch_size, keep_scale=keep)
+        centre_names(amortizer, batches, self.batch_size)
+        return start, inputs, batches
 
     def _check_numbers(self) -> None:
         """Refuse numbers that a config refuses; names are checked where they are looked up.
@@ -698,6 +721,8 @@ class LatentLabels(BaseEstimator):
         about = environment(int(given["seed"]), found.data_hash) | {"head": found.head.to_dict()}
         if found.columns is not None:
             about["columns"] = list(found.columns)
+        if found.program.described is not None:
+            about["encoder"] = dict(found.program.described)
         if found.pixels is not None:
             about["pixels"] = found.pixels.to_config()
         if found.levels is not None:
@@ -732,10 +757,11 @@ class LatentLabels(BaseEstimator):
                 levels = Levels.from_config(run.environment.get("levels"))  # older runs had images of 8 bits in mind
                 out.white = levels.stated
                 size = pixels.size if out.image_size is None else as_size(out.image_size)
-            features = None if kind is Kind.IMAGES else run.weights["amortizer.head.weight"].shape[1]
+            features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            program = build_program(run.space, how, out._settings, head, features, None, pixels)
+            described = run.environment.get("encoder")
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
@@ -770,4 +796,6 @@ def _halves(space: LabelSpace) -> NDArray[np.float32]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Path):
+        return str(value)
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -153,7 +153,28 @@ class Annotation(ABC):
             dtype: of the logits, which sets the tolerance; weights and tilts are in double precision.
         """
         self.check(observed)
-        base = self.products(observed, bound, dtype)
+        return self._with_mistakes(self.products(observed, bound, dtype), observed)
+
+    def evidence_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
+        """`evidence` as one sequence of operations for all observations, which an exported graph can hold; nothing is checked.
+
+        Args:
+            num_labels: K.
+            most: the largest number of labels that are present at once.
+
+        Returns:
+            A function of observed, (..., K) int8. Its tolerance is that of logits in float32.
+        """
+        products = self.products_of_any(num_labels, most)
+        return lambda observed: self._with_mistakes(products(observed), observed)
+
+    def products_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
+        """`products` in the same way; what does not depend on the observations is worked out here."""
+        bound = CountBound(float(most), most, most)
+        return lambda observed: self.products(observed, lambda: bound, torch.float32)
+
+    def _with_mistakes(self, base: Evidence, observed: Tensor) -> Evidence:
+        """The products, and with noise those of known positives that say nothing."""
         if not self.noise:
             return base
         right, wrong = math.log1p(-self.noise), math.log(self.noise)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..exact.counting import log_binomials
+from ..exact.counting import log_binomials, log_factorials
 from ..exact.evidence import Evidence, only_label
-from ..exact.quadrature import subset_rule
+from ..exact.quadrature import any_subset_rule, subset_rule
 from .base import Annotation, CountBound, pick_one
 
 
@@ -28,14 +28,24 @@ class UniformPositive(Annotation):
         return pick_one(y, None, generator)
 
     def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
-        known, count = (observed == 1).sum(-1).double(), (y > 0.5).sum(-1).double()
+        known, count = (observed == 1).sum(-1), (y > 0.5).sum(-1)
         spare = (count - known).clamp(min=0)
-        return torch.lgamma(known + 1) + torch.lgamma(spare + 1) - torch.lgamma(spare + known + 1)
+        logs = log_factorials(observed.shape[-1], observed.device)
+        return logs[known] + logs[spare] - logs[spare + known]
 
     def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
         only = only_label(observed)
         log_t, log_weight = subset_rule((observed == 1).sum(-1) if only is None else 1, *bound(), dtype, observed.device)
         return Evidence(log_weight, log_t.unsqueeze(-1), observed.unsqueeze(-2), only)
+
+    def products_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
+        rule = any_subset_rule(most)
+
+        def products(observed: Tensor) -> Evidence:
+            known = (observed == 1).sum(-1)
+            return Evidence(rule.log_weights(known), rule.log_t.unsqueeze(-1), observed.unsqueeze(-2))
+
+        return products
 
     def log_cardinality(self, observed: Tensor, most: int, dtype: torch.dtype) -> Tensor | None:
         """-log C(n, m), 0 where n < m, which the pins exclude."""

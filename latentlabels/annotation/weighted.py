@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -77,20 +78,47 @@ class WeightedPositive(Weighted):
         return torch.where(picked, chosen, 1.0).log() - torch.where(picked, total, 1.0).log()
 
     def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
-        weights = self._weights(observed.shape[-1], torch.float64, observed.device)
+        rule = self._rule(observed.shape[-1], dtype, observed.device)
+        found = _products(observed, rule)
+        every = bool((observed == 1).any(-1).all())
+        return found._replace(tilt=rule.tilt) if every else found  # one tilt for all images costs less
+
+    def products_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
+        return partial(_products, rule=self._rule(num_labels, torch.float32, torch.device("cpu")))
+
+    def _rule(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> _Rule:
+        weights = self._weights(num_labels, torch.float64, device)
         smallest, total = float(weights.min()), float(weights.sum())
         u, share = reciprocal_rule(1.0, max(total / smallest, 1.0 + 1e-9), tolerance(dtype))
         relative = weights / smallest
-        nodes = torch.tensor(u, dtype=torch.float64, device=observed.device)
-        known = observed == 1
-        picked = known.any(-1, keepdim=True)  # (..., 1)
-        own = (known.double() * relative).sum(-1, keepdim=True).clamp(min=1e-300)
-        # w_k int exp(-S u) du with the known label's own share of S outside the product over the others
-        log_share = torch.tensor(share, dtype=torch.float64, device=observed.device).log()
-        log_weight = torch.where(picked, log_share + own.log() - own * nodes, -torch.inf)
-        nothing = torch.where(torch.arange(len(nodes), device=observed.device) == 0, 0.0, -torch.inf).double()
-        log_weight = torch.where(picked, log_weight, nothing)
-        tilt = -nodes.unsqueeze(-1) * relative  # (Q, K)
-        if not bool(picked.all()):
-            tilt = torch.where(picked.unsqueeze(-1), tilt, 0.0)
-        return Evidence(log_weight, tilt, observed.unsqueeze(-2))
+        nodes = torch.tensor(u, dtype=torch.float64, device=device)
+        nothing = torch.where(torch.arange(len(nodes), device=device) == 0, 0.0, -torch.inf).double()
+        log_share = torch.tensor(share, dtype=torch.float64, device=device).log()
+        return _Rule(relative, nodes, log_share, nothing, -nodes.unsqueeze(-1) * relative)
+
+
+class _Rule(NamedTuple):
+    """The quadrature of 1 / sum_j w_j y_j.
+
+    Attributes:
+        relative: (K,) weights in units of the smallest.
+        nodes: (Q,) u.
+        log_share: (Q,) weights of the nodes.
+        nothing: (Q,) the same where nothing was picked.
+        tilt: (Q, K) -u w.
+    """
+
+    relative: Tensor
+    nodes: Tensor
+    log_share: Tensor
+    nothing: Tensor
+    tilt: Tensor
+
+
+def _products(observed: Tensor, rule: _Rule) -> Evidence:
+    """w_k int exp(-S u) du, with the known label's own share of S outside the product over the others."""
+    known = observed == 1
+    picked = known.any(-1, keepdim=True)  # (..., 1)
+    own = (known.double() * rule.relative).sum(-1, keepdim=True).clamp(min=1e-300)
+    log_weight = torch.where(picked, rule.log_share + own.log() - own * rule.nodes, rule.nothing)
+    return Evidence(log_weight, torch.where(picked.unsqueeze(-1), rule.tilt, 0.0), observed.unsqueeze(-2))

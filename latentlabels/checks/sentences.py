@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..kind import PASSED_THROUGH
 from ..words import count, listed, number, percent, percent_of, whole
 from .finding import Finding, Kind, Severity, Todo, stored_warnings
 
@@ -91,6 +92,30 @@ def read_as(found: Mapping[str, Any]) -> str:
         found: `HowRead.summary` or `HowRead.to_dict`.
     """
     return f"{found['format']}; " + "; ".join(f"{what}: {how}" for what, how in found["facts"])
+
+
+def encoder_used(found: Mapping[str, Any]) -> str:
+    """The encoder of a fit in one line: its name, its weights, whether it was trained, and why it was chosen.
+
+    Args:
+        found: `diagnostics_["encoder"]`.
+    """
+    name, weights = found["encoder"], found["weights"]
+    if name == PASSED_THROUGH:
+        return "none: embeddings as they were given"
+    from_where = f", weights {weights}" if weights is not None else ", from random weights"
+    how = "frozen: the head alone is trained" if found["frozen"] else "trained"
+    return f"{name}{from_where}; {how}" + (f" ({found['why']})" if found["why"] else "")
+
+
+def begun_with(found: Mapping[str, Any]) -> str:
+    """What a fit has from the run that it began with, in one line.
+
+    Args:
+        found: `diagnostics_`.
+    """
+    number, total = len(found["begun_with"]), int(found["num_labels"])
+    return f"another run: its encoder, and its head for {number:,} of {count(total, 'label')}"
 
 
 def held_out(found: Mapping[str, Any]) -> str:

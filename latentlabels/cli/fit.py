@@ -45,6 +45,15 @@ def fit(
     observed: options.Table = None,
     embeddings: options.Embeddings = None,
     overrides: options.Overrides = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Begin with the encoder and head of another run, with its config and data where none are given. With "
+            "--set model.frozen=false its encoder is trained on.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="A new folder for the run. Default: runs/NAME.")
     ] = None,
@@ -60,7 +69,7 @@ def fit(
     with Output(as_json) as output:
         given = {
             "images": images, "labels": labels, "observed": observed, "reading": reading, "embeddings": embeddings,
-            "strict": strict, "overrides": overrides,
+            "strict": strict, "overrides": overrides, "begin": begin,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
@@ -83,9 +92,18 @@ def fit(
 
 def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:
     config = make_config(path, **given)
-    name = path.stem if path is not None else (config.data.images or config.data.embeddings or Path("run")).stem
+    begin = None if given["begin"] is None else given["begin"].resolve()
+    name = (
+        path.stem
+        if path is not None
+        else begin.name
+        if begin is not None
+        else (config.data.images or config.data.embeddings or Path("run")).stem
+    )
     name = re.sub(r"[*?{}\[\]]+", "", name).rstrip("-_.") or "run"  # of a pattern of shards what is the same in all
     folder = out if out is not None else Path("runs") / name
+    if begin is not None and out is None:  # beside the run that it begins with
+        folder = next(new for n in range(2, 10_000) if not (new := begin.with_name(f"{name}-{n}")).exists())
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; give the name of a new folder")
     if first and not (folder / LOCK).exists():  # else the lock says first who is there
@@ -176,7 +194,7 @@ def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tupl
     if not _is_begun(folder):
         raise UsageError(f"--resume: no interrupted fit in {folder}; leave out --resume to start one")
     stored = begun_config(folder)
-    if path is None and given["images"] is None and given["embeddings"] is None:
+    if path is None and given["images"] is None and given["embeddings"] is None and given["begin"] is None:
         return make_config(stored, **given), folder
     config, before = make_config(path, **given), make_config(stored)
     new, old = _flat(config.resolved()), _flat(before.resolved())
@@ -263,7 +281,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks.sentences import held_out, read_as
+    from ..checks.sentences import begun_with, encoder_used, held_out, read_as
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
@@ -276,6 +294,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     if found["never_known"]:
         rows.append(("never known", f"{listed(found['never_known'])}: kept at the prior"))
     rows += [
+        ("encoder", encoder_used(found["encoder"])),
+        *([("begun with", begun_with(found))] if found["begun_with"] is not None else []),
         ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),

@@ -29,15 +29,24 @@ def make_config(
     embeddings: Path | None = None,
     strict: bool = False,
     overrides: Sequence[str] | None = None,
+    begin: Path | None = None,
 ) -> Config:
     """The config of a file with what the command line sets over it, checked.
 
+    A fit that begins with another run has that run's config where no file is given, and its data where no data are given.
+
     Raises:
-        UsageError: neither a config nor data.
+        UsageError: neither a config nor data; or no run to begin with.
         ConfigError, LabelSpaceError: what is wrong in it, with file, line and key, or the flag.
     """
     from ..config import read_config
 
+    without: tuple[str, ...] = ()
+    if begin is not None:
+        if not (begin / "config.yaml").is_file():
+            raise UsageError(f"--from {begin}: no run folder there; give one that `latentlabels fit` wrote")
+        if path is None:
+            path, without = begin / "config.yaml", ("data",) if images is not None or embeddings is not None else ()
     if path is None and images is None and embeddings is None and not overrides:
         raise UsageError("no data: give a CONFIG (YAML), --images DIR with a folder of images per label, or --embeddings FILE")
     flags = {
@@ -46,10 +55,11 @@ def make_config(
         "data.embeddings": embeddings,
         "data.strict": strict or None,
         "labels": labels,
+        "fit.init_from": begin,
         **{f"data.{name}": value for name, value in as_keys(dict(reading or {})).items()},
     }
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in flags.items()}
-    config = read_config(path, overrides or (), texts)
+    config = read_config(path, overrides or (), texts, without)
     config.check_files()
     return config
 

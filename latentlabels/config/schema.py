@@ -46,7 +46,7 @@ __all__ = [
 
 
 _PATHS = (
-    *("data.images", "data.observed", "data.embeddings", "labels"),
+    *("data.images", "data.observed", "data.embeddings", "labels", "fit.init_from"),
     *("bench.truth", "bench.test.embeddings", "bench.test.images", "bench.test.truth"),
 )
 
@@ -152,25 +152,32 @@ class Config(Section):
         write_text(path, yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True))
 
 
-def read_config(path: str | Path | None, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> Config:
+def read_config(
+    path: str | Path | None,
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> Config:
     """Read, override and check a config.
 
     Args:
         path: a YAML file; paths in it are relative to its folder. None to start from the defaults.
         overrides: ``"a.b=value"``, the value being YAML; later ones win. Paths are relative to the current folder.
         flags: values by key path that command-line flags give, as for `overrides`; None values are left out.
+        without: sections of the file that are left out.
 
     Raises:
         ConfigError: a missing file, invalid YAML, unknown keys or wrong values; each with its line and the nearest known key.
         LabelSpaceError: the `labels` section describes no valid label space.
     """
     source = Source() if path is None else read_source(Path(path))
+    source.raw = {key: value for key, value in source.raw.items() if key not in without}
     for key, value in (flags or {}).items():
         if value is not None:
             source.set(key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for override, (key, value) in zip(overrides, parse_overrides(overrides), strict=True):
         source.set(key, value, f"--set {override}")
-    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes", "data.split", "data.together"))
+    raw = source.resolve_paths(_PATHS, ("model.weights", "data.classes", "data.split", "data.together", "fit.cache"))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

@@ -194,6 +194,7 @@ class FitConfig(Section):
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     augment: Flag = Field(default=True, description="true or false")
+    init_from: Path | None = Field(default=None, description="the path of a run folder to begin with, or null")
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
     cache: str | None = Field(
         default=None, description='the path of a folder for features, "none" to keep none, or null for the usual folder'

@@ -349,7 +349,11 @@ class NonEmptyLabelVector(LabelVector):
         """The posterior p(y | x, o): with a known positive that of `LabelVector`."""
         how, observed = Ignorable() if how is None else how, self._checked(observed)
         out = super().condition(observed, how)
-        return out if self._excludes_empty(observed, how) else _weighted(out, self.empty_odds, out.given)
+        return out if self._excludes_empty(observed, how) else self.reweighted(out)
+
+    def reweighted(self, posterior: LabelVector) -> NonEmptyLabelVector:
+        """A posterior of p(y), made that of p_r(y)."""
+        return _weighted(posterior, self.empty_odds, posterior.given)
 
     @staticmethod
     def _excludes_empty(observed: Tensor, how: Annotation) -> bool:

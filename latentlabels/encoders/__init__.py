@@ -1,8 +1,11 @@
 """Encoders: images to features."""
 
 from .choice import Choice, choose, has_accelerator
-from .frozen import Frozen, Standardize
-from .registry import Encoder, build_encoder, names, pixel_format
+from .fingerprint import fingerprint
+from .frozen import Frozen, Standardize, Thawed
+from .open_clip_text import cached
+from .prompts import texts_of
+from .registry import Encoder, build_encoder, describe_encoder, embed_texts, has_texts, names, pixel_format
 from .tiny import TinyCNN
 
 __all__ = [
@@ -10,10 +13,17 @@ __all__ = [
     "Encoder",
     "Frozen",
     "Standardize",
+    "Thawed",
     "TinyCNN",
     "build_encoder",
+    "cached",
     "choose",
+    "describe_encoder",
+    "embed_texts",
+    "fingerprint",
     "has_accelerator",
+    "has_texts",
     "names",
     "pixel_format",
+    "texts_of",
 ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
+from ..inputs.rgb import Size
 from ..kind import PASSED_THROUGH, Kind, kind_of
-from . import convolutional, tiny
-from .frozen import Frozen, Standardize
-from .weights import load_weights
+from . import dinov2, lite, open_clip, sizes, timm, tiny, torchvision
+from .family import Family, Texts
+from .frozen import Frozen, Standardize, Thawed
 
 
 @dataclass(frozen=True)
@@ -32,32 +34,7 @@ class Encoder:
     pixels: PixelFormat | None
 
 
-@dataclass(frozen=True)
-class Family:
-    """Encoders of images that are built alike.
-
-    Attributes:
-        names: what they are called.
-        pixels: what one takes, by its name and weights.
-        build: by name, weights and what it takes, the network and the number of its features.
-    """
-
-    names: Callable[[], Sequence[str]]
-    pixels: Callable[[str, str | None], PixelFormat]
-    build: Callable[[str, str | None, PixelFormat], tuple[nn.Module, int]]
-
-
-def _tiny(name: str, weights: str | None, pixels: PixelFormat) -> tuple[nn.Module, int]:
-    module = tiny.TinyCNN()
-    if weights is not None:
-        load_weights(module, name, weights)
-    return module, module.num_features
-
-
-FAMILIES = (
-    Family(lambda: ("tiny",), lambda name, weights: tiny.FORMAT, _tiny),
-    Family(convolutional.names, convolutional.pixel_format, convolutional.build),
-)
+FAMILIES = (tiny.FAMILY, lite.FAMILY, torchvision.FAMILY, dinov2.FAMILY, timm.FAMILY, open_clip.FAMILY)
 
 
 def names() -> list[str]:
@@ -67,11 +44,11 @@ def names() -> list[str]:
 
 def _family(name: str) -> Family:
     for family in FAMILIES:
-        if name in family.names():
+        if family.takes(name):
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: a torchvision resnet, convnext or efficientnet, tiny, or embedding)"
+        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, tiny, or embedding)"
     )
 
 
@@ -91,19 +68,28 @@ def build_encoder(
     num_inputs: int | None = None,
     frozen: bool = False,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
+    scaled: bool = False,
+    described: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """An encoder by name.
 
     Args:
-        name: a torchvision ResNet, ConvNeXt or EfficientNet, "tiny", or "embedding".
-        weights: None for random weights; "DEFAULT" or another torchvision name for published weights, which
-            are downloaded; or the path of a local file (.safetensors, .pth, .pt) with a state_dict.
+        name: "lite0", "lite1" or "lite2", a classification network of torchvision, "dinov2-small" and others, "timm:NAME" for
+            any network of timm, "tiny", or "embedding".
+        weights: None for random weights; "DEFAULT" or another name for published weights, which are downloaded where they are
+            not on this machine; or the path of a local file (.safetensors, .pth, .pt, .bin) with a state_dict, or of a folder
+            with one. Files are read as tensors alone.
         num_inputs: D of the embeddings.
         frozen: whether the encoder is left as it is and only the head is trained.
         pixels: how pictures are normalised; None for what the weights were trained with.
+        scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
+        size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
+        described: what `describe_encoder` gave, to build the network without its weights and without the files that they
+            came from.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, a library that is not installed, or a size that the network cannot take.
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     kind = kind_of(name)
@@ -112,6 +98,55 @@ def build_encoder(
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
-    pixels = family.pixels(name, weights) if pixels is None else pixels
-    module, num_features = family.build(name, weights, pixels)
-    return Encoder(Frozen(module, num_features) if frozen else module, num_features, kind, pixels)
+    taken = family.pixels(name, weights) if pixels is None else pixels
+    size = taken.size if size is None else size
+    if described is not None and family.rebuild is not None:
+        module, num_features = family.rebuild(described, name, taken, size)
+    else:
+        module, num_features = family.build(name, weights, taken, size)
+        sizes.check(name, module, num_features, size, lambda other: family.build(name, None, taken, other)[0])
+    if frozen or scaled:
+        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
+    return Encoder(module, num_features, kind, taken)
+
+
+def describe_encoder(name: str, weights: str | None = None) -> dict[str, Any] | None:
+    """What has to be stored, beside its name, to build an encoder again without its weights; None where the name says it.
+
+    Raises:
+        ConfigError, WeightsError: as `pixel_format`.
+    """
+    if kind_of(name) is Kind.EMBEDDINGS:
+        return None
+    describe = _family(name).describe
+    return None if describe is None else describe(name, weights)
+
+
+def has_texts(name: str) -> bool:
+    """Whether an encoder has a text side, which places texts where it places images.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return kind_of(name) is Kind.IMAGES and _family(name).texts is not None
+
+
+def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str]]) -> Texts:
+    """Embeddings of labels by the text side of an encoder: the mean of those of their texts, at length 1.
+
+    Args:
+        name: of an encoder that `has_texts`.
+        weights: its weights.
+        texts: what is said of each label; at least one text.
+
+    Raises:
+        ConfigError: no text side, random weights, or a text that is too long.
+        WeightsError: weights or a tokenizer that cannot be had.
+    """
+    embed = _family(name).texts if kind_of(name) is Kind.IMAGES else None
+    if embed is None:
+        raise ConfigError(
+            f'model.names: the encoder "{name}" has no text side; give one that has, open_clip:NAME, for example '
+            "open_clip:ViT-B-32 with weights: DEFAULT, or names: false"
+        )
+    return embed(name, weights, texts)

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs import PixelFormat
+from ..inputs.rgb import Size
+from .family import Family
+from .weights import load_weights
 
 FORMAT = PixelFormat(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # its own first step: [0, 1] to [-1, 1]
 
@@ -31,3 +34,13 @@ class TinyCNN(nn.Module):
         """Images (B, 3, H, W) in [0, 1] to features (B, 256)."""
         maps = self.stages(images * 2 - 1)
         return torch.cat([maps.mean((-2, -1)), maps.amax((-2, -1))], -1)
+
+
+def _build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tuple[nn.Module, int]:
+    module = TinyCNN()
+    if weights is not None:
+        load_weights(module, name, weights)
+    return module, module.num_features
+
+
+FAMILY = Family(lambda: ("tiny",), lambda name: name == "tiny", lambda name, weights: FORMAT, _build)

@@ -340,6 +340,12 @@ def _multiply(none: Tensor, excess: Tensor, scale: Tensor | None) -> tuple[Tenso
     return none.squeeze(-1), excess.squeeze(-1)
 
 
+@lru_cache(maxsize=64)
+def log_factorials(most: int, device: torch.device) -> Tensor:
+    """Log n! for n = 0..most, in double precision: (most + 1,)."""
+    return torch.lgamma(torch.arange(1, most + 2, dtype=torch.float64, device=device))
+
+
 def log_binomials(most: int, known: Tensor, dtype: torch.dtype) -> Tensor:
     """Log C(n, m) for n = 0..most, -inf where n < m.
 

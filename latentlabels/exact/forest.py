@@ -165,6 +165,7 @@ class Forest:
             others hang below by "none"; where there are none, parts are trees.
         max_spine_count: the largest number within the parts of those groups, 0 if there are none.
         bound_columns: (K,) False for flat free labels, whose being known says nothing about any other label.
+        logit_order: (L,) where each logit stands among the outcomes of all blocks side by side, padding included.
     """
 
     num_labels: int
@@ -177,6 +178,7 @@ class Forest:
     max_spine_count: int
     bound_columns: Tensor
     any_bound: bool
+    logit_order: Tensor
 
     def spread(self, values: Tensor, fill: float) -> Tensor:
         """(..., K) extended to all columns: those of the root, the padding and events hold `fill`."""
@@ -234,7 +236,15 @@ def _compile(space: LabelSpace, device: torch.device) -> Forest:
         max_spine_count=spine,
         bound_columns=bound.to(device),
         any_bound=bool(bound.any()),
+        logit_order=_logit_order(blocks, space.num_logits).to(device),
     )
+
+
+def _logit_order(blocks: list[Block], num_logits: int) -> Tensor:
+    places = torch.cat([block.logits.flatten().cpu() for block in blocks])
+    out = torch.zeros(num_logits + 1, dtype=torch.long)  # the last takes what is padding
+    out[places] = torch.arange(len(places))
+    return out[:-1]
 
 
 def _levels(space: LabelSpace) -> list[list[Group]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
+_LOOKED_AT = 120  # numbers of labels by which a rule is judged
 _LARGE = 1e100  # of a polynomial, above which its unit changes
 _LOG_MOST = 600.0  # of a share of an integral, above which it is certainly too large
 
@@ -171,6 +173,56 @@ def subset_rule(
     table = torch.tensor([values.index(m) if m in rules else 0 for m in range(high + 1)], device=known.device)
     row = table[known.long()]
     return torch.stack([rules[m][0] for m in values])[row], torch.stack([rules[m][1] for m in values])[row]
+
+
+class AnySubsetRule(NamedTuple):
+    """One rule for any number m of picked labels: sum_q w_q(m) t_q^n = 1/C(n + m, m).
+
+    Attributes:
+        log_t: (Q + 1,) nodes; the last is t = 1, the whole of the integral where nothing was picked.
+        log_rest: (Q + 1,) log(1 - t); 0 for the last.
+        log_share: (Q + 1,) weights of the nodes; -inf for the last.
+    """
+
+    log_t: Tensor
+    log_rest: Tensor
+    log_share: Tensor
+
+    def log_weights(self, known: Tensor) -> Tensor:
+        """log w_q(m) for m = `known`, whole numbers (...): (..., Q + 1)."""
+        m = known.unsqueeze(-1).to(self.log_share.dtype)
+        picked = self.log_share + m.clamp(min=1).log() + (m - 1).clamp(min=0) * self.log_rest
+        nothing = torch.where(torch.isneginf(self.log_share), 0.0, -torch.inf)
+        return torch.where(m > 0, picked, nothing)
+
+
+@lru_cache(maxsize=64)
+def any_subset_rule(longest: int) -> AnySubsetRule:
+    """The rule for at most `longest` present labels, picked or not, in double precision.
+
+    The integrand t^n (1 - t)^(m - 1) is a polynomial of degree n + m - 1, so that Gauss-Legendre quadrature with half as many
+    nodes is exact for every m. Where fewer keep to the tolerance of float32, fewer are taken: a rule whose nodes depend on m
+    needs fewer still (`subset_rule`), but cannot stand in a graph of operations that is the same for all images.
+    """
+    exact = max(1, (longest + 1) // 2)
+    size = next((size for size in _SIZES if size < exact and _serves_any(size, longest)), exact)
+    t, log_share = jacobi_rule(size, 1)
+    log_t, log_rest, log_w = np.append(np.log(t), 0.0), np.append(np.log1p(-t), 0.0), np.append(log_share, -np.inf)
+    return AnySubsetRule(torch.from_numpy(log_t), torch.from_numpy(log_rest), torch.from_numpy(log_w))
+
+
+def _serves_any(size: int, longest: int) -> bool:
+    """Whether so many nodes keep to the tolerance for all numbers of labels; of many numbers some are looked at."""
+    t, log_share = jacobi_rule(size, 1)
+    numbers = np.unique(np.geomspace(1, longest + 1, min(longest + 1, _LOOKED_AT)).round()) - 1
+    for known in numbers[1:]:
+        n = numbers[numbers <= longest - known]
+        true = gammaln(known + 1) + gammaln(n + 1) - gammaln(n + known + 1)
+        log_weight = log_share + math.log(known) + (known - 1) * np.log1p(-t)
+        found = logsumexp(np.outer(n, np.log(t)) + log_weight, axis=1)
+        if np.abs(np.expm1(found - true)).max() > tolerance(torch.float32):
+            return False
+    return True
 
 
 @lru_cache(maxsize=256)

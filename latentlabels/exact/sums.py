@@ -70,21 +70,17 @@ def posterior_logits(forest: Forest, logits: Tensor, evidence: Evidence) -> tupl
         has the logits of the prior.
     """
     log_z, scores = _upward(forest, forest.blocks, logits, evidence)
-    lead = log_z.shape
-    out = logits.unsqueeze(-2).expand(*lead, forest.num_logits).clone()
+    lead, parts = log_z.shape, []
     for block, (present, none) in zip(forest.blocks, scores, strict=True):
         possible = ~torch.isneginf(torch.logaddexp(present.amax(-1), none))
         if block.free:
-            index = block.logits[:, 0]
-            new = (present[..., 0] - none).to(out.dtype)
-            out[..., index] = torch.where(possible, new, out[..., index]).expand(*lead, len(index))
+            before, new = block.pick_logits(logits).unsqueeze(-2), (present[..., 0] - none).to(logits.dtype)
+            parts.append(torch.where(possible, new, before).expand(*lead, -1))
             continue
-        new = torch.cat([present, none.unsqueeze(-1)], -1).to(out.dtype)
-        keep = block.logits < forest.num_logits
-        index = block.logits[keep]
-        new = torch.where(possible.unsqueeze(-1), new, block.pick_logits(logits).unsqueeze(-3))
-        out[..., index] = new[..., keep].expand(*lead, len(index))
-    return log_z, out
+        before = block.pick_logits(logits).unsqueeze(-3)
+        new = torch.cat([present, none.unsqueeze(-1)], -1).to(logits.dtype)
+        parts.append(torch.where(possible.unsqueeze(-1), new, before).expand(*lead, -1, -1).flatten(-2))
+    return log_z, torch.cat(parts, -1)[..., forest.logit_order]
 
 
 def _upward(

@@ -16,7 +16,7 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, choose, pixel_format
+from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, pixel_format
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
@@ -29,6 +29,7 @@ from ..observed import Observed
 from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
+from .names import check_names, named_head
 
 _SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
@@ -44,6 +45,7 @@ class HeadPolicy:
         nonempty: whether the empty label set counts little; see `NonEmptyLabelVector`.
         start: where the head starts, "prior" or "own".
         held_at_start: labels whose logits are not trained, since nothing teaches them.
+        scaled: whether the features of an encoder that is trained have the scale of a frozen one, with which the fit began.
     """
 
     mixture: int = 1
@@ -51,6 +53,7 @@ class HeadPolicy:
     nonempty: bool = False
     start: str = "prior"
     held_at_start: tuple[str, ...] = ()
+    scaled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -109,11 +112,16 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         given: the settings of the model.
         accelerator: of the fit.
         kind: what was given to fit, where that is known: embeddings pass through.
+
+    Raises:
+        ConfigError: names with an encoder that does not know any.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
     found = choose(name, given.weights, given.frozen, accelerator)
     chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
-    return given.model_copy(update=chosen), found.why
+    settled = given.model_copy(update=chosen)
+    check_names(settled)
+    return settled, found.why
 
 
 def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Wanted:
@@ -177,6 +185,7 @@ class Program(NamedTuple):
         elbo: their evidence lower bound, in closed form.
         objective: what is minimised, attached to them.
         space: the label space of the head, which the objective may change.
+        described: what a run stores of the encoder beside its name; None where the name says it.
     """
 
     model: LabelModel
@@ -184,6 +193,7 @@ class Program(NamedTuple):
     elbo: CollapsedELBO
     objective: Objective
     space: LabelSpace
+    described: Mapping[str, Any] | None = None
 
 
 def build_program(
@@ -194,6 +204,9 @@ def build_program(
     num_inputs: int | None,
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
+    size: Size | None = None,
+    described: Mapping[str, Any] | None = None,
+    num_images: int | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
 
@@ -206,13 +219,18 @@ def build_program(
         anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
             loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
+        size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
+        described: what a run has stored of the encoder, where `anchor` is None.
+        num_images: of the data set.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
+    weights = given.weights if anchor is not None else None
     encoder = build_encoder(
-        given.encoder, given.weights if anchor is not None else None, num_inputs, bool(given.frozen), pixels
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, scaled=policy.scaled, described=described
     )
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty)
+    named = named_head(head, given, encoder.num_features, mixture, anchor is not None) if given.names else None
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
@@ -220,10 +238,12 @@ def build_program(
             amortizer.start_at(logits)
     prior = LabelPrior(head, logits, mixture, learn=mixture > 1) if beta > 0 else None
     decoder = FeatureDecoder(head, encoder.num_features) if beta > 0 else None
-    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels)
+    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
-    return Program(model, guide, CollapsedELBO(), objective, head)
+    if anchor is not None:
+        described = describe_encoder(given.encoder, weights)
+    return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 
 def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stacklevel: int) -> None:
@@ -232,8 +252,12 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         listed = ", ".join(f'"{label}"' for label in anchor.never_known[:5])
         warnings.warn(
             f"{len(anchor.never_known)} of {num_labels} labels are never known to be present "
-            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): they cannot be learned "
-            "and keep their prior probability",
+            f"({listed}{', ...' if len(anchor.never_known) > 5 else ''}): "
+            + (
+                "their names alone say where they are"
+                if given.names
+                else "they cannot be learned and keep their prior probability"
+            ),
             DataWarning,
             stacklevel=stacklevel + 1,
         )
@@ -247,8 +271,10 @@ def warn_of_start(given: ModelConfig, anchor: Anchor, num_labels: int, stackleve
         )
 
 
-def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int) -> Batches:
-    """Set the scale of embeddings and features; turn images into features where the encoder is frozen and random."""
+def features_once(
+    encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
+) -> Batches:
+    """Set the scale of features, unless it is an earlier fit's; make features where the encoder is frozen and random."""
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
         rows = torch.arange(len(batches))
@@ -256,7 +282,7 @@ def features_once(encoder: torch.nn.Module, batches: Batches, frozen: bool, batc
             features = [encoder.extract(batches.inputs(part)) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
     for part in encoder.modules():
-        if isinstance(part, Standardize):
+        if isinstance(part, Standardize) and not keep_scale:
             part.fit_to(batches.inputs(_spread(len(batches)) if isinstance(batches, Featured) else torch.arange(len(batches))))
     return batches
 
@@ -272,8 +298,7 @@ def label_vector(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_siz
     amortizer.eval()
     device = next(amortizer.parameters()).device
     if not len(rows):  # encoders need not take an empty batch
-        mixture = amortizer.mixture
-        return amortizer.vector(torch.zeros(0, mixture * amortizer.space.num_logits + (mixture if mixture > 1 else 0)))
+        return amortizer.vector(torch.zeros(0, amortizer.head.out_features))
     parts = [
         amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu() for part in rows.split(max(batch_size, 64))
     ]

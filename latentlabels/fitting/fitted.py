@@ -31,6 +31,7 @@ class Fitted:
         thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
         head: how the head was decided.
         params: the settings that it was fitted with, by the names of `LatentLabels`: later ones wait for the next fit.
+        begun_with: the labels of an earlier fit that this one began with; None of a fit from the start.
         why: why this encoder was chosen; "" where it was stated.
         names: the images that it was fitted on; none for a loaded run.
         image_size: (height, width) in pixels; None for embeddings.
@@ -53,6 +54,7 @@ class Fitted:
     thresholds: NDArray[np.float32]
     head: HeadPolicy
     params: dict[str, Any]
+    begun_with: tuple[str, ...] | None = None
     why: str = ""
     names: tuple[str, ...] = ()
     image_size: Size | None = None

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..inputs.batches import Batch
 from ..objectives import HeldOut, Objective
-from ..program import Amortizer, LabelModel
+from ..program import Amortizer, Head, LabelModel
 
 
 class LabelModule(nn.Module):
@@ -19,12 +19,22 @@ class LabelModule(nn.Module):
         learning_rate: of AdamW.
         weight_decay: of AdamW; biases and normalisation are spared.
         frozen_rows: (L,) True for logits that are never trained.
+        encoder_rate: learning rate of the encoder, in units of that of the head; below 1 where it was trained before.
     """
 
     bias_rate = 10.0  # learning rate of the head's bias, in units of that of the weights
 
-    def __init__(self, model: LabelModel, objective: Objective, learning_rate: float, weight_decay: float, frozen_rows: Tensor):
+    def __init__(
+        self,
+        model: LabelModel,
+        objective: Objective,
+        learning_rate: float,
+        weight_decay: float,
+        frozen_rows: Tensor,
+        encoder_rate: float = 1.0,
+    ):
         super().__init__()
+        self.encoder_rate = encoder_rate
         self.model, self.objective = model, objective
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.learnt: Tensor | None
@@ -62,7 +72,8 @@ class LabelModule(nn.Module):
         truth = batch.truth if objective.needs_truth else None  # which may be there for a stopping rule
         logits = self.logits(batch.inputs)
         loss: Tensor = objective(logits, batch.observed, truth, batch.index, batch.inputs, self.logits_aside)
-        return loss
+        shrinkage = self.model.log_shrinkage(len(logits))  # which the program has by itself
+        return loss if shrinkage is None else loss - shrinkage / max(len(logits), 1)
 
     def held_out(self, batch: Batch) -> HeldOut:
         """The value of a batch that is not trained on."""
@@ -89,16 +100,26 @@ class LabelModule(nn.Module):
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW; matrices and kernels decay, the rest does not; the head's bias learns ten times as fast.
 
+        Weights of a head that has a prior of its own do not decay as well.
+
         The bias carries the prevalences, and with them the scale of all probabilities; at the rate of the weights
         it is still on its way when early stopping ends the fit (measured: benchmarks/README.md, "the head's bias").
         """
-        bias = self.amortizer.head.bias
-        trained = [p for p in self.model.parameters() if p.requires_grad and p is not bias]
+        head = self.amortizer.head
+        own = isinstance(head, Head) and head.log_prior() is not None
+        quick = head.quick_parameters if isinstance(head, Head) else [head.bias]
+        encoder = [p for p in self.amortizer.encoder.parameters() if p.requires_grad]
+        apart = {id(parameter) for parameter in (*quick, *encoder)}
+        trained = [p for p in self.model.parameters() if p.requires_grad and id(p) not in apart]
+        decays = {id(p) for p in trained if p.dim() > 1 and not (own and p is head.weight)}
         own_rate = self.learning_rate * self.objective.rate
+        slower = self.learning_rate * self.encoder_rate
         groups = [
-            {"params": [p for p in trained if p.dim() > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-            {"params": [bias], "weight_decay": 0.0, "lr": self.bias_rate * self.learning_rate},
+            {"params": [p for p in encoder if p.dim() > 1], "weight_decay": self.weight_decay, "lr": slower},
+            {"params": [p for p in encoder if p.dim() <= 1], "weight_decay": 0.0, "lr": slower},
+            {"params": [p for p in trained if id(p) in decays], "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if id(p) not in decays], "weight_decay": 0.0},
+            {"params": quick, "weight_decay": 0.0, "lr": self.bias_rate * self.learning_rate},
             {"params": list(self.objective.parameters()), "weight_decay": 0.0, "lr": own_rate},
         ]
         groups = [group for group in groups if group["params"]]

@@ -6,11 +6,14 @@ import warnings
 from typing import Any
 
 from .. import distributions
-from .amortizer import Amortizer
+from .amortizer import Amortizer, num_rows
 from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
+from .head import Head
 from .model import LabelGuide, LabelModel
+from .named_head import NamedHead
 from .prior import LabelPrior
+from .region_head import RegionHead
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
 
 __all__ = [
@@ -19,11 +22,15 @@ __all__ = [
     "CollapsedELBO",
     "ComponentOf",
     "FeatureDecoder",
+    "Head",
     "LabelGuide",
     "LabelModel",
     "LabelPrior",
     "LabelsOfComponent",
+    "NamedHead",
+    "RegionHead",
     "TiedLabelVector",
+    "num_rows",
 ]
 
 

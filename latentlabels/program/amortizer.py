@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from ..distributions.label_vector import LabelVector
 from ..distributions.nonempty import EMPTY_ODDS, NonEmptyLabelVector
 from ..space import LabelSpace
+from .head import Head
 from .sharing import once, shared_passes
+
+
+def num_rows(space: LabelSpace, mixture: int = 1) -> int:
+    """How many logits a head gives: M * L, and M mixture logits if M > 1."""
+    return mixture * space.num_logits + (mixture if mixture > 1 else 0)
 
 
 class Amortizer(nn.Module):
@@ -23,11 +29,23 @@ class Amortizer(nn.Module):
         num_features: D.
         mixture: M.
         nonempty: the empty set counts little (`NonEmptyLabelVector`); with M = 1.
+        head: features (B, D) to logits (B, `num_rows(space, mixture)`); a linear map if not given.
 
     The head gives M * L logits, then M mixture logits if M > 1.
+
+    Raises:
+        ValueError: parts that do not go together.
     """
 
-    def __init__(self, space: LabelSpace, encoder: nn.Module, num_features: int, mixture: int = 1, nonempty: bool = False):
+    def __init__(
+        self,
+        space: LabelSpace,
+        encoder: nn.Module,
+        num_features: int,
+        mixture: int = 1,
+        nonempty: bool = False,
+        head: Head | None = None,
+    ):
         super().__init__()
         if mixture < 1:
             raise ValueError(f"mixture is the number of components, at least 1, not {mixture}")
@@ -35,17 +53,26 @@ class Amortizer(nn.Module):
             raise ValueError(f"label sets that are not empty are written for one forest, not for a mixture of {mixture}")
         self.space, self.mixture, self.nonempty = space, mixture, nonempty
         self.encoder = encoder
-        self.head = nn.Linear(num_features, mixture * space.num_logits + (mixture if mixture > 1 else 0))
+        rows = num_rows(space, mixture)
+        if head is not None and (head.in_features, head.out_features) != (num_features, rows):
+            raise ValueError(
+                f"the head takes {head.in_features} features and gives {head.out_features} logits; the encoder gives "
+                f"{num_features} features, and {mixture} times {space.num_logits} logits need {rows}"
+            )
+        self.head: Head | nn.Linear = nn.Linear(num_features, rows) if head is None else head
 
     @torch.no_grad()
     def start_at(self, logits: Tensor) -> None:
         """Make q_phi(y | x) the same for every image: that of logits (L,), for example those of `anchor.derive_prior`."""
         if logits.shape != (self.space.num_logits,):
             raise ValueError(f"logits have shape {tuple(logits.shape)}, but the space has {self.space.num_logits} logits")
-        size = self.mixture * len(logits)
-        self.head.weight.zero_()
-        self.head.bias.zero_()
-        self.head.bias[:size] = logits.repeat(self.mixture)
+        start = self.head.bias.new_zeros(self.head.out_features)
+        start[: self.mixture * len(logits)] = logits.repeat(self.mixture)
+        if isinstance(self.head, Head):
+            self.head.start_at(start)
+        else:
+            self.head.weight.zero_()
+            self.head.bias.copy_(start)
         if self.mixture > 1:  # equal components would stay equal
             self.head.weight.normal_(std=0.01)
 

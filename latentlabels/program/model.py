@@ -38,6 +38,7 @@ from ..annotation import Annotation
 from ..distributions.label_vector import LabelVector
 from .amortizer import Amortizer
 from .decoder import FeatureDecoder
+from .head import Head
 from .prior import LabelPrior
 from .sites import AnnotationGiven, Component, ComponentOf, LabelsOfComponent, TiedLabelVector
 
@@ -56,6 +57,8 @@ class LabelModel(PyroModule):
             is as if the empty set were not weighted.
         expected_labels: how many labels an image has on average, where that is stated: part of site "anchor", which holds
             the mean over a batch near it. None to let the likelihood move it.
+        num_images: N, of the whole data set. A head with a prior of its own has it at site "shrinkage", of which a batch of B
+            images has the share B/N. None: the batch is the data set.
     """
 
     count_weight = 3.0  # on the squared logarithm of the ratio; measured: benchmarks/README.md, "expected labels"
@@ -69,6 +72,7 @@ class LabelModel(PyroModule):
         beta: float = 0.0,
         scale_prior: float = 0.0,
         expected_labels: float | None = None,
+        num_images: int | None = None,
     ):
         super().__init__()
         _check_parts("LabelModel", amortizer, annotation)
@@ -81,7 +85,7 @@ class LabelModel(PyroModule):
         _check_spaces(amortizer, prior, decoder)
         self.amortizer, self.annotation, self.beta = amortizer, annotation, beta
         self.scale_prior = scale_prior if amortizer.nonempty else 0.0
-        self.expected_labels = expected_labels
+        self.expected_labels, self.num_images = expected_labels, num_images
         self.prior, self.decoder = prior, decoder if beta > 0 else None
 
     def log_factors(self, own: LabelVector) -> Tensor | float:
@@ -91,11 +95,20 @@ class LabelModel(PyroModule):
             value = value - self.count_weight * (own.marginals.sum(-1).mean() / self.expected_labels).log().pow(2)
         return value
 
+    def log_shrinkage(self, num: int) -> Tensor | None:
+        """What the prior of the head's weights adds for a batch of B images, a scalar; None for a head without one."""
+        head = self.amortizer.head
+        prior = head.log_prior() if isinstance(head, Head) else None
+        return prior if prior is None or self.num_images is None else prior * (num / self.num_images)
+
     def forward(self, images: Tensor, observed: Tensor) -> Tensor:
         """Run the program for images (B, ...) and observed (B, K); returns y (B, K)."""
         amortizer = self.amortizer  # looked up once: each time, Pyro registers its parameters
         own = amortizer(images)
         _check_rows(own, observed)
+        shrinkage = self.log_shrinkage(len(observed))
+        if shrinkage is not None:
+            pyro.factor("shrinkage", shrinkage)
         with pyro.plate("images", len(observed), dim=-1):
             y = pyro.sample("labels", self._labels(own), infer={"enumerate": "parallel"})
             found = own._log_found(observed, self.annotation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,10 @@ def test_an_encoder_gives_features(name: str, features: int):
 
 def test_names_are_those_of_the_families():
     listed = names()
-    assert listed[:2] == ["embedding", "tiny"] and "resnet50" in listed and "convnext_base" in listed
-    assert "vgg16" not in listed
+    assert listed[:5] == ["embedding", "tiny", "lite0", "lite1", "lite2"] and len(set(listed)) == len(listed)
+    assert {"resnet50", "vit_b_16", "swin_v2_t", "maxvit_t", "vgg16", "squeezenet1_0", "dinov2-small", "dinov2-giant-reg"} <= {
+        *listed
+    }
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -83,17 +84,10 @@ def test_a_file_that_would_execute_code_is_refused(tmp_path: Path):
 
 
 def test_published_weights_that_do_not_exist_are_named():
-    with pytest.raises(WeightsError, match='"IMAGENET1K_V7" is neither a file nor weights of resnet18.*IMAGENET1K_V1'):
+    with pytest.raises(
+        WeightsError, match='"IMAGENET1K_V7" is neither a file, a folder nor published weights of resnet18.*IMAGENET1K_V1'
+    ):
         build_encoder("resnet18", "IMAGENET1K_V7")
-
-
-def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch: pytest.MonkeyPatch):
-    def fail(*args, **kwargs):
-        raise urllib.error.URLError("no route to host")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
-    with pytest.raises(WeightsError, match=r"could not be downloaded.*local state_dict file.*weights: null"):
-        build_encoder("resnet18", "DEFAULT")
 
 
 def test_a_frozen_encoder_is_not_trained_and_takes_its_own_features():
@@ -128,7 +122,8 @@ def test_pictures_are_taken_as_the_weights_were_trained() -> None:
     import torchvision
 
     halves = []
-    for name in names()[2:]:
+    for name in torchvision.models.list_models(torchvision.models):
+        assert name in names()
         for weights in torchvision.models.get_model_weights(name):
             record, found = weights.transforms(), pixel_format(name, weights.name)
             assert [*found.mean] == record.mean and [*found.std] == record.std
@@ -171,17 +166,3 @@ def test_what_a_model_wants_is_said_by_its_settings() -> None:
     assert wanted_by(ModelConfig(encoder="embedding"), FitConfig()).kind is Kind.EMBEDDINGS
     with pytest.raises(ConfigError, match='unknown encoder "tyni".*did you mean "tiny"'):
         wanted_by(ModelConfig(encoder="tyni"), FitConfig())
-
-
-def test_published_weights_are_loaded_as_tensors_alone_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
-
-    def load(url: str, **how: object) -> dict[str, torch.Tensor]:
-        asked.update(how)
-        return torchvision.models.resnet18().state_dict()
-
-    import torchvision
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", load)
-    build_encoder("resnet18", "DEFAULT")
-    assert asked["weights_only"] is True and asked["check_hash"] is True

@@ -1,0 +1,137 @@
+"""A fit that begins where another one ended: its encoder, and the rows of its head that mean the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..config import ModelConfig
+from ..encoders import Frozen, Standardize
+from ..errors import ConfigError
+from ..kind import AUTO, Kind
+from ..program import Amortizer
+from ..space import LabelSpace, OneOf
+from .fitted import Fitted
+
+TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
+Row = tuple[str, str, str | None]
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """What a fit has from another one.
+
+    Attributes:
+        labels: labels whose rows of the head were there.
+        new: labels that start at their prior.
+    """
+
+    labels: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
+    """The settings of a fit that begins with another one: what they leave open is as it was there."""
+    then = before.params
+    chosen: dict[str, Any] = {}
+    if settings.encoder == AUTO:
+        chosen |= {"encoder": then["encoder"], "weights": then["weights"]}
+    if settings.frozen is None:
+        chosen["frozen"] = then["frozen"]
+    if settings.image_size is None:
+        chosen["image_size"] = before.image_size
+    if settings.at_least_one is None:
+        chosen["at_least_one"] = before.head.nonempty
+    return settings.model_copy(update=chosen)
+
+
+def has_scale(before: Fitted) -> bool:
+    """Whether the features of a fit have a scale that its head depends on."""
+    return isinstance(before.program.model.amortizer.encoder, Frozen)
+
+
+def check_same_encoder(before: Fitted, encoder: str, num_inputs: int | None) -> None:
+    """Refuse to begin with a fit on something else.
+
+    Raises:
+        ConfigError: another encoder, or embeddings of another size; both are named.
+    """
+    then = str(before.params["encoder"])
+    if then != encoder:
+        raise ConfigError(
+            f'model.encoder is "{encoder}", but the run to begin with has "{then}"; leave the encoder out to go on with it, '
+            "or fit anew"
+        )
+    if before.kind is Kind.EMBEDDINGS and before.num_features != num_inputs:
+        raise ConfigError(
+            f"the embeddings have {num_inputs} numbers each, but the run to begin with was fitted on {before.num_features}; "
+            "compute them with the same network"
+        )
+
+
+@torch.no_grad()
+def take_over(amortizer: Amortizer, before: Amortizer) -> TakenOver:
+    """Copy the encoder's weights, and those of the head's rows whose label, group and kind of group are the same.
+
+    Args:
+        amortizer: at its start, which new labels keep.
+        before: a fitted one.
+
+    Raises:
+        ConfigError: encoders or heads that are not built alike.
+    """
+    own, theirs = amortizer.encoder, before.encoder
+    try:
+        if isinstance(own, Frozen) and not isinstance(theirs, Frozen | Standardize):  # it was trained, without a scale
+            own.module.load_state_dict(theirs.state_dict())
+        else:
+            own.load_state_dict(theirs.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(f"the encoder of the run to begin with is built otherwise ({error}); fit anew") from None
+    if (amortizer.mixture, amortizer.nonempty) != (before.mixture, before.nonempty):
+        raise ConfigError(
+            f"the run to begin with has mixture {before.mixture} and at_least_one {str(before.nonempty).lower()}, this fit "
+            f"has {amortizer.mixture} and {str(amortizer.nonempty).lower()}; set model.mixture and model.at_least_one alike"
+        )
+    here, there = head_rows(amortizer), head_rows(before)
+    found = [(row, there[name]) for name, row in here.items() if name in there]
+    old = before.head.state_dict()
+    for name, values in amortizer.head.state_dict().items():
+        _copy(values, old.get(name), found, (len(here), len(there)))
+    known = {label for name in here if name in there for label in name[2:3]}
+    labels = amortizer.space.labels
+    return TakenOver(tuple(one for one in labels if one in known), tuple(one for one in labels if one not in known))
+
+
+def _copy(values: Tensor, old: Tensor | None, rows: list[tuple[int, int]], sizes: tuple[int, int]) -> None:
+    """One tensor of the head: row by row where it has a row for each logit, as a whole where it has another meaning."""
+    if old is None or values.shape[1:] != old.shape[1:]:
+        raise ConfigError("the head of the run to begin with is built otherwise; set model.regions and model.names alike")
+    if values.dim() and (values.shape[0], old.shape[0]) == sizes:
+        for row, before in rows:
+            values[row] = old[before]
+    elif values.shape == old.shape:
+        values.copy_(old)
+
+
+def head_rows(amortizer: Amortizer) -> dict[tuple[str, str, str | None, int], int]:
+    """Which row of the head is which: kind of group, its name, label (None for "none of them"), component."""
+    names = list(_logits(amortizer.space))
+    out = {(*name, part): part * len(names) + row for part in range(amortizer.mixture) for row, name in enumerate(names)}
+    if amortizer.mixture > 1:
+        start = amortizer.mixture * len(names)
+        out |= {("mixture", "", None, part): start + part for part in range(amortizer.mixture)}
+    return out
+
+
+def _logits(space: LabelSpace) -> list[Row]:
+    out: list[Row] = []
+    for group in space.groups:
+        kind = "free" if not isinstance(group, OneOf) else "optional" if group.optional else "one of"
+        out += [(kind, group.name, label) for label in group.labels]
+        if isinstance(group, OneOf) and group.optional:
+            out.append((kind, group.name, None))
+    return out
