@@ -110,7 +110,6 @@ def _run(folder: str, first: int, last: int, limit: int) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             write(Path(folder), first, last)
-        print(*(f"{one.message}\n" for one in caught), file=sys.stderr, end="")
         code = len(caught)
     except BaseException:
         traceback.print_exc()
