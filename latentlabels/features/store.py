@@ -54,7 +54,7 @@ class FeatureStore:
         folder: where they are kept, which need not exist; None to keep them in memory.
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
-        key: of which encoder, at which size; those of another precision have the same.
+        key: of which encoder, at which size.
     """
 
     def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None, key: str = ""):
