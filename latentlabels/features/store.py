@@ -293,7 +293,7 @@ def remove_store(folder: Path) -> None:
         OSError: they cannot be removed.
     """
     with suppress(FileNotFoundError):
-        ours, others = _files_of(folder)
+        ours, others = files_of(folder)
         if not others:  # at once, so that nobody sees a half of it
             hidden = folder.with_name(f".{folder.name}.{os.getpid()}{MARK}")
             folder.rename(hidden)
@@ -303,7 +303,7 @@ def remove_store(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _files_of(folder: Path) -> tuple[list[str], list[str]]:
+def files_of(folder: Path) -> tuple[list[str], list[str]]:
     """What is ours in a folder, and what is not."""
     names = sorted(os.listdir(folder))
     ours = [name for name in names if name == ABOUT or _OURS.fullmatch(name)]
