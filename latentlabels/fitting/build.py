@@ -187,7 +187,6 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
     """
     if not model.frozen or model.weights is None:
         return None
-
     build = partial(_published, model.encoder, model.weights, pixels)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
@@ -196,7 +195,6 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
     """The same of an encoder that was built; None of one that is trained, or of none."""
     if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
-
     build = partial(_built, encoder)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
@@ -204,7 +202,7 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
 def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
     """A network with its weights, for pictures of a size."""
     with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
-        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+        return _built(build_encoder(name, weights, None, True, pixels, size).module, size)
 
 
 def _built(encoder: nn.Module, size: Size) -> nn.Module:
