@@ -88,7 +88,7 @@ class RegionFeatures(nn.Module):
         self.tap = find_maps(network, size, name)
         channels = self.tap.channels
         kept = channels if components is None else min(components, channels)
-        self.network, self.num_pooled, self.size, self.name = network, num_pooled, size, name
+        self.network, self.num_pooled = network, num_pooled
         self.maps = (kept, *self.tap.grid)
         self.num_features = num_pooled + kept * self.tap.grid[0] * self.tap.grid[1]
         self.compressed = components is not None
@@ -103,17 +103,7 @@ class RegionFeatures(nn.Module):
         self._held[threading.get_ident()] = output
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pooled features (B, D) and the maps as they are (B, C, h, w).
-
-        Raises:
-            ConfigError: images of another size than the network was built for.
-        """
-        if tuple(images.shape[-2:]) != tuple(self.size):
-            high, wide = self.size
-            raise ConfigError(
-                f"images of {images.shape[-2]} x {images.shape[-1]} px, but the regions of this model are those of "
-                f"{high} x {wide} px; resize the images"
-            )
+        """Pooled features (B, D) and the maps as they are (B, C, h, w)."""
         pooled = self.network(images)
         return pooled, self.tap.maps(self._held.pop(threading.get_ident()))
 
@@ -148,15 +138,19 @@ class RegionFeatures(nn.Module):
 
 
 def moments(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (C,) and covariance (C, C) over the images and places of maps (B, C, h, w), float64."""
-    count, total, products, shift = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
+    """Mean (C,) and covariance (C, C) over the images and places of maps (B, C, h, w), float64.
+
+    Raises:
+        ValueError: no maps.
+    """
+    count, total, products, shift = 0, torch.zeros(()), torch.zeros(()), None
     for batch in maps:
-        places = batch.movedim(1, -1).flatten(0, -2)
-        if not count:
-            shift = places.double().mean(0)  # near the mean: squares of large numbers with a small spread would cancel
-        about = places.double() - shift
+        places = batch.movedim(1, -1).flatten(0, -2).double()
+        if shift is None:
+            shift = places.mean(0)  # near the mean: squares of large numbers with a small spread would cancel
+        about = places - shift
         count, total, products = count + len(places), total + about.sum(0), products + about.T @ about
-    if not count:
+    if shift is None:
         raise ValueError("no images to find principal components from; give at least one")
     mean = total / count
     return shift + mean, products / count - torch.outer(mean, mean)
