@@ -322,6 +322,9 @@ class LatentLabels(BaseEstimator):
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
         wanted = wanted_by(settings, self._fit_settings)
+        if before is not None and wanted.features is not None:  # of the encoder as it is there, not of the published one
+            own = before.program.model.amortizer.encoder
+            wanted = replace(wanted, features=features_of(own, settings, self._fit_settings, wanted.format))
         inputs = read_inputs(
             images,
             observed,

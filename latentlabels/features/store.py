@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..inputs.feature_source import Learnt
 from ..writing import building, clear_leftovers, write_json
 from .database import Database, is_damaged
 from .folder import FORMAT, Notes
@@ -53,10 +54,19 @@ class FeatureStore:
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
         key: of which encoder, at which size; those of another precision have the same.
+        learnt: what the encoder has learned from pictures, if it learns something.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None, key: str = ""):
+    def __init__(
+        self,
+        folder: Path | None,
+        about: Mapping[str, Any],
+        notes: Notes | None = None,
+        key: str = "",
+        learnt: Learnt | None = None,
+    ):
         self.folder, self.about, self.key = folder, {"kind": KIND, "format": FORMAT, **about}, key
+        self.learnt = learnt
         self._lock = threading.RLock()
         self._notes = Notes(Path("")) if notes is None else notes
         self._parts: list[Rows] = []  # none is ever left out: numbers that were given stay what they are
