@@ -26,15 +26,23 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_of, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
-from .fitting.names import centre_names
+from .fitting.names import show_names
 from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
-from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
+from .fitting.warm_start import (
+    TRAINED_BEFORE,
+    as_before,
+    check_same_encoder,
+    has_scale,
+    labels_read,
+    take_over,
+    wanted_after,
+)
 from .inputs import (
     InputBlock,
     InputParts,
@@ -321,10 +329,8 @@ class LatentLabels(BaseEstimator):
         before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
-        wanted = wanted_by(settings, self._fit_settings)
-        if before is not None and wanted.features is not None:  # of the encoder as it is there, not of the published one
-            own = before.program.model.amortizer.encoder
-            wanted = replace(wanted, features=features_of(own, settings, self._fit_settings, wanted.format))
+        fit = self._fit_settings
+        wanted = wanted_by(settings, fit) if before is None else wanted_after(settings, fit, before)
         inputs = read_inputs(
             images,
             observed,
@@ -356,11 +362,8 @@ class LatentLabels(BaseEstimator):
         if before is not None:
             check_same_encoder(before, settings.encoder, num_inputs)
             head = replace(head, scaled=not settings.frozen and has_scale(before))
-        weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
-        model = settings if before is None else weightless
-        described = None if before is None else before.program.described
-        size = inputs.size
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
+        earlier = None if before is None else Earlier(before.program.described, labels_read(settings, before))
+        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels, inputs.size, earlier, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -384,7 +387,7 @@ class LatentLabels(BaseEstimator):
         amortizer = program.model.amortizer
         frozen, keep = bool(settings.frozen), before is not None
         batches = features_once(amortizer.encoder, inputs.items, frozen, self.batch_size, keep_scale=keep)
-        centre_names(amortizer, batches, self.batch_size)
+        show_names(amortizer, batches, self.batch_size, keep)
         return start, inputs, batches
 
     def _check_numbers(self) -> None:
@@ -767,8 +770,8 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            described = run.environment.get("encoder")
-            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
+            earlier = Earlier(run.environment.get("encoder"))
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, earlier)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

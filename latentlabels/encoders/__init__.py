@@ -1,6 +1,6 @@
 """Encoders: images to features."""
 
-from .choice import Choice, choose, has_accelerator
+from .choice import Choice, choose, device_of, has_accelerator
 from .fingerprint import fingerprint
 from .frozen import Frozen, Standardize, Thawed
 from .maps import COMPONENTS, RegionFeatures
@@ -22,6 +22,7 @@ __all__ = [
     "cached",
     "choose",
     "describe_encoder",
+    "device_of",
     "embed_texts",
     "fingerprint",
     "has_accelerator",

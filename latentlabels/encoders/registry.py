@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -57,7 +58,8 @@ def _family(name: str) -> Family:
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, tiny, or embedding)"
+        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, open_clip:NAME, tiny, or "
+        "embedding)"
     )
 
 
@@ -86,7 +88,7 @@ def build_encoder(
 
     Args:
         name: "lite0", "lite1" or "lite2", a classification network of torchvision, "dinov2-small" and others, "timm:NAME" for
-            any network of timm, "tiny", or "embedding".
+            any network of timm, "open_clip:NAME" for any of open_clip, "tiny", or "embedding".
         weights: None for random weights; "DEFAULT" or another name for published weights, which are downloaded where they are
             not on this machine; or the path of a local file (.safetensors, .pth, .pt, .bin) with a state_dict, or of a folder
             with one. Files are read as tensors alone.
@@ -116,11 +118,13 @@ def build_encoder(
     family = _family(name)
     taken = family.pixels(name, weights) if pixels is None else pixels
     size = taken.size if size is None else size
-    if described is not None and family.rebuild is not None:
-        module, num_features = family.rebuild(described, name, taken, size)
+    if family.describe is not None and family.rebuild is not None:
+        about, rebuild = described or family.describe(name, weights), family.rebuild
+        make = partial(rebuild, about, name, taken)
     else:
-        module, num_features = family.build(name, weights, taken, size)
-        sizes.check(name, module, num_features, size, lambda other: family.build(name, None, taken, other)[0])
+        make = partial(family.build, name, None, taken)
+    module, num_features = make(size) if described else family.build(name, weights, taken, size)
+    sizes.check(name, module, num_features, size, lambda other: make(other)[0])
     maps = None
     if regions:  # of an encoder that is trained whole, the head learns itself what to keep of the maps
         module = RegionFeatures(module, num_features, size, name, COMPONENTS if frozen or scaled else None)

@@ -18,7 +18,7 @@ from ..inputs.rgb import Size
 from . import sizes
 from .family import DEFAULT, AtHand, Family, Normalize
 from .hub import cached_from_hub, content_hash, from_hub, from_url
-from .timm_record import PREFIX, pixels_of, record_of
+from .timm_record import PREFIX, architecture_in, pixels_of, record_of
 from .weights import is_intact, read_tensors, weights_file
 
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository on the Hugging Face hub
@@ -140,6 +140,12 @@ def in_cache(name: str, repo: str, figures: tuple[float, float]) -> AtHand | Non
     return AtHand(name, DEFAULT, where, *figures, partial(is_intact, path, content_hash(path)))
 
 
+def recognise(path: Path) -> str | None:
+    """The network of a folder that timm wrote."""
+    found = architecture_in(path) if path.is_dir() else None
+    return None if found is None else PREFIX + found
+
+
 def _short(name: str) -> str:
     return name.removeprefix(PREFIX)
 
@@ -150,4 +156,5 @@ FAMILY = Family(
     lambda name, weights: pixel_format(_short(name), weights),
     lambda name, weights, pixels, size: build(_short(name), weights, pixels, size),
     at_hand,
+    recognise=recognise,
 )

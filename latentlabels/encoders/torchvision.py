@@ -18,7 +18,7 @@ from ..errors import ConfigError, WeightsError, nearest
 from ..inputs import PixelFormat
 from ..inputs.rgb import Interpolation, Size
 from .family import AtHand, Family, Normalize
-from .hub import from_url, torch_file
+from .hub import from_url, torch_cache, torch_file
 from .weights import fit_tensors, is_intact, read_tensors, weights_file
 
 _HEADS = ("fc", "classifier", "head", "heads")  # where these networks keep their final layer
@@ -168,7 +168,7 @@ def _remove_head(module: nn.Module, name: str) -> int:
 
 def at_hand() -> list[AtHand]:
     """Networks whose published weights are in torch's hub cache."""
-    folder = torch_file("").parent
+    folder = torch_cache()
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return [
         AtHand(
@@ -185,4 +185,10 @@ def at_hand() -> list[AtHand]:
     ]
 
 
-FAMILY = Family(names, lambda name: name in names(), pixel_format, build, at_hand)
+def recognise(path: Path) -> str | None:
+    """The network of a published file, by its name."""
+    published = {torch_file(one.url).name: name for name in names() for one in torchvision.models.get_model_weights(name)}
+    return published.get(path.name)
+
+
+FAMILY = Family(names, lambda name: name in names(), pixel_format, build, at_hand, recognise=recognise)

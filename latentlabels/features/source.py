@@ -29,7 +29,6 @@ STORES = "encoders"
 BASES = "bases"
 RUNTIMES = "runtimes"
 _PRECISIONS = ("f32", "bf16")
-_AT_ONCE = 64  # pictures that pass through the network together
 
 
 class EncoderFeatures:
@@ -41,6 +40,7 @@ class EncoderFeatures:
         pixels: how pictures are made for it.
         runtime: what computes: a name, or "auto" for the fastest here.
         root: the folder of the cache; None to keep features in memory.
+        device: where torch computes.
     """
 
     def __init__(
@@ -50,8 +50,10 @@ class EncoderFeatures:
         pixels: PixelFormat,
         runtime: str = "auto",
         root: Path | None = None,
+        device: torch.device | str = "cpu",
     ):
         self.name, self.build, self.pixels, self.runtime, self.root = name, build, pixels, runtime, root
+        self.device = device
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
@@ -144,9 +146,8 @@ class SizedFeatures:
             raise RuntimeError("the encoder has to meet a sample of the pictures first; call the source's meet(size, sample)")
         extractor = self._computing()
         self._precision = extractor.precision
-        parts = torch.from_numpy(pixels).split(_AT_ONCE)
         self.computed += len(pixels)
-        return self.kept.add(contents, torch.cat([extractor(part) for part in parts]).numpy())
+        return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
 
     def _store_of(self, precision: str) -> FeatureStore:
         about, root = self._about | {"precision": precision}, self._source.root
@@ -167,7 +168,7 @@ class SizedFeatures:
         if self._extractor is None:
             root = self._source.root
             remembered = None if root is None else root / RUNTIMES
-            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered)
+            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered, self._source.device)
         return self._extractor
 
 

@@ -16,7 +16,16 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, RegionFeatures, Standardize, build_encoder, choose, describe_encoder, pixel_format
+from ..encoders import (
+    Frozen,
+    RegionFeatures,
+    Standardize,
+    build_encoder,
+    choose,
+    describe_encoder,
+    device_of,
+    pixel_format,
+)
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
@@ -180,15 +189,16 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
         return None
 
     build = partial(_published, model.encoder, model.weights, pixels, model.regions)
-    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache))
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
 def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
     """The same of an encoder that was built; None of one that is trained, or of none."""
-    if not isinstance(encoder, Frozen) or pixels is None:
+    if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
 
-    return EncoderFeatures(model.encoder, partial(_built, encoder), pixels, fit.runtime, cache_folder(fit.cache))
+    build = partial(_built, encoder)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
 def _published(name: str, weights: str, pixels: PixelFormat, regions: bool, size: Size) -> nn.Module:
@@ -202,6 +212,19 @@ def _built(encoder: nn.Module, size: Size) -> nn.Module:
     assert isinstance(encoder, Frozen)
     own = encoder.module
     return own if all(one.device.type == "cpu" for one in own.parameters()) else deepcopy(own).cpu()
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The fit whose weights a program is built for.
+
+    Attributes:
+        described: what it stored of the encoder beside its name; see `describe_encoder`.
+        read: labels whose names it has read; the text side of the encoder is asked for the others alone.
+    """
+
+    described: Mapping[str, Any] | None = None
+    read: frozenset[str] = frozenset()
 
 
 class Program(NamedTuple):
@@ -233,7 +256,7 @@ def build_program(
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
     size: Size | None = None,
-    described: Mapping[str, Any] | None = None,
+    earlier: Earlier | None = None,
     num_images: int | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
@@ -244,16 +267,17 @@ def build_program(
         given: the settings of the model.
         policy: how the head is built.
         num_inputs: size of embeddings; None for images.
-        anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
-            loaded next.
+        anchor: at which the head starts; None for a program all of whose weights are loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
         size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
-        described: what a run has stored of the encoder, where `anchor` is None.
+        earlier: the fit whose weights are loaded next; None for the published ones of the settings.
         num_images: of the data set.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    weights = given.weights if anchor is not None else None
+    weights, described = None, None if earlier is None else earlier.described
+    if earlier is None:
+        weights, described = given.weights, describe_encoder(given.encoder, given.weights)
     encoder = build_encoder(
         given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, described
     )
@@ -261,7 +285,8 @@ def build_program(
     if encoder.maps is not None:
         own = RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
     elif given.names:
-        own = named_head(head, given, encoder.num_features, mixture, anchor is not None)
+        unread = () if anchor is None else [one for one in head.labels if earlier is None or one not in earlier.read]
+        own = named_head(head, given, encoder.num_features, mixture, unread)
     amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, own)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
@@ -273,8 +298,6 @@ def build_program(
     model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
-    if anchor is not None:
-        described = describe_encoder(given.encoder, weights)
     return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 

@@ -70,8 +70,7 @@ class SampleOfFiles:
                     continue
                 names.append(str(self.files[row]))
                 looks.append(look_at(picture, pages))
-                deep = isinstance(picture, Deep)
-                found.append(picture if deep else at_size(picture, self.size, self.interpolation, before))
+                found.append(picture if isinstance(picture, Deep) else at_size(picture, self.size, self.interpolation, before))
         levels, _ = conclude(names, looks, self.white, self.known)
         at_last = [at_size(one, self.size, self.interpolation, levels) if isinstance(one, Deep) else one for one in found]
         return np.stack(at_last) if at_last else np.empty((0, 3, *self.size), np.uint8)

@@ -43,6 +43,7 @@ def _free(layout: Layout, options: ReadOptions) -> None:
     tops = layout.parts(layout.root)[0]
     roles = roles_of(tops)
     refuse_splits(layout, tops, roles)
+    _without_lone_train(layout, roles)
     asked: dict[Path, Role] = {}
     found: list[Path] = []  # the folders of labels
     parts: dict[Path, list[Path]] = {}
@@ -65,6 +66,19 @@ def _free(layout: Layout, options: ReadOptions) -> None:
     if parts:
         layout.notes.append(split_inside(layout, parts))
     _name_labels(layout, found)
+
+
+def _without_lone_train(layout: Layout, roles: dict[Path, Role]) -> None:
+    """A folder of pictures called "train" beside those of labels, and no other part of a split: the vehicle."""
+    parts = [top for top, role in roles.items() if role == "split"]
+    if len(parts) != 1 or not is_train(parts[0].name) or layout.parts(parts[0])[0]:
+        return
+    del roles[parts[0]]
+    name = layout.name(parts[0])
+    layout.notes.append(
+        f"folder {name} is read as a label, because no other folder is part of a split; if it is none, give --ignore {name} "
+        f"or --unlabelled {name} (in Python, ignore or unlabelled)"
+    )
 
 
 def _name_labels(layout: Layout, folders: list[Path]) -> None:
