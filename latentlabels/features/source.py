@@ -17,6 +17,7 @@ from torch import nn
 from ..encoders.fingerprint import fingerprint
 from ..encoders.maps import RegionFeatures
 from ..encoders.runtime import Extractor, choose_extractor
+from ..encoders.runtime.extractor import PART
 from ..inputs import PixelFormat
 from ..inputs.feature_source import Learnt, Sample
 from ..inputs.rgb import Size
@@ -84,7 +85,7 @@ class EncoderFeatures:
         bases, contents = Bases(None if self.root is None else self.root / BASES / of, self.notes), sample.contents()
         found = bases.find(contents)
         if found is None or not network.takes(found):
-            parts = torch.from_numpy(sample.pixels()).split(_AT_ONCE)
+            parts = torch.from_numpy(sample.pixels()).split(PART)
             network.fit_basis(part.float().div_(255) for part in parts)
             bases.keep(contents, network.learnt())
         else:
