@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..encoders.fingerprint import fingerprint
+from ..encoders.maps import RegionFeatures
 from ..encoders.runtime import Extractor, choose_extractor
+from ..encoders.runtime.extractor import PART
 from ..inputs import PixelFormat
+from ..inputs.feature_source import Learnt, Sample
 from ..inputs.rgb import Size
+from .bases import Bases
 from .contents import Contents
 from .folder import FORMAT, Notes
 from .store import FeatureStore
 
 STORES = "encoders"
+BASES = "bases"
 RUNTIMES = "runtimes"
 _PRECISION = "f32"  # the one that runtimes have
 
@@ -53,6 +58,7 @@ class EncoderFeatures:
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
+        self._networks: dict[Size, nn.Module] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy opens and computes for itself."""
@@ -63,6 +69,39 @@ class EncoderFeatures:
         if size not in self._sizes:
             self._sizes[size] = SizedFeatures(self, size)
         return self._sizes[size]
+
+    def network(self, size: Size) -> nn.Module:
+        """What computes features of pictures of one size."""
+        if size not in self._networks:
+            self._networks[size] = self.build(size)
+        return self._networks[size]
+
+    def meet(self, size: Size, sample: Sample) -> None:
+        """Find the principal components that are kept of its maps, where it has regions and none are known yet."""
+        network = self.network(size)
+        if not isinstance(network, RegionFeatures) or not network.needs_basis:
+            return
+        of = _name(_about(self, size, fingerprint(network, self.name)))
+        bases, contents = Bases(None if self.root is None else self.root / BASES / of, self.notes), sample.contents()
+        found = bases.find(contents)
+        if found is None or not network.takes(found):
+            parts = torch.from_numpy(sample.pixels()).split(PART)
+            network.fit_basis(part.float().div_(255) for part in parts)
+            bases.keep(contents, network.learnt())
+        else:
+            network.set_basis(**found)
+        network.of = of
+        self._sizes.pop(size, None)
+
+    def adopt(self, size: Size, learnt: Learnt | None) -> None:
+        """Take the principal components that other features of this encoder were computed with."""
+        network = self.network(size)
+        if learnt is None or not isinstance(network, RegionFeatures) or not network.needs_basis:
+            return
+        if learnt.of == _name(_about(self, size, fingerprint(network, self.name))):
+            network.set_basis(**learnt.tensors)
+            network.of = learnt.of
+            self._sizes.pop(size, None)
 
 
 class SizedFeatures:
@@ -80,11 +119,14 @@ class SizedFeatures:
 
     def __init__(self, source: EncoderFeatures, size: Size):
         self._source, self._size = source, size
-        self._module = source.build(size)
+        self._module = source.network(size)
         self._extractor: Extractor | None = None
         about = _about(source, size, fingerprint(self._module, source.name))
         folder = None if source.root is None else source.root / STORES / _name(about)
-        self.kept = FeatureStore(folder, about, source.notes, _name(about))
+        network, learnt = self._module, None
+        if isinstance(network, RegionFeatures) and network.compressed:
+            learnt = Learnt(network.of, network.learnt())
+        self.kept = FeatureStore(folder, about, source.notes, _name(about), learnt)
         self.contents, self.computed = source.contents, 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +139,8 @@ class SizedFeatures:
 
     def add(self, contents: Sequence[bytes], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
+        if isinstance(self._module, RegionFeatures) and self._module.needs_basis:
+            raise RuntimeError("the encoder has to meet a sample of the pictures first; call the source's meet(size, sample)")
         extractor = self._computing()
         self.computed += len(pixels)
         return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
