@@ -26,13 +26,13 @@ from ..encoders import (
     device_of,
     pixel_format,
 )
-from ..encoders.maps import SAMPLE
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
 from ..inputs import PixelFormat, Wanted, as_size
 from ..inputs.batches import Batches, InMemory
 from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
+from ..inputs.sample import SAMPLE
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
@@ -187,8 +187,7 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
     """
     if not model.frozen or model.weights is None:
         return None
-
-    build = partial(_published, model.encoder, model.weights, pixels)
+    build = partial(_published, model.encoder, model.weights, pixels, model.regions)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
@@ -196,15 +195,14 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
     """The same of an encoder that was built; None of one that is trained, or of none."""
     if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
-
     build = partial(_built, encoder)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
-def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+def _published(name: str, weights: str, pixels: PixelFormat, regions: bool, size: Size) -> nn.Module:
     """A network with its weights, for pictures of a size."""
     with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
-        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+        return _built(build_encoder(name, weights, None, True, pixels, size, regions=regions).module, size)
 
 
 def _built(encoder: nn.Module, size: Size) -> nn.Module:
@@ -340,6 +338,10 @@ def features_once(
         with torch.no_grad():
             features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
+    if isinstance(batches, Featured) and batches.kept.learnt is not None and not keep_scale:
+        assert isinstance(encoder, Frozen)
+        assert isinstance(encoder.module, RegionFeatures)
+        encoder.module.set_basis(**batches.kept.learnt.tensors)
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
             part.fit_to(batches.inputs(_spread(len(batches), _scaled_by(part, batches))))
