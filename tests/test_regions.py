@@ -58,7 +58,7 @@ def _by_hand(model: ll.LatentLabels, images: NDArray[np.uint8], label: str) -> N
 
 
 def test_where_is_the_posterior_of_the_place(model: ll.LatentLabels) -> None:
-    images, observed = _data()
+    images, _ = _data()
     posterior = model.posterior(images)
     for label in SPACE.labels:
         found = posterior.where(label)
