@@ -29,7 +29,7 @@ from .store import FeatureStore
 STORES = "encoders"
 BASES = "bases"
 RUNTIMES = "runtimes"
-_PRECISIONS = ("f32", "bf16")
+_PRECISION = "f32"  # the one that runtimes have
 
 
 class EncoderFeatures:
@@ -107,35 +107,31 @@ class EncoderFeatures:
 class SizedFeatures:
     """The features of an encoder at one size.
 
-    Features of one precision stand together. Those that are there are used, of whatever precision, until some are missing;
-    then it is the precision of what computes them.
-
     Args:
         source: the encoder.
         size: (height, width) of the pictures.
+
+    Attributes:
+        kept: what the numbers mean that are found and added.
+        contents: what is remembered of image files.
+        computed: of how many pictures features were computed.
     """
 
     def __init__(self, source: EncoderFeatures, size: Size):
         self._source, self._size = source, size
-        self.contents = source.contents
         self._module = source.network(size)
-        self._about = _about(source, size, fingerprint(self._module, source.name))
         self._extractor: Extractor | None = None
-        self._stores: dict[str, FeatureStore] = {}
-        self.key = _name(self._about)
-        self.computed = 0
-        self._precision = self._first_precision()
+        about = _about(source, size, fingerprint(self._module, source.name))
+        folder = None if source.root is None else source.root / STORES / _name(about)
+        network, learnt = self._module, None
+        if isinstance(network, RegionFeatures) and network.compressed:
+            learnt = Learnt(network.of, network.learnt())
+        self.kept = FeatureStore(folder, about, source.notes, _name(about), learnt)
+        self.contents, self.computed = source.contents, 0
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy chooses what computes for itself."""
         return {**self.__dict__, "_extractor": None}
-
-    @property
-    def kept(self) -> FeatureStore:
-        """What the numbers mean that are found and added."""
-        if self._precision not in self._stores:
-            self._stores[self._precision] = self._store_of(self._precision)
-        return self._stores[self._precision]
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
         """(N,) the numbers under which features are kept, -1 where there are none."""
@@ -146,24 +142,8 @@ class SizedFeatures:
         if isinstance(self._module, RegionFeatures) and self._module.needs_basis:
             raise RuntimeError("the encoder has to meet a sample of the pictures first; call the source's meet(size, sample)")
         extractor = self._computing()
-        self._precision = extractor.precision
         self.computed += len(pixels)
         return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
-
-    def _store_of(self, precision: str) -> FeatureStore:
-        about, root = self._about | {"precision": precision}, self._source.root
-        folder, network = None if root is None else root / STORES / _name(about), self._module
-        learnt = None
-        if isinstance(network, RegionFeatures) and network.compressed:
-            learnt = Learnt(network.of, network.learnt())
-        return FeatureStore(folder, about, self._source.notes, self.key, learnt)
-
-    def _first_precision(self) -> str:
-        """The precision of features that are there; where a runtime is named, that of the runtime."""
-        if self._source.runtime != "auto":
-            return self._computing().precision
-        there = {precision: self._store_of(precision).folder for precision in _PRECISIONS}
-        return next((precision for precision, folder in there.items() if folder is not None and folder.is_dir()), "f32")
 
     def _computing(self) -> Extractor:
         if self._extractor is None:
@@ -177,7 +157,7 @@ def _about(source: EncoderFeatures, size: Size, digest: str) -> dict[str, Any]:
     """What features are of, as JSON has it."""
     pixels = source.pixels.to_config()
     del pixels["size"]  # that of the weights, which pictures need not have
-    return {"encoder": source.name, "weights": digest, "size": list(size), "pixels": pixels}
+    return {"encoder": source.name, "weights": digest, "size": list(size), "pixels": pixels, "precision": _PRECISION}
 
 
 def _name(about: Mapping[str, Any]) -> str:
@@ -185,4 +165,4 @@ def _name(about: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, about], sort_keys=True).encode()).hexdigest()[:12]
     height, width = about["size"]
     shown = re.sub(r"[^A-Za-z0-9_.]+", "-", str(about["encoder"]))[:40].strip("-.")
-    return "-".join([shown, f"{height}x{width}", *([about["precision"]] if "precision" in about else []), digest])
+    return f"{shown}-{height}x{width}-{digest}"

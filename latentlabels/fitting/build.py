@@ -187,7 +187,6 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
     """
     if not model.frozen or model.weights is None:
         return None
-
     build = partial(_published, model.encoder, model.weights, pixels, model.regions)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
@@ -196,7 +195,6 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
     """The same of an encoder that was built; None of one that is trained, or of none."""
     if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
-
     build = partial(_built, encoder)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
@@ -275,11 +273,10 @@ def build_program(
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    weights, described = None, None if earlier is None else earlier.described
-    if earlier is None:
-        weights, described = given.weights, describe_encoder(given.encoder, given.weights)
+    weights = given.weights if earlier is None else None
+    stored = None if earlier is None else earlier.described
     encoder = build_encoder(
-        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, described
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, stored
     )
     own: Head | None = None
     if encoder.maps is not None:
@@ -298,6 +295,7 @@ def build_program(
     model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
+    described = stored or describe_encoder(given.encoder, weights)
     return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 

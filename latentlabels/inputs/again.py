@@ -66,8 +66,8 @@ def _as_wanted(inputs: Inputs, wanted: Wanted) -> Inputs:
     assert size is not None  # of images, there is one
     if source is not None and isinstance(inputs.items, Featured):
         source.adopt(size, inputs.items.kept.learnt)
-        if inputs.encoded_by == source.at(size).key:
-            return inputs
+    if source is not None and inputs.encoded_by == source.at(size).kept.key:
+        return inputs
     if inputs.encoded_by is None:
         assert source is not None
         items = inputs.at_size(size, wanted.format.interpolation).items

@@ -85,7 +85,7 @@ class Kept(Protocol):
 
     @property
     def key(self) -> str:
-        """Of which encoder they are, at which size."""
+        """Of which encoder they are, at which size; features of one key may stand side by side."""
         ...
 
     def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -97,8 +97,8 @@ class Features(Protocol):
     """The features that one encoder computes of pictures of one size, and those that it has computed before."""
 
     @property
-    def key(self) -> str:
-        """Of which encoder, at which size; features of one key may stand side by side."""
+    def kept(self) -> Kept:
+        """What the numbers mean that are found and added."""
         ...
 
     @property
@@ -109,11 +109,6 @@ class Features(Protocol):
     @property
     def computed(self) -> int:
         """Of how many pictures features were computed."""
-        ...
-
-    @property
-    def kept(self) -> Kept:
-        """What the numbers mean that are found and added; `add` changes it where it computes at another precision."""
         ...
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:

@@ -137,6 +137,8 @@ def test_weights_behind_an_address_are_checked_by_their_name(tmp_path: Path, mon
 def test_unknown_names_and_tags_suggest_the_nearest() -> None:
     with pytest.raises(ConfigError, match='timm has no network "resnet81"; did you mean "resnet18"'):
         pixel_format("timm:resnet81")
+    with pytest.raises(ConfigError, match=r'by another name now; set it to "timm:convnext_tiny.fb_in22k_ft_in1k"'):
+        pixel_format("timm:convnext_tiny_in22ft1k")
     with pytest.raises(ConfigError, match='no weights "a2_in1q" of resnet18; did you mean "a2_in1k"'):
         pixel_format("timm:resnet18.a2_in1q")
     with pytest.raises(WeightsError, match=r'"a2_in1q" is neither a file.*weights of resnet18; did you mean "a2_in1k"'):
