@@ -30,7 +30,7 @@ from .fitting.build import Earlier, features_of, features_once, label_vector, se
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
-from .fitting.names import show_names
+from .fitting.names import names_found, show_names
 from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
@@ -279,6 +279,7 @@ class LatentLabels(BaseEstimator):
         found["held_out"] = parts.to_dict()
         found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
         found["encoder"] = {key: start.params[key] for key in ("encoder", "weights", "frozen")} | {"why": start.why}
+        found |= names_found(program.model.amortizer)
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)

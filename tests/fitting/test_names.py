@@ -185,7 +185,7 @@ def test_a_run_needs_neither_the_folder_nor_the_texts_any_more(settings: dict[st
     again = LatentLabels.load(run)
     np.testing.assert_array_equal(again.predict_proba(TEST[0][:20]), model.predict_proba(TEST[0][:20]))
     assert again.prompts == ["see {}"] and again.names
-    assert head_of(again).scale == head_of(model).scale
+    assert head_of(again).scale == head_of(model).scale == again.diagnostics_["names"]["scale"]
     assert again.fitted_.image_size == (32, 32)
 
 
