@@ -121,4 +121,4 @@ def _recognise(path: Path) -> str | None:
     return next((name for name in _SIDES if path.name.startswith(f"efficientnet-{name}-")), None)
 
 
-FAMILY = Family(lambda: tuple(_SIDES), lambda name: name in _SIDES, _pixels, _build, _at_hand, _recognise)
+FAMILY = Family(lambda: tuple(_SIDES), lambda name: name in _SIDES, _pixels, _build, _at_hand, recognise=_recognise)

@@ -167,7 +167,7 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
 def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
     """A network with its weights, for pictures of a size."""
     with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
-        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+        return _built(build_encoder(name, weights, None, True, pixels, size).module, size)
 
 
 def _built(encoder: nn.Module, size: Size) -> nn.Module:
