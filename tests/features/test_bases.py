@@ -15,6 +15,7 @@ from latentlabels.errors import DataWarning
 from latentlabels.features import EncoderFeatures
 from latentlabels.features.bases import Bases
 from latentlabels.features.folder import Notes
+from latentlabels.features.listing import clear, list_cache
 from latentlabels.inputs import PixelFormat
 from latentlabels.inputs.sample import SampleOfPixels
 
@@ -49,7 +50,7 @@ def test_what_was_learned_is_found_again(tmp_path: Path) -> None:
     network = second.network(SIZE)
     network.fit_basis = lambda images: pytest.fail("it is found, not computed")
     assert torch.equal(_meet(second, pictures).basis, first.basis)
-    assert second.at(SIZE).key == _met(tmp_path, pictures).at(SIZE).key
+    assert second.at(SIZE).kept.key == _met(tmp_path, pictures).at(SIZE).kept.key
 
 
 def _met(root: Path, pictures: np.ndarray) -> EncoderFeatures:
@@ -73,7 +74,7 @@ def test_it_stays_while_half_of_the_sample_is_the_same(tmp_path: Path) -> None:
 def test_another_basis_is_another_encoder(tmp_path: Path) -> None:
     """Features of one basis are not taken for those of another."""
     one, two = _met(tmp_path, _pictures(20)), _met(tmp_path, _pictures(20, 1))
-    assert one.at(SIZE).key != two.at(SIZE).key
+    assert one.at(SIZE).kept.key != two.at(SIZE).kept.key
     one.at(SIZE).add([b"a" * 16], _pictures(1))
     assert two.at(SIZE).find([b"a" * 16]).tolist() == [-1]
 
@@ -86,7 +87,7 @@ def test_features_know_what_they_were_computed_with() -> None:
     kept = one.at(SIZE).kept
     two = _source(None)
     two.adopt(SIZE, kept.learnt)
-    assert two.at(SIZE).key == kept.key
+    assert two.at(SIZE).kept.key == kept.key
     again = two.at(SIZE).add([b"a" * 16], _pictures(1))
     np.testing.assert_array_equal(two.at(SIZE).kept.rows(again), kept.rows(numbers))
     other = EncoderFeatures("tiny", _build, PixelFormat(mean=(0.1, 0.1, 0.1)), "torch", None)
@@ -118,6 +119,15 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, damage: str) -> None:
         again = _meet(_source(tmp_path), pictures)
     torch.testing.assert_close(again.basis, first.basis)
     assert file.read_bytes() == content
+
+
+def test_they_are_counted_and_cleared(tmp_path: Path) -> None:
+    _meet(_source(tmp_path), _pictures(20))
+    (tmp_path / "bases" / "notes.txt").write_text("of somebody else")
+    found = list_cache(tmp_path)
+    assert [path.suffix for path in found.others] == [".safetensors"] and found.bytes > 8 * 128 * 4
+    clear(found, found.stores, everything=True)
+    assert sorted(path.name for path in (tmp_path / "bases").iterdir()) == ["notes.txt"]
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
