@@ -218,7 +218,7 @@ def test_trained_and_frozen_encoders_start_as_the_same_classifier(said: Said, te
     data = one_each(20, 10)
     given = {"encoder": OWN, "weights": str(said.folder), "names": True, "runtime": "torch"}
     start = [LatentLabels(SPACE, frozen=frozen, **given).prepare(*data) for frozen in (True, False)]  # type: ignore[arg-type]
-    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=0.03)  # kept as float16
+    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=2e-4)
     assert mean_ap(start[0]) > 0.9
 
 
