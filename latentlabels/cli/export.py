@@ -23,7 +23,9 @@ def export(
     to_format: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="FORMAT", help="onnx (.onnx), openvino (.xml) or torch-export (.pt2). Default: by the ending of FILE."
+            "--to",
+            metavar="FORMAT",
+            help="onnx (.onnx), openvino (.xml) or torch-export (.pt2). Default: by FILE's ending.",
         ),
     ] = None,
     output_file: Annotated[
