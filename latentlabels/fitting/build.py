@@ -139,7 +139,7 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
     windows = False if given.windows is None and given.regions else given.windows  # places are those of one picture
-    found = choose(name, given.weights, given.frozen, accelerator, windows)
+    found = choose(name, given.weights, given.frozen, accelerator, windows, given.names)
     settled = given.model_copy(update={key: getattr(found, key) for key in CHOSEN})
     check_names(settled)
     _check_regions(settled)
