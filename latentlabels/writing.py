@@ -21,7 +21,8 @@ from typing import IO, Any, TextIO
 
 from .processes import is_alive
 
-_MARK = ".partial"
+MARK = ".partial"
+"""What the names of temporary files and folders end with, after the process that makes them."""
 ESCAPED = "latentlabels.escaped"
 """How `str.encode` writes the bytes of a file name that are no UTF-8, which Python keeps as lone surrogates: as \\xNN."""
 
@@ -90,8 +91,8 @@ def writing(path: str | Path) -> Iterator[TextIO]:
 def temporary(path: str | Path) -> Iterator[Path]:
     """A hidden path beside `path` to write to, which is removed when the block ends, or later if the process is killed."""
     path = Path(os.path.realpath(path))
-    hidden = path.with_name(f".{path.stem[:40]}.{os.getpid()}{_MARK}{path.suffix}")
-    _clear(path.parent, hidden.name.split(f"{os.getpid()}{_MARK}")[0])
+    hidden = path.with_name(f".{path.stem[:40]}.{os.getpid()}{MARK}{path.suffix}")
+    _clear(path.parent, hidden.name.split(f"{os.getpid()}{MARK}")[0])
     try:
         yield hidden
     finally:
@@ -115,7 +116,7 @@ def building(folder: str | Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{_MARK}")
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{MARK}")
     hidden.mkdir()
     try:
         yield hidden
@@ -244,7 +245,7 @@ def _clear(folder: Path, start: str) -> None:
 
 def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name was left by a process that has ended."""
-    found = re.search(rf"\.(\d+){re.escape(_MARK)}(\.|$)", name)
+    found = re.search(rf"\.(\d+){re.escape(MARK)}(\.|$)", name)
     return found is not None and not is_alive(int(found[1]))
 
 

@@ -14,7 +14,7 @@ from ..words import any_of, count, listed, number, percent
 from . import options
 from .label_options import as_flags, reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .sources import explained, make_config, read_training
+from .sources import config_of, explained, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ def inspect(
 
         if source is None and not overrides:
             raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
-        config = _config(source, labels, observed, reading, overrides)
+        config = config_of(source, labels, observed, reading, overrides)
         _check_new(propose)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
@@ -79,29 +79,6 @@ def inspect(
         document["next"] = _next(source, labels, config, document)
         document |= _proposed(inputs, propose)
         output.emit(document, lambda console: _show(console, document, everything))
-
-
-def _config(
-    source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
-) -> Config:
-    from ..inputs.embeddings import is_embeddings
-    from ..shards import is_packed
-
-    # strict is seen to here, after everything was looked at: all problems at once, not the first
-    given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
-    if source is None:
-        return make_config(None, **given)
-    if is_packed(source):
-        return make_config(None, images=source, **given)
-    if not source.exists():
-        raise UsageError(f"{source} not found; give a config, a folder of images or an .npz")
-    if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():
-        return make_config(source / "config.yaml", **given)  # a run folder: the data that it was fitted on
-    if source.is_dir():
-        return make_config(None, images=source, **given)
-    if is_embeddings(source):
-        return make_config(None, embeddings=source, **given)
-    return make_config(source, **given)
 
 
 def _check_new(path: Path | None) -> None:

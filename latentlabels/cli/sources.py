@@ -64,6 +64,33 @@ def make_config(
     return config
 
 
+def config_of(
+    source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
+) -> Config:
+    """The config that a verb looks at: of a file or a run folder, or of a folder of images or a file alone; never strict.
+
+    Raises:
+        UsageError: no such file or folder.
+    """
+    from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
+
+    given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
+    if source is None:
+        return make_config(None, **given)
+    if is_packed(source):
+        return make_config(None, images=source, **given)
+    if not source.exists():
+        raise UsageError(f"{source} not found; give a config, a folder of images or an .npz")
+    if source.is_dir() and (source / "labels.json").exists() and (source / "config.yaml").exists():
+        return make_config(source / "config.yaml", **given)  # a run folder: the data that it was fitted on
+    if source.is_dir():
+        return make_config(None, images=source, **given)
+    if is_embeddings(source):
+        return make_config(None, embeddings=source, **given)
+    return make_config(source, **given)
+
+
 @contextmanager
 def explained(config: Config) -> Iterator[None]:
     """Errors about a key of the config, raised by what reads its values, say where the key stands."""

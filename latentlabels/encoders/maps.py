@@ -13,7 +13,7 @@ encoder is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -28,9 +28,6 @@ Maps = tuple[int, int, int]
 
 COMPONENTS = 384
 """Principal components of a frozen encoder's maps that are kept; measured: benchmarks/README.md, "regions"."""
-
-SAMPLE = 500
-"""Training images from whose maps they are found."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -74,6 +71,7 @@ class RegionFeatures(nn.Module):
         tap: where the network has its maps.
         maps: (d, h, w).
         num_features: D + d * h * w.
+        of: which encoder it is without its principal components; "" where nobody has said so.
 
     Raises:
         ConfigError: a network without maps, or images so small that a map has one place.
@@ -92,6 +90,7 @@ class RegionFeatures(nn.Module):
         self.maps = (kept, *self.tap.grid)
         self.num_features = num_pooled + kept * self.tap.grid[0] * self.tap.grid[1]
         self.compressed = components is not None
+        self.of = ""
         if self.compressed:
             self.register_buffer("mean", torch.zeros(channels))
             self.register_buffer("basis", torch.zeros(channels, kept))
@@ -128,6 +127,14 @@ class RegionFeatures(nn.Module):
         chosen = directions.flip(1)[:, : self.maps[0]]
         largest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
         self.set_basis(mean, chosen * largest.sign())  # of a direction and its opposite, one
+
+    def learnt(self) -> dict[str, Tensor]:
+        """The principal components, as `set_basis` takes them."""
+        return {"mean": self.mean.clone(), "basis": self.basis.clone()}
+
+    def takes(self, found: Mapping[str, Tensor]) -> bool:
+        """Whether these are principal components of such maps."""
+        return {key: value.shape for key, value in found.items()} == {"mean": self.mean.shape, "basis": self.basis.shape}
 
     @torch.no_grad()
     def set_basis(self, mean: Tensor, basis: Tensor) -> None:

@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..encoders.fingerprint import fingerprint
+from ..encoders.maps import RegionFeatures
 from ..encoders.runtime import Extractor, choose_extractor
+from ..encoders.runtime.extractor import PART
 from ..inputs import PixelFormat
+from ..inputs.feature_source import Learnt, Sample
 from ..inputs.rgb import Size
+from .bases import Bases
 from .contents import Contents
 from .folder import FORMAT, Notes
 from .store import FeatureStore
 
 STORES = "encoders"
+BASES = "bases"
 RUNTIMES = "runtimes"
-_PRECISIONS = ("f32", "bf16")
+_PRECISION = "f32"  # the one that runtimes have
 
 
 class EncoderFeatures:
@@ -53,6 +58,7 @@ class EncoderFeatures:
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
+        self._networks: dict[Size, nn.Module] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy opens and computes for itself."""
@@ -64,39 +70,68 @@ class EncoderFeatures:
             self._sizes[size] = SizedFeatures(self, size)
         return self._sizes[size]
 
+    def network(self, size: Size) -> nn.Module:
+        """What computes features of pictures of one size."""
+        if size not in self._networks:
+            self._networks[size] = self.build(size)
+        return self._networks[size]
+
+    def meet(self, size: Size, sample: Sample) -> None:
+        """Find the principal components that are kept of its maps, where it has regions and none are known yet."""
+        network = self.network(size)
+        if not isinstance(network, RegionFeatures) or not network.needs_basis:
+            return
+        of = _name(_about(self, size, fingerprint(network, self.name)))
+        bases, contents = Bases(None if self.root is None else self.root / BASES / of, self.notes), sample.contents()
+        found = bases.find(contents)
+        if found is None or not network.takes(found):
+            parts = torch.from_numpy(sample.pixels()).split(PART)
+            network.fit_basis(part.float().div_(255) for part in parts)
+            bases.keep(contents, network.learnt())
+        else:
+            network.set_basis(**found)
+        network.of = of
+        self._sizes.pop(size, None)
+
+    def adopt(self, size: Size, learnt: Learnt | None) -> None:
+        """Take the principal components that other features of this encoder were computed with."""
+        network = self.network(size)
+        if learnt is None or not isinstance(network, RegionFeatures) or not network.needs_basis:
+            return
+        if learnt.of == _name(_about(self, size, fingerprint(network, self.name))):
+            network.set_basis(**learnt.tensors)
+            network.of = learnt.of
+            self._sizes.pop(size, None)
+
 
 class SizedFeatures:
     """The features of an encoder at one size.
 
-    Features of one precision stand together. Those that are there are used, of whatever precision, until some are missing;
-    then it is the precision of what computes them.
-
     Args:
         source: the encoder.
         size: (height, width) of the pictures.
+
+    Attributes:
+        kept: what the numbers mean that are found and added.
+        contents: what is remembered of image files.
+        computed: of how many pictures features were computed.
     """
 
     def __init__(self, source: EncoderFeatures, size: Size):
         self._source, self._size = source, size
-        self.contents = source.contents
-        self._module = source.build(size)
-        self._about = _about(source, size, fingerprint(self._module, source.name))
+        self._module = source.network(size)
         self._extractor: Extractor | None = None
-        self._stores: dict[str, FeatureStore] = {}
-        self.key = _name(self._about)
-        self.computed = 0
-        self._precision = self._first_precision()
+        about = _about(source, size, fingerprint(self._module, source.name))
+        folder = None if source.root is None else source.root / STORES / _name(about)
+        network, learnt = self._module, None
+        if isinstance(network, RegionFeatures) and network.compressed:
+            learnt = Learnt(network.of, network.learnt())
+        self.kept = FeatureStore(folder, about, source.notes, _name(about), learnt)
+        self.contents, self.computed = source.contents, 0
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy chooses what computes for itself."""
         return {**self.__dict__, "_extractor": None}
-
-    @property
-    def kept(self) -> FeatureStore:
-        """What the numbers mean that are found and added."""
-        if self._precision not in self._stores:
-            self._stores[self._precision] = self._store_of(self._precision)
-        return self._stores[self._precision]
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
         """(N,) the numbers under which features are kept, -1 where there are none."""
@@ -104,21 +139,11 @@ class SizedFeatures:
 
     def add(self, contents: Sequence[bytes], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
+        if isinstance(self._module, RegionFeatures) and self._module.needs_basis:
+            raise RuntimeError("the encoder has to meet a sample of the pictures first; call the source's meet(size, sample)")
         extractor = self._computing()
-        self._precision = extractor.precision
         self.computed += len(pixels)
         return self.kept.add(contents, extractor(torch.from_numpy(pixels)).numpy())
-
-    def _store_of(self, precision: str) -> FeatureStore:
-        about, root = self._about | {"precision": precision}, self._source.root
-        return FeatureStore(None if root is None else root / STORES / _name(about), about, self._source.notes, self.key)
-
-    def _first_precision(self) -> str:
-        """The precision of features that are there; where a runtime is named, that of the runtime."""
-        if self._source.runtime != "auto":
-            return self._computing().precision
-        there = {precision: self._store_of(precision).folder for precision in _PRECISIONS}
-        return next((precision for precision, folder in there.items() if folder is not None and folder.is_dir()), "f32")
 
     def _computing(self) -> Extractor:
         if self._extractor is None:
@@ -132,7 +157,7 @@ def _about(source: EncoderFeatures, size: Size, digest: str) -> dict[str, Any]:
     """What features are of, as JSON has it."""
     pixels = source.pixels.to_config()
     del pixels["size"]  # that of the weights, which pictures need not have
-    return {"encoder": source.name, "weights": digest, "size": list(size), "pixels": pixels}
+    return {"encoder": source.name, "weights": digest, "size": list(size), "pixels": pixels, "precision": _PRECISION}
 
 
 def _name(about: Mapping[str, Any]) -> str:
@@ -140,4 +165,4 @@ def _name(about: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, about], sort_keys=True).encode()).hexdigest()[:12]
     height, width = about["size"]
     shown = re.sub(r"[^A-Za-z0-9_.]+", "-", str(about["encoder"]))[:40].strip("-.")
-    return "-".join([shown, f"{height}x{width}", *([about["precision"]] if "precision" in about else []), digest])
+    return f"{shown}-{height}x{width}-{digest}"

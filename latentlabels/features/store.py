@@ -7,7 +7,8 @@ whose checksum is wrong is as if it were not there. Processes add rows one after
 index bear a name of their own, which `about.json` gives: who still has those of a folder that was removed and made again does
 not write into the new ones.
 
-Numbers are kept as float16, and rows that it cannot hold (above 65,504, or all below 3e-5) as float32.
+Numbers are kept as float32, so that what is kept is what was computed. Rows with maps, which are much longer, are kept as
+float16, but for those that it cannot hold (above 65,504, or all below 3e-5).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import threading
 import zlib
@@ -29,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..writing import building, clear_leftovers, write_json
+from ..inputs.feature_source import Learnt
+from ..writing import MARK, building, clear_leftovers, write_json
 from .database import Database, is_damaged
 from .folder import FORMAT, Notes
 from .rows import FileRows, MemoryRows, Rows, fits_half
@@ -42,6 +45,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS features (content BLOB PRIMARY KEY, wide INTEGER, row INTEGER, checksum INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counts (wide INTEGER PRIMARY KEY, rows INTEGER)",
 )
+_TRIES = 20  # to make a folder that other processes remove
 _PART = 48  # bits of a number below those that say in which rows it is
 
 
@@ -52,11 +56,20 @@ class FeatureStore:
         folder: where they are kept, which need not exist; None to keep them in memory.
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
-        key: of which encoder, at which size; those of another precision have the same.
+        key: of which encoder, at which size.
+        learnt: what the encoder has learned from pictures, if it learns something: its rows hold maps, which float16 halves.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None, key: str = ""):
+    def __init__(
+        self,
+        folder: Path | None,
+        about: Mapping[str, Any],
+        notes: Notes | None = None,
+        key: str = "",
+        learnt: Learnt | None = None,
+    ):
         self.folder, self.about, self.key = folder, {"kind": KIND, "format": FORMAT, **about}, key
+        self.learnt = learnt
         self._lock = threading.RLock()
         self._notes = Notes(Path("")) if notes is None else notes
         self._parts: list[Rows] = []  # none is ever left out: numbers that were given stay what they are
@@ -107,7 +120,7 @@ class FeatureStore:
     def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features by number, float32 (B, D)."""
         of, row = numbers >> _PART, numbers & ((1 << _PART) - 1)
-        out = np.empty((len(numbers), self._parts[0].width if self._parts else 0), np.float32)
+        out = np.empty((len(numbers), self._parts[-1].width if self._parts else 0), np.float32)
         with self._lock:
             for part in np.unique(of).tolist():
                 here = of == part
@@ -132,14 +145,16 @@ class FeatureStore:
         wrong = np.flatnonzero(~np.isfinite(features).all(1))
         if len(wrong):
             raise DataError(f"the encoder gives NaN or infinity for {len(wrong)} of {len(features)} images; check its weights")
-        wide = (~fits_half(features)).astype(np.int64)
+        wide = (~fits_half(features) if self.learnt is not None else np.ones(len(features), bool)).astype(np.int64)
         with self._lock:
-            if self._keeps:
+            while self._keeps:
                 try:
                     self._open_for(features.shape[1])
                     return self._append(contents, features, wide)
                 except (OSError, sqlite3.Error) as error:
-                    self._fail(error)
+                    if not self._was_removed(error):
+                        self._fail(error)
+                        break
             return self._hold(contents, features, wide)
 
     def _append(self, contents: Sequence[bytes], features: NDArray[np.float32], wide: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -184,13 +199,20 @@ class FeatureStore:
             return False
         about, why = _usable(self.folder, self.about)
         if about is None:
-            self._remove(why)
+            if self.folder.is_dir() and _usable(self.folder, self.about)[0] is None:  # else others are removing or making it
+                self._remove(why)
             return False
         width, name = about["numbers"], about["name"]
         index = Database(self.folder / f"index-{name}.sqlite", _SCHEMA)
-        index.open()
-        files = [self.folder / f"rows-{name}.f{np.dtype(kind).itemsize * 8}" for kind in _KINDS]
-        self._files = self._with_parts([FileRows(path, kind, width) for path, kind in zip(files, _KINDS, strict=True)])
+        try:
+            index.open()
+            files = [self.folder / f"rows-{name}.f{np.dtype(kind).itemsize * 8}" for kind in _KINDS]
+            rows = [FileRows(path, kind, width) for path, kind in zip(files, _KINDS, strict=True)]
+        except (OSError, sqlite3.Error):
+            if (self.folder / ABOUT).exists():
+                raise
+            return False  # another process has just removed it
+        self._files = self._with_parts(rows)
         self._index = index
         with suppress(OSError):
             os.utime(self.folder / ABOUT)  # when it was used last
@@ -205,8 +227,14 @@ class FeatureStore:
         assert self.folder is not None
         if self._open() and (there := self._parts[self._files[0]].width) != width:
             self._remove(f"its features have {there} numbers, but the encoder gives {width}")
-        if self._open():
-            return
+        for _ in range(_TRIES):
+            if self._open():
+                return
+            self._create(width)
+        raise OSError(errno.EBUSY, "others remove it as soon as it is made", str(self.folder))
+
+    def _create(self, width: int) -> None:
+        assert self.folder is not None
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(self.folder.parent)
         try:
@@ -215,8 +243,14 @@ class FeatureStore:
         except OSError:
             if not self.folder.is_dir():  # else another process was quicker
                 raise
-        if not self._open():
-            raise OSError(errno.EBUSY, "another process is removing it", str(self.folder))
+
+    def _was_removed(self, error: OSError | sqlite3.Error) -> bool:
+        """Whether another process has removed the folder, so that it is made again; what was found is still there to read."""
+        if self._index is None or self._index.path.exists():
+            return False
+        self._index.close()
+        self._index = None
+        return True
 
     def _fail(self, error: OSError | sqlite3.Error) -> None:
         """Go on without the folder, or with a new one in its place."""
@@ -266,16 +300,22 @@ def read_about(folder: Path) -> dict[str, Any] | None:
 def remove_store(folder: Path) -> None:
     """Remove the files of a store, and the folder where nothing else is in it.
 
-    What it says of itself goes first: a folder that a killed process leaves without that is no store.
-
     Raises:
         OSError: they cannot be removed.
     """
-    (folder / ABOUT).unlink(missing_ok=True)
-    with os.scandir(folder) as entries:
-        ours = [entry.path for entry in entries if _OURS.fullmatch(entry.name)]
-    for path in ours:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-    with suppress(OSError):
-        folder.rmdir()
+    with suppress(FileNotFoundError):
+        ours, others = files_of(folder)
+        if not others:  # at once, so that nobody sees a half of it
+            hidden = folder.with_name(f".{folder.name}.{os.getpid()}{MARK}")
+            folder.rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
+            return
+        for name in ours:
+            (folder / name).unlink(missing_ok=True)
+
+
+def files_of(folder: Path) -> tuple[list[str], list[str]]:
+    """What is ours in a folder, and what is not."""
+    names = sorted(os.listdir(folder))
+    ours = [name for name in names if name == ABOUT or _OURS.fullmatch(name)]
+    return ours, [name for name in names if name not in ours]

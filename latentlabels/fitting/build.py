@@ -26,13 +26,13 @@ from ..encoders import (
     device_of,
     pixel_format,
 )
-from ..encoders.maps import SAMPLE
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
-from ..inputs import PixelFormat, Wanted, as_size
+from ..inputs import PixelFormat, Wanted, as_size, two_windows
 from ..inputs.batches import Batches, InMemory
 from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
+from ..inputs.sample import SAMPLE
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
@@ -52,6 +52,7 @@ from ..space import LabelSpace
 from .names import check_names, named_head
 
 _SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
+CHOSEN = ("encoder", "weights", "frozen", "windows")  # settings that may be left open, and are decided by `settle`
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -137,9 +138,9 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         ConfigError: names with an encoder that does not know any, or regions with a model that cannot have them.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
-    found = choose(name, given.weights, given.frozen, accelerator)
-    chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
-    settled = given.model_copy(update=chosen)
+    windows = False if given.windows is None and given.regions else given.windows  # places are those of one picture
+    found = choose(name, given.weights, given.frozen, accelerator, windows)
+    settled = given.model_copy(update={key: getattr(found, key) for key in CHOSEN})
     check_names(settled)
     _check_regions(settled)
     return settled, found.why
@@ -152,6 +153,10 @@ def _check_regions(given: ModelConfig) -> None:
     if kind_of(given.encoder) is Kind.EMBEDDINGS:
         raise ConfigError(
             "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+        )
+    if given.windows:
+        raise ConfigError(
+            "model.regions finds places in one picture, not in two windows of it; set windows or regions to false"
         )
     whole = objectives.find(given.objective).takes_whole_model
     if whole and (given.mixture > 1 or given.beta > 0):
@@ -172,6 +177,11 @@ def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Want
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
+    if model.windows:
+        pixels = pixels.in_windows()
+        size = None if size is None else two_windows(size)
+    if model.frozen and model.weights is not None:  # what is not trained sees pictures as it was trained
+        size = size or pixels.size
     kind = kind_of(model.encoder)
     source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
     return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
@@ -187,8 +197,7 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> Enco
     """
     if not model.frozen or model.weights is None:
         return None
-
-    build = partial(_published, model.encoder, model.weights, pixels)
+    build = partial(_published, model.encoder, model.weights, pixels, model.regions)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
@@ -196,15 +205,14 @@ def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: 
     """The same of an encoder that was built; None of one that is trained, or of none."""
     if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
-
     build = partial(_built, encoder)
     return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
-def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+def _published(name: str, weights: str, pixels: PixelFormat, regions: bool, size: Size) -> nn.Module:
     """A network with its weights, for pictures of a size."""
     with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
-        return _built(build_encoder(name, weights, None, True, pixels).module, size)
+        return _built(build_encoder(name, weights, None, True, pixels, size, regions=regions).module, size)
 
 
 def _built(encoder: nn.Module, size: Size) -> nn.Module:
@@ -275,11 +283,10 @@ def build_program(
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    weights, described = None, None if earlier is None else earlier.described
-    if earlier is None:
-        weights, described = given.weights, describe_encoder(given.encoder, given.weights)
+    weights = given.weights if earlier is None else None
+    stored = None if earlier is None else earlier.described
     encoder = build_encoder(
-        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, described
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, stored
     )
     own: Head | None = None
     if encoder.maps is not None:
@@ -298,6 +305,7 @@ def build_program(
     model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
+    described = stored or describe_encoder(given.encoder, weights)
     return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 
@@ -340,6 +348,10 @@ def features_once(
         with torch.no_grad():
             features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
+    if isinstance(batches, Featured) and batches.kept.learnt is not None and not keep_scale:
+        assert isinstance(encoder, Frozen)
+        assert isinstance(encoder.module, RegionFeatures)
+        encoder.module.set_basis(**batches.kept.learnt.tensors)
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
             part.fit_to(batches.inputs(_spread(len(batches), _scaled_by(part, batches))))

@@ -64,7 +64,9 @@ def _as_wanted(inputs: Inputs, wanted: Wanted) -> Inputs:
     """
     size, source = wanted.size or inputs.size, wanted.features
     assert size is not None  # of images, there is one
-    if source is not None and inputs.encoded_by == source.at(size).key:
+    if source is not None and isinstance(inputs.items, Featured):
+        source.adopt(size, inputs.items.kept.learnt)
+    if source is not None and inputs.encoded_by == source.at(size).kept.key:
         return inputs
     if inputs.encoded_by is None:
         assert source is not None

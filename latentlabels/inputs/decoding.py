@@ -29,7 +29,8 @@ from .inputs import Inputs, Pictures, Resized, Wanted
 from .levels import BYTES, UNIT, Levels, Span
 from .looks import Look, PixelNote, conclude, sentence
 from .reading_features import Asked, features_of_files, features_of_pixels
-from .rgb import Interpolation, Size, resized
+from .rgb import Interpolation, Size, are_windows, resized
+from .sample import SampleOfFiles, SampleOfPixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +124,7 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
     size = wanted.size or wanted.format.size
     if wanted.features is not None:
         asked = Asked(size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
+        wanted.features.meet(size, SampleOfFiles(files, size, wanted.format.interpolation, how.white, wanted.levels))
         read = features_of_files(files, asked, wanted.features.at(size))
         judge(read.left_out, len(files), how)
         good = some_of(files, read.kept)
@@ -133,7 +135,9 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
         judge(found.left_out, len(files), how)
         good = some_of(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+        windows = are_windows(size, wanted.format.interpolation)
+        shapes = None if windows else found.shapes  # what is shown are the files then
+        return Loaded(items, size, found.levels, good, shapes, found.kept, found.left_out, found.prints, found.notes)
     checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
@@ -248,6 +252,7 @@ def features_of_array(pictures: NDArray[np.uint8], size: Size, interpolation: In
     def pixels(rows: range) -> NDArray[np.uint8]:
         return resized(pictures[rows.start : rows.stop], size, interpolation)
 
+    source.meet(size, SampleOfPixels(len(pictures), lambda rows: resized(pictures[rows], size, interpolation)))
     return features_of_pixels(len(pictures), pixels, size, source.at(size))
 
 
@@ -259,8 +264,10 @@ def features_of_dataset(pictures: Dataset[Tensor], size: Size, source: FeatureSo
             torch.manual_seed(0)
         return np.stack([pictures[row].numpy() for row in rows])
 
+    number = len(pictures)  # type: ignore[arg-type]
+    source.meet(size, SampleOfPixels(number, lambda rows: np.stack([pictures[row].numpy() for row in rows])))
     with torch.random.fork_rng(devices=[]):
-        return features_of_pixels(len(pictures), pixels, size, source.at(size))  # type: ignore[arg-type]
+        return features_of_pixels(number, pixels, size, source.at(size))
 
 
 def _levels_of_items(

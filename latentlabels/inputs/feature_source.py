@@ -51,12 +51,41 @@ class ContentIndex(Protocol):
         ...
 
 
+class Sample(Protocol):
+    """Some of the pictures of a data set."""
+
+    def contents(self) -> list[bytes]:
+        """What names the pictures, one for each: equal for equal pictures, of equal lengths."""
+        ...
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The pictures: uint8 (n, 3, H, W)."""
+        ...
+
+
+class Learnt(NamedTuple):
+    """What an encoder has learned from a sample before it computed features.
+
+    Attributes:
+        of: which encoder it is, at which size, without what it has learned.
+        tensors: by name.
+    """
+
+    of: str
+    tensors: Mapping[str, Tensor]
+
+
 class Kept(Protocol):
     """Features that can be read by number."""
 
     @property
+    def learnt(self) -> Learnt | None:
+        """What the encoder had learned when it computed them; None of one that learns nothing."""
+        ...
+
+    @property
     def key(self) -> str:
-        """Of which encoder they are, at which size."""
+        """Of which encoder they are, at which size; features of one key may stand side by side."""
         ...
 
     def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -68,8 +97,8 @@ class Features(Protocol):
     """The features that one encoder computes of pictures of one size, and those that it has computed before."""
 
     @property
-    def key(self) -> str:
-        """Of which encoder, at which size; features of one key may stand side by side."""
+    def kept(self) -> Kept:
+        """What the numbers mean that are found and added."""
         ...
 
     @property
@@ -80,11 +109,6 @@ class Features(Protocol):
     @property
     def computed(self) -> int:
         """Of how many pictures features were computed."""
-        ...
-
-    @property
-    def kept(self) -> Kept:
-        """What the numbers mean that are found and added; `add` changes it where it computes at another precision."""
         ...
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
@@ -98,6 +122,14 @@ class Features(Protocol):
 
 class FeatureSource(Protocol):
     """An encoder that is not trained, whose features are computed once."""
+
+    def meet(self, size: Size, sample: Sample) -> None:
+        """Show it some pictures of a size, before the first `at` of it: there are encoders that have to see a few."""
+        ...
+
+    def adopt(self, size: Size, learnt: Learnt | None) -> None:
+        """Let it know what other features were computed with, in place of a sample, if they are those of this encoder."""
+        ...
 
     def at(self, size: Size) -> Features:
         """Its features of pictures of one size, (height, width)."""

@@ -91,11 +91,7 @@ def features_of_files(files: Files, asked: Asked, features: Features) -> Feature
         features: of the encoder, at that size.
     """
     with quietly(), ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool, ThreadPoolExecutor(1) as ahead:
-        while True:
-            found = _Pass(files, asked, features, pool, ahead)
-            checked = found.run()
-            if not found.mixed:
-                return checked
+        return _Pass(files, asked, features, pool, ahead).run()
 
 
 @dataclass(eq=False)
@@ -143,7 +139,6 @@ class _Pass:
     features: Features
     pool: Executor
     ahead: Executor
-    mixed: bool = False  # whether what computes has another precision than features that were found
     looks: list[Look | None] = field(default_factory=list)
     prints: list[Print | None] = field(default_factory=list)
     why: list[str] = field(default_factory=list)
@@ -153,7 +148,6 @@ class _Pass:
         number = len(self.files)
         self.looks, self.prints, self.why = [None] * number, [None] * number, [""] * number
         self.numbers = np.full(number, -1, np.int64)
-        self.kept = self.features.kept
         self._go_through(np.arange(number), None)
         seen = [row for row, look in enumerate(self.looks) if look is not None]
         names, looks = [str(self.files[row]) for row in seen], [look for look in self.looks if look is not None]
@@ -163,7 +157,7 @@ class _Pass:
         kept = np.array([row for row, reason in enumerate(self.why) if not reason], np.int64)
         left_out = tuple(LeftOut(str(self.files[row]), reason) for row, reason in enumerate(self.why) if reason)
         prints = tuple(one for row in kept.tolist() if (one := self.prints[row]) is not None)
-        return FeaturedFiles(left_out, levels, notes, prints, Featured(self.kept, self.numbers[kept]), kept)
+        return FeaturedFiles(left_out, levels, notes, prints, Featured(self.features.kept, self.numbers[kept]), kept)
 
     def _go_through(self, rows: NDArray[np.int64], levels: Levels | None) -> None:
         """Compute what is missing of some files, the next block being read meanwhile; without levels, as far as they go."""
@@ -181,9 +175,6 @@ class _Pass:
         if missing:
             pixels = np.stack([one.pixels for one in missing if one.pixels is not None])
             numbers = self.features.add([one.key for one in missing], pixels)
-            if self.features.kept is not self.kept:
-                self.mixed = self.mixed or bool((self.numbers >= 0).any()) or any(one.number >= 0 for one in block)
-                self.kept = self.features.kept
             for one, found in zip(missing, numbers.tolist(), strict=True):
                 one.number = found
         for one in block:
@@ -282,21 +273,16 @@ def features_of_pixels(number: int, pixels: Callable[[range], NDArray[np.uint8]]
         features: of the encoder, at that size.
     """
     most = max(1, min(_MOST, _PIXELS // (3 * size[0] * size[1])))
-    while True:
-        numbers, kept, mixed = np.full(number, -1, np.int64), features.kept, False
-        with progress("computing features", number) as advance:
-            for first in range(0, number, most):
-                rows = range(first, min(first + most, number))
-                block = pixels(rows)
-                keys = [digest_of(b"pixels " + one.tobytes()) for one in block]
-                found = features.find(keys)
-                missing = np.flatnonzero(found < 0)
-                if len(missing):
-                    found[missing] = features.add([keys[row] for row in missing], block[missing])
-                if features.kept is not kept:
-                    mixed = mixed or first > 0 or len(missing) < len(block)
-                    kept = features.kept
-                numbers[first : rows.stop] = found
-                advance(len(rows))
-        if not mixed:
-            return Featured(kept, numbers)
+    numbers = np.full(number, -1, np.int64)
+    with progress("computing features", number) as advance:
+        for first in range(0, number, most):
+            rows = range(first, min(first + most, number))
+            block = pixels(rows)
+            keys = [digest_of(b"pixels " + one.tobytes()) for one in block]
+            found = features.find(keys)
+            missing = np.flatnonzero(found < 0)
+            if len(missing):
+                found[missing] = features.add([keys[row] for row in missing], block[missing])
+            numbers[first : rows.stop] = found
+            advance(len(rows))
+    return Featured(features.kept, numbers)

@@ -138,10 +138,10 @@ def labels_of_logits(space: LabelSpace) -> list[str | None]:
 
 
 def rows_of_names(space: LabelSpace, embeddings: Mapping[str, Tensor], num_features: int, mixture: int = 1) -> Tensor:
-    """Embeddings (rows, D) of a head's rows, from those of the labels (D,): the same for each component of a mixture."""
+    """Embeddings (rows, D) of a head's rows, from those of labels (D,): the same for each component of a mixture; else 0."""
     rows = torch.zeros(num_rows(space, mixture), num_features)
     labels = labels_of_logits(space)
     for row, label in enumerate(labels * mixture):
-        if label is not None:
+        if label is not None and label in embeddings:
             rows[row] = embeddings[label]
     return rows
