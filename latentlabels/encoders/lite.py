@@ -66,7 +66,7 @@ def _pixels(name: str, weights: str | None) -> PixelFormat:
     if weights is not None:
         _file(name, weights)  # whether there are any
     side = _SIDES[name]
-    # the packages do not say how pictures were resized; bilinear is better by 0.2 points of mAP than bicubic: benchmarks/README.md
+    # the packages do not say how pictures were resized; bilinear is a little better than bicubic: benchmarks/README.md
     return PixelFormat((side, side), _HALF, _HALF, "bilinear")
 
 
