@@ -320,7 +320,7 @@ class LatentLabels(BaseEstimator):
         before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
-        wanted = wanted_by(settings, self._fit_settings)
+        wanted = wanted_by(settings, self._fit_settings, read=images if isinstance(images, Inputs) else None)
         inputs = read_inputs(
             images,
             observed,

@@ -80,6 +80,10 @@ class Writers:
         """How it ended: how many warnings there were, or 100 after an error, or minus the signal that killed it."""
         return self._ask("wait", process)
 
+    def has_ended(self, process: int) -> bool:
+        """Whether it has, by itself; `wait` is still to come."""
+        return bool(self._ask("ended", process))
+
     def _ask(self, *order: Any) -> int:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
@@ -91,6 +95,10 @@ class Writers:
 def _serve() -> None:
     for line in sys.stdin:
         what, *given = json.loads(line)
+        if what == "ended":
+            found = os.waitid(os.P_PID, given[0], os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            print(int(found is not None), flush=True)
+            continue
         if what == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(given[0], 0)[1]), flush=True)
             continue

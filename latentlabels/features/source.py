@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class EncoderFeatures:
         pixels: how pictures are made for it.
         runtime: what computes: a name, or "auto" for the fastest here.
         root: the folder of the cache; None to keep features in memory.
+        origin: what all that follows from; None where nobody asks.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class EncoderFeatures:
         pixels: PixelFormat,
         runtime: str = "auto",
         root: Path | None = None,
+        origin: Hashable = None,
     ):
         self.name, self.build, self.pixels, self.runtime, self.root = name, build, pixels, runtime, root
+        self.origin = origin
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
@@ -55,6 +58,11 @@ class EncoderFeatures:
     def __getstate__(self) -> dict[str, Any]:
         """A copy opens and computes for itself."""
         return {**self.__dict__, "_sizes": {}}
+
+    @property
+    def computed(self) -> int:
+        """Of how many pictures it has computed features."""
+        return sum(features.computed for features in self._sizes.values())
 
     def at(self, size: Size) -> SizedFeatures:
         """Its features of pictures of one size, (height, width)."""
@@ -71,18 +79,19 @@ class SizedFeatures:
         size: (height, width) of the pictures.
 
     Attributes:
-        kept: what the numbers mean that are found and added.
+        source: the encoder.
+        key: of which encoder, at which size.
         contents: what is remembered of image files.
         computed: of how many pictures features were computed.
     """
 
     def __init__(self, source: EncoderFeatures, size: Size):
-        self._source, self._size = source, size
+        self.source, self._size = source, size
         self._module = source.build(size)
         self._extractor: Extractor | None = None
         about = _about(source, size, fingerprint(self._module, source.name))
-        folder = None if source.root is None else source.root / STORES / _name(about)
-        self.kept = FeatureStore(folder, about, source.notes, _name(about))
+        self.key = _name(about)
+        self._store = FeatureStore(None if source.root is None else source.root / STORES / self.key, about, source.notes)
         self.contents, self.computed = source.contents, 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,20 +100,24 @@ class SizedFeatures:
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
         """(N,) the numbers under which features are kept, -1 where there are none."""
-        return self.kept.find(contents)
+        return self._store.find(contents)
 
     def add(self, contents: Sequence[bytes], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
         extractor = self._computing()
         parts = torch.from_numpy(pixels).split(_AT_ONCE)
         self.computed += len(pixels)
-        return self.kept.add(contents, torch.cat([extractor(part) for part in parts]).numpy())
+        return self._store.add(contents, torch.cat([extractor(part) for part in parts]).numpy())
+
+    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The features of some numbers: float32 (B, D)."""
+        return self._store.rows(numbers)
 
     def _computing(self) -> Extractor:
         if self._extractor is None:
-            root = self._source.root
+            root = self.source.root
             remembered = None if root is None else root / RUNTIMES
-            self._extractor = choose_extractor(self._module, self._size, self._source.runtime, remembered)
+            self._extractor = choose_extractor(self._module, self._size, self.source.runtime, remembered)
         return self._extractor
 
 

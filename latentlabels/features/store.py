@@ -54,11 +54,10 @@ class FeatureStore:
         folder: where they are kept, which need not exist; None to keep them in memory.
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
-        key: of which encoder, at which size.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None, key: str = ""):
-        self.folder, self.about, self.key = folder, {"kind": KIND, "format": FORMAT, **about}, key
+    def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None):
+        self.folder, self.about = folder, {"kind": KIND, "format": FORMAT, **about}
         self._lock = threading.RLock()
         self._notes = Notes(Path("")) if notes is None else notes
         self._parts: list[Rows] = []  # none is ever left out: numbers that were given stay what they are

@@ -64,7 +64,7 @@ def _as_wanted(inputs: Inputs, wanted: Wanted) -> Inputs:
     """
     size, source = wanted.size or inputs.size, wanted.features
     assert size is not None  # of images, there is one
-    if source is not None and inputs.encoded_by == source.at(size).kept.key:
+    if source is not None and inputs.encoded_by == source.at(size).key:
         return inputs
     if inputs.encoded_by is None:
         assert source is not None

@@ -51,35 +51,17 @@ class ContentIndex(Protocol):
         ...
 
 
-class Kept(Protocol):
-    """Features that can be read by number."""
-
-    @property
-    def key(self) -> str:
-        """Of which encoder they are, at which size; features of one key may stand side by side."""
-        ...
-
-    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The features of some numbers: float32 (B, D)."""
-        ...
-
-
 class Features(Protocol):
     """The features that one encoder computes of pictures of one size, and those that it has computed before."""
 
     @property
-    def kept(self) -> Kept:
-        """What the numbers mean that are found and added."""
+    def key(self) -> str:
+        """Of which encoder, at which size; features of one key may stand side by side."""
         ...
 
     @property
     def contents(self) -> ContentIndex:
         """What is remembered of image files."""
-        ...
-
-    @property
-    def computed(self) -> int:
-        """Of how many pictures features were computed."""
         ...
 
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
@@ -90,9 +72,18 @@ class Features(Protocol):
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
         ...
 
+    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The features of some numbers: float32 (B, D)."""
+        ...
+
 
 class FeatureSource(Protocol):
     """An encoder that is not trained, whose features are computed once."""
+
+    @property
+    def computed(self) -> int:
+        """Of how many pictures it has computed features."""
+        ...
 
     def at(self, size: Size) -> Features:
         """Its features of pictures of one size, (height, width)."""
@@ -103,15 +94,15 @@ class Featured(Batches):
     """Features of N images, which stay where they are kept until they are asked for.
 
     Args:
-        kept: features of an encoder.
-        numbers: (N,) theirs.
+        features: of an encoder.
+        numbers: (N,) under which they are kept.
     """
 
     kind = Kind.EMBEDDINGS
     augment = False
 
-    def __init__(self, kept: Kept, numbers: NDArray[np.int64]):
-        self.kept, self.numbers = kept, numbers
+    def __init__(self, features: Features, numbers: NDArray[np.int64]):
+        self.features, self.numbers = features, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -124,8 +115,8 @@ class Featured(Batches):
 
     def inputs(self, rows: Tensor) -> Tensor:
         """The features of some rows: float (B, D)."""
-        return torch.from_numpy(self.kept.rows(self.numbers[rows.numpy()]))
+        return torch.from_numpy(self.features.rows(self.numbers[rows.numpy()]))
 
     def take(self, rows: Rows) -> Featured:
         """Some of them; none is read."""
-        return Featured(self.kept, self.numbers[np.asarray(rows, dtype=np.int64)])
+        return Featured(self.features, self.numbers[np.asarray(rows, dtype=np.int64)])

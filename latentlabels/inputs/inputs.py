@@ -150,8 +150,8 @@ class Inputs:
 
     @property
     def encoded_by(self) -> str | None:
-        """Of which encoder the items are features, as `Kept.key` has it; None where they are pixels or embeddings."""
-        return self.items.kept.key if isinstance(self.items, Featured) else None
+        """Of which encoder the items are features, as `Features.key` has it; None where they are pixels or embeddings."""
+        return self.items.features.key if isinstance(self.items, Featured) else None
 
     def at_size(self, size: Size, interpolation: Interpolation = "bilinear") -> Inputs:
         """The same images at another size; what was given is resized, not what was resized before, where it is at hand."""

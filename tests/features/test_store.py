@@ -11,6 +11,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -297,8 +298,12 @@ def test_a_killed_process_leaves_whole_features_and_the_next_goes_on(writers: Wr
     rng = np.random.default_rng(0)
     for _ in range(10):
         process = writers.start(folder, 0, last)
-        time.sleep(float(rng.uniform(0, 0.1)))
-        os.kill(process, signal.SIGKILL)
+        before, more = size_of(folder), int(rng.integers(1, 2000))
+        while size_of(folder) < before + more and not writers.has_ended(process):
+            pass
+        time.sleep(float(rng.choice([0, 1e-4, 1e-3])))
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
         assert writers.wait(process) in (0, -signal.SIGKILL)
         counts.append(assert_whole(folder, last))
     assert counts == sorted(counts)  # nothing that was kept is ever lost
@@ -306,6 +311,10 @@ def test_a_killed_process_leaves_whole_features_and_the_next_goes_on(writers: Wr
     assert writers.wait(writers.start(folder, 0, last)) == 0
     assert assert_whole(folder, last) == last
     assert {path.name for path in tmp_path.iterdir()} == {"store"}
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("rows-*"))
 
 
 def test_processes_that_write_at_the_same_time_do_not_harm_each_other(writers: Writers, tmp_path: Path) -> None:
