@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ConfigError,
         DataError,
         DataWarning,
+        ExportError,
         LabelSpaceError,
         LatentLabelsError,
         ObservationError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .estimator import LatentLabels
+    from .export import export_model
     from .inputs import Inputs
     from .observed import Observed
     from .posterior import Posterior
@@ -85,6 +87,7 @@ _HOMES = {
     "suspect_labels": "checks",
     "fit_warnings": "checks",
     "write_report": "report",
+    "export_model": "export",
     "TOY_SPACE": "datasets.street_scenes",
     "ToyScenes": "datasets.street_scenes",
     "draw_labels": "datasets.street_scenes",
@@ -98,6 +101,7 @@ _HOMES = {
     "ConfigError": "errors",
     "DataError": "errors",
     "DataWarning": "errors",
+    "ExportError": "errors",
     "LabelSpaceError": "errors",
     "LatentLabelsError": "errors",
     "ObservationError": "errors",
@@ -123,6 +127,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DataWarning",
+    "ExportError",
     "FeatureDecoder",
     "Free",
     "Inputs",
@@ -154,6 +159,7 @@ __all__ = [
     "draw_labels",
     "even_count_check",
     "exact",
+    "export_model",
     "fit_warnings",
     "hide",
     "known_label_check",

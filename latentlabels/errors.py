@@ -87,6 +87,10 @@ class RunError(LatentLabelsError, RuntimeError):
     """A run folder that is incomplete, or that this version cannot read."""
 
 
+class ExportError(LatentLabelsError, RuntimeError):
+    """A model that cannot be exported, or whose exported graph gives other probabilities."""
+
+
 class AnchorWarning(UserWarning):
     """The scale of the label probabilities has drifted from the stated prior, or nothing fixes it."""
 

@@ -26,14 +26,23 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import features_of, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import CHOSEN, Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
-from .fitting.names import centre_names
+from .fitting.names import names_found, show_names
+from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
-from .fitting.warm_start import TRAINED_BEFORE, as_before, check_same_encoder, has_scale, take_over
+from .fitting.warm_start import (
+    TRAINED_BEFORE,
+    as_before,
+    check_same_encoder,
+    has_scale,
+    labels_read,
+    take_over,
+    wanted_after,
+)
 from .inputs import (
     InputBlock,
     InputParts,
@@ -55,7 +64,7 @@ from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
 from .posterior import Posterior
-from .program import CollapsedELBO, LabelGuide, LabelModel
+from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
 from .space import LabelSpace
@@ -90,6 +99,8 @@ class LatentLabels(BaseEstimator):
         objective: "collapsed", the one of this package, or the name of a published loss for comparison.
         at_least_one: assume that every image has at least one label. None: decide from the training table.
         start: how the head is initialised: "prior", at the prevalences that the known labels imply, or "own", at random.
+        windows: whether features are the mean over two square windows of a picture, one at each end, which distort nothing
+            and leave nothing out. None: where encoder "auto" has chosen one that is not trained.
         regions: whether a label's logit adds the place that shows it best, so that `Posterior.where` says where it is.
         names: whether the encoder's text side, as CLIP has one, says what each label's name looks like.
         prompts: what is said of a label, with {} for its name: a list of texts, or one for each label. None: a usual one.
@@ -138,6 +149,7 @@ class LatentLabels(BaseEstimator):
         objective: str = _M.objective,
         at_least_one: bool | None = _M.at_least_one,
         start: str = _M.start,
+        windows: bool | None = _M.windows,
         regions: bool = _M.regions,
         names: bool = _M.names,
         prompts: Sequence[str] | Mapping[str, Sequence[str]] | None = _M.prompts,
@@ -171,6 +183,7 @@ class LatentLabels(BaseEstimator):
         self.objective = objective
         self.at_least_one = at_least_one
         self.start = start
+        self.windows = windows
         self.regions = regions
         self.names = names
         self.prompts = prompts
@@ -269,7 +282,8 @@ class LatentLabels(BaseEstimator):
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         found["held_out"] = parts.to_dict()
         found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
-        found["encoder"] = {key: start.params[key] for key in ("encoder", "weights", "frozen")} | {"why": start.why}
+        found["encoder"] = {key: start.params[key] for key in CHOSEN} | {"why": start.why}
+        found |= names_found(program.model.amortizer)
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
@@ -320,7 +334,11 @@ class LatentLabels(BaseEstimator):
         before = None if self.init_from is None else LatentLabels.load(self.init_from).fitted_
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
-        wanted = wanted_by(settings, self._fit_settings, read=images if isinstance(images, Inputs) else None)
+        fit = self._fit_settings
+        if before is None:
+            wanted = wanted_by(settings, fit, read=images if isinstance(images, Inputs) else None)
+        else:
+            wanted = wanted_after(settings, fit, before)
         inputs = read_inputs(
             images,
             observed,
@@ -352,11 +370,8 @@ class LatentLabels(BaseEstimator):
         if before is not None:
             check_same_encoder(before, settings.encoder, num_inputs)
             head = replace(head, scaled=not settings.frozen and has_scale(before))
-        weightless = settings.model_copy(update={"weights": None})  # which those of the earlier fit would replace
-        model = settings if before is None else weightless
-        described = None if before is None else before.program.described
-        size = inputs.size
-        program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, size, described, len(inputs))
+        earlier = None if before is None else Earlier(before.program.described, labels_read(settings, before))
+        program = build_program(table.space, how, settings, head, num_inputs, anchor, pixels, inputs.size, earlier, len(inputs))
         taken = None if before is None else take_over(program.model.amortizer, before.program.model.amortizer)
         start = Fitted(
             space=table.space,
@@ -367,7 +382,7 @@ class LatentLabels(BaseEstimator):
             head=head,
             begun_with=None if taken is None else taken.labels,
             why=why,
-            params=self.get_params(deep=False) | {key: getattr(settings, key) for key in ("encoder", "weights", "frozen")},
+            params=self.get_params(deep=False) | {key: getattr(settings, key) for key in CHOSEN},
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,
@@ -380,7 +395,7 @@ class LatentLabels(BaseEstimator):
         amortizer = program.model.amortizer
         frozen, keep = bool(settings.frozen), before is not None
         batches = features_once(amortizer.encoder, inputs.items, frozen, self.batch_size, keep_scale=keep)
-        centre_names(amortizer, batches, self.batch_size)
+        show_names(amortizer, batches, self.batch_size, keep)
         return start, inputs, batches
 
     def _check_numbers(self) -> None:
@@ -534,7 +549,10 @@ class LatentLabels(BaseEstimator):
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
         q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures)
+        places = None
+        if isinstance(self.model.amortizer.head, RegionHead):
+            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places)
         if not conditioned:
             return found
         assert inputs.observed is not None
@@ -760,8 +778,8 @@ class LatentLabels(BaseEstimator):
             features = None if kind is Kind.IMAGES else len(run.weights["amortizer.encoder.mean"])
             columns = run.environment.get("columns")
             head = HeadPolicy.from_run(run.environment.get("head"), out._settings)
-            described = run.environment.get("encoder")
-            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, described)
+            earlier = Earlier(run.environment.get("encoder"))
+            program = build_program(run.space, how, out._settings, head, features, None, pixels, size, earlier)
             program.model.load_state_dict(run.weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(

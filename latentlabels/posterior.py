@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
 from .distributions import LabelVector
-from .errors import LabelSpaceError, ObservationError
+from .errors import DataError, LabelSpaceError, ObservationError
 from .metrics import Metrics, evaluate
 from .observed import name_column
 from .providers import provided
@@ -22,6 +22,7 @@ from .words import count, printable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .fitting.places import Places
 
 _NEVER = 1e-12  # a label of this probability is not conditioned on: it may be impossible
 
@@ -34,6 +35,7 @@ class Posterior:
         images: N image names, or None to number the images.
         pictures: N pictures to show: arrays (3, H, W), or paths of image files; None without pictures.
         known: int8 (N, K) of 1, 0, -1: what the distribution was conditioned on, for display.
+        places: of each label the posterior of its place; None of a model without regions.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class Posterior:
         images: Sequence[str] | None = None,
         pictures: Any = None,
         known: NDArray[np.int8] | None = None,
+        places: Places | None = None,
     ):
         self.distribution = distribution
+        self.places = places
         self.pictures = pictures
         self.known = known
         size = distribution.batch_shape[0]
@@ -78,7 +82,8 @@ class Posterior:
             chosen = self.distribution.take(torch.from_numpy(index))
         pictures = None if self.pictures is None else _Chosen(self.pictures, index)
         known = None if self.known is None else np.asarray(self.known)[index]
-        return Posterior(chosen, [self.images[i] for i in index], pictures, known)
+        places = None if self.places is None else self.places.take(index)
+        return Posterior(chosen, [self.images[i] for i in index], pictures, known, places)
 
     @property
     def marginals(self) -> NDArray[np.float32]:
@@ -128,7 +133,7 @@ class Posterior:
                     before = contradiction(known[int(wrong[0])], self.space)
                     why = f"impossible with the known labels of image {self.images[int(wrong[0])]}, because {before}"
                 raise ObservationError(f"{stated}: {why}") from None
-        return Posterior(conditioned, self.images, self.pictures, known)
+        return Posterior(conditioned, self.images, self.pictures, known, self.places)
 
     def observing(self, observed: NDArray[np.int8], how: Annotation) -> Posterior:
         """The posterior given the known labels of each image, (N, K) of 1, 0, -1, under an annotation.
@@ -138,7 +143,34 @@ class Posterior:
         """
         with torch.no_grad():
             conditioned = self.distribution.condition(torch.as_tensor(observed, dtype=torch.int8), how)
-        return Posterior(conditioned, self.images, self.pictures, observed)
+        return Posterior(conditioned, self.images, self.pictures, observed, self.places)
+
+    def where(self, label: str) -> NDArray[np.float32]:
+        """Where a label is: for each place of a grid over the image the probability that it shows the label.
+
+        It is p(place | image, label present), so that the places of an image sum to 1 however probable the label is;
+        ``where(label) * marginals[:, column, None, None]`` is the probability that the label is present and shown there.
+        Given the image, the place of a label depends on no other label: known labels and `given` leave it as it is. Of a
+        label of a group it is the place that speaks for the label's own outcome.
+
+        Args:
+            label: one of the space.
+
+        Returns:
+            float32 (N, h, w) in [0, 1]: 7 x 7 places with most encoders at 224 px. ``plots.where`` draws them over the
+            pictures.
+
+        Raises:
+            LabelSpaceError: a label that the space lacks.
+            DataError: a model that was fitted without ``regions=True``.
+        """
+        self.space.index(label)
+        if self.places is None:
+            raise DataError(
+                "this model knows labels of whole images, not of places; fit with LatentLabels(..., regions=True), or "
+                "model.regions: true"
+            )
+        return self.places(label)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""

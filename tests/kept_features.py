@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from latentlabels.features import FeatureStore
 from latentlabels.features.folder import Notes
+from latentlabels.inputs.feature_source import Learnt
 
 ABOUT_IT = {"encoder": "tiny", "size": [32, 32], "precision": "f32"}
 WIDTH = 24
@@ -33,8 +34,9 @@ def features(*numbers: int, scale: float = 1.0) -> NDArray[np.float32]:
     return (scale * np.array(rows).reshape(len(numbers), WIDTH)).astype(np.float16).astype(np.float32)
 
 
-def store(folder: Path | None, **about: Any) -> FeatureStore:
-    return FeatureStore(folder, {**ABOUT_IT, **about}, Notes(folder or Path()))
+def store(folder: Path | None, halved: bool = True) -> FeatureStore:
+    """A store as of an encoder with maps, whose rows are halved where float16 holds them."""
+    return FeatureStore(folder, ABOUT_IT, Notes(folder or Path()), learnt=Learnt("tiny", {}) if halved else None)
 
 
 def assert_holds(found: FeatureStore, numbers: Sequence[int]) -> None:

@@ -161,6 +161,24 @@ def test_the_commands_of_the_page_of_formats_are_right() -> None:
         assert {*named} <= {*NAMES}, command
 
 
+def test_the_page_of_encoders_names_those_that_exist_and_their_sizes() -> None:
+    from latentlabels.encoders import names, pixel_format
+    from latentlabels.encoders.registry import FAMILIES
+
+    text = read("encoders.md")
+    table = text.split("\n\n")[2]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    assert len(rows) == 10
+    for first, what, pixels, *_ in rows:
+        for name in re.findall(r"`([\w:.-]+)`", f"{first} {what if 'DINOv2' in what else ''}"):
+            plain = name.replace("NAME.TAG", "NAME")
+            assert plain in ("auto", "timm:NAME") or name in names(), name
+            if pixels.strip().isdigit():
+                assert pixel_format(name).size == (int(pixels),) * 2, name
+    for name in re.findall(r"`(timm:[a-z][\w.]+)`", text):
+        assert any(family.takes(name) for family in FAMILIES) and pixel_format(name, "DEFAULT")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

@@ -14,7 +14,7 @@ from .output import UsageError
 if TYPE_CHECKING:
     from ..config import Config
     from ..estimator import LatentLabels
-    from ..inputs import Inputs, InputStream, Reading
+    from ..inputs import Inputs, InputStream, Reading, Wanted
     from ..kind import Kind
     from ..observed import Observed, Tree
 
@@ -128,11 +128,22 @@ def read_training(config: Config, how: Reading | None = None, features: bool = T
     Raises:
         ConfigError, DataError, ObservationError: what cannot be used.
     """
-    from ..fitting.build import wanted_by
     from ..fitting.training_data import training_inputs
 
     with explained(config):
-        return training_inputs(config, wanted_by(config.model, config.fit, features), how)
+        return training_inputs(config, _wanted(config, features), how)
+
+
+def _wanted(config: Config, features: bool) -> Wanted:
+    from ..fitting.build import settle, wanted_by
+
+    if config.fit.init_from is None:
+        return wanted_by(config.model, config.fit, features)
+    from ..fitting.warm_start import as_before, wanted_after
+
+    before = load_run(config.fit.init_from).fitted_
+    settings, _ = settle(as_before(config.model, before), config.fit.accelerator)
+    return wanted_after(settings, config.fit, before) if features else wanted_by(settings, config.fit, False)
 
 
 def load_run(folder: Path) -> LatentLabels:

@@ -109,9 +109,9 @@ class Config(Section):
                 what = "a folder of images, nor a .tar, .parquet or .arrow file of them" if name == "images" else "a file"
                 raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {path} is not {what}")
         weights = self.model.weights
-        if weights is not None and Path(weights).is_absolute() and not Path(weights).is_file():
+        if weights is not None and Path(weights).is_absolute() and not Path(weights).exists():
             raise ConfigError(
-                f"{self.where('model.weights')}: model.weights: {weights} not found; give a file with a state_dict, "
+                f"{self.where('model.weights')}: model.weights: {weights} not found; give a file or a folder with weights, "
                 "DEFAULT to download published weights, or null"
             )
 

@@ -1,17 +1,20 @@
 """Encoders: images to features."""
 
-from .choice import Choice, choose, has_accelerator
+from .choice import Choice, choose, device_of, has_accelerator
 from .fingerprint import fingerprint
 from .frozen import Frozen, Standardize, Thawed
+from .maps import COMPONENTS, RegionFeatures
 from .open_clip_text import cached
 from .prompts import texts_of
 from .registry import Encoder, build_encoder, describe_encoder, embed_texts, has_texts, names, pixel_format
 from .tiny import TinyCNN
 
 __all__ = [
+    "COMPONENTS",
     "Choice",
     "Encoder",
     "Frozen",
+    "RegionFeatures",
     "Standardize",
     "Thawed",
     "TinyCNN",
@@ -19,6 +22,7 @@ __all__ = [
     "cached",
     "choose",
     "describe_encoder",
+    "device_of",
     "embed_texts",
     "fingerprint",
     "has_accelerator",

@@ -88,10 +88,11 @@ class Thawed(Frozen):
     Args:
         module: images (B, 3, H, W) to features (B, D).
         num_features: D.
+        maps: as of `Frozen`.
     """
 
-    def __init__(self, module: nn.Module, num_features: int):
-        super().__init__(module, num_features)
+    def __init__(self, module: nn.Module, num_features: int, maps: Maps | None = None):
+        super().__init__(module, num_features, maps)
         self.module.requires_grad_(True)
 
     def extract(self, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ encoder is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -28,9 +28,6 @@ Maps = tuple[int, int, int]
 
 COMPONENTS = 384
 """Principal components of a frozen encoder's maps that are kept; measured: benchmarks/README.md, "regions"."""
-
-SAMPLE = 500
-"""Training images from whose maps they are found."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -74,6 +71,7 @@ class RegionFeatures(nn.Module):
         tap: where the network has its maps.
         maps: (d, h, w).
         num_features: D + d * h * w.
+        of: which encoder it is without its principal components; "" where nobody has said so.
 
     Raises:
         ConfigError: a network without maps, or images so small that a map has one place.
@@ -88,10 +86,11 @@ class RegionFeatures(nn.Module):
         self.tap = find_maps(network, size, name)
         channels = self.tap.channels
         kept = channels if components is None else min(components, channels)
-        self.network, self.num_pooled, self.size, self.name = network, num_pooled, size, name
+        self.network, self.num_pooled = network, num_pooled
         self.maps = (kept, *self.tap.grid)
         self.num_features = num_pooled + kept * self.tap.grid[0] * self.tap.grid[1]
         self.compressed = components is not None
+        self.of = ""
         if self.compressed:
             self.register_buffer("mean", torch.zeros(channels))
             self.register_buffer("basis", torch.zeros(channels, kept))
@@ -103,17 +102,7 @@ class RegionFeatures(nn.Module):
         self._held[threading.get_ident()] = output
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pooled features (B, D) and the maps as they are (B, C, h, w).
-
-        Raises:
-            ConfigError: images of another size than the network was built for.
-        """
-        if tuple(images.shape[-2:]) != tuple(self.size):
-            high, wide = self.size
-            raise ConfigError(
-                f"images of {images.shape[-2]} x {images.shape[-1]} px, but the regions of this model are those of "
-                f"{high} x {wide} px; resize the images"
-            )
+        """Pooled features (B, D) and the maps as they are (B, C, h, w)."""
         pooled = self.network(images)
         return pooled, self.tap.maps(self._held.pop(threading.get_ident()))
 
@@ -139,6 +128,14 @@ class RegionFeatures(nn.Module):
         largest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
         self.set_basis(mean, chosen * largest.sign())  # of a direction and its opposite, one
 
+    def learnt(self) -> dict[str, Tensor]:
+        """The principal components, as `set_basis` takes them."""
+        return {"mean": self.mean.clone(), "basis": self.basis.clone()}
+
+    def takes(self, found: Mapping[str, Tensor]) -> bool:
+        """Whether these are principal components of such maps."""
+        return {key: value.shape for key, value in found.items()} == {"mean": self.mean.shape, "basis": self.basis.shape}
+
     @torch.no_grad()
     def set_basis(self, mean: Tensor, basis: Tensor) -> None:
         """Take the principal components: mean (C,) and orthonormal directions (C, d)."""
@@ -148,15 +145,19 @@ class RegionFeatures(nn.Module):
 
 
 def moments(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (C,) and covariance (C, C) over the images and places of maps (B, C, h, w), float64."""
-    count, total, products, shift = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
+    """Mean (C,) and covariance (C, C) over the images and places of maps (B, C, h, w), float64.
+
+    Raises:
+        ValueError: no maps.
+    """
+    count, total, products, shift = 0, torch.zeros(()), torch.zeros(()), None
     for batch in maps:
-        places = batch.movedim(1, -1).flatten(0, -2)
-        if not count:
-            shift = places.double().mean(0)  # near the mean: squares of large numbers with a small spread would cancel
-        about = places.double() - shift
+        places = batch.movedim(1, -1).flatten(0, -2).double()
+        if shift is None:
+            shift = places.mean(0)  # near the mean: squares of large numbers with a small spread would cancel
+        about = places - shift
         count, total, products = count + len(places), total + about.sum(0), products + about.T @ about
-    if not count:
+    if shift is None:
         raise ValueError("no images to find principal components from; give at least one")
     mean = total / count
     return shift + mean, products / count - torch.outer(mean, mean)

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,8 +20,9 @@ from ..errors import ConfigError, WeightsError
 from ..inputs import PixelFormat, as_size
 from ..inputs.rgb import Size
 from .family import Family, Normalize
-from .open_clip_record import PREFIX, checkpoint_of, library_of, names, record_of, tensors_of
+from .open_clip_record import PREFIX, checkpoint_of, library_of, names, record_of
 from .open_clip_text import embed_texts
+from .weights import read_tensors
 
 _NO_TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}  # in the place of an unused text side
 
@@ -57,7 +57,7 @@ def build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tu
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     record = record_of(name, weights)
-    return _built(record.config, name, pixels, size, None if weights is None else checkpoint_of(name, weights))
+    return _built(record.config, name, pixels, size, weights)
 
 
 def describe(name: str, weights: str | None) -> dict[str, Any]:
@@ -93,9 +93,7 @@ class ImageTower(nn.Module):
         return nn.functional.normalize(found, dim=-1)
 
 
-def _built(
-    config: dict[str, Any], name: str, pixels: PixelFormat, size: Size, checkpoint: Path | None
-) -> tuple[nn.Module, int]:
+def _built(config: dict[str, Any], name: str, pixels: PixelFormat, size: Size, weights: str | None) -> tuple[nn.Module, int]:
     library = library_of(name)
     config, own = deepcopy(config), as_size(config["vision_cfg"].get("image_size", 224))
     vision = config["vision_cfg"]
@@ -106,8 +104,8 @@ def _built(
         _check_size(name, vision, size, own)
         vision["image_size"] = list(size)
     network = library.CLIP(int(config["embed_dim"]), vision, dict(_NO_TEXT), quick_gelu=bool(config.get("quick_gelu")))
-    if checkpoint is not None:
-        _load_image_side(network, name, checkpoint)
+    if weights is not None:
+        _load_image_side(network, name, weights)
     if by_timm and size != own:
         try:
             network.visual.set_input_size(size)
@@ -131,11 +129,12 @@ def _check_size(name: str, vision: Mapping[str, Any], size: Size, own: Size) -> 
         )
 
 
-def _load_image_side(network: nn.Module, name: str, path: Path) -> None:
+def _load_image_side(network: nn.Module, name: str, weights: str) -> None:
     from open_clip.convert import convert_state_dict
     from open_clip.model import resize_pos_embed
 
-    state = convert_state_dict(network, tensors_of(path))
+    path, stated = checkpoint_of(name, weights)
+    state = convert_state_dict(network, read_tensors(path, stated))
     resize_pos_embed(state, network)
     visual: nn.Module = network.visual  # type: ignore[assignment]
     own = visual.state_dict()

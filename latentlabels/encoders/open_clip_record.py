@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..errors import ConfigError, WeightsError, nearest
 from ..inputs import PixelFormat, as_size
 from ..inputs.rgb import Interpolation
 from .family import DEFAULT
+from .hub import content_hash, file_from_hub, need
+from .weights import stated_hash, weights_file
 
 PREFIX = "open_clip:"
 HUB = "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PREFERRED = ("laion2b", "datacomp1b", "datacomp_s34b", "datacomp_xl")  # the later the better
 
 
@@ -65,13 +64,9 @@ def library_of(name: str) -> ModuleType:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        import open_clip
-    except ImportError as error:
-        raise ConfigError(
-            f'model.encoder: "{name}" needs the package open_clip_torch ({error}); install it: pip install '
-            "'latentlabels[encoders]'"
-        ) from error
+    need("open_clip", name)
+    import open_clip
+
     return open_clip  # type: ignore[no-any-return]
 
 
@@ -90,6 +85,8 @@ def record_of(name: str, weights: str | None) -> Record:
     if beside is not None:
         return _written(beside, name, own, f"local-dir:{beside.parent}" if not _is_hub(weights) else str(weights))
     if own is None:
+        if weights is not None and not Path(weights).exists():
+            raise WeightsError(f'model.weights: "{weights}" not found; "{model}" needs a folder with weights and {CONFIG_FILE}')
         raise ConfigError(
             f'model.encoder: open_clip has no network "{model}"{nearest(name, names())} (known: see open_clip.list_models()); '
             f"for a network of your own give its folder, with {CONFIG_FILE}, as weights"
@@ -100,59 +97,24 @@ def record_of(name: str, weights: str | None) -> Record:
     return Record(own, published, model)
 
 
-def checkpoint_of(name: str, weights: str) -> Path:
-    """The file with the tensors, downloaded if need be, whose hash is checked where one is known.
+def checkpoint_of(name: str, weights: str) -> tuple[Path, str | None]:
+    """The file with the tensors, downloaded if need be, and the SHA-256 that it has to begin with, where one is stated.
 
     Raises:
-        WeightsError: it cannot be had, or is not the one that was published.
+        WeightsError: it cannot be had.
     """
-    path = Path(weights)
-    if path.is_dir():
-        return _file_in(path)
     library, model = library_of(name), _model(name)
-    if path.is_file():
-        _check_hash(path, [one.get("url", "") for one in _all_published(library, model)])
-        return path
-    try:
-        if _is_hub(weights):
-            found = Path(library.pretrained.download_pretrained_from_hf(weights.removeprefix(HUB)))
-        else:
-            found = Path(library.download_pretrained(_published(library, model, name, weights)))
-    except WeightsError:
-        raise
-    except Exception as error:  # what the hub raises is many things
-        raise WeightsError(
-            f'model.weights: "{weights}" of {name} could not be downloaded ({error}); give a file or a folder with the '
-            "weights, or run again with a network"
-        ) from error
-    _check_hash(found, [])
-    return found
-
-
-def tensors_of(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, by name; nothing in it is executed.
-
-    Raises:
-        WeightsError: a file that holds something else.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        found = {str(key).removeprefix("module."): value for key, value in state.items()}
-    except Exception as error:
-        raise WeightsError(
-            f"{path}: cannot be read as tensors ({error}); give a .safetensors file, or a file that torch.save wrote of "
-            "state_dict()"
-        ) from error
-    wrong = [key for key, value in found.items() if not isinstance(value, Tensor)]
-    if wrong:
-        raise WeightsError(f'{path}: "{wrong[0]}" is no tensor; give a file that torch.save wrote of state_dict()')
-    return found
+    if Path(weights).exists():
+        path = weights_file(weights)
+        return path, _stated(path, [one.get("url", "") for one in _all_published(library, model)])
+    if _is_hub(weights):
+        repository, file = weights.removeprefix(HUB), ""
+    else:
+        repository, _, file = _published(library, model, name, weights)["hf_hub"].rpartition("/")
+    # a file that is named may have safer company of the same name
+    names = FILES if not file else (str(Path(file).with_suffix(".safetensors")), file)
+    path = file_from_hub(repository, names, name)
+    return path, content_hash(path)
 
 
 def _model(name: str) -> str:
@@ -169,16 +131,7 @@ def _config_beside(weights: str | None) -> Path | None:
         return None
     path = Path(weights)
     if _is_hub(weights):
-        from open_clip.pretrained import download_pretrained_from_hf
-
-        repository = weights.removeprefix(HUB)
-        try:
-            return Path(download_pretrained_from_hf(repository, filename=CONFIG_FILE))
-        except Exception as error:
-            raise WeightsError(
-                f'model.weights: "{weights}": {CONFIG_FILE} could not be downloaded ({error}); give a folder with it and the '
-                "weights, or run again with a network"
-            ) from error
+        return file_from_hub(weights.removeprefix(HUB), [CONFIG_FILE], weights)
     if path.is_dir() and not (path / CONFIG_FILE).is_file():
         raise WeightsError(
             f"{path}: holds no {CONFIG_FILE}, which says what network its weights are of; give the file with the weights itself"
@@ -245,42 +198,11 @@ def _published(library: ModuleType, model: str, name: str, weights: str | None) 
     return library.get_pretrained_cfg(model, tag)  # type: ignore[no-any-return]
 
 
-def _file_in(folder: Path) -> Path:
-    """The file with the weights in a folder."""
-    usual = [folder / file for file in FILES if (folder / file).is_file()]
-    found = usual or sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file())
-    if not usual and len(found) != 1:
-        listed = ", ".join(path.name for path in found) or "none"
-        raise WeightsError(f"{folder}: expected one file with weights, {FILES[0]} or {FILES[1]} (found: {listed})")
-    return found[0]
-
-
-def _check_hash(path: Path, urls: list[str]) -> None:
-    """Compare a file with the SHA-256 that it was published with: in the hub's cache a file's own name, else in its URL.
-
-    Raises:
-        WeightsError: another one.
-    """
-    real = path.resolve()
-    stated = real.name if _is_digest(real.name) else ""
+def _stated(path: Path, urls: list[str]) -> str | None:
+    """The SHA-256, or its beginning, that the address of a published file of this name states; None for none."""
     for url in urls:
-        parts = url.split("/")
-        if parts[-1] == path.name and len(parts) > 1:
-            stated = parts[-2] if _is_digest(parts[-2]) else path.stem.split("-")[-1]
-    if not stated or not _is_hex(stated) or len(stated) < 8:
-        return
-    with real.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(stated):
-        raise WeightsError(
-            f"{path}: not the file that was published: its SHA-256 begins with {found[:8]}, not {stated[:8]}; delete it and "
-            "download it again"
-        )
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == 64 and _is_hex(text)
-
-
-def _is_hex(text: str) -> bool:
-    return bool(text) and all(letter in "0123456789abcdef" for letter in text)
+        folder, _, file = url.rpartition("/")
+        if file and file == path.name:  # either the folder is the hash, or the name ends in its beginning
+            above = folder.rpartition("/")[2]
+            return above if _SHA256.fullmatch(above) else stated_hash(file)
+    return content_hash(path)

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, WeightsError
 from .family import Texts
-from .open_clip_record import FILES, Record, checkpoint_of, library_of, record_of, tensors_of
+from .hub import cached_from_hub
+from .open_clip_record import FILES, Record, checkpoint_of, library_of, record_of
+from .weights import read_tensors
 
 _AT_ONCE = 256  # texts in one pass
 
@@ -45,8 +47,8 @@ def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str
 
 def _network(record: Record, name: str, weights: str) -> nn.Module:
     """Both sides, with their weights."""
-    library, path = library_of(name), checkpoint_of(name, weights)
-    tensors_of(path)  # refuses what is more than tensors, before anything else reads it
+    library, (path, stated) = library_of(name), checkpoint_of(name, weights)
+    read_tensors(path, stated)  # refuses what is more than tensors, or another file, before anything else reads it
     config: dict[str, Any] = deepcopy(record.config)
     config["vision_cfg"]["timm_model_pretrained"] = False
     by_transformers = "hf_model_name" in config["text_cfg"]
@@ -121,12 +123,4 @@ PUBLISHED = {
 
 def cached() -> tuple[tuple[str, str], ...]:
     """Which of `PUBLISHED` lie in the local cache of the Hugging Face hub; asks no network and imports nothing large."""
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return ()
-    found = []
-    for key, repository in PUBLISHED.items():
-        if any(isinstance(try_to_load_from_cache(repository, file), str) for file in FILES):
-            found.append(key)
-    return tuple(found)
+    return tuple(key for key, repository in PUBLISHED.items() if cached_from_hub(repository, FILES) is not None)

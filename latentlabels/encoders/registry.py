@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from typing import Any
 
 from torch import nn
 
 from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
-from ..inputs.rgb import Size
+from ..inputs.rgb import Size, are_windows
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import dinov2, lite, open_clip, sizes, timm, tiny, torchvision
 from .family import Family, Texts
 from .frozen import Frozen, Standardize, Thawed
+from .maps import COMPONENTS, Maps, RegionFeatures
+from .windows import Windows
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,19 @@ class Encoder:
         num_features: D.
         kind: what it takes.
         pixels: how its pictures are resized and normalised; None for embeddings.
+        maps: (d, h, w) of the maps that stand behind the pooled features; None where the features are of the whole image.
     """
 
     module: nn.Module
     num_features: int
     kind: Kind
     pixels: PixelFormat | None
+    maps: Maps | None = None
+
+    @property
+    def num_pooled(self) -> int:
+        """How many of the features are of the whole image."""
+        return self.num_features - (0 if self.maps is None else prod(self.maps))
 
 
 FAMILIES = (tiny.FAMILY, lite.FAMILY, torchvision.FAMILY, dinov2.FAMILY, timm.FAMILY, open_clip.FAMILY)
@@ -48,7 +59,8 @@ def _family(name: str) -> Family:
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, tiny, or embedding)"
+        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, open_clip:NAME, tiny, or "
+        "embedding)"
     )
 
 
@@ -70,13 +82,14 @@ def build_encoder(
     pixels: PixelFormat | None = None,
     size: Size | None = None,
     scaled: bool = False,
+    regions: bool = False,
     described: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """An encoder by name.
 
     Args:
         name: "lite0", "lite1" or "lite2", a classification network of torchvision, "dinov2-small" and others, "timm:NAME" for
-            any network of timm, "tiny", or "embedding".
+            any network of timm, "open_clip:NAME" for any of open_clip, "tiny", or "embedding".
         weights: None for random weights; "DEFAULT" or another name for published weights, which are downloaded where they are
             not on this machine; or the path of a local file (.safetensors, .pth, .pt, .bin) with a state_dict, or of a folder
             with one. Files are read as tensors alone.
@@ -85,29 +98,43 @@ def build_encoder(
         pixels: how pictures are normalised; None for what the weights were trained with.
         scaled: whether features of an encoder that is trained have a scale as those of a frozen one have; see `Thawed`.
         size: (height, width) of the pictures, for which a network of one size is built; None for that of `pixels`.
+        regions: whether the features are those of the whole image and of its places; see `RegionFeatures`.
         described: what `describe_encoder` gave, to build the network without its weights and without the files that they
             came from.
 
     Raises:
-        ConfigError: an unknown name, a library that is not installed, or a size that the network cannot take.
+        ConfigError: an unknown name, regions of an encoder that has none, a library that is not installed, or a size that the
+            network cannot take.
         WeightsError: weights that cannot be downloaded, read or fitted.
     """
     kind = kind_of(name)
     if kind is Kind.EMBEDDINGS:
         if num_inputs is None:
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
+        if regions:
+            raise ConfigError(
+                "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+            )
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
     taken = family.pixels(name, weights) if pixels is None else pixels
     size = taken.size if size is None else size
-    if described is not None and family.rebuild is not None:
-        module, num_features = family.rebuild(described, name, taken, size)
+    if family.describe is not None and family.rebuild is not None:
+        about, rebuild = described or family.describe(name, weights), family.rebuild
+        make = partial(rebuild, about, name, taken)
     else:
-        module, num_features = family.build(name, weights, taken, size)
-        sizes.check(name, module, num_features, size, lambda other: family.build(name, None, taken, other)[0])
+        make = partial(family.build, name, None, taken)
+    module, num_features = make(size) if described else family.build(name, weights, taken, size)
+    sizes.check(name, module, num_features, size, lambda other: make(other)[0])
+    maps = None
+    if are_windows(size, taken.interpolation):
+        module = Windows(module)
+    if regions:  # of an encoder that is trained whole, the head learns itself what to keep of the maps
+        module = RegionFeatures(module, num_features, size, name, COMPONENTS if frozen or scaled else None)
+        num_features, maps = module.num_features, module.maps
     if frozen or scaled:
-        module = Frozen(module, num_features) if frozen else Thawed(module, num_features)
-    return Encoder(module, num_features, kind, taken)
+        module = (Frozen if frozen else Thawed)(module, num_features, maps)
+    return Encoder(module, num_features, kind, taken, maps)
 
 
 def describe_encoder(name: str, weights: str | None = None) -> dict[str, Any] | None:

@@ -31,6 +31,9 @@ def record_of(name: str, weights: str | None = None) -> dict[str, Any]:
     import timm
 
     architecture, _, tag = name.partition(".")
+    now = timm.models.get_deprecated_models().get(architecture)
+    if now is not None:
+        raise ConfigError(f'model.encoder: timm calls "{architecture}" by another name now; set it to "{PREFIX}{now}"')
     if not timm.is_model(architecture):
         raise ConfigError(
             f'model.encoder: timm has no network "{architecture}"{nearest(architecture, timm.list_models())} '

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from ..errors import WeightsError
 from ..inputs import PixelFormat
 from ..inputs.rgb import Size
 from .family import Family
@@ -39,6 +42,11 @@ class TinyCNN(nn.Module):
 def _build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tuple[nn.Module, int]:
     module = TinyCNN()
     if weights is not None:
+        if not Path(weights).exists():
+            raise WeightsError(
+                f'model.weights: "{weights}" is neither a file nor a folder, and no weights of {name} are published; '
+                "give a file with a state_dict, or null to train from scratch"
+            )
         load_weights(module, name, weights)
     return module, module.num_features
 

@@ -191,4 +191,4 @@ def recognise(path: Path) -> str | None:
     return published.get(path.name)
 
 
-FAMILY = Family(names, lambda name: name in names(), pixel_format, build, at_hand, recognise)
+FAMILY = Family(names, lambda name: name in names(), pixel_format, build, at_hand, recognise=recognise)

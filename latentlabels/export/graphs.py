@@ -6,8 +6,6 @@ is impossible gives NaN.
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 
@@ -17,31 +15,35 @@ from ..distributions import LabelVector, NonEmptyLabelVector
 from ..program import Amortizer
 
 
-class LabelGraph(nn.Module):
-    """Inputs to p(label | x).
+class Graph(nn.Module):
+    """What both have: inputs to p(y | x). Abstract.
 
     Args:
-        amortizer: of a fitted model; it is copied.
+        amortizer: of a fitted model, on the CPU, in evaluation mode.
     """
 
     def __init__(self, amortizer: Amortizer):
         super().__init__()
-        self.amortizer = deepcopy(amortizer).cpu().eval().requires_grad_(False)
+        self.amortizer = amortizer
 
     def vector(self, inputs: Tensor) -> LabelVector:
         """p(y | x)."""
         return self.amortizer.vector(self.amortizer.head(self.amortizer.encoder(inputs)))
+
+
+class LabelGraph(Graph):
+    """Inputs to p(label | x)."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1], or embeddings (N, D), to probabilities (N, K)."""
         return self.vector(inputs).marginals.clamp(0.0, 1.0)
 
 
-class KnownGraph(LabelGraph):
+class KnownGraph(Graph):
     """Inputs and known labels to p(label | x, known).
 
     Args:
-        amortizer: of a fitted model; it is copied.
+        amortizer: of a fitted model, on the CPU, in evaluation mode.
         how: the annotation by which known labels enter the posterior.
     """
 

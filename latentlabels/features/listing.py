@@ -13,10 +13,11 @@ from pathlib import Path
 from .contents import NAME
 from .database import Database
 from .folder import FORMAT
-from .source import RUNTIMES, STORES
+from .source import BASES, RUNTIMES, STORES
 from .store import ABOUT, files_of, read_about, remove_store
 
 _RUNTIME = re.compile(r"runtime-[0-9a-f]+\.json")
+_BASIS = re.compile(r"[0-9a-f]{12}\.safetensors")
 _DAY = 86_400.0
 
 
@@ -100,6 +101,7 @@ def _others(root: Path) -> Iterator[Path]:
             yield root / name
     with suppress(OSError):
         yield from sorted(path for path in (root / RUNTIMES).iterdir() if _RUNTIME.fullmatch(path.name))
+    yield from sorted(path for path in (root / BASES).glob("*/*") if _BASIS.fullmatch(path.name))
 
 
 def _size(path: Path) -> int:
@@ -132,7 +134,8 @@ def clear(listing: Listing, stores: tuple[Stored, ...], everything: bool = False
             size = _size(path)
             path.unlink(missing_ok=True)
             freed += size
-        for folder in (listing.root / RUNTIMES, listing.root / STORES):
+        of_bases = {path.parent for path in listing.others if path.parent.parent == listing.root / BASES}
+        for folder in (listing.root / RUNTIMES, listing.root / STORES, *of_bases, listing.root / BASES):
             with suppress(OSError):
                 folder.rmdir()  # where nothing else is in it
     return freed

@@ -7,7 +7,8 @@ whose checksum is wrong is as if it were not there. Processes add rows one after
 index bear a name of their own, which `about.json` gives: who still has those of a folder that was removed and made again does
 not write into the new ones.
 
-Numbers are kept as float16, and rows that it cannot hold (above 65,504, or all below 3e-5) as float32.
+Numbers are kept as float32, so that what is kept is what was computed. Rows with maps, which are much longer, are kept as
+float16, but for those that it cannot hold (above 65,504, or all below 3e-5).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..inputs.feature_source import Learnt
 from ..writing import MARK, building, clear_leftovers, write_json
 from .database import Database, is_damaged
 from .folder import FORMAT, Notes
@@ -54,10 +56,20 @@ class FeatureStore:
         folder: where they are kept, which need not exist; None to keep them in memory.
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
+        key: of which encoder, at which size.
+        learnt: what the encoder has learned from pictures, if it learns something: its rows hold maps, which float16 halves.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any], notes: Notes | None = None):
-        self.folder, self.about = folder, {"kind": KIND, "format": FORMAT, **about}
+    def __init__(
+        self,
+        folder: Path | None,
+        about: Mapping[str, Any],
+        notes: Notes | None = None,
+        key: str = "",
+        learnt: Learnt | None = None,
+    ):
+        self.folder, self.about, self.key = folder, {"kind": KIND, "format": FORMAT, **about}, key
+        self.learnt = learnt
         self._lock = threading.RLock()
         self._notes = Notes(Path("")) if notes is None else notes
         self._parts: list[Rows] = []  # none is ever left out: numbers that were given stay what they are
@@ -133,7 +145,7 @@ class FeatureStore:
         wrong = np.flatnonzero(~np.isfinite(features).all(1))
         if len(wrong):
             raise DataError(f"the encoder gives NaN or infinity for {len(wrong)} of {len(features)} images; check its weights")
-        wide = (~fits_half(features)).astype(np.int64)
+        wide = (~fits_half(features) if self.learnt is not None else np.ones(len(features), bool)).astype(np.int64)
         with self._lock:
             while self._keeps:
                 try:

@@ -17,23 +17,44 @@ from .. import objectives
 from ..annotation import Annotation
 from ..config import FitConfig, ModelConfig
 from ..distributions import LabelVector, can_be_empty
-from ..encoders import Frozen, Standardize, build_encoder, choose, describe_encoder, pixel_format
+from ..encoders import (
+    Frozen,
+    RegionFeatures,
+    Standardize,
+    build_encoder,
+    choose,
+    describe_encoder,
+    device_of,
+    pixel_format,
+)
 from ..errors import ConfigError, DataWarning
-from ..features import EncoderFeatures, SizedFeatures, cache_folder
-from ..inputs import Inputs, PixelFormat, Wanted, as_size
+from ..features import EncoderFeatures, cache_folder
+from ..inputs import Inputs, PixelFormat, Wanted, as_size, two_windows
 from ..inputs.batches import Batches, InMemory
 from ..inputs.content import stamp_of
 from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
+from ..inputs.sample import SAMPLE
 from ..kind import AUTO, PASSED_THROUGH, Kind, kind_of
 from ..objectives import Objective
 from ..observed import Observed
-from ..program import Amortizer, CollapsedELBO, FeatureDecoder, LabelGuide, LabelModel, LabelPrior
+from ..program import (
+    Amortizer,
+    CollapsedELBO,
+    FeatureDecoder,
+    Head,
+    LabelGuide,
+    LabelModel,
+    LabelPrior,
+    RegionHead,
+    num_rows,
+)
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
 from ..space import LabelSpace
 from .names import check_names, named_head
 
 _SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
+CHOSEN = ("encoder", "weights", "frozen", "windows")  # settings that may be left open, and are decided by `settle`
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -116,14 +137,35 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         kind: what was given to fit, where that is known: embeddings pass through.
 
     Raises:
-        ConfigError: names with an encoder that does not know any.
+        ConfigError: names with an encoder that does not know any, or regions with a model that cannot have them.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
-    found = choose(name, given.weights, given.frozen, accelerator)
-    chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
-    settled = given.model_copy(update=chosen)
+    windows = False if given.windows is None and given.regions else given.windows  # places are those of one picture
+    found = choose(name, given.weights, given.frozen, accelerator, windows)
+    settled = given.model_copy(update={key: getattr(found, key) for key in CHOSEN})
     check_names(settled)
+    _check_regions(settled)
     return settled, found.why
+
+
+def _check_regions(given: ModelConfig) -> None:
+    """Refuse regions of a model that cannot have them."""
+    if not given.regions:
+        return
+    if kind_of(given.encoder) is Kind.EMBEDDINGS:
+        raise ConfigError(
+            "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+        )
+    if given.windows:
+        raise ConfigError(
+            "model.regions finds places in one picture, not in two windows of it; set windows or regions to false"
+        )
+    whole = objectives.find(given.objective).takes_whole_model
+    if whole and (given.mixture > 1 or given.beta > 0):
+        raise ConfigError(
+            f"model.regions needs mixture 1 and beta 0, not {given.mixture} and {given.beta:g}; set regions to false, or leave "
+            "out the other two"
+        )
 
 
 def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True, read: Inputs | None = None) -> Wanted:
@@ -138,6 +180,11 @@ def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True, read: I
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
+    if model.windows:
+        pixels = pixels.in_windows()
+        size = None if size is None else two_windows(size)
+    if model.frozen and model.weights is not None:  # what is not trained sees pictures as it was trained
+        size = size or pixels.size
     kind = kind_of(model.encoder)
     source = features_by(model, fit, pixels, read) if features and kind is Kind.IMAGES else None
     return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
@@ -154,27 +201,27 @@ def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat, read: I
     """
     if not model.frozen or model.weights is None:
         return None
-    root = cache_folder(fit.cache)
-    origin = (model.encoder, model.weights, stamp_of(model.weights), pixels, fit.runtime, root)
-    if read is not None and isinstance(read.items, Featured):
-        given = read.items.features
-        if isinstance(given, SizedFeatures) and given.source.origin == origin and not Path(model.weights).is_dir():
-            return given.source  # its network is built already; files in a folder may be others by now
-    build = partial(_published, model.encoder, model.weights, pixels)
-    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, root, origin=origin)
+    root, device, weights = cache_folder(fit.cache), device_of(fit.accelerator), model.weights
+    origin = (model.encoder, weights, stamp_of(weights), pixels, model.regions, fit.runtime, root, device)
+    given = None if read is None else read.features
+    if isinstance(given, EncoderFeatures) and given.origin == origin and not Path(weights).is_dir():
+        return given  # its network is built already; files in a folder may be others by now
+    build = partial(_published, model.encoder, weights, pixels, model.regions)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, root, device, origin)
 
 
 def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:
     """The same of an encoder that was built; None of one that is trained, or of none."""
     if not model.frozen or not isinstance(encoder, Frozen) or pixels is None:
         return None
-    return EncoderFeatures(model.encoder, partial(_built, encoder), pixels, fit.runtime, cache_folder(fit.cache))
+    build = partial(_built, encoder)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
 
 
-def _published(name: str, weights: str, pixels: PixelFormat, size: Size) -> nn.Module:
+def _published(name: str, weights: str, pixels: PixelFormat, regions: bool, size: Size) -> nn.Module:
     """A network with its weights, for pictures of a size."""
     with torch.random.fork_rng(devices=[]):  # it is drawn at random before its weights are loaded
-        return _built(build_encoder(name, weights, None, True, pixels, size).module, size)
+        return _built(build_encoder(name, weights, None, True, pixels, size, regions=regions).module, size)
 
 
 def _built(encoder: nn.Module, size: Size) -> nn.Module:
@@ -182,6 +229,19 @@ def _built(encoder: nn.Module, size: Size) -> nn.Module:
     assert isinstance(encoder, Frozen)
     own = encoder.module
     return own if all(one.device.type == "cpu" for one in own.parameters()) else deepcopy(own).cpu()
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The fit whose weights a program is built for.
+
+    Attributes:
+        described: what it stored of the encoder beside its name; see `describe_encoder`.
+        read: labels whose names it has read; the text side of the encoder is asked for the others alone.
+    """
+
+    described: Mapping[str, Any] | None = None
+    read: frozenset[str] = frozenset()
 
 
 class Program(NamedTuple):
@@ -213,7 +273,7 @@ def build_program(
     anchor: Anchor | None,
     pixels: PixelFormat | None = None,
     size: Size | None = None,
-    described: Mapping[str, Any] | None = None,
+    earlier: Earlier | None = None,
     num_images: int | None = None,
 ) -> Program:
     """Make the Pyro program and the objective.
@@ -224,21 +284,26 @@ def build_program(
         given: the settings of the model.
         policy: how the head is built.
         num_inputs: size of embeddings; None for images.
-        anchor: at which the head starts, with published weights in the encoder; None for a program whose weights are
-            loaded next.
+        anchor: at which the head starts; None for a program all of whose weights are loaded next.
         pixels: how the encoder normalises pictures; None for what its weights were trained with.
         size: (height, width) of the pictures; None for that of `pixels`, or for embeddings.
-        described: what a run has stored of the encoder, where `anchor` is None.
+        earlier: the fit whose weights are loaded next; None for the published ones of the settings.
         num_images: of the data set.
     """
     objective = objectives.make(given.objective, space)
     head, mixture, beta = objective.space, policy.mixture, policy.beta
-    weights = given.weights if anchor is not None else None
+    weights = given.weights if earlier is None else None
+    stored = None if earlier is None else earlier.described
     encoder = build_encoder(
-        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, scaled=policy.scaled, described=described
+        given.encoder, weights, num_inputs, bool(given.frozen), pixels, size, policy.scaled, given.regions, stored
     )
-    named = named_head(head, given, encoder.num_features, mixture, anchor is not None) if given.names else None
-    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, named)
+    own: Head | None = None
+    if encoder.maps is not None:
+        own = RegionHead(encoder.num_pooled, encoder.maps, num_rows(head, mixture))
+    elif given.names:
+        unread = () if anchor is None else [one for one in head.labels if earlier is None or one not in earlier.read]
+        own = named_head(head, given, encoder.num_features, mixture, unread)
+    amortizer = Amortizer(head, encoder.module, encoder.num_features, mixture, policy.nonempty, own)
     logits = torch.zeros(head.num_logits)
     if anchor is not None:
         logits = prior_logits(head, anchor.prevalence)
@@ -249,8 +314,7 @@ def build_program(
     model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
-    if anchor is not None:
-        described = describe_encoder(given.encoder, weights)
+    described = stored or describe_encoder(given.encoder, weights)
     return Program(model, guide, CollapsedELBO(), objective, head, described)
 
 
@@ -283,21 +347,34 @@ def features_once(
     encoder: torch.nn.Module, batches: Batches, frozen: bool, batch_size: int, keep_scale: bool = False
 ) -> Batches:
     """Set the scale of features, unless it is an earlier fit's; make features where the encoder is frozen and random."""
+    rows = torch.arange(len(batches))
     if frozen and batches.kind is Kind.IMAGES:
         assert isinstance(encoder, Frozen)
-        rows = torch.arange(len(batches))
+        if isinstance(encoder.module, RegionFeatures) and encoder.module.needs_basis:
+            chosen = _spread(len(batches), SAMPLE).split(batch_size)
+            encoder.module.fit_basis(batches.inputs(part) for part in chosen)
+        exact = torch.float32 if encoder.standardize.maps is None else torch.float16  # maps are large
         with torch.no_grad():
-            features = [encoder.extract(batches.inputs(part)) for part in rows.split(batch_size)]
+            features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
         batches = InMemory(torch.cat(features))
+    if isinstance(batches, Featured) and batches.kept.learnt is not None and not keep_scale:
+        assert isinstance(encoder, Frozen)
+        assert isinstance(encoder.module, RegionFeatures)
+        encoder.module.set_basis(**batches.kept.learnt.tensors)
     for part in encoder.modules():
         if isinstance(part, Standardize) and not keep_scale:
-            part.fit_to(batches.inputs(_spread(len(batches)) if isinstance(batches, Featured) else torch.arange(len(batches))))
+            part.fit_to(batches.inputs(_spread(len(batches), _scaled_by(part, batches))))
     return batches
 
 
-def _spread(number: int) -> Tensor:
-    """Rows that stand for all of them, so that features of very many images need not be in memory at once."""
-    return torch.linspace(0, number - 1, min(number, _SCALED), dtype=torch.float64).round().long()
+def _scaled_by(part: Standardize, batches: Batches) -> int:
+    """From how many features a scale is found, so that those of very many images need not be in memory at once."""
+    return 4 * SAMPLE if part.maps is not None else _SCALED if isinstance(batches, Featured) else len(batches)
+
+
+def _spread(number: int, most: int) -> Tensor:
+    """Rows that stand for all of them, evenly spaced."""
+    return torch.linspace(0, number - 1, min(number, most), dtype=torch.float64).round().long()
 
 
 @torch.no_grad()

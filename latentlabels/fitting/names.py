@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import torch
 
 from ..config import ModelConfig
@@ -12,8 +15,9 @@ from ..program import Amortizer, NamedHead, num_rows
 from ..program.named_head import rows_of_names
 from ..space import LabelSpace
 
-RESIDUAL = 1.0  # r of `NamedHead`, in logits; measured: docs/names.md, "How much the images may say"
-_SEEN = 512  # images whose mean embedding is taken where the encoder is trained
+RESIDUAL = 2.0  # r of `NamedHead`, in logits; measured: docs/names.md, "Two numbers"
+SPREAD = 1.5  # of the logits that names give at the start, over images; measured: the same
+_SEEN = 512  # images that are looked at before the start
 
 
 def check_names(given: ModelConfig) -> None:
@@ -39,7 +43,7 @@ def check_names(given: ModelConfig) -> None:
         )
 
 
-def named_head(space: LabelSpace, given: ModelConfig, num_features: int, mixture: int, learns: bool) -> NamedHead:
+def named_head(space: LabelSpace, given: ModelConfig, num_features: int, mixture: int, unread: Collection[str]) -> NamedHead:
     """The head of a model with names.
 
     Args:
@@ -47,38 +51,47 @@ def named_head(space: LabelSpace, given: ModelConfig, num_features: int, mixture
         given: the settings of the model.
         num_features: D.
         mixture: M.
-        learns: whether the names are read by the encoder's text side; else the head is empty, and its state is loaded next.
+        unread: labels whose names the encoder's text side reads now; the state of the others is loaded next.
 
     Raises:
         ConfigError: prompts that cannot be used.
         WeightsError: a text side that cannot be had.
     """
-    if not learns:
+    said = texts_of(space.labels, given.prompts)
+    wanted = {label: said[label] for label in space.labels if label in unread}
+    if not wanted:
         return NamedHead(torch.zeros(num_rows(space, mixture), num_features), residual=RESIDUAL)
-    texts = texts_of(space.labels, given.prompts)
-    found = embed_texts(given.encoder, given.weights, texts)
-    embeddings = dict(zip(space.labels, found.embeddings, strict=True))
+    found = embed_texts(given.encoder, given.weights, wanted)
+    embeddings = dict(zip(wanted, found.embeddings, strict=True))
     return NamedHead(rows_of_names(space, embeddings, num_features, mixture), found.scale, RESIDUAL)
 
 
 @torch.no_grad()
-def centre_names(amortizer: Amortizer, batches: Batches, batch_size: int) -> None:
-    """Tell a head that knows names how the features come: standardised, or as embeddings whose mean is taken from images.
+def show_names(amortizer: Amortizer, batches: Batches, batch_size: int, begun: bool = False) -> None:
+    """Show a head that reads names the features of some images: how they come, and how far they differ.
 
     Args:
         amortizer: encoder and head; a head without names is left alone.
-        batches: what is trained on.
+        batches: what is trained on, of which some images are looked at.
         batch_size: of the images that go through the encoder at once.
+        begun: whether the head goes on from an earlier fit: then new labels alone are placed.
     """
     head, encoder = amortizer.head, amortizer.encoder
     if not isinstance(head, NamedHead):
         return
-    if isinstance(encoder, Frozen):
-        head.see_standardized(encoder.standardize.scale, encoder.standardize.power)
-        return
     was = encoder.training
     encoder.eval()
     rows = torch.linspace(0, len(batches) - 1, min(len(batches), _SEEN)).long()
-    means = [encoder(batches.inputs(part)).sum(0) for part in rows.split(batch_size)]
-    head.see_average(torch.stack(means).sum(0) / len(rows))
+    features = torch.cat([encoder(batches.inputs(part)) for part in rows.split(batch_size)])
     encoder.train(was)
+    if not begun:
+        head.see_scale(features, encoder.standardize.scale if isinstance(encoder, Frozen) else torch.ones(()))
+    head.see_average(features)
+    if not begun:
+        head.start_within(SPREAD, features)
+
+
+def names_found(amortizer: Amortizer) -> dict[str, Any]:
+    """What a fit reports of names, ready for JSON; nothing without names."""
+    head = amortizer.head
+    return {"names": {"scale": head.scale}} if isinstance(head, NamedHead) else {}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..config import ModelConfig
+from ..config import FitConfig, ModelConfig
 from ..encoders import Frozen, Standardize
 from ..errors import ConfigError
+from ..inputs import Wanted
 from ..kind import AUTO, Kind
-from ..program import Amortizer
+from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
+from .build import features_of, wanted_by
 from .fitted import Fitted
 
 TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
@@ -41,6 +43,8 @@ def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
         chosen |= {"encoder": then["encoder"], "weights": then["weights"]}
     if settings.frozen is None:
         chosen["frozen"] = then["frozen"]
+    if settings.windows is None:
+        chosen["windows"] = then.get("windows")
     if settings.image_size is None:
         chosen["image_size"] = before.image_size
     if settings.at_least_one is None:
@@ -48,9 +52,31 @@ def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
     return settings.model_copy(update=chosen)
 
 
+def wanted_after(settings: ModelConfig, fit: FitConfig, before: Fitted) -> Wanted:
+    """What a model takes that begins with another fit; its features are those of that fit's encoder.
+
+    Args:
+        settings: of the model, as `as_before` and `settle` gave them.
+        fit: the settings of the fit.
+        before: the other fit.
+    """
+    encoder, pixels = before.program.model.amortizer.encoder, before.pixels
+    wanted = wanted_by(settings, fit, features=False)
+    if before.kind is Kind.EMBEDDINGS or pixels is None:
+        return wanted
+    return replace(wanted, format=pixels, features=features_of(encoder, settings, fit, pixels) if settings.frozen else None)
+
+
 def has_scale(before: Fitted) -> bool:
     """Whether the features of a fit have a scale that its head depends on."""
     return isinstance(before.program.model.amortizer.encoder, Frozen)
+
+
+def labels_read(settings: ModelConfig, before: Fitted) -> frozenset[str]:
+    """Labels whose names a fit has read with the prompts of the settings."""
+    same = before.params.get("prompts") == settings.prompts
+    named = isinstance(before.program.model.amortizer.head, NamedHead)
+    return frozenset(before.program.space.labels) if same and named else frozenset()
 
 
 def check_same_encoder(before: Fitted, encoder: str, num_inputs: int | None) -> None:
@@ -100,7 +126,9 @@ def take_over(amortizer: Amortizer, before: Amortizer) -> TakenOver:
     found = [(row, there[name]) for name, row in here.items() if name in there]
     old = before.head.state_dict()
     for name, values in amortizer.head.state_dict().items():
-        _copy(values, old.get(name), found, (len(here), len(there)))
+        kept = amortizer.head.own_rows(name) if isinstance(amortizer.head, Head) else None
+        rows = found if kept is None else [pair for pair in found if not kept[pair[0]]]
+        _copy(values, old.get(name), rows, (len(here), len(there)))
     known = {label for name in here if name in there for label in name[2:3]}
     labels = amortizer.space.labels
     return TakenOver(tuple(one for one in labels if one in known), tuple(one for one in labels if one not in known))

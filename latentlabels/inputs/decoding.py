@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed
 from ..observed.image_files import warn
-from ..observed.packed import Contents
+from ..observed.packed import Contents, PackedImage
 from ..words import listed
 from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
@@ -29,7 +29,8 @@ from .inputs import Inputs, Pictures, Resized, Wanted
 from .levels import BYTES, UNIT, Levels, Span
 from .looks import Look, PixelNote, conclude, sentence
 from .reading_features import Asked, features_of_files, features_of_pixels
-from .rgb import Interpolation, Size, resized
+from .rgb import Interpolation, Size, are_windows, resized
+from .sample import SampleOfFiles, SampleOfPixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,7 @@ def load(
         shapes=found.shapes,
         left_out=found.left_out,
         notes=found.notes,
+        features=wanted.features,
         named=names is not None,
         columns=given.columns,
         copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list | Contents)) if found.prints else None,
@@ -118,11 +120,12 @@ def load(
     )
 
 
-def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Loaded:
+def from_files(files: Sequence[Path | PackedImage], wanted: Wanted, how: Reading) -> Loaded:
     """Image files as pixels, or as features."""
     size = wanted.size or wanted.format.size
     if wanted.features is not None:
         asked = Asked(size, wanted.format.interpolation, how.white, wanted.levels, how.recognise)
+        wanted.features.meet(size, SampleOfFiles(files, size, wanted.format.interpolation, how.white, wanted.levels))
         read = features_of_files(files, asked, wanted.features.at(size))
         judge(read.left_out, len(files), how)
         good = some_of(files, read.kept)
@@ -133,7 +136,9 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
         judge(found.left_out, len(files), how)
         good = some_of(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+        windows = are_windows(size, wanted.format.interpolation)
+        shapes = None if windows else found.shapes  # what is shown are the files then
+        return Loaded(items, size, found.levels, good, shapes, found.kept, found.left_out, found.prints, found.notes)
     checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}
@@ -144,7 +149,7 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
     return Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
 
 
-def some_of(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+def some_of(files: Sequence[Path | PackedImage], rows: NDArray[np.int64]) -> Sequence[Path | PackedImage]:
     """Some of the files, by number."""
     return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 
@@ -248,6 +253,7 @@ def features_of_array(pictures: NDArray[np.uint8], size: Size, interpolation: In
     def pixels(rows: range) -> NDArray[np.uint8]:
         return resized(pictures[rows.start : rows.stop], size, interpolation)
 
+    source.meet(size, SampleOfPixels(len(pictures), lambda rows: resized(pictures[rows], size, interpolation)))
     return features_of_pixels(len(pictures), pixels, size, source.at(size))
 
 
@@ -259,8 +265,10 @@ def features_of_dataset(pictures: Dataset[Tensor], size: Size, source: FeatureSo
             torch.manual_seed(0)
         return np.stack([pictures[row].numpy() for row in rows])
 
+    number = len(pictures)  # type: ignore[arg-type]
+    source.meet(size, SampleOfPixels(number, lambda rows: np.stack([pictures[row].numpy() for row in rows])))
     with torch.random.fork_rng(devices=[]):
-        return features_of_pixels(len(pictures), pixels, size, source.at(size))  # type: ignore[arg-type]
+        return features_of_pixels(number, pixels, size, source.at(size))
 
 
 def _levels_of_items(

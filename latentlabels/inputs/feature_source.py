@@ -51,12 +51,54 @@ class ContentIndex(Protocol):
         ...
 
 
+class Sample(Protocol):
+    """Some of the pictures of a data set."""
+
+    def contents(self) -> list[bytes]:
+        """What names the pictures, one for each: equal for equal pictures, of equal lengths."""
+        ...
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The pictures: uint8 (n, 3, H, W)."""
+        ...
+
+
+class Learnt(NamedTuple):
+    """What an encoder has learned from a sample before it computed features.
+
+    Attributes:
+        of: which encoder it is, at which size, without what it has learned.
+        tensors: by name.
+    """
+
+    of: str
+    tensors: Mapping[str, Tensor]
+
+
+class Kept(Protocol):
+    """Features that can be read by number."""
+
+    @property
+    def learnt(self) -> Learnt | None:
+        """What the encoder had learned when it computed them; None of one that learns nothing."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Of which encoder they are, at which size; features of one key may stand side by side."""
+        ...
+
+    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The features of some numbers: float32 (B, D)."""
+        ...
+
+
 class Features(Protocol):
     """The features that one encoder computes of pictures of one size, and those that it has computed before."""
 
     @property
-    def key(self) -> str:
-        """Of which encoder, at which size; features of one key may stand side by side."""
+    def kept(self) -> Kept:
+        """What the numbers mean that are found and added."""
         ...
 
     @property
@@ -72,10 +114,6 @@ class Features(Protocol):
         """Compute and keep features of uint8 pictures (N, 3, H, W); their numbers, (N,)."""
         ...
 
-    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The features of some numbers: float32 (B, D)."""
-        ...
-
 
 class FeatureSource(Protocol):
     """An encoder that is not trained, whose features are computed once."""
@@ -83,6 +121,14 @@ class FeatureSource(Protocol):
     @property
     def computed(self) -> int:
         """Of how many pictures it has computed features."""
+        ...
+
+    def meet(self, size: Size, sample: Sample) -> None:
+        """Show it some pictures of a size, before the first `at` of it: there are encoders that have to see a few."""
+        ...
+
+    def adopt(self, size: Size, learnt: Learnt | None) -> None:
+        """Let it know what other features were computed with, in place of a sample, if they are those of this encoder."""
         ...
 
     def at(self, size: Size) -> Features:
@@ -94,15 +140,15 @@ class Featured(Batches):
     """Features of N images, which stay where they are kept until they are asked for.
 
     Args:
-        features: of an encoder.
-        numbers: (N,) under which they are kept.
+        kept: features of an encoder.
+        numbers: (N,) theirs.
     """
 
     kind = Kind.EMBEDDINGS
     augment = False
 
-    def __init__(self, features: Features, numbers: NDArray[np.int64]):
-        self.features, self.numbers = features, numbers
+    def __init__(self, kept: Kept, numbers: NDArray[np.int64]):
+        self.kept, self.numbers = kept, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -115,8 +161,8 @@ class Featured(Batches):
 
     def inputs(self, rows: Tensor) -> Tensor:
         """The features of some rows: float (B, D)."""
-        return torch.from_numpy(self.features.rows(self.numbers[rows.numpy()]))
+        return torch.from_numpy(self.kept.rows(self.numbers[rows.numpy()]))
 
     def take(self, rows: Rows) -> Featured:
         """Some of them; none is read."""
-        return Featured(self.features, self.numbers[np.asarray(rows, dtype=np.int64)])
+        return Featured(self.kept, self.numbers[np.asarray(rows, dtype=np.int64)])

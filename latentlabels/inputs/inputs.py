@@ -83,6 +83,7 @@ class Inputs:
         given: how many things were given; None for as many as there are.
         copies: which of these are copies of each other; None where nobody looked.
         notes: what is doubtful about the pixels.
+        features: what the items are the features of; None where they are pixels or embeddings.
     """
 
     kind: Kind
@@ -102,6 +103,7 @@ class Inputs:
     given: int | None = None
     copies: Copies | None = None
     notes: tuple[PixelNote, ...] = ()
+    features: FeatureSource | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -150,8 +152,8 @@ class Inputs:
 
     @property
     def encoded_by(self) -> str | None:
-        """Of which encoder the items are features, as `Features.key` has it; None where they are pixels or embeddings."""
-        return self.items.features.key if isinstance(self.items, Featured) else None
+        """Of which encoder the items are features, as `Kept.key` has it; None where they are pixels or embeddings."""
+        return self.items.kept.key if isinstance(self.items, Featured) else None
 
     def at_size(self, size: Size, interpolation: Interpolation = "bilinear") -> Inputs:
         """The same images at another size; what was given is resized, not what was resized before, where it is at hand."""

@@ -157,7 +157,7 @@ class _Pass:
         kept = np.array([row for row, reason in enumerate(self.why) if not reason], np.int64)
         left_out = tuple(LeftOut(str(self.files[row]), reason) for row, reason in enumerate(self.why) if reason)
         prints = tuple(one for row in kept.tolist() if (one := self.prints[row]) is not None)
-        return FeaturedFiles(left_out, levels, notes, prints, Featured(self.features, self.numbers[kept]), kept)
+        return FeaturedFiles(left_out, levels, notes, prints, Featured(self.features.kept, self.numbers[kept]), kept)
 
     def _go_through(self, rows: NDArray[np.int64], levels: Levels | None) -> None:
         """Compute what is missing of some files, the next block being read meanwhile; without levels, as far as they go."""
@@ -287,4 +287,4 @@ def features_of_pixels(number: int, pixels: Callable[[range], NDArray[np.uint8]]
                 found[missing] = features.add([keys[row] for row in missing], block[missing])
             numbers[first : rows.stop] = found
             advance(len(rows))
-    return Featured(features, numbers)
+    return Featured(features.kept, numbers)

@@ -28,6 +28,10 @@ class Head(nn.Module, ABC):
         """Parameters that carry the scale of all probabilities, and learn faster than the others."""
         return [self.bias]
 
+    def own_rows(self, entry: str) -> Tensor | None:
+        """(rows,) True for rows of an entry of its state that a fit does not take over from an earlier one; None for none."""
+        return None
+
     def log_prior(self) -> Tensor | None:
         """The logarithm of the density of its parameters, a scalar; None for a head without a prior."""
         return None

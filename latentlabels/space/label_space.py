@@ -249,6 +249,24 @@ class LabelSpace:
         except KeyError:
             raise LabelSpaceError(f'the label space has no label "{label}"{nearest(label, self.labels)}') from None
 
+    def logit_index(self, label: str) -> int:
+        """Which of the logits is that of a label: its log-odds, or its outcome's in the softmax of its group.
+
+        Raises:
+            LabelSpaceError: the space has no such label; the nearest name is suggested.
+        """
+        self.index(label)
+        return self._logits[label]
+
+    @cached_property
+    def _logits(self) -> dict[str, int]:
+        rows: dict[str, int] = {}
+        position = 0
+        for group in self.groups:
+            rows |= {label: position + place for place, label in enumerate(group.labels)}
+            position += group.num_logits
+        return rows
+
     def group_of(self, label: str) -> Group:
         """The group that a label belongs to."""
         self.index(label)

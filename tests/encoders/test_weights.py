@@ -237,7 +237,9 @@ def test_a_folder_means_its_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"found 2 \(a.pth, b.pth\); give the path of the file"):
         build_encoder("tiny", str(several))
     with pytest.raises(WeightsError, match="nowhere: not found"):
-        build_encoder("tiny", str(tmp_path / "nowhere"))
+        weights_file(tmp_path / "nowhere")
+    with pytest.raises(WeightsError, match='"DEFAULT" is neither a file nor a folder, and no weights of tiny are published'):
+        build_encoder("tiny", "DEFAULT")
 
 
 # --- hubs -------------------------------------------------------------------------------------------------------

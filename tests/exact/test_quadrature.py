@@ -279,3 +279,30 @@ def test_log_marginal_of_many_trees(scale: float, known: int):
             further = posterior.count_probs.numpy()[int((own == 1).sum()) :]
             counts = np.convolve(counts, further)
         assert float(value) == pytest.approx(log_mass + math.log(picked(counts, known)), rel=1e-10, abs=1e-10)
+
+
+# --- one rule for any number of picked labels -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3, 7, 16, 40, 61])
+def test_the_rule_for_any_number_is_right_for_all_of_them(longest: int):
+    rule = quadrature.any_subset_rule(longest)
+    known = torch.arange(longest + 1)
+    log_w = rule.log_weights(known)  # (m, Q)
+    for m in range(longest + 1):
+        for n in range(longest - m + 1):
+            found = torch.logsumexp(n * rule.log_t + log_w[m], -1).exp()
+            assert float(found) == pytest.approx(1 / math.comb(n + m, m), rel=2e-6)
+
+
+@pytest.mark.parametrize("longest", [200, 1000, 5000])
+def test_the_rule_for_any_number_of_many_labels(longest: int):
+    rule = quadrature.any_subset_rule(longest)
+    assert len(rule.log_t) <= min(longest // 2, 20 * math.isqrt(longest))
+    rng = np.random.default_rng(0)
+    for m in [0, 1, 2, longest // 2, longest, *rng.integers(1, longest, 20).tolist()]:
+        log_w = rule.log_weights(torch.tensor(m))
+        for n in {0, longest - m, *rng.integers(0, longest - m + 1, 10).tolist()}:
+            found = float(torch.logsumexp(n * rule.log_t + log_w, -1))
+            wanted = math.lgamma(m + 1) + math.lgamma(n + 1) - math.lgamma(n + m + 1)
+            assert found == pytest.approx(wanted, abs=3e-6)

@@ -54,6 +54,14 @@ def test_rows_that_half_precision_cannot_hold_are_kept_in_single(kept: FeatureSt
     np.testing.assert_array_equal(kept.rows(kept.find(contents(4, 3, 2, 1))), rows[::-1])
 
 
+def test_features_without_maps_are_kept_as_they_were_computed(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, WIDTH)).astype(np.float32)
+    for folder in (tmp_path / "store", None):
+        found = store(folder, halved=False)
+        np.testing.assert_array_equal(found.rows(found.add(contents(*range(5)), rows)), rows)
+    np.testing.assert_array_equal((again := store(tmp_path / "store", halved=False)).rows(again.find(contents(3))), rows[3:4])
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=8))
 @settings(deadline=None)
 def test_no_number_is_kept_with_fewer_than_eleven_binary_digits_of_the_largest(values: list[float]) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 from .curves import history, reliability
 from .numbers import co_occurrence, count_distribution, prevalence
 from .pictures import contact_sheet, suspect_labels
+from .places import where
 from .posteriors import posterior_bars, posterior_gallery
 from .summaries import known_counts
 
 __all__ = [
     "co_occurrence", "contact_sheet", "count_distribution", "history", "known_counts", "posterior_bars", "posterior_gallery",
-    "prevalence", "reliability", "suspect_labels",
+    "prevalence", "reliability", "suspect_labels", "where",
 ]  # fmt: skip
 
 

@@ -44,6 +44,7 @@ def _calls(space: LabelSpace, count: int = 6) -> dict[str, Draw]:
         "posterior_gallery": lambda **how: plots.posterior_gallery(p, space, images, observed, truth, **how),
         "contact_sheet": lambda **how: plots.contact_sheet(p, space, images, observed=observed, truth=truth, **few, **how),
         "suspect_labels": lambda **how: plots.suspect_labels(suspect_labels(observed, p, space), images, **how),
+        "where": lambda **how: plots.where(rng.random((count, 3, 4)), images, captions=[*map(str, range(count))], **how),
         "known_counts": lambda **how: plots.known_counts(known, **how),
         "prevalence": lambda **how: plots.prevalence(p[0], p[1], space, truth=truth.mean(0), **how),
         "co_occurrence": lambda **how: plots.co_occurrence(together, space, **how),
