@@ -112,12 +112,12 @@ def embed(given: argparse.Namespace, scratch: Path) -> None:
 
 
 def fit(given: argparse.Namespace, scratch: Path) -> None:
-    about = {"images": given.images, "size": 64, "batch": 64, "epochs": 3, "most": 1500}
+    about = {"images": given.images, "size": 64, "batch": 64, "epochs": 2, "most": 640}
     found = in_turn(
         given.repeats,
         {"fit": lambda: run("fit", "none", **about), "bare loop with BCE": lambda: run("fit_bare", "none", **about)},
     )
-    show(found, 3 * 1500)
+    show(found, 2 * 640)
     print(against(found, "fit", "bare loop with BCE") + "\n")
 
 

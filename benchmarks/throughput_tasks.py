@@ -181,11 +181,16 @@ def _known(files: list[Path]) -> tuple[list[str], Any]:
 
 
 def fit(images: str, size: str, batch: str, epochs: str, most: str) -> Told:
-    """A fit of ResNet-18 from random weights on files."""
+    """A fit of ResNet-18 from random weights on files; a fit of a few embeddings before it imports what fits need."""
+    import numpy as np
+
     import latentlabels as ll
 
     files = _files(images, int(most))
     names, known = _known(files)
+    ll.LatentLabels(ll.LabelSpace.free("ab"), encoder="embedding", epochs=1).fit(
+        np.ones((20, 4)), np.eye(2, dtype=np.int8)[[0, 1] * 10]
+    )
     clock = Clock()
     model = ll.LatentLabels(
         ll.LabelSpace.free(names), encoder="resnet18", image_size=int(size), batch_size=int(batch), epochs=int(epochs),

@@ -26,11 +26,11 @@ from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
 from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import CHOSEN, Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
-from .fitting.names import show_names
+from .fitting.names import names_found, show_names
 from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
@@ -99,6 +99,8 @@ class LatentLabels(BaseEstimator):
         objective: "collapsed", the one of this package, or the name of a published loss for comparison.
         at_least_one: assume that every image has at least one label. None: decide from the training table.
         start: how the head is initialised: "prior", at the prevalences that the known labels imply, or "own", at random.
+        windows: whether features are the mean over two square windows of a picture, one at each end, which distort nothing
+            and leave nothing out. None: where encoder "auto" has chosen one that is not trained.
         regions: whether a label's logit adds the place that shows it best, so that `Posterior.where` says where it is.
         names: whether the encoder's text side, as CLIP has one, says what each label's name looks like.
         prompts: what is said of a label, with {} for its name: a list of texts, or one for each label. None: a usual one.
@@ -147,6 +149,7 @@ class LatentLabels(BaseEstimator):
         objective: str = _M.objective,
         at_least_one: bool | None = _M.at_least_one,
         start: str = _M.start,
+        windows: bool | None = _M.windows,
         regions: bool = _M.regions,
         names: bool = _M.names,
         prompts: Sequence[str] | Mapping[str, Sequence[str]] | None = _M.prompts,
@@ -180,6 +183,7 @@ class LatentLabels(BaseEstimator):
         self.objective = objective
         self.at_least_one = at_least_one
         self.start = start
+        self.windows = windows
         self.regions = regions
         self.names = names
         self.prompts = prompts
@@ -278,7 +282,8 @@ class LatentLabels(BaseEstimator):
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         found["held_out"] = parts.to_dict()
         found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
-        found["encoder"] = {key: start.params[key] for key in ("encoder", "weights", "frozen")} | {"why": start.why}
+        found["encoder"] = {key: start.params[key] for key in CHOSEN} | {"why": start.why}
+        found |= names_found(program.model.amortizer)
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
@@ -374,7 +379,7 @@ class LatentLabels(BaseEstimator):
             head=head,
             begun_with=None if taken is None else taken.labels,
             why=why,
-            params=self.get_params(deep=False) | {key: getattr(settings, key) for key in ("encoder", "weights", "frozen")},
+            params=self.get_params(deep=False) | {key: getattr(settings, key) for key in CHOSEN},
             names=inputs.names,
             image_size=inputs.size,
             pixels=pixels,

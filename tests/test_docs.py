@@ -168,11 +168,11 @@ def test_the_page_of_encoders_names_those_that_exist_and_their_sizes() -> None:
     text = read("encoders.md")
     table = text.split("\n\n")[2]
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
-    assert len(rows) == 10
+    assert len(rows) == 11
     for first, what, pixels, *_ in rows:
         for name in re.findall(r"`([\w:.-]+)`", f"{first} {what if 'DINOv2' in what else ''}"):
             plain = name.replace("NAME.TAG", "NAME")
-            assert plain in ("auto", "timm:NAME") or name in names(), name
+            assert plain in ("auto", "timm:NAME", "open_clip:NAME") or name in names(), name
             if pixels.strip().isdigit():
                 assert pixel_format(name).size == (int(pixels),) * 2, name
     for name in re.findall(r"`(timm:[a-z][\w.]+)`", text):

@@ -105,6 +105,7 @@ def encoder_used(found: Mapping[str, Any]) -> str:
         return "none: embeddings as they were given"
     from_where = f", weights {weights}" if weights is not None else ", from random weights"
     how = "frozen: the head alone is trained" if found["frozen"] else "trained"
+    how += ", two windows of each picture" if found["windows"] else ""
     return f"{name}{from_where}; {how}" + (f" ({found['why']})" if found["why"] else "")
 
 

@@ -25,7 +25,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="onnx (.onnx), openvino (.xml) or torch-export (.pt2). Default: by the ending of FILE.",
+            help="onnx (.onnx), openvino (.xml) or torch-export (.pt2). Default: by FILE's ending.",
         ),
     ] = None,
     output_file: Annotated[

@@ -65,6 +65,7 @@ NUMBERS = (
     "frozen",
     "augment",
     "at_least_one",
+    "windows",
     "regions",
     "names",
     "white",
@@ -169,6 +170,9 @@ class ModelConfig(Section):
     objective: Objective = Field(default=objectives.DEFAULT, description="one of " + ", ".join(OBJECTIVE_NAMES))
     at_least_one: Flag | None = Field(default=None, description="true or false, or null to see from the data")
     start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
+    windows: Flag | None = Field(
+        default=None, description="true or false, or null for two windows of a picture where auto chose the encoder"
+    )
     regions: Flag = Field(default=False, description="true or false")
     names: Flag = Field(default=False, description="true or false")
     prompts: Names | dict[str, Names] | None = Field(

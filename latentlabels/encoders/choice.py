@@ -31,16 +31,24 @@ class Choice:
         encoder: its name, never "auto".
         weights: name or path of its weights; None for random ones.
         frozen: whether the head alone is trained.
+        windows: whether features are the mean of those of two square windows, which show a picture without distorting it.
         why: a sentence for whoever fits; "" where nothing was left open.
     """
 
     encoder: str
     weights: str | None
     frozen: bool
+    windows: bool = False
     why: str = ""
 
 
-def choose(encoder: str, weights: str | None = None, frozen: bool | None = None, accelerator: str = "auto") -> Choice:
+def choose(
+    encoder: str,
+    weights: str | None = None,
+    frozen: bool | None = None,
+    accelerator: str = "auto",
+    windows: bool | None = None,
+) -> Choice:
     """Decide what was left open.
 
     Args:
@@ -48,21 +56,23 @@ def choose(encoder: str, weights: str | None = None, frozen: bool | None = None,
         weights: of the encoder.
         frozen: None to freeze an encoder with published weights where there is no accelerator.
         accelerator: of the fit.
+        windows: None for two windows where "auto" has chosen an encoder that is not trained.
 
     Raises:
         ConfigError: "auto" with weights of an unknown network.
         WeightsError: "auto" with weights "DEFAULT", and none at hand.
     """
-    why = ""
+    why, open_ = "", encoder == AUTO
     if encoder == AUTO and weights not in (None, DEFAULT):
         encoder, why = _network_of(str(weights))
     elif encoder == AUTO:
         encoder, weights, why = _best_at_hand(weights, has_accelerator(accelerator))
     if kind_of(encoder) is Kind.EMBEDDINGS:
-        return Choice(encoder, None, bool(frozen), why)
+        return Choice(encoder, None, bool(frozen), why=why)
     if frozen is None:
         frozen = weights is not None and not has_accelerator(accelerator)
-    return Choice(encoder, weights, frozen, why)
+    windows = open_ and frozen if windows is None else windows
+    return Choice(encoder, weights, frozen, windows, why)
 
 
 def has_accelerator(accelerator: str = "auto") -> bool:

@@ -12,12 +12,13 @@ from torch import nn
 
 from ..errors import ConfigError, nearest
 from ..inputs import PixelFormat
-from ..inputs.rgb import Size
+from ..inputs.rgb import Size, are_windows
 from ..kind import PASSED_THROUGH, Kind, kind_of
 from . import dinov2, lite, open_clip, sizes, timm, tiny, torchvision
 from .family import Family, Texts
 from .frozen import Frozen, Standardize, Thawed
 from .maps import COMPONENTS, Maps, RegionFeatures
+from .windows import Windows
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def build_encoder(
     module, num_features = make(size) if described else family.build(name, weights, taken, size)
     sizes.check(name, module, num_features, size, lambda other: make(other)[0])
     maps = None
+    if are_windows(size, taken.interpolation):
+        module = Windows(module)
     if regions:  # of an encoder that is trained whole, the head learns itself what to keep of the maps
         module = RegionFeatures(module, num_features, size, name, COMPONENTS if frozen or scaled else None)
         num_features, maps = module.num_features, module.maps

@@ -17,11 +17,12 @@ from ..inputs import PixelFormat
 from ..inputs.rgb import Size
 from . import sizes
 from .family import DEFAULT, AtHand, Family, Normalize
-from .hub import cached_from_hub, content_hash, from_hub, from_url
+from .hub import cached_from_hub, content_hash, from_hub, from_url, need
 from .timm_record import PREFIX, architecture_in, pixels_of, record_of
 from .weights import is_intact, read_tensors, weights_file
 
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository on the Hugging Face hub
+_DESCRIBED = ("architecture", "input_size", "fixed_input_size", "model_args")
 _AT_HAND = {  # ImageNet's top-1 in percent and 10^9 multiply-adds: timm's results/, of the size that the weights record
     "efficientnet_b0.ra_in1k": (77.7, 0.40),
     "efficientnet_b1.ra4_e3600_r240_in1k": (80.4, 0.71),
@@ -55,6 +56,19 @@ def build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tu
     module = _made(record, size, name)
     if weights is not None:
         module = _loaded(record, weights, size, name)
+    return nn.Sequential(Normalize(pixels.mean, pixels.std), module), int(module.head_hidden_size)
+
+
+def describe(name: str, weights: str | None) -> dict[str, Any]:
+    """What a run stores: a tag or a folder may say more of a network than its name does."""
+    record = record_of(name, weights)
+    return {key: record[key] for key in _DESCRIBED if key in record}
+
+
+def rebuild(stored: Mapping[str, Any], name: str, pixels: PixelFormat, size: Size) -> tuple[nn.Module, int]:
+    """The network of what `describe` gave, with random weights."""
+    need("timm", PREFIX + name)
+    module = _made(stored, size, name)
     return nn.Sequential(Normalize(pixels.mean, pixels.std), module), int(module.head_hidden_size)
 
 
@@ -156,5 +170,7 @@ FAMILY = Family(
     lambda name, weights: pixel_format(_short(name), weights),
     lambda name, weights, pixels, size: build(_short(name), weights, pixels, size),
     at_hand,
+    describe=lambda name, weights: describe(_short(name), weights),
+    rebuild=lambda stored, name, pixels, size: rebuild(stored, _short(name), pixels, size),
     recognise=recognise,
 )

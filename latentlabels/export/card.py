@@ -10,9 +10,10 @@ from ..annotation import Annotation
 from ..checks.advice import advise, poor
 from ..checks.finding import Finding
 from ..checks.sentences import fit_warnings, warning
+from ..inputs.rgb import are_windows
 from ..kind import Kind
 from .formats import OUTPUT, Format, Inputs
-from .snippets import snippet
+from .snippets import WINDOWS, snippet
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
@@ -63,7 +64,7 @@ def card_of(
         "warnings": fit_warnings(model.diagnostics_),
         "check": {"tolerance": tolerance, "largest_difference": dict(differences)},
         "versions": _versions(form),
-        "run": snippet(form.name, found.kind, files[0], files[1], files[-1]),
+        "run": snippet(form.name, found.kind, files[0], files[1], files[-1], in_windows(model)),
     }
 
 
@@ -82,10 +83,18 @@ def _input(model: LatentLabels, name: str, sizes: Sequence[int]) -> dict[str, An
         "type": "float32",
         "range": [0.0, 1.0],
         "channels": "RGB",
-        "resize": "whole image, sides scaled separately",
-        "interpolation": found.pixels.interpolation,
+        "resize": WINDOWS if in_windows(model) else "whole image, sides scaled separately",
+        "interpolation": found.pixels.interpolation.removesuffix(" windows"),
         "levels": levels,
     }
+
+
+def in_windows(model: LatentLabels) -> bool:
+    """Whether a model takes two windows of each picture, side by side."""
+    found = model.fitted_
+    if found.pixels is None or found.image_size is None:
+        return False
+    return are_windows(found.image_size, found.pixels.interpolation)
 
 
 def _annotation(how: Annotation) -> dict[str, Any]:

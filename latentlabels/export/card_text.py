@@ -11,6 +11,7 @@ from ..kind import Kind
 from ..space import Free, LabelSpace
 from ..words import count, finite, listed, number, percent_of, shown
 from .formats import OUTPUT
+from .snippets import WINDOWS
 
 
 def card_text(facts: Mapping[str, Any]) -> str:
@@ -87,9 +88,15 @@ def _said_input(name: str, found: Mapping[str, Any]) -> str:
     if name != Kind.IMAGES:
         return f"{size}; 1 known to be present, 0 known to be absent, -1 unknown"
     height, width = found["shape"][2:]
+    how = f"The whole image is resized to {height} rows and {width} columns, {found['interpolation']}, whatever its shape"
+    if found["resize"] == WINDOWS:
+        how = (
+            f"Two square windows of the image, one at each end of its long side, are resized to {height} rows and columns, "
+            f"{found['interpolation']}, and put side by side"
+        )
     said = (
-        f"{size}; red, green and blue in [0, 1], upright, transparency over white. The whole image is resized to {height} rows "
-        f"and {width} columns, {found['interpolation']}, whatever its shape; nothing is cut off. The graph normalises"
+        f"{size}; red, green and blue in [0, 1], upright, transparency over white. {how}; nothing is cut off. The graph "
+        "normalises"
     )
     if found["levels"] is None:
         return f"{said}. Values are those of 8 bits, divided by 255"

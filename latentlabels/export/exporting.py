@@ -146,9 +146,7 @@ class _Batch(NamedTuple):
 
 def _free_paths(path: Path, form: Format, overwrite: bool) -> list[Path]:
     if path.suffix.lower() != form.ending:
-        raise ConfigError(
-            f"{path}: the file of an export to {form.name} ends in {form.ending}; name it {path.stem}{form.ending}"
-        )
+        raise ConfigError(f"{path}: a file of {form.name} ends in {form.ending}; name it {path.stem}{form.ending}")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: folder {path.parent} not found; create it first")
     paths = files_of(path, form)

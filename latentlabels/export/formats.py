@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
+from ..encoders.runtime.openvino import import_openvino
 from ..errors import ConfigError, nearest
 
 Run = Callable[[Sequence[NDArray[Any]]], NDArray[np.float32]]
@@ -104,7 +105,7 @@ class OpenVino(Format):
 
     def write(self, program: ExportedProgram, inputs: Inputs, path: Path, about: Mapping[str, str]) -> None:
         """Two files; weights stay in 32 bits."""
-        import openvino
+        openvino = import_openvino()
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
         from torch._decomp import get_decompositions
@@ -124,9 +125,7 @@ class OpenVino(Format):
 
     def open(self, path: Path) -> Run:
         """On the CPU, in 32 bits."""
-        import openvino
-
-        core = openvino.Core()
+        core = import_openvino().Core()
         compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda values: np.array(compiled(list(values))[0])
 

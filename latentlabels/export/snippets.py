@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..kind import Kind
 
+WINDOWS = "two square windows, one at each end of the long side, side by side"
 _PICTURE = """\
 card = json.load(open("{card}", encoding="utf-8"))
 height, width = card["inputs"]["images"]["shape"][2:]
@@ -12,6 +13,20 @@ picture = Image.open("photo.jpg")
 picture.draft("RGB", (2 * max(height, width),) * 2)
 picture = ImageOps.exif_transpose(picture).convert("RGB").resize((width, height), how)
 inputs = np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 255
+"""
+_WINDOWS = """\
+card = json.load(open("{card}", encoding="utf-8"))
+side = card["inputs"]["images"]["shape"][2]
+how = Image.Resampling[card["inputs"]["images"]["interpolation"].upper()]
+picture = Image.open("photo.jpg")
+picture.draft("RGB", (4 * side, 4 * side))
+picture = ImageOps.exif_transpose(picture).convert("RGB")
+(w, h), s = picture.size, max(*picture.size) / 2
+s = max(min(picture.size), s)
+w0, h0 = min(w, s), min(h, s)
+ends = [(0, 0, w0, h0), (w - w0, h - h0, w, h)]
+windows = [picture.resize((side, side), how, box=box) for box in ends]
+inputs = np.concatenate([np.asarray(one, np.float32) for one in windows], 1).transpose(2, 0, 1)[None] / 255
 """
 _EMBEDDING = """\
 card = json.load(open("{card}", encoding="utf-8"))
@@ -52,7 +67,7 @@ _GIVEN = {
 }
 
 
-def snippet(form: str, kind: Kind, labels: str, known: str, card: str) -> str:
+def snippet(form: str, kind: Kind, labels: str, known: str, card: str, windows: bool = False) -> str:
     """The lines for a format and a kind of input.
 
     Args:
@@ -61,7 +76,9 @@ def snippet(form: str, kind: Kind, labels: str, known: str, card: str) -> str:
         labels: file of the graph of p(label | x).
         known: file of the graph of p(label | x, known).
         card: file of the card as JSON.
+        windows: whether pictures are two windows side by side.
     """
     head = _IMPORTS[kind].format(library=_LIBRARY[form])
-    body = (_READ[kind] + _CALL[form] + _KNOWN + _GIVEN[form]).format(labels=labels, known=known, card=card, name=kind.value)
+    read = _WINDOWS if windows else _READ[kind]
+    body = (read + _CALL[form] + _KNOWN + _GIVEN[form]).format(labels=labels, known=known, card=card, name=kind.value)
     return head + body

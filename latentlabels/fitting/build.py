@@ -28,7 +28,7 @@ from ..encoders import (
 )
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
-from ..inputs import PixelFormat, Wanted, as_size
+from ..inputs import PixelFormat, Wanted, as_size, two_windows
 from ..inputs.batches import Batches, InMemory
 from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
@@ -52,6 +52,7 @@ from ..space import LabelSpace
 from .names import check_names, named_head
 
 _SCALED = 1 << 15  # features that set the scale of all; their mean is then known to half a percent of its deviation
+CHOSEN = ("encoder", "weights", "frozen", "windows")  # settings that may be left open, and are decided by `settle`
 SCALE_PRIOR = 0.25  # see `LabelModel`; measured: benchmarks/README.md, "at least one label"
 
 
@@ -137,9 +138,9 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
         ConfigError: names with an encoder that does not know any, or regions with a model that cannot have them.
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
-    found = choose(name, given.weights, given.frozen, accelerator)
-    chosen = {"encoder": found.encoder, "weights": found.weights, "frozen": found.frozen}
-    settled = given.model_copy(update=chosen)
+    windows = False if given.windows is None and given.regions else given.windows  # places are those of one picture
+    found = choose(name, given.weights, given.frozen, accelerator, windows)
+    settled = given.model_copy(update={key: getattr(found, key) for key in CHOSEN})
     check_names(settled)
     _check_regions(settled)
     return settled, found.why
@@ -152,6 +153,10 @@ def _check_regions(given: ModelConfig) -> None:
     if kind_of(given.encoder) is Kind.EMBEDDINGS:
         raise ConfigError(
             "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+        )
+    if given.windows:
+        raise ConfigError(
+            "model.regions finds places in one picture, not in two windows of it; set windows or regions to false"
         )
     whole = objectives.find(given.objective).takes_whole_model
     if whole and (given.mixture > 1 or given.beta > 0):
@@ -172,6 +177,11 @@ def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Want
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
     pixels = pixel_format(model.encoder, model.weights)
+    if model.windows:
+        pixels = pixels.in_windows()
+        size = None if size is None else two_windows(size)
+    if model.frozen and model.weights is not None:  # what is not trained sees pictures as it was trained
+        size = size or pixels.size
     kind = kind_of(model.encoder)
     source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
     return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 
@@ -88,3 +89,9 @@ def show_names(amortizer: Amortizer, batches: Batches, batch_size: int, begun: b
     head.see_average(features)
     if not begun:
         head.start_within(SPREAD, features)
+
+
+def names_found(amortizer: Amortizer) -> dict[str, Any]:
+    """What a fit reports of names, ready for JSON; nothing without names."""
+    head = amortizer.head
+    return {"names": {"scale": head.scale}} if isinstance(head, NamedHead) else {}

@@ -43,6 +43,8 @@ def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
         chosen |= {"encoder": then["encoder"], "weights": then["weights"]}
     if settings.frozen is None:
         chosen["frozen"] = then["frozen"]
+    if settings.windows is None:
+        chosen["windows"] = then.get("windows")
     if settings.image_size is None:
         chosen["image_size"] = before.image_size
     if settings.at_least_one is None:

@@ -1,6 +1,6 @@
 """One door for data: whatever a user gives becomes `Inputs`, one frozen value that everything below takes."""
 
-from .arrays import PixelFormat, as_size
+from .arrays import PixelFormat, as_size, two_windows
 from .door import read_inputs
 from .given import Reading, kind_given
 from .inputs import Inputs, Wanted, concatenated
@@ -21,4 +21,5 @@ __all__ = [
     "kind_given",
     "open_stream",
     "read_inputs",
+    "two_windows",
 ]

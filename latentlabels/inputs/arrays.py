@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,12 @@ class PixelFormat:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: Interpolation = "bilinear"
 
+    def in_windows(self) -> PixelFormat:
+        """The same for two square windows of a picture, side by side; see `Interpolation`."""
+        plain = self.interpolation.removesuffix(" windows")
+        how: Interpolation = "bicubic windows" if plain == "bicubic" else "bilinear windows"
+        return replace(self, size=two_windows(self.size), interpolation=how)
+
     def to_config(self) -> dict[str, Any]:
         """Plain values, from which `from_config` makes it again."""
         return {
@@ -64,6 +70,12 @@ class PixelFormat:
         if given["interpolation"] not in FILTERS:
             raise ValueError(f"interpolation is {given['interpolation']!r}, not one of {', '.join(FILTERS)}")
         return cls((height, width), mean, std, given["interpolation"])
+
+
+def two_windows(size: Size) -> Size:
+    """The size of two windows side by side, each a square of the smaller side; those of two windows stay."""
+    side = min(size)
+    return side, 2 * side
 
 
 def as_size(size: int | Sequence[int]) -> Size:

@@ -29,7 +29,7 @@ from .inputs import Inputs, Pictures, Resized, Wanted
 from .levels import BYTES, UNIT, Levels, Span
 from .looks import Look, PixelNote, conclude, sentence
 from .reading_features import Asked, features_of_files, features_of_pixels
-from .rgb import Interpolation, Size, resized
+from .rgb import Interpolation, Size, are_windows, resized
 from .sample import SampleOfFiles, SampleOfPixels
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
         judge(found.left_out, len(files), how)
         good = some_of(files, found.kept)
         items: Batches = InMemory(torch.from_numpy(found.pixels), wanted.augment)
-        return Loaded(items, size, found.levels, good, found.shapes, found.kept, found.left_out, found.prints, found.notes)
+        windows = are_windows(size, wanted.format.interpolation)
+        shapes = None if windows else found.shapes  # what is shown are the files then
+        return Loaded(items, size, found.levels, good, shapes, found.kept, found.left_out, found.prints, found.notes)
     checked = check_images(files, how.white, wanted.levels, how.recognise)
     judge(checked.left_out, len(files), how)
     bad = {image.name for image in checked.left_out}

@@ -20,7 +20,7 @@ from PIL import Image, ImageFile
 
 from .levels import Numbers, Scale, Span, levels_of
 from .opening import ImageSource
-from .rgb import FILTERS, Interpolation, Size, turned, upright
+from .rgb import Interpolation, Size, at, turned, upright
 from .tiff import read_tiff
 
 SAMPLED = 64
@@ -82,7 +82,7 @@ class Deep:
 
 def _resized(channel: NDArray[Any], size: Size, interpolation: Interpolation) -> NDArray[np.float32]:
     image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
-    return np.asarray(image.resize((size[1], size[0]), FILTERS[interpolation]))
+    return np.asarray(at(image, size, interpolation))
 
 
 def sampled(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from PIL import ImageCms
 
 Size = tuple[int, int]  # (height, width)
-Interpolation = Literal["bilinear", "bicubic"]
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+Interpolation = Literal["bilinear", "bicubic", "bilinear windows", "bicubic windows"]
+"""How pictures are resized. With windows: to a height s and a width 2 s, which hold two square windows side by side, one from
+each end of the picture's long side. Nothing is distorted or left out, unless a picture is longer than twice its width."""
+FILTERS: dict[Interpolation, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear windows": Image.Resampling.BILINEAR,
+    "bicubic windows": Image.Resampling.BICUBIC,
+}
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,19 +82,40 @@ def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
+def are_windows(size: Size, interpolation: Interpolation) -> bool:
+    """Whether pictures of this size are two windows side by side."""
+    return interpolation.endswith("windows") and size[1] == 2 * size[0]
+
+
+def at(image: Image.Image, size: Size, interpolation: Interpolation) -> Image.Image:
+    """A picture of any mode of Pillow at (height, width)."""
+    height, width = size
+    if image.size == (width, height):
+        return image
+    if not are_windows(size, interpolation):
+        return image.resize((width, height), FILTERS[interpolation])
+    wide, high = image.size
+    side = max(min(wide, high), max(wide, high) / 2)  # two windows cover pictures of up to 1:2, and beyond each is half
+    box = (min(side, wide), min(side, high))
+    out = Image.new(image.mode, (width, height))
+    for number, corner in enumerate(((0.0, 0.0), (wide - box[0], high - box[1]))):
+        frame = (*corner, corner[0] + box[0], corner[1] + box[1])
+        out.paste(image.resize((height, height), FILTERS[interpolation], box=frame), (number * height, 0))
+    return out
+
+
 def resize(image: Image.Image, size: Size | None, interpolation: Interpolation = "bilinear") -> NDArray[np.uint8]:
     """Resize to (height, width), whatever the shape was, so that nothing at the border is cut off.
 
     Args:
         image: in RGB.
         size: (height, width); None to keep the picture's own.
-        interpolation: "bilinear" or "bicubic".
+        interpolation: how.
 
     Returns:
         uint8 (3, height, width).
     """
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), FILTERS[interpolation])
+    image = image if size is None else at(image, size, interpolation)
     return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
 

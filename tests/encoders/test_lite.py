@@ -63,7 +63,7 @@ def test_entries_are_of_one_kind_by_another_rule_than_their_order(name: str) -> 
 def test_the_record_is_that_of_timm() -> None:
     for name in LITE:
         assert pixel_format(name, "DEFAULT") == pixel_format(f"timm:tf_efficientnet_{name}", "DEFAULT")
-    assert pixel_format("lite2") == PixelFormat((260, 260), (0.5,) * 3, (0.5,) * 3, "bicubic")  # type: ignore[arg-type]
+    assert pixel_format("lite2") == PixelFormat((260, 260), (0.5,) * 3, (0.5,) * 3, "bilinear")  # type: ignore[arg-type]
 
 
 def test_weights_of_a_file_with_either_names(tmp_path: Path) -> None:

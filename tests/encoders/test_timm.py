@@ -12,7 +12,7 @@ from published_weights import in_hub_cache, with_hash
 from safetensors.torch import save_file
 
 from latentlabels.encoders import build_encoder, names, pixel_format
-from latentlabels.encoders.registry import FAMILIES
+from latentlabels.encoders.registry import FAMILIES, describe_encoder
 from latentlabels.errors import ConfigError, WeightsError
 from latentlabels.inputs import PixelFormat
 
@@ -129,6 +129,22 @@ def test_weights_behind_an_address_are_checked_by_their_name(tmp_path: Path, mon
     cfg.url = "https://storage.googleapis.com/x/B_16.npz"
     with pytest.raises(WeightsError, match="no weights of test_resnet are published as tensors"):
         build_encoder("timm:test_resnet", "DEFAULT", size=(64, 64))
+
+
+def test_a_run_is_built_again_without_the_folder_of_its_weights(tmp_path: Path) -> None:
+    """The folder says more than the name: here another depth."""
+    whole = timm.create_model("test_vit", img_size=64, depth=2)
+    about = {"input_size": [3, 64, 64], "fixed_input_size": True, "classifier": "head", "num_classes": 1000}
+    config = {"architecture": "test_vit", "model_args": {"depth": 2}, "pretrained_cfg": about}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(whole.state_dict(), tmp_path / "model.safetensors")
+    first = build_encoder("timm:test_vit", str(tmp_path))
+    assert first.pixels is not None and first.pixels.size == (64, 64)
+    stored = json.loads(json.dumps(describe_encoder("timm:test_vit", str(tmp_path))))
+    again = build_encoder("timm:test_vit", None, pixels=first.pixels, size=(64, 64), described=stored)
+    again.module.load_state_dict(first.module.state_dict())
+    torch.testing.assert_close(features(again.module, IMAGES), features(first.module, IMAGES))
+    torch.testing.assert_close(features(first.module, IMAGES), of_full(whole, IMAGES, first.pixels))
 
 
 # --- names --------------------------------------------------------------------------------------------------------

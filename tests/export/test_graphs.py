@@ -11,7 +11,7 @@ from latentlabels import annotation as ann
 from latentlabels.errors import ObservationError
 from latentlabels.export.graphs import KnownGraph, LabelGraph
 from latentlabels.program import Amortizer
-from latentlabels.space import LabelSpace
+from latentlabels.space import Free, LabelSpace, OneOf
 
 HEADS = {"plain": {}, "not empty": {"nonempty": True}, "mixture": {"mixture": 3}}
 FEATURES = 5
@@ -74,13 +74,7 @@ def test_every_head_and_annotation_is_that_of_the_model(head: str, kind: str, no
 @pytest.mark.parametrize("kind", oracle.KINDS)
 def test_what_cannot_be_known_gives_nan_in_its_rows_alone(head: str, kind: str) -> None:
     """Every table of two labels of a group, one below it, and a free one: NaN where `condition` raises, and nowhere else."""
-    space = LabelSpace.from_config(
-        [
-            {"name": "a", "one_of": ["x", "y"]},
-            {"name": "b", "one_of": ["z"], "requires": "x"},
-            {"name": "free", "one_of": ["w"]},
-        ]
-    )
+    space = LabelSpace([OneOf("a", ["x", "y"]), OneOf("b", ["z"], requires="x"), Free("w")])
     how, model = oracle.annotations(space.num_labels)[kind], amortizer(space, **HEADS[head])
     known = torch.cartesian_prod(*[torch.tensor([-1, 0, 1], dtype=torch.int8)] * space.num_labels)
     inputs = torch.randn(len(known), FEATURES)

@@ -59,7 +59,7 @@ def one_each(per_label: int, seed: int) -> Pictures:
     return pictures[rows], observed[rows]
 
 
-TEST = draw(500, 1)
+TEST = draw(300, 1)
 # few images, and a count that nothing fixes: each test is about something else
 QUIET = pytest.mark.filterwarnings("ignore::latentlabels.errors.DataWarning", "ignore::latentlabels.errors.AnchorWarning")
 
@@ -111,14 +111,14 @@ def head_of(model: LatentLabels) -> NamedHead:
 
 
 @QUIET
-@pytest.mark.parametrize("objective", ["collapsed", "assume-negative", "em"])
+@pytest.mark.parametrize("objective", ["collapsed", "assume-negative"])
 def test_with_one_image_of_each_label_right_names_win_by_far(objective: str, said: Said, texts: dict[str, Tensor]):
-    """By 30 points at least; measured: 56 and 57 without, 96 and 97 with them."""
-    for seed in (0, 1):
-        data = one_each(1, 10 + seed)
-        plain = fitted(said, data, objective=objective, seed=seed)
-        named = fitted(said, data, objective=objective, seed=seed, names=True)
-        assert mean_ap(named) > max(0.9, mean_ap(plain) + 0.3)
+    """By 25 points at least; measured: 58 to 60 without, 97 with them."""
+    data = one_each(1, 10)
+    plain = mean_ap(fitted(said, data, objective=objective))
+    named = mean_ap(fitted(said, data, objective=objective, names=True))
+    assert plain > 0.4  # more than the share of pictures that show a label: it has learned something
+    assert named > max(0.9, plain + 0.25)
 
 
 @QUIET
@@ -185,7 +185,7 @@ def test_a_run_needs_neither_the_folder_nor_the_texts_any_more(settings: dict[st
     again = LatentLabels.load(run)
     np.testing.assert_array_equal(again.predict_proba(TEST[0][:20]), model.predict_proba(TEST[0][:20]))
     assert again.prompts == ["see {}"] and again.names
-    assert head_of(again).scale == head_of(model).scale
+    assert head_of(again).scale == head_of(model).scale == again.diagnostics_["names"]["scale"]
     assert again.fitted_.image_size == (32, 32)
 
 
@@ -218,7 +218,7 @@ def test_trained_and_frozen_encoders_start_as_the_same_classifier(said: Said, te
     data = one_each(20, 10)
     given = {"encoder": OWN, "weights": str(said.folder), "names": True, "runtime": "torch"}
     start = [LatentLabels(SPACE, frozen=frozen, **given).prepare(*data) for frozen in (True, False)]  # type: ignore[arg-type]
-    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=0.03)  # kept as float16
+    np.testing.assert_allclose(*(model.predict_proba(TEST[0]) for model in start), atol=2e-4)
     assert mean_ap(start[0]) > 0.9
 
 

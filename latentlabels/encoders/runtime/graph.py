@@ -36,6 +36,17 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch uses one thread: for two images, several threads would wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def num_threads() -> int:
     """Threads of a runtime: those of torch, which OMP_NUM_THREADS states, and at most the cores that the process may use."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

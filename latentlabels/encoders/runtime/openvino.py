@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...inputs.rgb import Size
 from .extractor import in_parts
-from .graph import Bytes, num_threads, quiet
+from .graph import Bytes, num_threads, one_thread, quiet
 
 
 class OpenVINOExtractor:
@@ -67,7 +67,8 @@ def convert(module: nn.Module, size: Size) -> Any:
     whole = Bytes(module).eval()
     with quiet():
         try:
-            traced = torch.jit.trace(whole, example, check_trace=False)
+            with one_thread():
+                traced = torch.jit.trace(whole, example, check_trace=False)
             return openvino.convert_model(traced, example_input=example, input=[shape])
         except Exception:
             exported = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
