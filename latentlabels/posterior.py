@@ -145,6 +145,11 @@ class Posterior:
             conditioned = self.distribution.condition(torch.as_tensor(observed, dtype=torch.int8), how)
         return Posterior(conditioned, self.images, self.pictures, observed, self.places)
 
+    @property
+    def has_places(self) -> bool:
+        """Whether `where` can say where labels are: whether the model has regions."""
+        return self.places is not None
+
     def where(self, label: str) -> NDArray[np.float32]:
         """Where a label is: for each place of a grid over the image the probability that it shows the label.
 

@@ -140,7 +140,8 @@ def _figures(metrics: Metrics) -> dict[str, float | None]:
 
 
 def _first(scenes: ToyScenes, count: int) -> ToyScenes:
-    return ToyScenes(scenes.images[:count], scenes.truth[:count], scenes.observed[:count], scenes.space)
+    boxes = None if scenes.boxes is None else scenes.boxes[:count]
+    return ToyScenes(scenes.images[:count], scenes.truth[:count], scenes.observed[:count], scenes.space, boxes)
 
 
 def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToyScenes, out: Path) -> None:

@@ -99,12 +99,15 @@ class ToyScenes:
         truth: 1 present, 0 absent, int8, shape (n, K).
         observed: 1 for the one known label of each scene, -1 (unknown) elsewhere, int8, shape (n, K).
         space: the K labels.
+        boxes: left, top, right and bottom of what shows each label, as shares of the picture's width and height, float32,
+            shape (n, K, 4). NaN where a label is absent, and for night, rain and headlights, which have no one place.
     """
 
     images: npt.NDArray[np.uint8]
     truth: npt.NDArray[np.int8]
     observed: npt.NDArray[np.int8]
     space: LabelSpace
+    boxes: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -197,7 +200,7 @@ def render_scene(present: Sequence[str], seed: int, number: int = 0, size: int =
             f"no toy scene can show ({', '.join(present)}); give one colour, one of {', '.join(OBJECTS)}, for a car "
             "2-doors or 4-doors, and any of striped, smoke, night, rain, tree, and for vehicles headlights"
         )
-    return draw_scene(present, Throw.draw(_generators(seed, number)[1], size))
+    return draw_scene(present, Throw.draw(_generators(seed, number)[1], size)).pixels
 
 
 @lru_cache(maxsize=1)
@@ -219,10 +222,13 @@ def render_scenes(n: int, seed: int, size: int = 64) -> ToyScenes:
     _check(n, seed, size)
     truth, observed = draw_labels(n, seed)
     images = np.empty((n, 3, size, size), np.uint8)
+    boxes = np.full((n, TOY_SPACE.num_labels, 4), np.nan, np.float32)
     for i in range(n):
         present = [TOY_SPACE.labels[k] for k in np.flatnonzero(truth[i])]
-        images[i] = draw_scene(present, Throw.draw(_generators(seed, i)[1], size))
-    return ToyScenes(images, truth, observed, TOY_SPACE)
+        images[i], found = draw_scene(present, Throw.draw(_generators(seed, i)[1], size))
+        for label, box in found.items():
+            boxes[i, TOY_SPACE.index(label)] = box
+    return ToyScenes(images, truth, observed, TOY_SPACE, boxes)
 
 
 def _check(number: int, seed: int, size: int = 64) -> None:

@@ -66,7 +66,8 @@ def _pixels(name: str, weights: str | None) -> PixelFormat:
     if weights is not None:
         _file(name, weights)  # whether there are any
     side = _SIDES[name]
-    return PixelFormat((side, side), _HALF, _HALF, "bicubic")
+    # the packages do not say how pictures were resized; bilinear is a little better than bicubic: benchmarks/README.md
+    return PixelFormat((side, side), _HALF, _HALF, "bilinear")
 
 
 def _build(name: str, weights: str | None, pixels: PixelFormat, size: Size) -> tuple[nn.Module, int]:

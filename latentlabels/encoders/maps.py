@@ -106,13 +106,16 @@ class RegionFeatures(nn.Module):
         pooled = self.network(images)
         return pooled, self.tap.maps(self._held.pop(threading.get_ident()))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1] to pooled features and maps in one row, (B, D + d * h * w)."""
-        pooled, maps = self.both(images)
+    def row(self, pooled: Tensor, maps: Tensor) -> Tensor:
+        """Both side by side, (B, D + d * h * w); of the maps (B, C, h, w) their principal components where those are kept."""
         places = maps.flatten(2)
         if self.compressed:
             places = self.basis.T @ (places - self.mean.unsqueeze(-1))
         return torch.cat([pooled, places.flatten(1)], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] to pooled features and maps in one row, (B, D + d * h * w)."""
+        return self.row(*self.both(images))
 
     @property
     def needs_basis(self) -> bool:

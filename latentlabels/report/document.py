@@ -58,6 +58,7 @@ def write_report(
         Section("Known labels", fitted.known(contents)),
         Section(fitted.whose(contents), fitted.together(contents)),
         Section("Examples", fitted.examples(contents)),
+        Section("Where labels are", fitted.places(contents)),
         Section("Images by label", fitted.sheet(contents)),
         Section("Known labels that may be wrong", fitted.suspects(contents)),
         Section("Evaluation against complete labels", evaluated.evaluation(contents)),

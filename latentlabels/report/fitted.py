@@ -14,6 +14,7 @@ from ..checks import SuspectLabel
 from ..checks.sentences import held_out, read_as
 from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
 from ..show.pages import picture
+from ..show.pixels import without_margin
 from ..show.plots import (
     co_occurrence,
     contact_sheet,
@@ -23,6 +24,7 @@ from ..show.plots import (
     posterior_gallery,
     prevalence,
     suspect_labels,
+    where,
 )
 from ..space import LabelSpace
 from ..words import count, finite, listed, percent
@@ -137,6 +139,23 @@ def examples(contents: Contents) -> list[Block]:
     if images is None:
         text += " Embeddings have no pictures."
     return [Text(text), gallery(found.marginals[rows], space, images, observed=found.observed[rows])]
+
+
+def places(contents: Contents) -> list[Block]:
+    """Where the foremost labels of a few images are; nothing of a model without regions."""
+    found, space = contents.fitted, contents.run.space
+    if found is None or not len(found.place_rows) or not len(found.pictures):
+        return []
+    rows, columns = found.place_rows, found.place_labels
+    said = [f"{space.labels[k]} {percent(float(found.marginals[row, k]))}" for row, k in zip(rows, columns, strict=True)]
+    text = "Where the most probable labels of a few images are, and how probable these are."
+    images = [without_margin(found.pictures[row], shape) for row, shape in zip(rows, found.place_shapes, strict=True)]
+    shown = picture(
+        lambda figure: where(found.place_heat, images, captions=said, ax=figure),
+        f"heat maps of {listed(said, 6)}",
+        photos=True,
+    )
+    return [Text(text), shown]
 
 
 def gallery(

@@ -6,11 +6,12 @@ labels are present, which go together, a few images with their probabilities, an
 
 from __future__ import annotations
 
+import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at
 _THUMBNAIL = 96  # pixels
 _EXAMPLES, _SUSPECTS = 6, 12
+_PLACES = 2  # labels of an example whose places are shown
+_NEW = ("place_rows", "place_labels", "place_heat", "place_shapes")  # that files of earlier versions lack
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -72,6 +75,10 @@ class StoredPredictions:
         suspect_images: the images' names.
         truth_prevalence: (K,) share of the N images; empty where complete labels are not known.
         truth_counts: (m + 1,) share of the images that count_probs is of with as many labels; as well.
+        place_rows: rows of the P images with a label whose place is shown; of none without regions.
+        place_labels: the labels' columns.
+        place_heat: (H, h, w) the probability of each place that it shows the label, if that is present.
+        place_shapes: (H, 2) height and width of the pictures, whole in the square of their thumbnails.
     """
 
     num_images: NDArray[Any]
@@ -99,12 +106,16 @@ class StoredPredictions:
     suspect_images: NDArray[Any]
     truth_prevalence: NDArray[Any]
     truth_counts: NDArray[Any]
+    place_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    place_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    place_heat: NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
+    place_shapes: NDArray[Any] = field(default_factory=lambda: np.empty((0, 2), int))
 
     def write(self, path: str | Path) -> Path:
         """Write them as an .npz, which holds no pickle."""
         path = Path(path)
         with replacing(path) as temporary:
-            np.savez_compressed(temporary, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez_compressed(temporary, **{one.name: getattr(self, one.name) for one in fields(self)})
         return path
 
     @classmethod
@@ -117,7 +128,8 @@ class StoredPredictions:
         path = Path(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # closed if it is damaged, too
-                found = cls(**{field.name: arrays[_stored_as(field.name, arrays)] for field in fields(cls)})
+                named = {one.name: _stored_as(one.name, arrays) for one in fields(cls)}
+                found = cls(**{name: arrays[stored] for name, stored in named.items() if stored in arrays or name not in _NEW})
             if found.prevalence.shape != (num_labels,):
                 raise ValueError(f"it is about {found.prevalence.size} labels, but the run has {num_labels}")
             found._check()
@@ -130,6 +142,7 @@ class StoredPredictions:
             NotImplementedError,
             zlib.error,
             zipfile.BadZipFile,
+            tokenize.TokenError,  # of numpy, where the head of an array is damaged
         ) as error:
             raise DataError(f"{path.name} could not be read: {error}") from error
         return found
@@ -144,6 +157,8 @@ class StoredPredictions:
             "count_probs": {(max(self.count_probs.size, 1),)}, "together": {(num_together, num_together)},
             "pictures": {(num, 3, _THUMBNAIL, _THUMBNAIL) for num in (0, num_pictures)},
             "marginals": {table}, "observed": {table}, "truth": {table, (0, num_labels)}, "sheet_shares": {(num_sheet,)},
+            "place_labels": {self.place_rows.shape}, "place_shapes": {(self.place_rows.size, 2)},
+            "place_heat": {(self.place_rows.size, *self.place_heat.shape[1:3])},
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
         }  # fmt: skip
         columns = ("labels", "values", "probabilities", "instead", "others", "images")
@@ -151,14 +166,24 @@ class StoredPredictions:
         for name, allowed in shapes.items():
             if getattr(self, name).shape not in allowed:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}")
-        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows"), num_pictures)
-        sizes |= dict.fromkeys(("together_labels", "sheet_labels", "suspect_labels", "suspect_instead"), num_labels)
+        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows", "place_rows"), num_pictures)
+        sizes |= dict.fromkeys(
+            ("together_labels", "sheet_labels", "suspect_labels", "suspect_instead", "place_labels"), num_labels
+        )
         for name, size in sizes.items():
             numbers = getattr(self, name)
             least = -1 if name == "suspect_instead" else 0
             if numbers.ndim != 1 or numbers.dtype.kind != "i" or not ((numbers >= least) & (numbers < size)).all():
                 raise ValueError(f"{name} names what is not there")
-        for name in ("prevalence", "count_probs", "together", "marginals", "sheet_shares", "suspect_probabilities"):
+        for name in (
+            "prevalence",
+            "count_probs",
+            "together",
+            "marginals",
+            "sheet_shares",
+            "suspect_probabilities",
+            "place_heat",
+        ):
             values = getattr(self, name)
             if values.dtype.kind != "f" or ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any():
                 raise ValueError(f"{name} holds what are no probabilities")
@@ -221,6 +246,8 @@ def find(
     shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
     place = {row: number for number, row in enumerate(shown)}
     stated = int((known != -1).sum())
+    looks = [(int(row), int(k)) for row in examples for k in np.argsort(-p[row], kind="stable")[:_PLACES]]
+    looks = looks if posterior.has_places else []
     return StoredPredictions(
         num_images=np.array([len(p), total]),
         source=np.array(source, dtype=str),
@@ -247,7 +274,33 @@ def find(
         suspect_images=np.array([chosen.names[found.row] for found in suspects], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
+        **_places(posterior, chosen, looks, place),
     )
+
+
+def _places(
+    posterior: Posterior, inputs: Inputs, looks: Sequence[tuple[int, int]], place: Mapping[int, int]
+) -> dict[str, NDArray[Any]]:
+    """Where labels are in some images; without regions nothing.
+
+    Args:
+        posterior: of the N images.
+        inputs: the images.
+        looks: row and column of an image and a label.
+        place: which of the P images a row is.
+    """
+    if not looks:
+        return {}
+    rows = sorted({row for row, _ in looks})
+    few = posterior[rows]
+    heat = [few.where(posterior.space.labels[k])[rows.index(row)] for row, k in looks]
+    sizes = {row: inputs.picture(row).size for row in rows}
+    return {
+        "place_rows": np.array([place[row] for row, _ in looks], int),
+        "place_labels": np.array([k for _, k in looks], int),
+        "place_heat": np.stack(heat),
+        "place_shapes": np.array([sizes[row][::-1] for row, _ in looks], int),
+    }
 
 
 def looked_at(total: int) -> NDArray[np.int64]:

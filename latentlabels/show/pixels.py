@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,20 @@ def thumbnail(picture: Any, size: int) -> NDArray[np.uint8]:
     """A whole image in a square of `size` pixels, on white: uint8 (size, size, 3)."""
     padded = ImageOps.pad(Image.fromarray(rgb(picture, 4 * size)), (size, size), color="white")
     return np.ascontiguousarray(np.asarray(padded, np.uint8))
+
+
+def without_margin(square: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """The image in a thumbnail without the white beside it.
+
+    Args:
+        square: a thumbnail, (3, size, size).
+        shape: height and width of the image.
+    """
+    size, (height, width) = square.shape[-1], shape
+    longest = max(height, width)
+    high, wide = (max(1, round(size * side / longest)) for side in (height, width))
+    top, left = round((size - high) / 2), round((size - wide) / 2)  # as `ImageOps.pad` does
+    return square[:, top : top + high, left : left + wide]
 
 
 class Embedded(NamedTuple):

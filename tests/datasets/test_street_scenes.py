@@ -50,7 +50,7 @@ def test_scene_depends_on_seed_and_number_alone(scenes: street_scenes.ToyScenes)
     np.random.seed(0)
     state = np.random.get_state()[1]
     again = render_scenes(12, seed=5)
-    for name in ("images", "truth", "observed"):
+    for name in ("images", "truth", "observed", "boxes"):
         np.testing.assert_array_equal(getattr(again, name), getattr(scenes, name)[:12])
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # nobody else's random numbers are used
 
@@ -313,3 +313,42 @@ def test_impossible_arguments(n: int, seed: int, size: int, hint: str) -> None:
 def test_scenes_that_do_not_exist(present: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match="no toy scene can show"):
         render_scene(present, seed=0)
+
+
+# --- boxes -----------------------------------------------------------------------------------------------------------
+
+
+def test_boxes_are_of_present_labels_that_have_a_place(scenes: street_scenes.ToyScenes) -> None:
+    assert scenes.boxes is not None and scenes.boxes.shape == (300, TOY_SPACE.num_labels, 4)
+    placeless = [TOY_SPACE.index(label) for label in ("night", "rain", "headlights")]
+    there = scenes.truth == 1
+    there[:, placeless] = False
+    np.testing.assert_array_equal(np.isfinite(scenes.boxes).all(-1), there)
+    left, top, right, bottom = scenes.boxes[there].T
+    assert (left >= 0).all() and (top >= 0).all() and (right <= 1).all() and (bottom <= 1).all()
+    assert (right - left > 0.05).all() and (bottom - top > 0.05).all()
+    assert ((right - left) * (bottom - top)).mean() < 0.4, "a box is not the whole picture"
+
+
+@pytest.mark.parametrize("label", ["tree", "smoke", "striped", "colour"])
+def test_what_a_label_changes_lies_in_its_box(scenes: street_scenes.ToyScenes, label: str) -> None:
+    """The same dice with and without it: nearly all of the change is inside, and the box is no larger than that needs."""
+    inside, spans = [], []
+    assert scenes.boxes is not None
+    for number in range(300):
+        present = list(scenes.present(number))
+        own = next(name for name in present if name in PAINTS) if label == "colour" else label
+        if own not in present or "rain" in present:  # a wet street mirrors it
+            continue
+        if label == "striped" and {"white", "yellow"} & set(present):
+            continue  # dark stripes are hard to see at night
+        other = [name for name in present if name != own] + ["blue" if own == "red" else "red"] * (label == "colour")
+        seen = visible(scenes.images[number], render_scene(other, 5, number))
+        rows, columns = np.nonzero(seen)
+        box = 64 * scenes.boxes[number, TOY_SPACE.index(own)]
+        fits = (columns >= box[0] - 1) & (columns <= box[2]) & (rows >= box[1] - 1) & (rows <= box[3])
+        inside.append(fits.mean() if len(fits) else 1.0)
+        spans.append((np.ptp(columns[fits]) + 1) / (box[2] - box[0]) if fits.any() else 0.0)
+    assert len(inside) >= 20
+    assert np.mean(inside) > 0.97
+    assert np.median(spans) > 0.7

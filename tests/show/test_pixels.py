@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from latentlabels.errors import DataError
-from latentlabels.show.pixels import Embedded, embedded, rgb, thumbnail
+from latentlabels.show.pixels import Embedded, embedded, rgb, thumbnail, without_margin
 
 
 def image_of(shown: Embedded | None) -> Image.Image:
@@ -164,3 +164,11 @@ def test_damaged_files_show_nothing(tmp_path: Path):
 def test_a_constant_picture_out_of_range_is_no_error():
     assert image_of(embedded(np.full((20, 20, 3), -7.0))).size == (20, 20)
     assert image_of(embedded(np.full((20, 20, 3), np.nan))).size == (20, 20)
+
+
+@pytest.mark.parametrize("shape", [(50, 50), (100, 40), (30, 200), (3, 400), (97, 41)])
+def test_a_thumbnail_without_its_margin_is_the_image(shape: tuple[int, int]) -> None:
+    square = thumbnail(np.zeros((*shape, 3), np.uint8), 96).transpose(2, 0, 1)
+    found = without_margin(square, shape)
+    assert found.max() == 0 or min(found.shape[1:]) == 1, "nothing white is left"
+    assert abs(int((square[0] == 0).sum()) - found[0].size) <= 96, "and nothing of the image is cut off, but for rounding"

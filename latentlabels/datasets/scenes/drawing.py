@@ -7,13 +7,14 @@ is drawn, so two pictures from the same dice differ by their labels alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageChops
 
 from .backdrop import draw_backdrop
 from .canvas import UNITS, Canvas, Colour, Dice, Paint, mixed
@@ -30,6 +31,9 @@ PAINTS: dict[str, Colour] = {
 """The paint of the main object, by label."""
 
 _LEAVES: tuple[Colour, ...] = ((76, 140, 66), (98, 154, 62), (58, 118, 74), (134, 150, 58))
+
+_OF_FIGURE = frozenset({*PAINTS, *HALF_LENGTHS, "2-doors", "4-doors", "striped"})
+_SEEN = 16  # of 255: what a puff of smoke changes at its edge
 
 _PARTS = ("sky", "city", "street", "figure", "tree", "smoke", "rain", "pole", "camera")
 _THROWS = 160  # more than any part of a scene takes
@@ -57,16 +61,26 @@ class Throw:
         return {part: Dice(row) for part, row in zip(_PARTS, self.numbers.tolist(), strict=True)}
 
 
-def draw_scene(present: Collection[str], throw: Throw) -> npt.NDArray[np.uint8]:
+class Scene(NamedTuple):
+    """A drawn scene.
+
+    Attributes:
+        pixels: RGB, shape (3, size, size).
+        boxes: left, top, right and bottom of what shows a label, as shares of the picture. Night and rain are everywhere and
+            have none, nor have headlights, whose light falls on several places.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    boxes: Mapping[str, tuple[float, float, float, float]]
+
+
+def draw_scene(present: Collection[str], throw: Throw) -> Scene:
     """Draw the scene that shows the given labels.
 
     Args:
         present: one colour of `PAINTS`; one vehicle (car, bike, bus, truck) or shape (ball, box, cone); for a car
             2-doors or 4-doors; and any of striped, headlights, smoke, night, rain, tree.
         throw: the dice of the scene and its size.
-
-    Returns:
-        RGB, shape (3, size, size).
     """
     present = frozenset(present)
     size = throw.noise.shape[0]
@@ -78,8 +92,11 @@ def draw_scene(present: Collection[str], throw: Throw) -> npt.NDArray[np.uint8]:
     canvas, glows = draw_backdrop(SUPERSAMPLE * size, dice, night, rain)
     ambient = canvas.ambient
     figure = _Figure.of(name, dice["figure"])
+    boxes = {}
     if "tree" in present:
+        before = canvas.image.copy()
         _tree(canvas, dice["tree"], figure)
+        boxes["tree"] = _changed(before, canvas.image)
 
     # street lamps light the object more than the houses behind it
     near = (ambient[0] * 1.62, ambient[1] * 1.5, ambient[2] * 1.2) if night else ambient
@@ -88,7 +105,10 @@ def draw_scene(present: Collection[str], throw: Throw) -> npt.NDArray[np.uint8]:
     if lit and night:
         x, y = LAMPS[name]
         view.polygon([(x, y), (x + 60, y + 5), (x + 60, -9), (x + 8, -4)], LAMP_ON, alpha=46, emits=True)
+    before = canvas.image.copy()
     draw_figure(view, name, paint, 2 if "2-doors" in present else 4, lit, dice["figure"].between(0, 1))
+    box = _changed(before, canvas.image)
+    boxes |= {label: box for label in present if label in _OF_FIGURE}
     _pole(canvas, dice["pole"], figure)
     if rain:
         _mirror(canvas.image, figure)
@@ -103,8 +123,17 @@ def draw_scene(present: Collection[str], throw: Throw) -> npt.NDArray[np.uint8]:
         x, y = figure.at(-HALF_LENGTHS[name], 9)
         _glow(pixels, x, y, 4.0 if night else 2.4, TAIL_ON, 0.55)
     if "smoke" in present:
+        clear = pixels.copy()
         _smoke(pixels, dice["smoke"], figure, name, ambient)
-    return _photograph(pixels, dice["camera"], throw.noise)
+        seen = np.abs(pixels - clear).max(-1) > _SEEN
+        boxes["smoke"] = _changed(Image.new("L", seen.shape), Image.fromarray(np.uint8(255) * seen))
+    return Scene(_photograph(pixels, dice["camera"], throw.noise), boxes)
+
+
+def _changed(before: Image.Image, after: Image.Image) -> tuple[float, float, float, float]:
+    """The box around what was drawn, as shares of the picture; the whole picture where nothing was."""
+    left, top, right, bottom = ImageChops.difference(before, after).getbbox() or (0, 0, *after.size)
+    return left / after.width, top / after.height, right / after.width, bottom / after.height
 
 
 @dataclass(frozen=True)
