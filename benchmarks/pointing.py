@@ -131,9 +131,8 @@ def main() -> None:
                 ours = pointing(test, lambda rows, label, p=posterior: p[rows].where(label))
                 found.setdefault("where", []).append(ours)
             name = f"Grad-CAM, {'the same network' if regions else 'without regions'}"
-            found.setdefault(name, []).append(
-                pointing(test, lambda rows, label, m=model, x=images: grad_cam(m, x[rows], label))
-            )
+            cams, column = grad_cam(model, images), model.space_.index
+            found.setdefault(name, []).append(pointing(test, lambda rows, label, c=cams, k=column: c[rows, k(label)]))
     rows = []
     for name, runs in found.items():
         values = {kind: 100 * np.array([run[kind][0] for run in runs]) for kind in KINDS}

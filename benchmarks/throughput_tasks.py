@@ -88,6 +88,8 @@ def runtimes(images: str, encoder: str, repeats: str) -> Told:
 
 
 def predict(run: str, images: str, out: str) -> Told:
+    import latentlabels.estimator  # noqa: F401
+
     return _command("predict", run, images, "-o", out)
 
 
@@ -97,6 +99,7 @@ def predict_bare(run: str, images: str, out: str, runtimes: str) -> Told:
     from PIL import Image
 
     import latentlabels as ll
+    import latentlabels.estimator
     from latentlabels.encoders.runtime import choose_extractor
 
     clock = Clock()

@@ -335,7 +335,10 @@ class LatentLabels(BaseEstimator):
         given = self._settings if before is None else as_before(self._settings, before)
         settings, why = settle(given, str(self.accelerator), kind_given(images))
         fit = self._fit_settings
-        wanted = wanted_by(settings, fit) if before is None else wanted_after(settings, fit, before)
+        if before is None:
+            wanted = wanted_by(settings, fit, read=images if isinstance(images, Inputs) else None)
+        else:
+            wanted = wanted_after(settings, fit, before)
         inputs = read_inputs(
             images,
             observed,

@@ -50,7 +50,7 @@ CASES = {
     "mixture": Case(FREE, ann.Scar(0.4, noise=0.1), {"mixture": 3, "beta": 1.0}, ("openvino",)),
     "found by label": Case(FREE, ann.PerLabelSearch([1, 2, 3, 4, 5], noise=0.2), {}, ("onnx",)),
     "asked at random": Case(FOREST, ann.Ignorable(), {"at_least_one": True, "objective": "collapsed"}, ("torch-export",)),
-    "revealed group": Case(FOREST, ann.UniformPositive(), {"objective": "revealed-group"}, ("onnx",)),
+    "revealed group": Case(FOREST, ann.UniformPositive(), {"objective": "revealed-group"}, ("torch-export",)),
     "unknown class": Case(FOREST, ann.UniformPositive(), {"objective": "unknown-class"}, ("openvino",)),
     "all labels free": Case(FOREST, ann.UniformPositive(), {"objective": "assume-negative"}, ("torch-export",)),
 }

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from latentlabels.features import FeatureStore
 from latentlabels.features.folder import Notes
+from latentlabels.inputs.feature_source import Learnt
 
 ABOUT_IT = {"encoder": "tiny", "size": [32, 32], "precision": "f32"}
 WIDTH = 24
@@ -33,8 +34,9 @@ def features(*numbers: int, scale: float = 1.0) -> NDArray[np.float32]:
     return (scale * np.array(rows).reshape(len(numbers), WIDTH)).astype(np.float16).astype(np.float32)
 
 
-def store(folder: Path | None, **about: Any) -> FeatureStore:
-    return FeatureStore(folder, {**ABOUT_IT, **about}, Notes(folder or Path()))
+def store(folder: Path | None, halved: bool = True) -> FeatureStore:
+    """A store as of an encoder with maps, whose rows are halved where float16 holds them."""
+    return FeatureStore(folder, ABOUT_IT, Notes(folder or Path()), learnt=Learnt("tiny", {}) if halved else None)
 
 
 def assert_holds(found: FeatureStore, numbers: Sequence[int]) -> None:
@@ -80,6 +82,10 @@ class Writers:
         """How it ended: how many warnings there were, or 100 after an error, or minus the signal that killed it."""
         return self._ask("wait", process)
 
+    def has_ended(self, process: int) -> bool:
+        """Whether it has, by itself; `wait` is still to come."""
+        return bool(self._ask("ended", process))
+
     def _ask(self, *order: Any) -> int:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
@@ -91,6 +97,10 @@ class Writers:
 def _serve() -> None:
     for line in sys.stdin:
         what, *given = json.loads(line)
+        if what == "ended":
+            found = os.waitid(os.P_PID, given[0], os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            print(int(found is not None), flush=True)
+            continue
         if what == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(given[0], 0)[1]), flush=True)
             continue

@@ -58,6 +58,22 @@ def test_the_loop_over_blocks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().out.splitlines()[-1] == "0 200 (200, 3)"
 
 
+def test_the_example_of_an_export_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(read("export.md"))["done"]
+    table = read("export.md").split("| file | holds |")[1].split("\n\n")[0]
+    endings = [name.removeprefix("photos") for name in re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE)]
+    assert sorted(f"vectors{ending}" for ending in endings) == sorted(path.name for path in tmp_path.iterdir())
+    assert done.labels.name == "vectors.onnx"  # type: ignore[attr-defined]
+
+
+def test_the_page_of_exports_names_all_formats() -> None:
+    from latentlabels.export import FORMATS
+
+    rows = re.findall(r"^\| `([a-z-]+)` \| `(\.\w+)`", read("export.md"), re.MULTILINE)
+    assert rows == [(name, form.ending) for name, form in FORMATS.items()]
+
+
 def test_the_annotation_recipe_could_fail() -> None:
     text = section(read("extending.md"), "An annotation").split("That is enough")[0]
     wrong = text.replace("math.log(1 - self.yes) - math.log(1 - self.no)", "math.log(1 - self.yes)")

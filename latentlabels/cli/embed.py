@@ -59,14 +59,15 @@ def embed(
         config = _frozen(config_of(source, labels, observed, reading, overrides))
         wanted = _wanted(config)
         advise("features that were computed are kept; run the same command again to continue")
-        begun = time.perf_counter()
+        assert wanted.features is not None
+        before, begun = wanted.features.computed, time.perf_counter()
         inputs = _read(config, wanted, output, strict, alone=not (labels or observed or reading))
-        seconds = time.perf_counter() - begun
+        computed, seconds = wanted.features.computed - before, time.perf_counter() - begun
         if output_file is not None:
             from ..features.npz import write_embeddings
 
             write_embeddings(output_file, inputs, _names(inputs, source))
-        document = _document(config, wanted, inputs, seconds) | {"source": source, "output": output_file}
+        document = _document(config, inputs, computed, seconds) | {"source": source, "output": output_file}
         output.emit(document, lambda console: _show(console, document))
 
 
@@ -145,16 +146,14 @@ def _names(inputs: Inputs, source: Path) -> tuple[str, ...]:
     return tuple(name.removeprefix(folder) for name in inputs.names)
 
 
-def _document(config: Config, wanted: Wanted, inputs: Inputs, seconds: float) -> dict[str, Any]:
+def _document(config: Config, inputs: Inputs, computed: int, seconds: float) -> dict[str, Any]:
     import torch
 
     from ..features import cache_folder
     from ..fitting.build import settle
 
-    assert wanted.features is not None
     assert inputs.size is not None
     settled, why = settle(config.model, config.fit.accelerator)
-    features = wanted.features.at(inputs.size)
     return {
         "encoder": settled.encoder,
         "weights": settled.weights,
@@ -162,13 +161,13 @@ def _document(config: Config, wanted: Wanted, inputs: Inputs, seconds: float) ->
         "size": list(inputs.size),
         "numbers": int(inputs.items.inputs(torch.arange(min(1, len(inputs)))).shape[1]),
         "num_images": len(inputs),
-        "computed": features.computed,
+        "computed": computed,
         "seconds": seconds,
-        "images_per_second": features.computed / seconds,
+        "images_per_second": computed / seconds,
         "labelled": inputs.observed is not None,
         "unreadable": [image.name for image in inputs.left_out],
         "cache": cache_folder(config.fit.cache),
-        "key": features.kept.key,
+        "key": inputs.encoded_by,
     }
 
 

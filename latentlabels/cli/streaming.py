@@ -74,10 +74,12 @@ class Sink(ABC):
     Attributes:
         tally: what was seen, also by an earlier process that this one continues.
         for_spreadsheets: whether spreadsheets open the format.
+        unreadable: what becomes of images that cannot be read.
     """
 
     tally: Tally
     for_spreadsheets = False
+    unreadable = Table.unreadable
 
     @abstractmethod
     def add(self, names: Sequence[str], values: Values) -> None:
@@ -135,7 +137,8 @@ class Piped(Sink):
     """Rows into something other than a file, such as a named pipe: written at once, or at the end if the format needs that."""
 
     def __init__(self, table: Table, path: Path, held: ExitStack):
-        self.tally, self._table, self._path, self.for_spreadsheets = Tally(), table, path, table.opened_by_spreadsheets
+        self.tally, self._table, self._path = Tally(), table, path
+        self.for_spreadsheets, self.unreadable = table.opened_by_spreadsheets, table.unreadable
         self._content: IO[bytes] = held.enter_context(scratch())
 
     def add(self, names: Sequence[str], values: Values) -> None:
@@ -165,7 +168,7 @@ class Continued(Sink):
 
     def __init__(self, table: Table, path: Path, about: Mapping[str, str], resume: bool, output: Output):
         self.part, self._table, self._about = Part(path), table, dict(about)
-        self.for_spreadsheets = table.opened_by_spreadsheets
+        self.for_spreadsheets, self.unreadable = table.opened_by_spreadsheets, table.unreadable
         begun = continued(self.part, about, resume, output)
         self.tally = Tally() if begun is None else Tally(**begun["tally"])
         self._size = 0 if begun is None else int(begun["size"])
@@ -226,12 +229,19 @@ def open_sink(
         if resume:
             raise UsageError("--resume continues a file; name it with -o FILE")
         return Document(begun, labels, output.stdout) if output.as_json else Printed(table_of(labels, None), output.stdout)
+    return file_sink(output, table_of(labels, target), target, about, resume, held)
+
+
+def file_sink(output: Output, table: Table, target: Path, about: Mapping[str, str], resume: bool, held: ExitStack) -> Sink:
+    """As `open_sink`, for a table into a file or a pipe."""
     if target.exists() and not target.is_file():
-        return Piped(table_of(labels, target), target, held)
-    return Continued(table_of(labels, target), target, about, resume, output)
+        return Piped(table, target, held)
+    return Continued(table, target, about, resume, output)
 
 
-def write_all(stream: InputStream, model: LatentLabels, fill: Fill, sink: Sink, output: Output) -> None:
+def write_all(
+    stream: InputStream, model: LatentLabels, fill: Fill, sink: Sink, output: Output, conditioned: bool = True
+) -> None:
     """A row for each image of a stream, block by block, and at the end notes about what a reader should know.
 
     Args:
@@ -240,6 +250,7 @@ def write_all(stream: InputStream, model: LatentLabels, fill: Fill, sink: Sink, 
         fill: gives the whole (B, K) of a block, NaN for an empty cell.
         sink: where they go.
         output: where notes go.
+        conditioned: whether posteriors take the known labels of the stream into account.
 
     Raises:
         DataError: no image can be read.
@@ -249,8 +260,9 @@ def write_all(stream: InputStream, model: LatentLabels, fill: Fill, sink: Sink, 
     tally = sink.tally
     names: list[str] = []
     values: list[Values] = []
+    blocks = model.posterior_blocks(stream, tally.rows, conditioned=conditioned)
     try:
-        for block, posterior in watched(model.posterior_blocks(stream, tally.rows), len(stream), tally.rows):
+        for block, posterior in watched(blocks, len(stream), tally.rows):
             tally.see(block)
             names += block.names
             values.append(fill(block, posterior))
@@ -264,22 +276,22 @@ def write_all(stream: InputStream, model: LatentLabels, fill: Fill, sink: Sink, 
             sink.part.discard()
         raise
     sink.finish()
-    _say(tally, sink.for_spreadsheets, output)
+    _say(tally, sink, output)
 
 
-def _say(tally: Tally, spreadsheet: bool, output: Output) -> None:
+def _say(tally: Tally, sink: Sink, output: Output) -> None:
     from ..observed.image_files import warn
 
     if tally.unreadable:
         more = "; ..." if len(tally.unreadable) > len(tally.why) else ""
         warn(
-            f"{len(tally.unreadable):,} of {tally.rows:,} images cannot be read; their rows have empty cells: "
+            f"{len(tally.unreadable):,} of {tally.rows:,} images cannot be read; {sink.unreadable}: "
             f"{'; '.join(map(printable, tally.why))}{more}"
         )
     if tally.escaped:
         are = "is" if tally.escaped == 1 else "are"
         output.note(f"note: {count(tally.escaped, 'image name')} {are} not UTF-8; bytes that are no text are written as \\xNN")
-    if tally.formulas and spreadsheet:
+    if tally.formulas and sink.for_spreadsheets:
         output.note(
             f"note: {count(tally.formulas, 'image name')} {'begins' if tally.formulas == 1 else 'begin'} with =, +, - or @; a "
             "spreadsheet takes such cells for formulas, so import that column as text"

@@ -59,6 +59,7 @@ class Table(ABC):
     """
 
     opened_by_spreadsheets = False
+    unreadable = "their rows have empty cells"  # images that cannot be read
 
     def __init__(self, labels: Sequence[str]):
         from ..observed import name_column

@@ -4,7 +4,6 @@ from .choice import Choice, choose, device_of, has_accelerator
 from .fingerprint import fingerprint
 from .frozen import Frozen, Standardize, Thawed
 from .maps import COMPONENTS, RegionFeatures
-from .open_clip_text import cached
 from .prompts import texts_of
 from .registry import Encoder, build_encoder, describe_encoder, embed_texts, has_texts, names, pixel_format
 from .tiny import TinyCNN
@@ -19,7 +18,6 @@ __all__ = [
     "Thawed",
     "TinyCNN",
     "build_encoder",
-    "cached",
     "choose",
     "describe_encoder",
     "device_of",

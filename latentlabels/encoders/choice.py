@@ -48,6 +48,7 @@ def choose(
     frozen: bool | None = None,
     accelerator: str = "auto",
     windows: bool | None = None,
+    texts: bool = False,
 ) -> Choice:
     """Decide what was left open.
 
@@ -57,16 +58,17 @@ def choose(
         frozen: None to freeze an encoder with published weights where there is no accelerator.
         accelerator: of the fit.
         windows: None for two windows where "auto" has chosen an encoder that is not trained.
+        texts: whether the encoder needs a text side.
 
     Raises:
-        ConfigError: "auto" with weights of an unknown network.
+        ConfigError: "auto" with weights of an unknown network, or where none at hand has the text side that is needed.
         WeightsError: "auto" with weights "DEFAULT", and none at hand.
     """
     why, open_ = "", encoder == AUTO
     if encoder == AUTO and weights not in (None, DEFAULT):
         encoder, why = _network_of(str(weights))
     elif encoder == AUTO:
-        encoder, weights, why = _best_at_hand(weights, has_accelerator(accelerator))
+        encoder, weights, why = _best_at_hand(weights, has_accelerator(accelerator), texts)
     if kind_of(encoder) is Kind.EMBEDDINGS:
         return Choice(encoder, None, bool(frozen), why=why)
     if frozen is None:
@@ -113,12 +115,18 @@ def ranked(found: Sequence[AtHand], accelerator: bool) -> list[AtHand]:
     return sorted(found, key=key)
 
 
-def _best_at_hand(weights: str | None, accelerator: bool) -> tuple[str, str | None, str]:
-    order = ranked([one for family in FAMILIES for one in family.at_hand()], accelerator)
+def _best_at_hand(weights: str | None, accelerator: bool, texts: bool) -> tuple[str, str | None, str]:
+    families = [family for family in FAMILIES if family.texts is not None or not texts]
+    order = ranked([one for family in families for one in family.at_hand()], accelerator)
     best = next((one for one in order if one.intact()), None)
     changed = order[: len(order) if best is None else order.index(best)]
     passed = f"; passed over, because the file of its weights was changed: {_listed(changed)}" if changed else ""
     if best is None:
+        if texts:
+            raise ConfigError(
+                f"model.names needs an encoder with a text side, and no weights of one are on this machine{passed}; to "
+                "download some, give encoder: open_clip:ViT-B-32 with weights: DEFAULT"
+            )
         if weights is not None:
             raise WeightsError(
                 f"model.weights: no published weights are on this machine{passed}; {_INSTALL}, or name an encoder"

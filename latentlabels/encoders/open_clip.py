@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +21,11 @@ from torch import Tensor, nn
 from ..errors import ConfigError, WeightsError
 from ..inputs import PixelFormat, as_size
 from ..inputs.rgb import Size
-from .family import Family, Normalize
-from .open_clip_record import PREFIX, checkpoint_of, library_of, names, record_of
+from .family import AtHand, Family, Normalize
+from .hub import cached_from_hub, content_hash
+from .open_clip_record import CONFIG_FILE, FILES, PREFIX, checkpoint_of, library_of, names, record_of
 from .open_clip_text import embed_texts
-from .weights import read_tensors
+from .weights import is_intact, read_tensors
 
 _NO_TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}  # in the place of an unused text side
 
@@ -148,4 +151,43 @@ def _load_image_side(network: nn.Module, name: str, weights: str) -> None:
     visual.load_state_dict(found)
 
 
-FAMILY = Family(names, takes, pixel_format, build, texts=embed_texts, describe=describe, rebuild=rebuild)
+# --- what is at hand --------------------------------------------------------------------------------------------
+
+_B32, _B16, _L14 = 4.4, 17.6, 81.1  # 10^9 multiply-adds of an image
+PUBLISHED = {
+    (PREFIX + "ViT-B-32", "datacomp_xl_s13b_b90k"): ("laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", 69.2, _B32),
+    (PREFIX + "ViT-B-32", "laion2b_s34b_b79k"): ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 66.6, _B32),
+    (PREFIX + "ViT-B-32", "openai"): ("timm/vit_base_patch32_clip_224.openai", 63.3, _B32),
+    (PREFIX + "ViT-B-16", "datacomp_xl_s13b_b90k"): ("laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", 73.5, _B16),
+    (PREFIX + "ViT-B-16", "laion2b_s34b_b88k"): ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 70.2, _B16),
+    (PREFIX + "ViT-B-16", "openai"): ("timm/vit_base_patch16_clip_224.openai", 68.3, _B16),
+    (PREFIX + "ViT-L-14", "datacomp_xl_s13b_b90k"): ("laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 79.2, _L14),
+    (PREFIX + "ViT-L-14", "laion2b_s32b_b82k"): ("laion/CLIP-ViT-L-14-laion2B-s32B-b82K", 75.3, _L14),
+    (PREFIX + "ViT-L-14", "openai"): ("timm/vit_large_patch14_clip_224.openai", 75.5, _L14),
+}
+"""Encoder and tag of well-known weights: their repository, zero-shot accuracy on ImageNet in percent, and cost.
+
+Zero-shot, no image of ImageNet was learned from, so these figures are lower than those of encoders that were trained on it.
+"""
+
+
+def at_hand() -> list[AtHand]:
+    """Which of `PUBLISHED` the Hugging Face cache has."""
+    if not names():
+        return []
+    where, out = "its published weights are in the Hugging Face cache", []
+    for (name, tag), (repository, top1, gflops) in PUBLISHED.items():
+        path = cached_from_hub(repository, FILES)
+        if path is not None:
+            out.append(AtHand(name, tag, where, top1, gflops, partial(is_intact, path, content_hash(path))))
+    return out
+
+
+def recognise(path: Path) -> str | None:
+    """The network of a folder that open_clip wrote, whose own record says the rest."""
+    return f"{PREFIX}own" if (path / CONFIG_FILE).is_file() else None
+
+
+FAMILY = Family(
+    names, takes, pixel_format, build, at_hand, texts=embed_texts, describe=describe, rebuild=rebuild, recognise=recognise
+)

@@ -1,4 +1,4 @@
-"""The text side of open_clip's networks: texts to the space of the images' embeddings; what is in the hub's cache."""
+"""The text side of open_clip's networks: texts to the space of the images' embeddings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, WeightsError
 from .family import Texts
-from .hub import cached_from_hub
-from .open_clip_record import FILES, Record, checkpoint_of, library_of, record_of
+from .open_clip_record import Record, checkpoint_of, library_of, record_of
 from .weights import read_tensors
 
 _AT_ONCE = 256  # texts in one pass
@@ -103,24 +102,3 @@ def _no_transformers(name: str, error: ImportError) -> ConfigError:
         f"model.names: the text side of {name} needs the package transformers ({error}); install it: pip install transformers; "
         'or take a network with open_clip\'s own text side, such as "open_clip:ViT-B-32"'
     )
-
-
-# --- what is at hand --------------------------------------------------------------------------------------------------
-
-PUBLISHED = {
-    ("open_clip:ViT-B-32", "datacomp_xl_s13b_b90k"): "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K",
-    ("open_clip:ViT-B-32", "laion2b_s34b_b79k"): "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-    ("open_clip:ViT-B-32", "openai"): "timm/vit_base_patch32_clip_224.openai",
-    ("open_clip:ViT-B-16", "datacomp_xl_s13b_b90k"): "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
-    ("open_clip:ViT-B-16", "laion2b_s34b_b88k"): "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
-    ("open_clip:ViT-B-16", "openai"): "timm/vit_base_patch16_clip_224.openai",
-    ("open_clip:ViT-L-14", "datacomp_xl_s13b_b90k"): "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
-    ("open_clip:ViT-L-14", "laion2b_s32b_b82k"): "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
-    ("open_clip:ViT-L-14", "openai"): "timm/vit_large_patch14_clip_224.openai",
-}
-"""Encoder and tag of well-known weights, and their repository on the Hugging Face hub: what `cached` looks for."""
-
-
-def cached() -> tuple[tuple[str, str], ...]:
-    """Which of `PUBLISHED` lie in the local cache of the Hugging Face hub; asks no network and imports nothing large."""
-    return tuple(key for key, repository in PUBLISHED.items() if cached_from_hub(repository, FILES) is not None)

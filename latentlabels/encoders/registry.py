@@ -124,10 +124,12 @@ def build_encoder(
         make = partial(rebuild, about, name, taken)
     else:
         make = partial(family.build, name, None, taken)
-    module, num_features = make(size) if described else family.build(name, weights, taken, size)
-    sizes.check(name, module, num_features, size, lambda other: make(other)[0])
+    windows = are_windows(size, taken.interpolation)
+    sees = (size[0], size[0]) if windows else size  # what the network itself is built for
+    module, num_features = make(sees) if described else family.build(name, weights, taken, sees)
+    sizes.check(name, module, num_features, sees, lambda other: make(other)[0])
     maps = None
-    if are_windows(size, taken.interpolation):
+    if windows:
         module = Windows(module)
     if regions:  # of an encoder that is trained whole, the head learns itself what to keep of the maps
         module = RegionFeatures(module, num_features, size, name, COMPONENTS if frozen or scaled else None)

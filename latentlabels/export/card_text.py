@@ -166,6 +166,11 @@ def _limits(facts: Mapping[str, Any]) -> list[str]:
         "Known labels that no valid label set agrees with, other numbers than 1, 0 and -1, or more known positives than the "
         "annotation describes give NaN in the whole row: a graph cannot raise an error."
     )
+    images = facts["inputs"].get(Kind.IMAGES)
+    if images is not None and images["levels"] is not None:
+        lines.append(
+            'The lines under "Run" read pictures of 8 bits, black 0 and white 255. Scale others by the black and white above.'
+        )
     if facts["graphs"]["to"] == "openvino":
         lines.append(
             'Compile it with INFERENCE_PRECISION_HINT "f32". Without, OpenVINO may compute in bfloat16 or float16, and '

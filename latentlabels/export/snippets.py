@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from ..kind import Kind
 
 WINDOWS = "two square windows, one at each end of the long side, side by side"
 _PICTURE = """\
-card = json.load(open("{card}", encoding="utf-8"))
+card = json.loads(Path({card}).read_text(encoding="utf-8"))
 height, width = card["inputs"]["images"]["shape"][2:]
 how = Image.Resampling[card["inputs"]["images"]["interpolation"].upper()]
 picture = Image.open("photo.jpg")
@@ -15,7 +17,7 @@ picture = ImageOps.exif_transpose(picture).convert("RGB").resize((width, height)
 inputs = np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 255
 """
 _WINDOWS = """\
-card = json.load(open("{card}", encoding="utf-8"))
+card = json.loads(Path({card}).read_text(encoding="utf-8"))
 side = card["inputs"]["images"]["shape"][2]
 how = Image.Resampling[card["inputs"]["images"]["interpolation"].upper()]
 picture = Image.open("photo.jpg")
@@ -29,7 +31,7 @@ windows = [picture.resize((side, side), how, box=box) for box in ends]
 inputs = np.concatenate([np.asarray(one, np.float32) for one in windows], 1).transpose(2, 0, 1)[None] / 255
 """
 _EMBEDDING = """\
-card = json.load(open("{card}", encoding="utf-8"))
+card = json.loads(Path({card}).read_text(encoding="utf-8"))
 inputs = np.load("embeddings.npy").astype(np.float32)  # (N, D)
 """
 _KNOWN = """\
@@ -37,33 +39,33 @@ known = np.full((len(inputs), len(card["labels"])), -1, np.int8)  # 1 present, 0
 known[:, 0] = 1
 """
 _IMPORTS = {
-    Kind.IMAGES: "import json\n\nimport numpy as np\n{library}\nfrom PIL import Image, ImageOps\n\n",
-    Kind.EMBEDDINGS: "import json\n\nimport numpy as np\n{library}\n\n",
+    Kind.IMAGES: "import json\nfrom pathlib import Path\n\nimport numpy as np\n{library}\nfrom PIL import Image, ImageOps\n\n",
+    Kind.EMBEDDINGS: "import json\nfrom pathlib import Path\n\nimport numpy as np\n{library}\n\n",
 }
 _READ = {Kind.IMAGES: _PICTURE, Kind.EMBEDDINGS: _EMBEDDING}
 _LIBRARY = {"onnx": "import onnxruntime", "openvino": "import openvino", "torch-export": "import torch"}
 _CALL = {
     "onnx": """\
-(p,) = onnxruntime.InferenceSession("{labels}").run(None, {{"{name}": inputs}})
+(p,) = onnxruntime.InferenceSession({labels}).run(None, {{"{name}": inputs}})
 print(dict(zip(card["labels"], p[0].round(3).tolist())))
 
 """,
     "openvino": """\
 exact = {{"INFERENCE_PRECISION_HINT": "f32"}}
-p = openvino.compile_model("{labels}", "CPU", exact)(inputs)[0]
+p = openvino.compile_model({labels}, "CPU", exact)(inputs)[0]
 print(dict(zip(card["labels"], p[0].round(3).tolist())))
 
 """,
     "torch-export": """\
-p = torch.export.load("{labels}").module()(torch.from_numpy(inputs))
+p = torch.export.load({labels}).module()(torch.from_numpy(inputs))
 print(dict(zip(card["labels"], p[0].numpy().round(3).tolist())))
 
 """,
 }
 _GIVEN = {
-    "onnx": '(p,) = onnxruntime.InferenceSession("{known}").run(None, {{"{name}": inputs, "known": known}})\n',
-    "openvino": 'p = openvino.compile_model("{known}", "CPU", exact)([inputs, known])[0]\n',
-    "torch-export": 'p = torch.export.load("{known}").module()(torch.from_numpy(inputs), torch.from_numpy(known))\n',
+    "onnx": '(p,) = onnxruntime.InferenceSession({known}).run(None, {{"{name}": inputs, "known": known}})\n',
+    "openvino": 'p = openvino.compile_model({known}, "CPU", exact)([inputs, known])[0]\n',
+    "torch-export": "p = torch.export.load({known}).module()(torch.from_numpy(inputs), torch.from_numpy(known))\n",
 }
 
 
@@ -80,5 +82,7 @@ def snippet(form: str, kind: Kind, labels: str, known: str, card: str, windows: 
     """
     head = _IMPORTS[kind].format(library=_LIBRARY[form])
     read = _WINDOWS if windows else _READ[kind]
-    body = (read + _CALL[form] + _KNOWN + _GIVEN[form]).format(labels=labels, known=known, card=card, name=kind.value)
-    return head + body
+    files = {
+        name: json.dumps(file, ensure_ascii=False) for name, file in (("labels", labels), ("known", known), ("card", card))
+    }
+    return head + (read + _CALL[form] + _KNOWN + _GIVEN[form]).format(**files, name=kind.value)

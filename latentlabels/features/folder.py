@@ -37,6 +37,7 @@ class Notes:
     def __init__(self, root: Path):
         self.root = root
         self._said: set[str] = set()
+        self._unusable = False
 
     def say(self, message: str) -> None:
         """Warn, unless that was said before."""
@@ -45,7 +46,10 @@ class Notes:
             warn(message)
 
     def say_unusable(self, error: OSError | sqlite3.Error) -> None:
-        """Warn that nothing more can be kept."""
+        """Warn that nothing more can be kept; once, whatever parts of the cache say so."""
+        if self._unusable:
+            return
+        self._unusable = True
         self.say(
             f"{self.root}: features cannot be kept there ({_reason(error)}), so they stay in memory and are computed again "
             f"next time; make room, or name another folder by fit.cache or {VARIABLE} (fit.cache: none keeps nothing)"

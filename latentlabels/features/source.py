@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class EncoderFeatures:
         runtime: what computes: a name, or "auto" for the fastest here.
         root: the folder of the cache; None to keep features in memory.
         device: where torch computes.
+        origin: what all that follows from; None where nobody asks.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class EncoderFeatures:
         runtime: str = "auto",
         root: Path | None = None,
         device: torch.device | str = "cpu",
+        origin: Hashable = None,
     ):
         self.name, self.build, self.pixels, self.runtime, self.root = name, build, pixels, runtime, root
-        self.device = device
+        self.device, self.origin = device, origin
         self.notes = Notes(Path("") if root is None else root)
         self.contents = Contents(root, self.notes)
         self._sizes: dict[Size, SizedFeatures] = {}
@@ -63,6 +65,11 @@ class EncoderFeatures:
     def __getstate__(self) -> dict[str, Any]:
         """A copy opens and computes for itself."""
         return {**self.__dict__, "_sizes": {}}
+
+    @property
+    def computed(self) -> int:
+        """Of how many pictures it has computed features."""
+        return sum(features.computed for features in self._sizes.values())
 
     def at(self, size: Size) -> SizedFeatures:
         """Its features of pictures of one size, (height, width)."""

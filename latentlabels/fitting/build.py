@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -28,8 +29,9 @@ from ..encoders import (
 )
 from ..errors import ConfigError, DataWarning
 from ..features import EncoderFeatures, cache_folder
-from ..inputs import PixelFormat, Wanted, as_size, two_windows
+from ..inputs import Inputs, PixelFormat, Wanted, as_size, two_windows
 from ..inputs.batches import Batches, InMemory
+from ..inputs.content import stamp_of
 from ..inputs.feature_source import Featured
 from ..inputs.rgb import Size
 from ..inputs.sample import SAMPLE
@@ -139,7 +141,7 @@ def settle(given: ModelConfig, accelerator: str, kind: Kind | None = None) -> tu
     """
     name = PASSED_THROUGH if given.encoder == AUTO and kind is Kind.EMBEDDINGS else given.encoder
     windows = False if given.windows is None and given.regions else given.windows  # places are those of one picture
-    found = choose(name, given.weights, given.frozen, accelerator, windows)
+    found = choose(name, given.weights, given.frozen, accelerator, windows, given.names)
     settled = given.model_copy(update={key: getattr(found, key) for key in CHOSEN})
     check_names(settled)
     _check_regions(settled)
@@ -166,13 +168,14 @@ def _check_regions(given: ModelConfig) -> None:
         )
 
 
-def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Wanted:
+def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True, read: Inputs | None = None) -> Wanted:
     """What a model takes, by its settings, before anything is fitted; "auto" is settled here for whoever only asks.
 
     Args:
         model: the settings of the model.
         fit: those of the fit.
         features: whether an encoder that is not trained takes its features, not pixels.
+        read: inputs that were read by the same settings, perhaps, so that the encoder need not be built a second time.
     """
     model, _ = settle(model, fit.accelerator)
     size = None if model.image_size is None else as_size(model.image_size)
@@ -183,22 +186,28 @@ def wanted_by(model: ModelConfig, fit: FitConfig, features: bool = True) -> Want
     if model.frozen and model.weights is not None:  # what is not trained sees pictures as it was trained
         size = size or pixels.size
     kind = kind_of(model.encoder)
-    source = features_by(model, fit, pixels) if features and kind is Kind.IMAGES else None
+    source = features_by(model, fit, pixels, read) if features and kind is Kind.IMAGES else None
     return Wanted(kind, size, pixels, workers=fit.workers, augment=fit.augment, features=source)
 
 
-def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat) -> EncoderFeatures | None:
+def features_by(model: ModelConfig, fit: FitConfig, pixels: PixelFormat, read: Inputs | None = None) -> EncoderFeatures | None:
     """What computes and keeps the features of an encoder that is not trained; None of one that is, or that is random.
 
     Args:
         model: the settings of the model, settled.
         fit: those of the fit, which say what computes, and where features are kept.
         pixels: how pictures are made for the encoder.
+        read: inputs that were read by the same settings, perhaps.
     """
     if not model.frozen or model.weights is None:
         return None
-    build = partial(_published, model.encoder, model.weights, pixels, model.regions)
-    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, cache_folder(fit.cache), device_of(fit.accelerator))
+    root, device, weights = cache_folder(fit.cache), device_of(fit.accelerator), model.weights
+    origin = (model.encoder, weights, stamp_of(weights), pixels, model.regions, fit.runtime, root, device)
+    given = None if read is None else read.features
+    if isinstance(given, EncoderFeatures) and given.origin == origin and not Path(weights).is_dir():
+        return given  # its network is built already; files in a folder may be others by now
+    build = partial(_published, model.encoder, weights, pixels, model.regions)
+    return EncoderFeatures(model.encoder, build, pixels, fit.runtime, root, device, origin)
 
 
 def features_of(encoder: nn.Module, model: ModelConfig, fit: FitConfig, pixels: PixelFormat | None) -> EncoderFeatures | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import DataError
-from ..observed.packed import Contents
 from ..space import LabelSpace
 from ..words import count, listed
 from .alignment import as_observed, as_truth, column_order, in_rows_of
@@ -71,7 +69,7 @@ def _as_wanted(inputs: Inputs, wanted: Wanted) -> Inputs:
     if inputs.encoded_by is None:
         assert source is not None
         items = inputs.at_size(size, wanted.format.interpolation).items
-        return replace(inputs, items=_features_of(items, size, source), size=size, shapes=None)
+        return replace(inputs, items=_features_of(items, size, source), size=size, shapes=None, features=source)
     pictures = inputs.pictures
     assert pictures is not None  # of images, there are
     if isinstance(pictures, np.ndarray):
@@ -79,16 +77,16 @@ def _as_wanted(inputs: Inputs, wanted: Wanted) -> Inputs:
     elif isinstance(pictures, Dataset):
         at_size = Resized(pictures, size, wanted.format.interpolation)
         streamed = Streamed(at_size, wanted.workers, wanted.augment)
-        return replace(inputs, items=streamed if source is None else features_of_dataset(at_size, size, source), size=size)
+        items = streamed if source is None else features_of_dataset(at_size, size, source)
+        return replace(inputs, items=items, size=size, features=source)
     else:
-        files = pictures if isinstance(pictures, Contents) else [one for one in pictures if isinstance(one, Path)]
-        found = from_files(files, replace(wanted, size=size, levels=inputs.levels), Reading(unreadable="rows"))
+        found = from_files(pictures, replace(wanted, size=size, levels=inputs.levels), Reading(unreadable="rows"))
     if found.left_out:
         raise DataError(
             f"this encoder needs the images again, but {count(len(found.left_out), 'image')} cannot be read any more: "
             f"{listed([image.why for image in found.left_out], 3)}; restore them, or read the inputs again without them"
         )
-    return replace(inputs, items=found.items, size=size, shapes=found.shapes)
+    return replace(inputs, items=found.items, size=size, shapes=found.shapes, features=source)
 
 
 def _features_of(items: Batches, size: Size, source: FeatureSource) -> Featured:

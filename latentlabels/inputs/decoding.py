@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..kind import Kind
 from ..observed import Observed
 from ..observed.image_files import warn
-from ..observed.packed import Contents
+from ..observed.packed import Contents, PackedImage
 from ..words import listed
 from .arrays import check_against, item_look, item_pixels, looks_at, pictures_of, rgb_of, span_of
 from .batches import Batches, InMemory, Streamed
@@ -102,6 +102,7 @@ def load(
         shapes=found.shapes,
         left_out=found.left_out,
         notes=found.notes,
+        features=wanted.features,
         named=names is not None,
         columns=given.columns,
         copies=find_copies(found.prints)._replace(of_files=isinstance(given.items, list | Contents)) if found.prints else None,
@@ -119,7 +120,7 @@ def load(
     )
 
 
-def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Loaded:
+def from_files(files: Sequence[Path | PackedImage], wanted: Wanted, how: Reading) -> Loaded:
     """Image files as pixels, or as features."""
     size = wanted.size or wanted.format.size
     if wanted.features is not None:
@@ -148,7 +149,7 @@ def from_files(files: list[Path] | Contents, wanted: Wanted, how: Reading) -> Lo
     return Loaded(items, size, checked.levels, good, None, kept, checked.left_out, checked.prints, checked.notes)
 
 
-def some_of(files: list[Path] | Contents, rows: NDArray[np.int64]) -> list[Path] | Contents:
+def some_of(files: Sequence[Path | PackedImage], rows: NDArray[np.int64]) -> Sequence[Path | PackedImage]:
     """Some of the files, by number."""
     return files.take(rows) if isinstance(files, Contents) else [files[row] for row in rows]
 

@@ -106,11 +106,6 @@ class Features(Protocol):
         """What is remembered of image files."""
         ...
 
-    @property
-    def computed(self) -> int:
-        """Of how many pictures features were computed."""
-        ...
-
     def find(self, contents: Sequence[bytes]) -> NDArray[np.int64]:
         """(N,) the numbers under which features are kept, -1 where there are none."""
         ...
@@ -122,6 +117,11 @@ class Features(Protocol):
 
 class FeatureSource(Protocol):
     """An encoder that is not trained, whose features are computed once."""
+
+    @property
+    def computed(self) -> int:
+        """Of how many pictures it has computed features."""
+        ...
 
     def meet(self, size: Size, sample: Sample) -> None:
         """Show it some pictures of a size, before the first `at` of it: there are encoders that have to see a few."""

@@ -83,6 +83,7 @@ class Inputs:
         given: how many things were given; None for as many as there are.
         copies: which of these are copies of each other; None where nobody looked.
         notes: what is doubtful about the pixels.
+        features: what the items are the features of; None where they are pixels or embeddings.
     """
 
     kind: Kind
@@ -102,6 +103,7 @@ class Inputs:
     given: int | None = None
     copies: Copies | None = None
     notes: tuple[PixelNote, ...] = ()
+    features: FeatureSource | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -241,6 +241,8 @@ class _Pass:
             found = fingerprint(picture) if self.asked.recognise else None
             one.facts, one.new = Facts(shape, look_at(picture, pages), found), True
             one.scale = self._scale(one.facts.look, levels)
+            if one.number < 0 and one.scale is not None:
+                one.number = int(self.features.find([one.key])[0])
         if one.number < 0 and one.scale is not None:
             chosen = self.asked.before if levels is None else levels
             one.pixels = at_size(picture, self.asked.size, self.asked.interpolation, chosen)

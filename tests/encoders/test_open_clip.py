@@ -18,7 +18,7 @@ from torch import Tensor
 
 from latentlabels.encoders import (
     build_encoder,
-    cached,
+    choose,
     describe_encoder,
     embed_texts,
     fingerprint,
@@ -27,8 +27,8 @@ from latentlabels.encoders import (
     pixel_format,
     texts_of,
 )
+from latentlabels.encoders.open_clip import PUBLISHED, at_hand
 from latentlabels.encoders.open_clip_record import FILES, default_tag, record_of
-from latentlabels.encoders.open_clip_text import PUBLISHED
 from latentlabels.errors import ConfigError, WeightsError
 
 OWN = "open_clip:own"
@@ -242,15 +242,22 @@ def test_published_weights_come_from_their_repository_safetensors_first(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32", CONFIG)  # the weights of the real one are 600 MB
-    repository = PUBLISHED["open_clip:ViT-B-32", "datacomp_xl_s13b_b90k"]
+    repository = PUBLISHED["open_clip:ViT-B-32", "datacomp_xl_s13b_b90k"][0]
     write_clip(hub.root / repository, ending="bin")
     images = torch.rand(2, 3, 32, 32)
     pickled = features("open_clip:ViT-B-32", "DEFAULT", images)
     assert hub.asked == [(repository, FILES[0]), (repository, FILES[1])]
     embed_texts("open_clip:ViT-B-32", "DEFAULT", TEXTS)
-    assert cached() == (("open_clip:ViT-B-32", "datacomp_xl_s13b_b90k"),)
+    (found,) = at_hand()
+    assert (found.name, found.weights, found.intact()) == ("open_clip:ViT-B-32", "datacomp_xl_s13b_b90k", True)
+    chosen = choose("auto", texts=True)
+    assert (chosen.encoder, chosen.weights) == (found.name, found.weights)
+    (hub.cache / repository / "snapshots" / FILES[1]).resolve().write_bytes(b"changed")
+    assert not found.intact()
     shutil.rmtree(hub.cache)
-    assert cached() == ()
+    assert at_hand() == []
+    with pytest.raises(ConfigError, match=r"no weights of one are on this machine.*open_clip:ViT-B-32"):
+        choose("auto", texts=True)
     write_clip(hub.root / repository, tiny_clip(seed=1))
     assert (features("open_clip:ViT-B-32", "DEFAULT", images) - pickled).abs().max() > 1e-3
     assert hub.asked[-1] == (repository, FILES[0])
@@ -279,9 +286,14 @@ def test_a_published_file_under_its_own_name_has_its_hash(tmp_path: Path):
 
 
 def test_the_repositories_that_are_looked_for_are_those_of_open_clip():
-    for (name, tag), repository in PUBLISHED.items():
+    for (name, tag), (repository, *_) in PUBLISHED.items():
         published = open_clip.get_pretrained_cfg(name.removeprefix("open_clip:"), tag)
         assert published["hf_hub"] == repository + "/"
+
+
+def test_a_folder_says_that_it_is_of_this_family(folder: Path):
+    found = choose("auto", str(folder))
+    assert found.encoder == OWN and pixel_format(OWN, str(folder)) == pixel_format(found.encoder, found.weights)
 
 
 # --- refused ------------------------------------------------------------------------------------------------------------
@@ -360,3 +372,11 @@ def test_a_label_is_the_mean_of_its_texts_whatever_other_labels_there_are(folder
     each = [embed_texts(OWN, str(folder), {"x": [text]}).embeddings[0] for text in ("one", "two", "three")]
     mean = (each[0] + each[1]) / 2
     torch.testing.assert_close(both, torch.stack([mean / mean.norm(), each[2]]))
+
+
+def test_of_two_windows_each_is_seen_at_the_size_of_the_weights(folder: Path):
+    images = torch.rand(2, 3, 32, 64)
+    pixels = pixel_format(OWN, str(folder)).in_windows()
+    found = features(OWN, folder, images, pixels=pixels)
+    each = [features(OWN, folder, part) for part in (images[..., :32], images[..., 32:])]
+    torch.testing.assert_close(found, (each[0] + each[1]) / 2)

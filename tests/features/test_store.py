@@ -11,6 +11,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def test_rows_that_half_precision_cannot_hold_are_kept_in_single(kept: FeatureSt
     numbers = kept.add(contents(1, 2, 3, 4), rows)
     np.testing.assert_array_equal(kept.rows(numbers), rows)
     np.testing.assert_array_equal(kept.rows(kept.find(contents(4, 3, 2, 1))), rows[::-1])
+
+
+def test_features_without_maps_are_kept_as_they_were_computed(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, WIDTH)).astype(np.float32)
+    for folder in (tmp_path / "store", None):
+        found = store(folder, halved=False)
+        np.testing.assert_array_equal(found.rows(found.add(contents(*range(5)), rows)), rows)
+    np.testing.assert_array_equal((again := store(tmp_path / "store", halved=False)).rows(again.find(contents(3))), rows[3:4])
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=8))
@@ -297,8 +306,12 @@ def test_a_killed_process_leaves_whole_features_and_the_next_goes_on(writers: Wr
     rng = np.random.default_rng(0)
     for _ in range(10):
         process = writers.start(folder, 0, last)
-        time.sleep(float(rng.uniform(0, 0.1)))
-        os.kill(process, signal.SIGKILL)
+        before, more = size_of(folder), int(rng.integers(1, 2000))
+        while size_of(folder) < before + more and not writers.has_ended(process):
+            pass
+        time.sleep(float(rng.choice([0, 1e-4, 1e-3])))
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
         assert writers.wait(process) in (0, -signal.SIGKILL)
         counts.append(assert_whole(folder, last))
     assert counts == sorted(counts)  # nothing that was kept is ever lost
@@ -306,6 +319,10 @@ def test_a_killed_process_leaves_whole_features_and_the_next_goes_on(writers: Wr
     assert writers.wait(writers.start(folder, 0, last)) == 0
     assert assert_whole(folder, last) == last
     assert {path.name for path in tmp_path.iterdir()} == {"store"}
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("rows-*"))
 
 
 def test_processes_that_write_at_the_same_time_do_not_harm_each_other(writers: Writers, tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from written import write_png, write_tiff
 
 from latentlabels.errors import DataError
 from latentlabels.inputs.depth import Deep, deep
 from latentlabels.inputs.image_file import read_picture
 from latentlabels.inputs.images import decode_images
 from latentlabels.inputs.levels import Levels, Scale, Span
-
-from .written import write_png, write_tiff
 
 Array = NDArray[Any]
 

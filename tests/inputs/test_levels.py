@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
+from written import write_png, write_tiff
 
 import latentlabels as ll
 from latentlabels.errors import ConfigError, DataError, DataWarning, RunError
@@ -21,8 +22,6 @@ from latentlabels.inputs.images import check_images, decode_images
 from latentlabels.inputs.levels import BYTES, UNIT, Scale, Span, levels_of, scale_in_use
 from latentlabels.inputs.looks import look_at_bytes, sentence
 from latentlabels.kind import Kind
-
-from .written import write_png, write_tiff
 
 SPACE = ll.LabelSpace([ll.OneOf("colour", ["red", "blue"])])
 

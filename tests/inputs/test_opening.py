@@ -191,7 +191,7 @@ def test_a_photograph_of_200_megapixels_is_refused_with_what_to_do(tmp_path: Pat
 
 
 def test_a_tiff_that_claims_far_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from .written import write_tiff
+    from written import write_tiff
 
     path = write_tiff(tmp_path / "x.tif", np.zeros((20, 20, 3), np.float32), compression=8)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

@@ -93,8 +93,8 @@ def write(path: Path, content: Labelled) -> None:
         )
     with writing(path) as file:
         file.write('{"classes": ' + dumped([*content.space.labels]) + ',\n"labels": {')
-        for number, (key, row) in enumerate(zip(keys, content.probabilities.tolist(), strict=True)):
-            many = [{"label": k, "confidence": float(f"{value:.6g}")} for k, value in enumerate(row)]
+        for number, (key, row) in enumerate(zip(keys, content.probabilities, strict=True)):
+            many = [{"label": k, "confidence": float(f"{value:.6g}")} for k, value in enumerate(row.tolist())]
             file.write(("," if number else "") + f"\n{dumped(key)}: {dumped(many)}")
         file.write("\n}}\n")
 

@@ -1,0 +1,47 @@
+"""Every family of encoders in a graph, with the heads that belong to some of them, on pictures as the model takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clip import write_clip
+from exported import FREE, Case, described, known_rows, pictures, prepared
+
+from latentlabels import annotation as ann
+from latentlabels import export_model
+from latentlabels.export import FORMATS
+
+SIZES = 1, 2, 7
+ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "trained": ("onnx", {"encoder": "tiny", "image_size": 32}),
+    "regions, trained": ("torch-export", {"encoder": "tiny", "image_size": 64, "regions": True}),
+    "regions, frozen": ("onnx", {"encoder": "timm:test_vit", "image_size": 64, "frozen": True, "regions": True}),
+    "lite0, two windows": ("openvino", {"encoder": "lite0", "weights": "DEFAULT", "image_size": 64, "windows": True}),
+    "torchvision": ("torch-export", {"encoder": "resnet18", "image_size": 64, "frozen": True}),
+    "CLIP with names": ("onnx", {"encoder": "open_clip:own", "names": True}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the encoder .* has random weights and is frozen:latentlabels.DataWarning")
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_exported_model_says_what_the_model_says_of_pictures(name: str, tmp_path: Path) -> None:
+    form, settings = ENCODERS[name]
+    if settings.get("names"):
+        settings = settings | {"weights": str(write_clip(tmp_path / "clip"))}
+    case = Case(FREE, ann.UniformPositive(), settings, ())
+    model = prepared(case, pictures(200, (32, 32), 1))
+    done = export_model(model, tmp_path / f"model{FORMATS[form].ending}", form)
+    labels, given = FORMATS[form].open(done.labels), FORMATS[form].open(done.known)
+    height, width = model.fitted_.image_size or (0, 0)
+    assert height * (2 if settings.get("windows") else 1) == width
+    for size in SIZES:
+        raw = pictures(size, (height, width), size)
+        inputs = raw.astype(np.float32) / 255
+        known = described(model, known_rows(FREE, size, size))
+        np.testing.assert_allclose(labels([inputs]), model.posterior(raw).marginals, atol=2e-5)
+        np.testing.assert_allclose(given([inputs, known]), model.posterior(raw, known).marginals, atol=2e-5)
+    spread = model.posterior(pictures(20, (height, width), 5)).marginals.std(0)
+    assert spread.max() > 1e-3  # the pictures matter
