@@ -21,7 +21,9 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*fewer than 5 training images", "ignore:.*has random weights and is frozen", "ignore:.*no exhaustive group"
 )
 SPACE = LabelSpace([OneOf("vehicle", ["car", "bike"], optional=True), Free("striped")])
-SETTINGS: dict[str, Any] = {"encoder": "tiny", "regions": True, "epochs": 2, "batch_size": 16, "accelerator": "cpu"}
+SETTINGS: dict[str, Any] = {
+    "encoder": "tiny", "image_size": [48, 32], "regions": True, "epochs": 2, "batch_size": 16, "accelerator": "cpu"
+}  # fmt: skip
 
 
 def _data(number: int = 40) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
@@ -139,6 +141,7 @@ def test_a_posterior_of_a_model_that_was_changed_since_says_so() -> None:
         ({"mixture": 2}, "mixture 1 and beta 0, not 2 and 0"),
         ({"beta": 0.5}, "mixture 1 and beta 0, not 1 and 0.5"),
         ({"encoder": "embedding"}, "embeddings say nothing of places"),
+        ({"windows": True}, "not in two windows"),
     ],
 )
 def test_what_regions_do_not_go_with_is_refused(settings: dict[str, Any], message: str) -> None:
@@ -167,7 +170,7 @@ def test_files_are_cached_with_their_maps(weights: str, tmp_path: Path) -> None:
     for row, image in enumerate(images):
         Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{row:02d}.png")
     files = sorted(folder.iterdir())
-    settings = {**SETTINGS, "frozen": True, "weights": weights, "image_size": [48, 32], "cache": str(tmp_path / "cache")}
+    settings = {**SETTINGS, "frozen": True, "weights": weights, "cache": str(tmp_path / "cache")}
     first = ll.LatentLabels(SPACE, **settings).fit(files, observed)
     assert first.fitted_.features.at((48, 32)).computed == 40
     second = ll.LatentLabels(SPACE, **settings).fit(files, observed)
