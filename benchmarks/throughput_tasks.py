@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 import warnings
@@ -88,6 +87,8 @@ def runtimes(images: str, encoder: str, repeats: str) -> Told:
 
 
 def predict(run: str, images: str, out: str) -> Told:
+    import latentlabels.estimator  # noqa: F401
+
     return _command("predict", run, images, "-o", out)
 
 
@@ -97,6 +98,7 @@ def predict_bare(run: str, images: str, out: str, runtimes: str) -> Told:
     from PIL import Image
 
     import latentlabels as ll
+    import latentlabels.estimator
     from latentlabels.encoders.runtime import choose_extractor
 
     clock = Clock()
@@ -264,5 +266,6 @@ if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         told = TASKS[sys.argv[1]](**json.loads(sys.argv[2]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with open("/proc/self/status") as status:  # `ru_maxrss` would count what the parent held when it forked
+        peak = int(next(line.split()[1] for line in status if line.startswith("VmHWM"))) / 1024
     print(json.dumps({**told, "whole": time.time() - _BEGUN, "peak": peak}))

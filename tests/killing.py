@@ -156,10 +156,11 @@ def _serve() -> None:
     import latentlabels.bench.page
     import latentlabels.report  # noqa: F401
     from latentlabels.cli import app  # noqa: F401
-    from latentlabels.inputs import stream
+    from latentlabels.inputs import reading_features, stream
     from latentlabels.show import pages
 
     stream._MOST = 16  # the 40 embeddings of the tests are three blocks
+    reading_features._MOST = 6  # and 28 pictures are five
 
     torch.set_num_threads(1)
     plain = pages.embedded(matplotlib.figure.Figure(figsize=(1, 1)), "a picture")

@@ -202,6 +202,38 @@ def test_evaluate(killer: Killer, data: Path, fitted: tuple[Path, Ended], tmp_pa
     assert_clean(tmp_path / "run")
 
 
+def test_embed(killer: Killer, tmp_path: Path) -> None:
+    """Killed while it computes features, it has lost few of them, and the cache is as good as new."""
+    import torch
+    from command import image_folder
+    from safetensors.torch import save_file
+
+    from latentlabels import TinyCNN
+
+    torch.manual_seed(0)
+    weights = tmp_path / "tiny.safetensors"
+    save_file(TinyCNN().state_dict(), weights)
+    images, cache, file = image_folder(tmp_path / "animals", cat=14, dog=14), tmp_path / "cache", tmp_path / "animals.npy"
+    keys = ("model.encoder=tiny", f"model.weights={weights}", "model.image_size=32", "fit.runtime=torch", f"fit.cache={cache}")
+    args = ("embed", images, *(part for key in keys for part in ("--set", key)), "-o", file, "--json")
+    done = killer.run(args, cache)
+    assert done.code == 0, done.err
+    right, deaths, resumed = np.load(file), 0, 0
+    for event, step in moments(done.events):
+        shutil.rmtree(cache)
+        file.unlink()
+        deaths += killed(killer.run(args, cache, event, step))
+        again = killer.run(args, cache)
+        assert (again.code, again.err) == (0, "")
+        resumed += json.loads(again.out)["computed"] < 28
+        np.testing.assert_array_equal(np.load(file), right)
+        assert_clean(cache)
+        third = killer.run(args, cache)
+        assert json.loads(third.out)["computed"] == 0
+    assert deaths >= MOMENTS // 2
+    assert resumed > 1
+
+
 def test_bench(killer: Killer, data: Path, tmp_path: Path) -> None:
     def args(out: Path) -> tuple[object, ...]:
         return ("bench", data / "bench.yaml", "--out", out, "--workers", 0, "--json")

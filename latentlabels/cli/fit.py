@@ -75,6 +75,8 @@ def fit(
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
         with _held(out, resume, output) if first else nullcontext():
+            if first:
+                _say_encoder(settings, output)
             inputs = read_training(settings)
             model, space = _estimator(settings, inputs)
             what = count(len(inputs), inputs.kind.one)
@@ -88,6 +90,18 @@ def fit(
             _finish(model, inputs, settings, out)
         document = _document(model, inputs, out)
         output.emit(document, lambda console: _show(console, document))
+
+
+def _say_encoder(config: Config, output: Output) -> None:
+    """Say which encoder was chosen, where that was left open, before what may take minutes."""
+    from ..checks.sentences import encoder_used
+    from ..fitting.build import CHOSEN, settle
+
+    if config.fit.init_from is None:
+        with explained(config):
+            settled, why = settle(config.model, config.fit.accelerator)
+        if why:
+            output.note(f"encoder: {encoder_used({key: getattr(settled, key) for key in CHOSEN} | {'why': why})}")
 
 
 def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:

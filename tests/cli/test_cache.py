@@ -30,6 +30,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "images.sqlite").write_bytes(b"")
     (root / "runtimes").mkdir()
     (root / "runtimes" / "runtime-00ff.json").write_text("{}")
+    (root / "bases" / "lite0-32x48-0123").mkdir(parents=True)
+    (root / "bases" / "lite0-32x48-0123" / "0123456789ab.safetensors").write_bytes(b"")
     monkeypatch.setenv("LATENTLABELS_CACHE", str(root))
     return root
 
@@ -81,6 +83,7 @@ def test_clear_everything_but_what_is_not_ours(cache: Path) -> None:
     done = latentlabels("cache", "clear", "--all", "--yes")
     assert "2 sets of features removed" in done.out
     assert left(cache) == MINE
+    assert sorted(path.name for path in cache.iterdir()) == ["encoders", "notes.txt"]
 
 
 def test_it_asks(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
