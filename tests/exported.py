@@ -91,8 +91,9 @@ def embeddings(size: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def pictures(size: int, side: Sequence[int] = (32, 32), seed: int = 0) -> NDArray[np.uint8]:
-    """uint8 (size, 3, H, W), noise but for a black and a white one where there are three or more."""
-    out = np.random.default_rng(seed).integers(0, 256, (size, 3, *side), dtype=np.uint8)
+    """uint8 (size, 3, H, W), four patches of any colours, but for a black and a white one where there are three or more."""
+    patches = np.random.default_rng(seed).integers(0, 256, (size, 3, 2, 2), dtype=np.uint8)
+    out = patches.repeat(side[0] // 2, 2).repeat(side[1] // 2, 3)
     if size > 2:
         out[0], out[1] = 0, 255
     return out

@@ -58,6 +58,7 @@ def card_of(
         "annotation": _annotation(model.annotation_),
         "known_labels_enter_by": _annotation(model.conditions_by),
         "objective": found.params["objective"],
+        "head": found.head.to_dict() | {name: bool(found.params[name]) for name in ("regions", "names")},
         "encoder": _encoder(model),
         "training": _training(model),
         "figures": _figures(model.diagnostics_, evaluation),

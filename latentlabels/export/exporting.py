@@ -183,9 +183,9 @@ def _write(graph: _Graph, form: Format, final: Path, place: Path, about: Mapping
         except OSError:
             raise  # a full disk, which names the file
         except Exception as error:  # of three libraries
-            reason = next((line for line in str(error).splitlines() if line.strip()), "")
+            reason = " ".join(str(error).split())
             raise ExportError(
-                f"{final}: this model cannot be exported to {form.name} ({type(error).__name__}: {reason[:300]}); try another "
+                f"{final}: this model cannot be exported to {form.name} ({type(error).__name__}: {reason[:400]}); try another "
                 f"format ({', '.join(FORMATS)}), or another encoder"
             ) from error
     apart = [np.abs(one - batch.wanted) for one, batch in zip(found, batches, strict=True)]

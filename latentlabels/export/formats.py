@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -12,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
+from torch.fx import GraphModule
 
 from ..encoders.runtime.openvino import import_openvino
 from ..errors import ConfigError, nearest
+from .folding import fold_constants
 
 Run = Callable[[Sequence[NDArray[Any]]], NDArray[np.float32]]
 """The values of a graph's inputs, in order, to probabilities (N, K)."""
@@ -108,13 +111,10 @@ class OpenVino(Format):
         openvino = import_openvino()
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
-        from torch._decomp import get_decompositions
 
-        # the converter's own decompositions leave out this one, which it then cannot read
-        program = program.run_decompositions(get_decompositions([torch.ops.aten.index_add]))  # type: ignore[arg-type]
-        # the frontend itself: `openvino.convert_model` would report to its makers that it was called
+        module = fold_constants(cast(GraphModule, program.run_decompositions(_known_to_openvino()).module()))
+        decoder = TorchFXPythonDecoder(module, dynamic_shapes=True)  # has to live until the model is converted
         frontend = FrontEndManager().load_by_framework("pytorch")
-        decoder = TorchFXPythonDecoder.from_exported_program(program)  # has to live until the model is converted
         model = frontend.convert(frontend.load(decoder))
         for port, name in zip((*model.inputs, *model.outputs), (*inputs, OUTPUT), strict=True):
             port.get_tensor().set_names({name})
@@ -128,6 +128,17 @@ class OpenVino(Format):
         core = import_openvino().Core()
         compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda values: np.array(compiled(list(values))[0])
+
+
+def _known_to_openvino() -> dict[Any, Any]:
+    """Decompositions into what its converter reads: torch's own, but for those that it says it does not need."""
+    from openvino.frontend.pytorch.torchdynamo.export_decompositions import ops_to_not_decompose
+
+    table = torch.export.default_decompositions()
+    for operation in {*ops_to_not_decompose()} - {torch.ops.aten.index_add.default}:  # that one it cannot read after all
+        with suppress(KeyError):
+            table.pop(operation)
+    return cast(dict[Any, Any], table)
 
 
 class TorchExport(Format):

@@ -147,8 +147,8 @@ def test_a_graph_that_differs_is_not_written(small: LatentLabels, fake: Any, tmp
 
 def test_an_exporter_that_fails_is_one_error(small: LatentLabels, fake: Any, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_text("before")
-    fake(error=RuntimeError("\nunsupported operator aten::odd\nlong story"))
-    with pytest.raises(ExportError, match=r"cannot be exported to onnx \(RuntimeError: unsupported operator aten::odd\); try"):
+    fake(error=RuntimeError("\nFailed.\nSummary:\n-- no rule for aten::odd\n"))
+    with pytest.raises(ExportError, match=r"exported to onnx \(RuntimeError: Failed. Summary: -- no rule for aten::odd\); try"):
         export_model(small, tmp_path / "model.onnx", overwrite=True)
     fake(error=OSError(28, "No space left on device", "somewhere"))
     with pytest.raises(OSError, match="No space left"):
