@@ -15,16 +15,18 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from common import command, machine, table
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from latentlabels import LatentLabels, Observed
 from latentlabels.datasets.street_scenes import ToyScenes, render_scenes
-from latentlabels.encoders import Frozen, RegionFeatures, Standardize
+from latentlabels.encoders import Frozen, RegionFeatures
 
 OBJECTS = ("car", "bike", "bus", "truck", "ball", "box", "cone")
 KINDS = {
@@ -35,26 +37,30 @@ KINDS = {
 }
 
 
-def grad_cam(model: LatentLabels, images: NDArray[np.uint8], label: str) -> NDArray[np.float32]:
-    """Grad-CAM of a label: (N, h, w), not negative."""
-    amortizer = model.model.amortizer.eval()
-    encoder, row = amortizer.encoder, amortizer.space.logit_index(label)
+def grad_cam(model: LatentLabels, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grad-CAM of every label: (N, K, h, w), not negative. Each image passes through the network once."""
+    amortizer = deepcopy(model.model.amortizer).eval().requires_grad_(False)
+    encoder, head = amortizer.encoder, amortizer.head
     network = encoder.module if isinstance(encoder, Frozen) else encoder
-    scale = encoder.standardize if isinstance(encoder, Frozen) else torch.nn.Identity()
-    assert not isinstance(scale, Standardize) or scale.mean.numel() == amortizer.head.in_features
-    if not isinstance(network, RegionFeatures):
-        network = RegionFeatures(network, amortizer.head.in_features, images.shape[2:], str(model.encoder))
-        plain = True
-    else:
-        plain = False
+    scale = encoder.standardize if isinstance(encoder, Frozen) else nn.Identity()
+    plain = not isinstance(network, RegionFeatures)
+    if plain:
+        network = RegionFeatures(network, head.in_features, images.shape[2:], str(model.encoder))
+
+    def begin(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        return output.detach().requires_grad_()  # what follows depends on it, what came before is no matter
+
+    network.network.get_submodule(network.tap.part).register_forward_hook(begin, prepend=True)
     found = []
     for part in torch.from_numpy(images).split(32):
-        pixels = (part.float() / 255).requires_grad_()
-        pooled, maps = network.both(pixels)
-        logits = amortizer.head(scale(pooled if plain else network.row(pooled, maps)))
-        (gradient,) = torch.autograd.grad(logits[:, row].sum(), maps)
-        weights = gradient.mean((-2, -1), keepdim=True)
-        found.append((weights * maps).sum(1).relu().detach().numpy())
+        pooled, maps = network.both(part.float() / 255)
+        logits = head(scale(pooled if plain else network.row(pooled, maps)))
+        each = []
+        for label in amortizer.space.labels:
+            own = logits[:, amortizer.space.logit_index(label)].sum()
+            (gradient,) = torch.autograd.grad(own, maps, retain_graph=True)
+            each.append((gradient.mean((-2, -1), keepdim=True) * maps).sum(1).relu().detach())
+        found.append(torch.stack(each, 1).numpy())
     return np.concatenate(found)
 
 
@@ -125,9 +131,8 @@ def main() -> None:
                 ours = pointing(test, lambda rows, label, p=posterior: p[rows].where(label))
                 found.setdefault("where", []).append(ours)
             name = f"Grad-CAM, {'the same network' if regions else 'without regions'}"
-            found.setdefault(name, []).append(
-                pointing(test, lambda rows, label, m=model, x=images: grad_cam(m, x[rows], label))
-            )
+            cams, column = grad_cam(model, images), model.space_.index
+            found.setdefault(name, []).append(pointing(test, lambda rows, label, c=cams, k=column: c[rows, k(label)]))
     rows = []
     for name, runs in found.items():
         values = {kind: 100 * np.array([run[kind][0] for run in runs]) for kind in KINDS}

@@ -3,8 +3,8 @@
     python benchmarks/regions.py DATA/photos [--seeds 3] [--encoder lite0] [--objectives collapsed ...] [--heads]
 
 DATA holds the images below train/ and val/, and `embeddings_train.npz` and `embeddings_val.npz` with their names (`image`),
-known and complete labels (`observed`, `truth`, `labels`). Features are kept in the usual cache. `--heads` compares other heads on
-the same features: without the pooled features, without the mean over the places, and without what the best place says.
+known and complete labels (`observed`, `truth`, `labels`). Features are kept in the usual cache. `--heads` compares other heads
+on the same features: without the pooled features, without the mean over the places, and without what the best place says.
 """
 
 from __future__ import annotations

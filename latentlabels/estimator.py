@@ -86,7 +86,8 @@ class LatentLabels(BaseEstimator):
         annotation: how the known labels came about; `UniformPositive` if not given.
         encoder: the name of an encoder (see `latentlabels.encoders`), "tiny", or "embedding" for arrays (N, D). "auto": for
             images the best published encoder at hand, for embeddings "embedding".
-        weights: of the encoder: None, the name of published weights ("DEFAULT"), or a local file or folder.
+        weights: of the encoder: the name of published weights ("DEFAULT"), a local file or folder, or None for random ones.
+            "auto": the published ones where they are on this machine, without a network, else random ones.
         frozen: train only the head, on features that are computed once and kept on disk. None: where the weights are
             published and there is no accelerator.
         image_size: size in pixels that all images are resized to, one number or (height, width). None: arrays, and Datasets

@@ -6,8 +6,10 @@ import re
 import shlex
 import sys
 import types
+import warnings
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import typer
 
@@ -175,6 +177,21 @@ def test_the_commands_of_the_page_of_formats_are_right() -> None:
         assert {word for word in words if word.startswith("-")} <= options, command
         named = [words[number + 1] for number, word in enumerate(words) if word in ("--to", "--from", "--format")]
         assert {*named} <= {*NAMES}, command
+
+
+def test_the_page_of_regions_is_as_said() -> None:
+    from latentlabels.encoders import COMPONENTS
+    from latentlabels.inputs.sample import SAMPLE
+    from latentlabels.program.region_head import RESIDUAL, TEMPERATURE
+
+    text = read("regions.md")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", latentlabels.errors.DataWarning)
+        names = run(text)
+    assert names["heat"].shape == (6, 4, 4)  # type: ignore[attr-defined]
+    plt.close("all")
+    assert f"{RESIDUAL:g} E[s_z]" in text and f"exp({TEMPERATURE:g} s_p)" in text
+    assert f"only {COMPONENTS} principal" in text and f"a sample of {SAMPLE} images" in text
 
 
 def test_the_page_of_encoders_names_those_that_exist_and_their_sizes() -> None:

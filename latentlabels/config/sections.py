@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from .. import annotation, objectives
+from ..kind import AUTO
 
 if TYPE_CHECKING:
     AnnotationKind = str
@@ -158,7 +159,8 @@ class ModelConfig(Section):
 
     encoder: str = Field(default="auto", description="auto, or the name of an encoder, for example lite0, resnet18 or tiny")
     weights: str | None = Field(
-        default=None, description="DEFAULT or another name of published weights, a file, a folder, or null"
+        default=AUTO,
+        description="auto, DEFAULT or another name of published weights, a file, a folder, or null for random ones",
     )
     frozen: Flag | None = Field(default=None, description="true or false, or null to freeze published weights on a CPU")
     image_size: Size | tuple[Size, Size] | None = Field(

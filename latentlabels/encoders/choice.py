@@ -17,6 +17,7 @@ from ..errors import ConfigError, WeightsError
 from ..kind import AUTO, Kind, kind_of
 from .family import DEFAULT, AtHand
 from .registry import FAMILIES
+from .weights import weights_file
 
 FIRST: tuple[str, ...] = ()  # names that go before what the figures of ImageNet say
 BUDGET_CPU, BUDGET_ACCELERATOR = 2.0, 20.0  # 10^9 multiply-adds of an image: on two cores about 10 images a second
@@ -44,7 +45,7 @@ class Choice:
 
 def choose(
     encoder: str,
-    weights: str | None = None,
+    weights: str | None = AUTO,
     frozen: bool | None = None,
     accelerator: str = "auto",
     windows: bool | None = None,
@@ -54,7 +55,7 @@ def choose(
 
     Args:
         encoder: a name, or "auto": with weights that say whose they are, their network; else the best at hand.
-        weights: of the encoder.
+        weights: of the encoder; "auto" for published ones where they are at hand, None for random ones.
         frozen: None to freeze an encoder with published weights where there is no accelerator.
         accelerator: of the fit.
         windows: None for two windows where "auto" has chosen an encoder that is not trained.
@@ -65,16 +66,27 @@ def choose(
         WeightsError: "auto" with weights "DEFAULT", and none at hand.
     """
     why, open_ = "", encoder == AUTO
-    if encoder == AUTO and weights not in (None, DEFAULT):
+    if encoder == AUTO and weights not in (None, AUTO, DEFAULT):
         encoder, why = _network_of(str(weights))
     elif encoder == AUTO:
-        encoder, weights, why = _best_at_hand(weights, has_accelerator(accelerator), texts)
+        encoder, weights, why = _best_at_hand(None if weights == AUTO else weights, has_accelerator(accelerator), texts)
+    elif weights == AUTO:
+        weights, why = _weights_at_hand(encoder)
     if kind_of(encoder) is Kind.EMBEDDINGS:
         return Choice(encoder, None, bool(frozen), why=why)
     if frozen is None:
         frozen = weights is not None and not has_accelerator(accelerator)
     windows = open_ and frozen if windows is None else windows
     return Choice(encoder, weights, frozen, windows, why)
+
+
+def _weights_at_hand(encoder: str) -> tuple[str | None, str]:
+    """The published weights of an encoder, where they are on this machine; None without them."""
+    for family in FAMILIES:
+        for one in family.at_hand() if family.takes(encoder) else ():
+            if one.name == encoder and one.intact():
+                return one.weights, f"{encoder}: {one.where}"
+    return None, ""
 
 
 def has_accelerator(accelerator: str = "auto") -> bool:
@@ -93,8 +105,10 @@ def _network_of(weights: str) -> tuple[str, str]:
         name = family.recognise(Path(weights)) if Path(weights).exists() else None
         if name is not None:
             return name, f"{name}: {weights} has its weights"
+    if Path(weights).exists():
+        weights_file(weights)  # a folder without one says so
     raise ConfigError(
-        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: resnet50'
+        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: lite0'
     )
 
 

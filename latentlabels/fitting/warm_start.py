@@ -41,6 +41,8 @@ def as_before(settings: ModelConfig, before: Fitted) -> ModelConfig:
     chosen: dict[str, Any] = {}
     if settings.encoder == AUTO:
         chosen |= {"encoder": then["encoder"], "weights": then["weights"]}
+    if settings.weights == AUTO:
+        chosen["weights"] = then["weights"]
     if settings.frozen is None:
         chosen["frozen"] = then["frozen"]
     if settings.windows is None:
