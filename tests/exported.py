@@ -17,10 +17,8 @@ from latentlabels.space.feasibility import feasible
 FEATURES = 6
 FOREST = LabelSpace(
     [
-        OneOf("colour", ["blue", "red", "green"]),
         OneOf("vehicle", ["car", "truck", "bike"], optional=True),
         OneOf("doors", ["2-doors", "4-doors"], requires=("car", "truck")),
-        Free("bell", requires="bike"),
         Free("empty road", excludes=("car", "truck", "bike")),
         Free("striped"),
     ]

@@ -17,6 +17,7 @@ from ..errors import ConfigError, WeightsError
 from ..kind import AUTO, Kind, kind_of
 from .family import DEFAULT, AtHand
 from .registry import FAMILIES
+from .weights import weights_file
 
 FIRST: tuple[str, ...] = ()  # names that go before what the figures of ImageNet say
 BUDGET_CPU, BUDGET_ACCELERATOR = 2.0, 20.0  # 10^9 multiply-adds of an image: on two cores about 10 images a second
@@ -104,8 +105,10 @@ def _network_of(weights: str) -> tuple[str, str]:
         name = family.recognise(Path(weights)) if Path(weights).exists() else None
         if name is not None:
             return name, f"{name}: {weights} has its weights"
+    if Path(weights).exists():
+        weights_file(weights)  # a folder without one says so
     raise ConfigError(
-        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: resnet50'
+        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: lite0'
     )
 
 

@@ -59,8 +59,8 @@ def _family(name: str) -> Family:
             return family
     raise ConfigError(
         f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
-        "(known: lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, open_clip:NAME, tiny, or "
-        "embedding)"
+        "(known: auto, lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, open_clip:NAME, tiny, "
+        "or embedding)"
     )
 
 

@@ -10,6 +10,7 @@ from ..annotation import Annotation
 from ..checks.advice import advise, poor
 from ..checks.finding import Finding
 from ..checks.sentences import fit_warnings, warning
+from ..fitting.build import CHOSEN
 from ..inputs.rgb import are_windows
 from ..kind import Kind
 from .formats import OUTPUT, Format, Inputs
@@ -103,8 +104,8 @@ def _annotation(how: Annotation) -> dict[str, Any]:
 
 def _encoder(model: LatentLabels) -> dict[str, Any]:
     stored = model.diagnostics_.get("encoder")
-    names = ("encoder", "weights", "frozen")
-    return dict(stored) if isinstance(stored, dict) else {name: model.fitted_.params[name] for name in names} | {"why": ""}
+    found = dict(stored) if isinstance(stored, dict) else {"why": model.fitted_.why}
+    return {name: model.fitted_.params[name] for name in CHOSEN} | found
 
 
 def _training(model: LatentLabels) -> dict[str, Any]:
