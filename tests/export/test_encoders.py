@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from clip import write_clip
 from exported import FREE, Case, described, known_rows, pictures, prepared
+from PIL import Image
 
+from latentlabels import LatentLabels, export_model
 from latentlabels import annotation as ann
-from latentlabels import export_model
 from latentlabels.export import FORMATS
 
 SIZES = 1, 2, 7
