@@ -26,6 +26,7 @@ from ..inputs.rgb import Size
 Maps = tuple[int, int, int]
 """Channels, rows and columns of maps: (d, h, w)."""
 
+_LARGEST = 65504.0  # of half precision
 COMPONENTS = 384
 """Principal components of a frozen encoder's maps that are kept; measured: benchmarks/README.md, "regions"."""
 
@@ -115,7 +116,9 @@ class RegionFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to pooled features and maps in one row, (B, D + d * h * w)."""
-        return self.row(*self.both(images))
+        found = self.row(*self.both(images))
+        # compressed, they are kept in half precision; rounded here, what is kept is what was computed, and what is exported too
+        return found.clamp(-_LARGEST, _LARGEST).half().float() if self.compressed and not found.requires_grad else found
 
     @property
     def needs_basis(self) -> bool:
