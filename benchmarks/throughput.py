@@ -145,7 +145,7 @@ def memory(given: argparse.Namespace, scratch: Path) -> None:
     fitted = scratch / "run"
     run("fit_head", scratch / "cache", images=given.images, encoder=given.encoder, out=fitted, most=500)
     rows = []
-    for number in (500, 2000, 6000):
+    for number in given.sizes:
         folder = linked(given.images, scratch / f"linked-{number}", number)
         found = run("predict", "none", run=fitted, images=folder, out=scratch / "linked.csv")
         kept = run("predict", tempfile.mkdtemp(dir=scratch), run=fitted, images=folder, out=scratch / "linked.csv")
@@ -188,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, required=True, help="a folder of images, one folder per label")
     parser.add_argument("--encoder", default="lite0")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[500, 2000, 6000], help="numbers of images for `memory`")
     given = parser.parse_args(arguments)
     wrong = [part for part in given.parts if part not in PARTS]
     if wrong:

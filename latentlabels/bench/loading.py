@@ -332,7 +332,7 @@ def _as_features(train: Inputs, test: Inputs, model: dict[str, Any]) -> tuple[In
             return train, test, model
         vectors = InMemory(part.items.inputs(torch.arange(len(part))))
         parts.append(replace(part, kind=Kind.EMBEDDINGS, items=vectors, size=None, levels=None, pictures=None))
-    return parts[0], parts[1], model | {"encoder": PASSED_THROUGH, "weights": None, "frozen": False}
+    return parts[0], parts[1], model | {"encoder": PASSED_THROUGH, "weights": None, "frozen": False, "windows": False}
 
 
 def _values(inputs: Inputs) -> Any:

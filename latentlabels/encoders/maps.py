@@ -26,6 +26,7 @@ from ..inputs.rgb import Size
 Maps = tuple[int, int, int]
 """Channels, rows and columns of maps: (d, h, w)."""
 
+_LARGEST = 65504.0  # of half precision
 COMPONENTS = 384
 """Principal components of a frozen encoder's maps that are kept; measured: benchmarks/README.md, "regions"."""
 
@@ -55,6 +56,17 @@ class Tap(NamedTuple):
             return output.movedim(-1, 1)
         high, wide = self.grid
         return output[:, output.shape[1] - high * wide :].transpose(1, 2).unflatten(-1, (high, wide))
+
+
+def rounded_to_half(values: Tensor) -> Tensor:
+    """Values in float32 with the 11 binary digits of float16, no larger than it holds.
+
+    By Veltkamp's splitting: a runtime that computes in float32 may drop a conversion to float16 and back. Below 6e-5, where
+    float16 has fewer digits, more are left.
+    """
+    values = values.clamp(-_LARGEST, _LARGEST)
+    above = values * (2**13 + 1)
+    return above - (above - values)
 
 
 class RegionFeatures(nn.Module):
@@ -115,7 +127,9 @@ class RegionFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to pooled features and maps in one row, (B, D + d * h * w)."""
-        return self.row(*self.both(images))
+        found = self.row(*self.both(images))
+        # compressed, they are kept in half precision; rounded here, what is kept is what was computed, and what is exported too
+        return rounded_to_half(found) if self.compressed and not found.requires_grad else found
 
     @property
     def needs_basis(self) -> bool:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .. import exact
 from ..annotation import Annotation
 from ..distributions import LabelVector, NonEmptyLabelVector
-from ..encoders import Frozen
 from ..program import Amortizer
 
 
@@ -29,20 +28,7 @@ class Graph(nn.Module):
 
     def vector(self, inputs: Tensor) -> LabelVector:
         """p(y | x)."""
-        encoder = self.amortizer.encoder
-        if type(encoder) is Frozen and encoder.standardize.maps is not None:  # one that is trained on keeps nothing
-            inputs = rounded_to_half(encoder.extract(inputs))
-        return self.amortizer.vector(self.amortizer.head(encoder(inputs)))
-
-
-def rounded_to_half(values: Tensor) -> Tensor:
-    """Values with the 11 binary digits of float16, as maps of frozen encoders are kept by the model (see `features`).
-
-    By Veltkamp's splitting: runtimes in float32 may drop a conversion to float16 and back. Below 6e-5, where float16 has fewer
-    digits, more are left.
-    """
-    above = values * (2**13 + 1)
-    return above - (above - values)
+        return self.amortizer.vector(self.amortizer.head(self.amortizer.encoder(inputs)))
 
 
 class LabelGraph(Graph):

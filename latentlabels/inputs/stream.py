@@ -32,6 +32,7 @@ from .looks import PixelNote, joined, sentence
 
 _ENTRIES = 1 << 20  # of a block: images x labels, or embeddings x the larger of labels and numbers
 _PIXELS = 48 << 20  # bytes of decoded images of a block
+_FEATURED = 2048  # images of a block whose features are read: their pixels come and go within it
 _MOST = 8192  # rows of a block
 
 
@@ -133,7 +134,8 @@ class FileStream(InputStream):
         self._how, self._strict = Reading(unreadable="rows"), strict
         self._notes: list[PixelNote] = []
         height, width = wanted.size or wanted.format.size
-        self.size = max(min(_PIXELS // (3 * height * width), _ENTRIES // num_labels, _MOST), 1)
+        most = _PIXELS // (3 * height * width) if wanted.features is None else _FEATURED
+        self.size = max(min(most, _ENTRIES // num_labels, _MOST), 1)
 
     def blocks(self, start: int = 0) -> Iterator[InputBlock]:
         """All inputs from one on; after the last, a warning of what is doubtful about their pixels."""

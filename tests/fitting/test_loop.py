@@ -203,7 +203,7 @@ def test_a_loss_that_is_not_finite_is_named(mixed):
 @pytest.mark.slow
 def test_two_processes_fit_as_one_does(mixed):
     """DDP over the CPU: the gradients are those of the batches of both, the report is one."""
-    model = fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", epochs=3)
+    model = fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_spawn", epochs=3)
     assert len(model.history_) == 3
     assert model.history_[-1]["held_out_log_likelihood"] > model.history_[0]["held_out_log_likelihood"]
 
@@ -236,4 +236,4 @@ def test_the_head_starts_at_the_prior_or_at_random(mixed):
 @pytest.mark.parametrize("objective", ["em-apl", "ll-cp", "role"])
 def test_what_keeps_something_for_each_image_is_for_one_process(mixed, objective):
     with pytest.raises(ConfigError, match=f'"{objective}" keeps state for each training image, which 2 processes'):
-        fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_fork", objective=objective)
+        fitted(mixed, accelerator="cpu", devices=2, strategy="ddp_spawn", objective=objective)
