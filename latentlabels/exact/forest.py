@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..space import Free, Group, LabelSpace, Parent
+from .adding import Adding
 from .kernels import OutcomeIndex
 from .sizes import part_sizes, tree_sizes
 
@@ -39,20 +40,6 @@ class Events(NamedTuple):
     columns: Tensor
     groups: Tensor
     members: Tensor
-
-    def per_outcome(self, below: Tensor, size: int) -> Tensor:
-        """The sum, for each outcome, of what hangs below the events that hold it.
-
-        Args:
-            below: (..., columns) of what hangs below each column.
-            size: G.
-
-        Returns:
-            (..., G, S + 1).
-        """
-        each = torch.where(self.members, below[..., self.columns].unsqueeze(-1), below.new_zeros(()))
-        out = below.new_zeros(*below.shape[:-1], size, self.members.shape[1])
-        return out.index_add(-2, self.groups, each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +121,32 @@ class Block:
         width = self.columns.shape[1]
         return [(column, row) for row, place, column in self.columns_below if place == width]
 
+    @cached_property
+    def to_parents(self) -> Adding:
+        """Adds a value of each group to the column below which it hangs."""
+        return Adding(self.parents)
+
+    @cached_property
+    def _to_groups(self) -> Adding:
+        assert self.events is not None
+        return Adding(self.events.groups)
+
+    def ready_for_graphs(self) -> None:
+        """Work out what an export cannot: what depends on the numbers of indices."""
+        _ = self.to_parents.plan
+        _ = None if self.events is None else self._to_groups.plan
+
+    def by_group(self, of_events: Tensor) -> Tensor:
+        """The sum over each group's events: (..., E) to (..., G)."""
+        return self._to_groups(of_events.new_zeros(*of_events.shape[:-1], len(self.names)), of_events)
+
     def below(self, below: Tensor) -> tuple[Tensor, Tensor | float]:
         """What hangs below each outcome, of (..., columns): (..., G, S) for labels, and (..., G) for none or 0."""
         labels = below[..., self.columns]
         if self.events is None:
             return labels, 0.0
-        further = self.events.per_outcome(below, len(self.names))
+        each = torch.where(self.events.members, below[..., self.events.columns].unsqueeze(-1), below.new_zeros(()))
+        further = self.by_group(each.mT).mT
         return labels + further[..., :-1], further[..., -1]
 
     def mark(self, extended: Tensor, outcomes: Tensor) -> Tensor:

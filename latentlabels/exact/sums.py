@@ -122,19 +122,14 @@ def _upward(
         empty, known = count == 0, count > 0
         if block.events is not None:
             held = needed[..., block.events.columns] > 0
-            against = (held.unsqueeze(-1) & ~block.events.members).to(needed.dtype)
-            against = needed.new_zeros(*held.shape[:-1], len(block.names), against.shape[-1]).index_add(
-                -2, block.events.groups, against
-            )
+            against = block.by_group((held.unsqueeze(-1) & ~block.events.members).to(needed.dtype).mT).mT
             allowed, empty = allowed & (against[..., :-1] == 0), empty & (against[..., -1] == 0)
-            known = known | (
-                held.new_zeros(known.shape, dtype=needed.dtype).index_add(-1, block.events.groups, held.to(needed.dtype)) > 0
-            )
+            known = known | (block.by_group(held.to(needed.dtype)) > 0)
         present = torch.where(allowed, present, -torch.inf)
         none = torch.where(empty, none + below_none, -torch.inf).expand(present.shape[:-1])
         message = log_sum_exp(torch.cat([present, none.unsqueeze(-1)], -1))
-        below = below.index_add(-1, block.parents, message.expand(*lead, len(block.names)))
-        needed = needed.index_add(-1, block.parents, known.to(needed.dtype))
+        below = block.to_parents(below, message.expand(*lead, len(block.names)))
+        needed = block.to_parents(needed, known.to(needed.dtype))
         scores.append((present, none))
     return below[..., forest.num_labels], scores[::-1]
 

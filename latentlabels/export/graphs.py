@@ -50,7 +50,10 @@ class KnownGraph(Graph):
     def __init__(self, amortizer: Amortizer, how: Annotation):
         super().__init__(amortizer)
         space = self.amortizer.space
-        self.evidence = how.evidence_of_any(space.num_labels, exact.compile_forest(space).max_count)
+        forest = exact.compile_forest(space)
+        for block in forest.blocks:
+            block.ready_for_graphs()
+        self.evidence = how.evidence_of_any(space.num_labels, forest.max_count)
         self.most_known = 1 if how.one_positive else space.num_labels
 
     def forward(self, inputs: Tensor, known: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported import CASES, FOREST, FREE, Case, described, embeddings, known_rows, prepared
+from exported import CASES, FEATURES, FOREST, FREE, Case, described, embeddings, known_rows, prepared
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from latentlabels import ConfigError, ExportError, LatentLabels, export_model
 from latentlabels import annotation as ann
 from latentlabels.export import FORMATS
+from latentlabels.export.exporting import _Graph, _traced
 from latentlabels.export.formats import Format, Onnx, Run
 from latentlabels.export.graphs import KnownGraph, LabelGraph
 from latentlabels.objectives.registry import NAMES
+from latentlabels.space import LabelSpace
 
 SIZES = 1, 2, 7
 EXPORTS = [(name, form) for name, case in CASES.items() for form in case.formats]
@@ -70,17 +72,40 @@ def test_every_objective_predicts_the_same_in_a_graph(objective: str) -> None:
     np.testing.assert_allclose(given, model.posterior(inputs, known).marginals, atol=3e-6)
 
 
-def test_float32_is_enough_for_many_labels(tmp_path: Path) -> None:
-    """OpenVINO computes in 32 bits, where the model's sums have 64: the differences add up over labels."""
-    case = Case(FREE.free([f"label {k}" for k in range(150)]), ann.UniformPositive(), {}, ())
+@pytest.mark.parametrize(("form", "number"), [("openvino", 150), ("onnx", 600)])
+def test_many_labels(form: str, number: int, tmp_path: Path) -> None:
+    """OpenVINO computes in 32 bits, where the model's sums have 64; onnxruntime's threads share the work on large tensors."""
+    case = Case(LabelSpace.free([f"label {k}" for k in range(number)]), ann.UniformPositive(), {}, ())
     model = prepared_many(case)
-    done = export_model(model, tmp_path / "many.xml", "openvino")
-    given = FORMATS["openvino"].open(done.known)
+    done = export_model(model, tmp_path / f"many{FORMATS[form].ending}", form)
+    given = FORMATS[form].open(done.known)
     inputs = embeddings(5)
     for share in (0.02, 0.5):
         rng = np.random.default_rng(0)
-        known = np.where(rng.random((5, 150)) < share, rng.integers(0, 2, (5, 150)), -1).astype(np.int8)
-        np.testing.assert_allclose(given([inputs, known]), model.posterior(inputs, known).marginals, atol=5e-5)
+        known = np.where(rng.random((5, number)) < share, rng.integers(0, 2, (5, number)), -1).astype(np.int8)
+        np.testing.assert_allclose(given([inputs, known]), model.posterior(inputs, known).marginals, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a forest of groups", "found by label", "unknown class"])
+def test_no_place_is_added_to_twice_at_once(name: str) -> None:
+    """Which threads of a runtime would do at the same time, and lose a value; but for what padding adds, zeros."""
+    case = CASES[name]
+    model = prepared(case)
+    graph = KnownGraph(model.model.amortizer.eval(), model.conditions_by)
+    inputs = torch.randn(3, FEATURES), torch.full((3, case.space.num_labels), -1, dtype=torch.int8)
+    program = _traced(_Graph(graph, {}), inputs)
+    named = program.graph_signature.inputs_to_lifted_tensor_constants
+    constants = {name: program.constants[target] for name, target in named.items()}
+    added = [node for node in program.graph.nodes if "index_add" in str(node.target)]
+    padding = case.space.num_labels + 1
+    assert added
+    for node in added:
+        index = node.args[2]
+        while index.op == "call_function":  # which flattens a constant
+            index = index.args[0]
+        places = [place for place in constants[index.name].flatten().tolist() if place != padding]
+        assert len(places) == len({*places}), node
+    assert not [node for node in program.graph.nodes if "index_put" in str(node.target) or "scatter" in str(node.target)]
 
 
 def prepared_many(case: Case) -> LatentLabels:
