@@ -28,10 +28,11 @@ types: $(VENV)/.stamp-dev
 	@echo "== types"
 	$(BIN)/mypy
 
+# a worker that dies ends the run and is a failure; with another one in its place, pytest-xdist would wait for ever
 tests: export OMP_NUM_THREADS = 1
 tests: $(VENV)/.stamp-dev
 	@echo "== tests"
-	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --max-worker-restart=0 $(ARGS)
 
 test-lowest:
 	@echo "== the tests against the lowest versions that pyproject.toml allows, in .venv-lowest"

@@ -21,6 +21,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LATENTLABELS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _never_ended_by_a_signal() -> None:
+    """Commands run inside the tests' own process, which must not end where a busy machine takes long to put things away."""
+    from latentlabels.cli import interrupt
+
+    interrupt.GRACE = 600.0
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

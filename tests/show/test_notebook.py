@@ -348,7 +348,7 @@ def test_before_a_fit_the_settings_that_were_chosen():
     }
     assert ".fit(images, observed)" in page(m).text
     bare = ll.LatentLabels()
-    assert a_line(bare) == "LatentLabels(not fitted, labels of the data, encoder='resnet18', annotation=UniformPositive())"
+    assert a_line(bare) == "LatentLabels(not fitted, labels of the data, encoder='auto', annotation=UniformPositive())"
     assert facts(bare)["settings"] == "all at their defaults"
 
 
@@ -427,7 +427,7 @@ def test_scikit_learn_s_manners_are_kept(fitted):
     search = GridSearchCV(ll.LatentLabels(MIXED), {"epochs": [1, 2]})
     assert "LatentLabels" in repr(search) and "LatentLabels" in search._repr_html_()
     changed = ll.LatentLabels(MIXED).set_params(annotation="nonsense", space=3)  # not refused before `fit`
-    assert a_line(changed) == "LatentLabels(not fitted, labels of the data, encoder='resnet18', annotation='nonsense')"
+    assert a_line(changed) == "LatentLabels(not fitted, labels of the data, encoder='auto', annotation='nonsense')"
 
 
 def test_long_settings_are_cut():
