@@ -20,6 +20,8 @@ from torch import Tensor
 from . import objectives
 from .annotation import Annotation, UniformPositive
 from .annotation import from_config as read_annotation
+from .annotation.learned import Learned
+from .annotation.learning import learn
 from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import DataConfig, FitConfig, ModelConfig
@@ -283,6 +285,7 @@ class LatentLabels(BaseEstimator):
         found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
         found["held_out"] = parts.to_dict()
         found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
+        found["learned"] = {name: one.to_dict() for name, one in start.annotation.learned.items()}
         found["encoder"] = {key: start.params[key] for key in CHOSEN} | {"why": start.why}
         found |= names_found(program.model.amortizer)
         for message in fit_warnings(found):
@@ -362,6 +365,7 @@ class LatentLabels(BaseEstimator):
         assert table is not None
         if len(inputs) < 2:
             raise DataError(f"a fit needs at least two images, not {len(inputs)}")
+        how = learn(how, table.known, table.space)
         anchor: Anchor = derive_prior(table.space, table.known, how, self.expected_labels)
         warn_of_start(settings, anchor, table.space.num_labels, stacklevel=3)
         torch.manual_seed(int(self.seed))
@@ -768,6 +772,7 @@ class LatentLabels(BaseEstimator):
         run = read_run(folder)
         try:
             how = read_annotation(run.config["annotation"], run.space)
+            how.learned = {name: Learned.from_dict(one) for name, one in run.diagnostics.get("learned", {}).items()}
             out = cls(run.space, how, **run.config["model"], **run.config["fit"])
             kind, pixels, levels, size = kind_of(out.encoder), None, None, None
             if kind is Kind.IMAGES:

@@ -141,6 +141,8 @@ def pick_prob(how: ann.Annotation, known: Tensor, absent: Tensor, y: Tensor) -> 
 def log_annotation(how: ann.Annotation, observed: Tensor, y: Tensor) -> Tensor:
     """log p(o | y) of vectors y (S, K), -inf where impossible; log p(found, o | y) under `PerLabelSearch`."""
     known, absent = observed == 1, observed == 0
+    if is_complete(how, observed):
+        return torch.stack([(row == observed).all().to(DTYPE) for row in y]).log()
     everything = torch.where(absent, 0.0, 1.0)
     values = []
     for row in y:
@@ -153,6 +155,12 @@ def log_annotation(how: ann.Annotation, observed: Tensor, y: Tensor) -> Tensor:
     return torch.stack(values).log()
 
 
+def is_complete(how: ann.Annotation, observed: Tensor) -> bool:
+    """Whether somebody was asked for all labels: several known positives can also be a pick, where one may pick several."""
+    alone = how.kind in ONE_POSITIVE and len(observed) > 1
+    return bool((observed != -1).all()) and (alone or bool((observed == 0).any()))
+
+
 def found_given(how: ann.Annotation, y: Tensor) -> float:
     """The probability that an image with labels y is found: sum_k w_k y_k / sum_j w_j under `PerLabelSearch`."""
     if how.kind != "per-label-search":
@@ -163,7 +171,7 @@ def found_given(how: ann.Annotation, y: Tensor) -> float:
 
 def found_prob(how: ann.Annotation, observed: Tensor, y: Tensor, log_p: Tensor) -> Tensor | float:
     """The probability that the image was found at all, 1 where no label is known to be present."""
-    if how.kind != "per-label-search" or not bool((observed == 1).any()):
+    if how.kind != "per-label-search" or not bool((observed == 1).any()) or is_complete(how, observed):
         return 1.0
     return (log_p.exp() * torch.tensor([found_given(how, row) for row in y], dtype=DTYPE)).sum()
 

@@ -1,10 +1,15 @@
-"""What every annotation is: p(o | y), with mistakes, its exact sums and its draws."""
+"""What every annotation is: p(o | y), with mistakes, its exact sums and its draws.
+
+An image of which every label is known came about in another way: somebody was asked for all of its labels. Whatever the
+annotation of the others, log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Its values may be
+what an annotation does not describe, such as several known positives.
+"""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError, ObservationError
-from ..exact.evidence import Evidence, mix, pinned
+from ..exact.evidence import Evidence, mix, pinned, pinned_where
+from .learned import LEARN, Learned
 
 if TYPE_CHECKING:
     from ..observed.known_table import KnownTable
@@ -70,10 +76,54 @@ class Annotation(ABC):
     by_label: ClassVar[bool] = False
     """Whether images were collected label by label: how many images a label has then says nothing about its prevalence."""
 
-    def __init__(self, *, noise: float = 0.0):
-        if not 0.0 <= noise < 1.0:
-            raise ConfigError(f"noise is a probability in [0, 1), not {noise}")
-        self.noise = float(noise)
+    learned: Mapping[str, Learned] = {}
+    """What was learned, by parameter; see `latentlabels.annotation.learning`."""
+
+    def __init__(self, *, noise: float | str = 0.0):
+        self._learns: tuple[str, ...] = ()
+        self.noise = 0.0
+        if not self._is_learned("noise", noise):
+            if isinstance(noise, str) or not 0.0 <= noise < 1.0:
+                raise ConfigError(f'noise is a probability in [0, 1), not {noise}; or it is "{LEARN}"')
+            self.noise = float(noise)
+
+    # --- numbers that are learned -----------------------------------------------------------------------
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """Parameters whose numbers a fit has to learn: of "weights", "rates", "noise"."""
+        return self._learns
+
+    def _is_learned(self, parameter: str, value: Any) -> bool:
+        """Note that a parameter is to be learned, if that was given for its numbers.
+
+        Raises:
+            ConfigError: another text.
+        """
+        if not isinstance(value, str):
+            return False
+        if value != LEARN:
+            raise ConfigError(f'{parameter} is "{value}"; give numbers, or "{LEARN}"')
+        self._learns = (*self._learns, parameter)
+        return True
+
+    def _needs(self, *parameters: str) -> None:
+        """Refuse to go on without numbers that are still to be learned."""
+        missing = [one for one in parameters if one in self._learns]
+        if missing:
+            raise ConfigError(
+                f'the annotation "{self.kind}" has to learn its {" and ".join(missing)} first; fit(images, observed) does, '
+                "and annotation_ then has the numbers. Or state them"
+            )
+
+    def with_learned(self, found: Iterable[Learned]) -> Annotation:
+        """The same annotation with the numbers that were found."""
+        learned = {one.parameter: one for one in found}
+        numbers = {name: one.estimate[0] if name == "noise" else one.estimate for name, one in learned.items()}
+        stated = {key: value for key, value in self.to_config().items() if key != "kind"}
+        out = type(self)(**{**stated, **numbers})
+        out.learned = learned
+        return out
 
     # --- what a subclass states -------------------------------------------------------------------------
 
@@ -88,6 +138,23 @@ class Annotation(ABC):
     @abstractmethod
     def draw(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
         """`sample` without noise."""
+
+    def complete(self, observed: Tensor) -> Tensor:
+        """Which rows of observed (..., K) state every label, and are therefore not the annotation's: bool (...).
+
+        A row of presences alone can be the annotation's, too, where that describes several known positives.
+        """
+        told = (observed != -1).all(-1)
+        return told if self._never_all(observed.shape[-1]) else told & (observed == 0).any(-1)
+
+    def complete_rows(self, table: KnownTable) -> NDArray[np.int64]:
+        """The same of a table (N, K): numbers of rows."""
+        size = table.shape[1]
+        told = table.num_known == size
+        return np.flatnonzero(told if self._never_all(size) else told & (table.num_present < size))
+
+    def _never_all(self, num_labels: int) -> bool:
+        return self.one_positive and num_labels > 1
 
     def check(self, observed: Tensor) -> None:  # noqa: B027
         """Refuse observations that the annotation does not describe; most describe all."""
@@ -123,7 +190,12 @@ class Annotation(ABC):
         Raises:
             ObservationError: more known positives than the annotation describes, or other values.
         """
+        self._needs(*self._learns)
         observed = as_observed(observed)
+        told = self.complete(observed)
+        if bool(told.any()):
+            stated = torch.where((observed == (y > 0.5)).all(-1), 0.0, -torch.inf)
+            return torch.where(told, stated, self.log_prob(observed.masked_fill(told.unsqueeze(-1), -1), y))
         self.check(observed)
         present = y > 0.5
         dtype = torch.promote_types(y.dtype, torch.float32) if y.is_floating_point() else torch.get_default_dtype()
@@ -152,6 +224,11 @@ class Annotation(ABC):
             bound: gives the `CountBound` of the images, worked out only where it is needed.
             dtype: of the logits, which sets the tolerance; weights and tilts are in double precision.
         """
+        self._needs(*self._learns)
+        told = self.complete(observed)
+        if bool(told.any()):
+            others = observed.masked_fill(told.unsqueeze(-1), -1)
+            return pinned_where(told, observed, self.evidence(others, bound, dtype))
         self.check(observed)
         return self._with_mistakes(self.products(observed, bound, dtype), observed)
 
@@ -198,6 +275,7 @@ class Annotation(ABC):
             (..., K) int8 of 1 and -1: one known positive, if there is any, or one draw per label for `Scar`; and 0 where
             `Ignorable` asked for an absent label.
         """
+        self._needs(*self._learns)
         if not self.noise:
             return self.draw(y, generator)
         mistaken = torch.rand((*y.shape[:-1], 1), generator=generator, device=y.device) < self.noise
@@ -210,7 +288,8 @@ class Annotation(ABC):
 
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""
-        return {"kind": self.kind} | ({"noise": self.noise} if self.noise else {})
+        noise = LEARN if "noise" in self._learns else self.noise
+        return {"kind": self.kind} | ({"noise": noise} if noise else {})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Annotation) and self.to_config() == other.to_config()

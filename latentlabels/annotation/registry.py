@@ -49,7 +49,7 @@ def from_config(section: Mapping[str, Any], space: LabelSpace) -> Annotation:
 
     Args:
         section: ``{kind, weights?, rates?, noise?}``; weights and rates are numbers in the order of the labels,
-            or a mapping from label to number.
+            or a mapping from label to number. Each may be "learn"; see `latentlabels.annotation.learning`.
         space: whose labels they are.
 
     Raises:
@@ -72,5 +72,6 @@ def from_config(section: Mapping[str, Any], space: LabelSpace) -> Annotation:
         if parameter.default is parameter.empty and key not in given:
             raise ConfigError(f'annotation.{key}: "{kind}" needs {key}, one number for each label')
     annotation = KINDS[kind](**given)
-    annotation.readiness(space.num_labels)  # which refuses another number of weights or rates than labels
+    if not {"weights", "rates"} & {*annotation.learns}:
+        annotation.readiness(space.num_labels)  # which refuses another number of weights or rates than labels
     return annotation

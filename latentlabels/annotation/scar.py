@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..exact.evidence import Evidence
 from .base import Annotation, CountBound, numbers_of, sized
+from .learned import LEARN
 
 if TYPE_CHECKING:
     from ..observed.known_table import KnownTable
@@ -23,7 +24,7 @@ class Scar(Annotation):
     For tags and click logs.
 
     Args:
-        rates: c, one number for all labels or one for each, in (0, 1].
+        rates: c, one number for all labels or one for each, in (0, 1], or "learn".
         noise: see the module.
     """
 
@@ -31,11 +32,14 @@ class Scar(Annotation):
     meaning = "each present label is reported at its rate, an absent one never"
     one_by_one = True
 
-    def __init__(self, rates: float | Sequence[float] | Tensor, *, noise: float = 0.0):
+    def __init__(self, rates: float | Sequence[float] | Tensor | str, *, noise: float | str = 0.0):
         super().__init__(noise=noise)
-        self.rates = numbers_of(rates, "rates", low=0.0, low_open=True, high=1.0)
+        self.rates = torch.ones(1, dtype=torch.float64)
+        if not self._is_learned("rates", rates):
+            self.rates = numbers_of(cast(Tensor, rates), "rates", low=0.0, low_open=True, high=1.0)
 
     def _logs(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        self._needs("rates")
         rates = sized(self.rates, num_labels, "rates").to(device=device)
         return rates.log().to(dtype), torch.log1p(-rates).to(dtype)
 
@@ -58,10 +62,12 @@ class Scar(Annotation):
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""
         rates = self.rates.tolist()
-        return super().to_config() | {"rates": rates[0] if len(rates) == 1 else rates}
+        given = LEARN if "rates" in self.learns else rates[0] if len(rates) == 1 else rates
+        return super().to_config() | {"rates": given}
 
     def readiness(self, num_labels: int) -> NDArray[np.float64]:
         """The rates."""
+        self._needs("rates")
         return np.asarray(sized(self.rates, num_labels, "rates").numpy(), dtype=np.float64)
 
     def prevalence(self, known: KnownTable) -> tuple[NDArray[np.float64], str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,23 +15,26 @@ from ..errors import ObservationError
 from ..exact.evidence import Evidence
 from ..exact.quadrature import reciprocal_rule, tolerance
 from .base import Annotation, CountBound, numbers_of, pick_one, sized
+from .learned import LEARN
 
 
 class Weighted(Annotation):
     """What annotations with a weight per label share.
 
     Args:
-        weights: K positive numbers; only their ratios matter.
+        weights: K positive numbers, of which only the ratios matter, or "learn".
         noise: see the module.
     """
 
     one_positive = True
 
-    def __init__(self, weights: Sequence[float] | Tensor | None = None, *, noise: float = 0.0):
+    def __init__(self, weights: Sequence[float] | Tensor | str | None = None, *, noise: float | str = 0.0):
         super().__init__(noise=noise)
-        self.weights = None if weights is None else numbers_of(weights, "weights", low=0.0, low_open=True)
+        unknown = weights is None or self._is_learned("weights", weights)
+        self.weights = None if unknown else numbers_of(cast(Tensor, weights), "weights", low=0.0, low_open=True)
 
     def _weights(self, num_labels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        self._needs("weights")
         if self.weights is None:
             return torch.ones(num_labels, dtype=dtype, device=device)
         weights: Tensor = sized(self.weights, num_labels, "weights")
@@ -52,11 +55,13 @@ class Weighted(Annotation):
 
     def to_config(self) -> dict[str, Any]:
         """The `annotation` section of a config that gives this annotation."""
-        given = {} if self.weights is None else {"weights": self.weights.tolist()}
+        learned = {"weights": LEARN} if "weights" in self.learns else {}
+        given = learned if self.weights is None else {"weights": self.weights.tolist()}
         return super().to_config() | given
 
     def readiness(self, num_labels: int) -> NDArray[np.float64]:
         """The weights."""
+        self._needs("weights")
         return super().readiness(num_labels) if self.weights is None else sized(self.weights, num_labels, "weights").numpy()
 
 
@@ -67,7 +72,7 @@ class WeightedPositive(Weighted):
     meaning = "one present label of each image is known, picked by the labels' weights"
     picks_present = True
 
-    def __init__(self, weights: Sequence[float] | Tensor, *, noise: float = 0.0):
+    def __init__(self, weights: Sequence[float] | Tensor | str, *, noise: float | str = 0.0):
         super().__init__(weights, noise=noise)
 
     def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:

@@ -90,6 +90,8 @@ def diagnose(
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
+        "expected_labels_error": anchor.error,
+        "num_complete": anchor.num_complete,
         "predicted_count": count,
     }
     drift = scale(counted, ours)

@@ -145,13 +145,17 @@ class AnnotationConfig(Section):
     """How the known labels came about; see `latentlabels.annotation`."""
 
     kind: AnnotationKind = Field(default=annotation.DEFAULT, description="one of " + ", ".join(annotation.NAMES))
-    weights: list[Positive] | dict[str, Positive] | None = Field(
-        default=None, description="positive numbers, one for each label: a list in the order of the labels, or label: number"
+    weights: list[Positive] | dict[str, Positive] | Literal["learn"] | None = Field(
+        default=None,
+        description="positive numbers, one for each label: a list in the order of the labels, or label: number; or learn",
     )
-    rates: Annotated[Real, Field(gt=0, le=1)] | list[Positive] | dict[str, Positive] | None = Field(
-        default=None, description="a number above 0 up to 1, a list of them in the order of the labels, or label: number"
+    rates: Annotated[Real, Field(gt=0, le=1)] | list[Positive] | dict[str, Positive] | Literal["learn"] | None = Field(
+        default=None,
+        description="a number above 0 up to 1, a list of them in the order of the labels, or label: number; or learn",
     )
-    noise: Real = Field(default=0.0, ge=0, lt=1, description="a probability, at least 0 and below 1")
+    noise: Annotated[Real, Field(ge=0, lt=1)] | Literal["learn"] = Field(
+        default=0.0, description="a probability, at least 0 and below 1, or learn"
+    )
 
 
 class ModelConfig(Section):

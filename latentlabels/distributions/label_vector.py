@@ -336,12 +336,13 @@ class LabelVector(TorchDistribution):
         return value - self._log_found(observed, how)
 
     def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
-        """log-probability that the image was found at all, 0 for images without a known positive: (...)."""
+        """log-probability that the image was found at all, 0 for images without a known positive and complete ones: (...)."""
         weights = how.selection_weights(self.space.num_labels, torch.float64, self.logits.device)
         if weights is None:
             return 0.0
         found = exact.log_sum_exp(self._log_marginals() + weights.log())
-        return torch.where((observed == 1).any(-1) & ~torch.isneginf(found), found, 0.0)
+        by_label = (observed == 1).any(-1) & ~how.complete(observed)
+        return torch.where(by_label & ~torch.isneginf(found), found, 0.0)
 
     def _log_marginals(self) -> Tensor:
         """log p(y_k = 1), (..., K), in double precision."""

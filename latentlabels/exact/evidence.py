@@ -90,6 +90,29 @@ def mix(first: Evidence, second: Evidence, log_first: Tensor | float, log_second
     return first._replace(log_weight=first.log_weight + log_first, plus=other)
 
 
+def pinned_where(rows: Tensor, observed: Tensor, others: Evidence) -> Evidence:
+    """An evidence with those of some rows replaced by one that only pins what is known of them.
+
+    Args:
+        rows: (...) bool, which ones.
+        observed: (..., K) int8.
+        others: of the same rows.
+    """
+    rows = rows.unsqueeze(-1)
+    weight = others.log_weight
+    first = torch.where(torch.arange(weight.shape[-1], device=rows.device) == 0, 0.0, -torch.inf).to(weight)
+    pins = torch.where(rows.unsqueeze(-1), observed.unsqueeze(-2), others.pins)
+    further = None if others.plus is None else _nowhere(rows, others.plus)
+    assert others.log_found is None  # which only what follows has
+    return Evidence(torch.where(rows, first, weight), others.tilt, pins, plus=further)
+
+
+def _nowhere(rows: Tensor, evidence: Evidence) -> Evidence:
+    """An evidence of weight 0 in some rows, (..., 1)."""
+    further = None if evidence.plus is None else _nowhere(rows, evidence.plus)
+    return evidence._replace(log_weight=evidence.log_weight.masked_fill(rows, -torch.inf), plus=further)
+
+
 def _side_by_side(first: Evidence, second: Evidence) -> Evidence:
     batch = torch.broadcast_shapes(
         *(t.shape[:-1] for t in (first.log_weight, second.log_weight)),

@@ -309,9 +309,10 @@ def build_program(
         logits = prior_logits(head, anchor.prevalence)
         if policy.start == "prior":
             amortizer.start_at(logits)
+    hold = given.expected_labels if anchor is None else anchor.hold
     prior = LabelPrior(head, logits, mixture, learn=mixture > 1) if beta > 0 else None
     decoder = FeatureDecoder(head, encoder.num_features) if beta > 0 else None
-    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, given.expected_labels, num_images)
+    model = LabelModel(amortizer, annotation, prior, decoder, beta, SCALE_PRIOR, hold, num_images)
     guide = LabelGuide(amortizer, annotation)
     objective.attach(model, guide)
     described = stored or describe_encoder(given.encoder, weights)

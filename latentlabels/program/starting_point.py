@@ -3,7 +3,8 @@
 The likelihood of known positives fixes label probabilities only up to a scale per image: (half cat, half dog)
 and (both) explain one label per image equally well. The scale is anchored by what is stated: a root group that
 is exhaustive has one label present on every image, so that under a uniform pick of one label the share of
-images whose known label lies in it is E[1/N], N the number of present labels; otherwise by `expected_labels`.
+images whose known label lies in it is E[1/N], N the number of present labels; otherwise by `expected_labels`. Complete images
+say it best: what they show is added to what the others imply, as `_PSEUDO` images would show it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from ..errors import DataError
 from ..observed.known_table import KnownTable, table_of
 from ..space import Free, LabelSpace, OneOf
 from ..words import any_of
+from ..words import count as count_of
 
 DEFAULT_EXPECTED = 1.5
+_PSEUDO = 20.0  # complete images that the shares of known labels are worth: they tell rare labels better, the scale not at all
+_ENOUGH = 10  # complete images whose number of labels a fit is held at
+_WIDTHS = {True: 0.1, False: 1.0}  # how far off the number of labels may be without them, relative: identified by groups or not
 _LEAST, _MOST = 1e-4, 0.98  # prevalences at which a head may start: further out its gradients vanish
 
 
@@ -36,6 +41,9 @@ class Anchor:
         prevalence: (K,) p(y_k = 1) over images.
         logits: (L,) of the label space, at which a head and a label prior start.
         never_known: labels that are never known to be present.
+        num_complete: how many images have all of their labels known.
+        error: the standard error of `expected_labels`, where complete images say it.
+        hold: the number of labels per image at which a fit is held: stated, or that of enough complete images; or None.
     """
 
     expected_labels: float
@@ -44,6 +52,9 @@ class Anchor:
     prevalence: NDArray[np.float64]
     logits: Tensor
     never_known: tuple[str, ...]
+    num_complete: int = 0
+    error: float | None = None
+    hold: float | None = None
 
 
 def derive_prior(
@@ -67,12 +78,16 @@ def derive_prior(
         raise DataError(
             f"expected_labels is {expected_labels}, but must be above 0 and at most {space.num_labels}, the number of labels"
         )
-    table = table_of(values)
+    whole = table_of(values)
+    rows = annotation.complete_rows(whole) if annotation.says_which else np.zeros(0, np.int64)
+    complete = whole.rows(rows)
+    table = whole.take(np.setdiff1d(np.arange(len(whole)), rows)) if len(rows) else whole
     present = table.counts()[0].astype(float)
     told = max(int((table.num_present > 0).sum()), 1)
     known = max(present.sum() / told, 1.0)  # known positives per image that has any
     rate = (present + 0.5) / (told + 1.0)
-    never = tuple(label for label, count in zip(space.labels, present, strict=True) if count == 0)
+    seen = present + (complete == 1).sum(0)
+    never = tuple(label for label, count in zip(space.labels, seen, strict=True) if count == 0)
     identified, implied = True, annotation.prevalence(table)
     if implied is not None:
         prevalence, source = implied
@@ -84,9 +99,38 @@ def derive_prior(
         if expected_labels is not None:
             expected, source = float(expected_labels), "set by expected_labels"
         prevalence = rate * (expected / known if np.ptp(readiness) == 0 else expected / rate.sum())
+    error, hold = None, expected_labels
+    if len(complete):
+        counted, error = _counted(complete, expected, _WIDTHS[identified], alone=not len(table))
+        if expected_labels is None:
+            prevalence, expected, identified = prevalence * (counted / expected), counted, True
+            source = f"{count_of(len(complete), 'complete image')}: {counted:.2f} ± {error:.2f}"
+            hold = counted if len(complete) >= _ENOUGH else None
+        prevalence = _with_complete(prevalence, complete, alone=not len(table))
     prevalence = np.clip(prevalence, _LEAST, 1.0)
     logits, prevalence = _forest(space, prevalence)
-    return Anchor(float(expected), identified, source, prevalence, logits, never)
+    return Anchor(float(expected), identified, source, prevalence, logits, never, len(complete), error, hold)
+
+
+def _counted(complete: NDArray[np.int8], expected: float, width: float, alone: bool) -> tuple[float, float]:
+    """Labels per image by complete ones (D, K) and by what was expected without them, and the standard error."""
+    counts = (complete == 1).sum(1)
+    mean = float(counts.mean())
+    least = max(float(counts.var()), mean * (1 - mean / complete.shape[1]), 0.05)  # few images may happen to be alike
+    error = float(np.sqrt(least / len(counts)))
+    if alone:
+        return max(mean, _LEAST), error
+    before, now = 1 / (width * expected) ** 2, 1 / error**2
+    return (before * expected + now * mean) / (before + now), float(1 / np.sqrt(before + now))
+
+
+def _with_complete(prevalence: NDArray[np.float64], complete: NDArray[np.int8], alone: bool) -> NDArray[np.float64]:
+    """Prevalences (K,) by what the others imply and by complete images (D, K)."""
+    present, size = (complete == 1).sum(0), len(complete)
+    if alone:
+        found: NDArray[np.float64] = (present + 0.5) / (size + 1.0)
+        return found
+    return np.asarray((_PSEUDO * np.minimum(prevalence, 1.0) + present) / (_PSEUDO + size))
 
 
 def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:

@@ -256,13 +256,13 @@ EVEN = LabelVector(PAIR, torch.zeros(2, dtype=torch.float64))
         (ann.UniformPositive(), [1, 1], 1 / 4),
         (ann.UniformPositive(), [-1, -1], 1.0),
         (ann.UniformPositive(noise=0.1), [1, -1], 0.9 * 3 / 8 + 0.1 / 2),
-        (ann.UniformPositive(noise=0.1), [1, 0], 0.9 / 4 + 0.1 / 2),
+        (ann.UniformPositive(noise=0.1), [1, 0], 1 / 4),  # complete: nobody picked
         (ann.WeightedPositive([3.0, 1.0]), [1, -1], 1 / 4 + 1 / 4 * 3 / 4),
         (ann.WeightedPositive([3.0, 1.0]), [-1, 1], 1 / 4 + 1 / 4 / 4),
         (ann.WeightedPositive([3.0, 1.0], noise=0.1), [-1, 1], 0.9 * 5 / 16 + 0.1 / 4),
         (ann.Scar([0.3, 0.6]), [1, -1], 1 / 2 * 0.3 * (1 / 2 + 1 / 2 * 0.4)),
         (ann.Scar([0.3, 0.6]), [-1, -1], (1 / 2 + 1 / 2 * 0.7) * (1 / 2 + 1 / 2 * 0.4)),
-        (ann.Scar([0.3, 0.6]), [1, 0], 1 / 2 * 0.3 * 1 / 2),
+        (ann.Scar([0.3, 0.6]), [1, 0], 1 / 4),
         (ann.Scar(0.3, noise=0.1), [1, -1], 0.9 * 0.15 * 0.85 + 0.1 * 0.3 * 0.7),
         (ann.PerLabelSearch(), [1, -1], 1 / 2),
         (ann.PerLabelSearch([3.0, 1.0]), [1, -1], 3 / 4),
@@ -527,7 +527,7 @@ def test_numbers_of_another_space_are_refused(how: ann.Annotation):
 @pytest.mark.parametrize("kind", oracle.ONE_POSITIVE)
 def test_two_known_positives_where_one_is_picked(kind: str):
     how, observed = oracle.annotations(3)[kind], torch.full((4, 3), -1, dtype=torch.int8)
-    observed[1, :2] = observed[3] = 1
+    observed[1, :2] = observed[3, 1:] = 1
     message = rf'"{kind}" describes one known positive per image, but 2 images have more \(rows 1, 3\); use "uniform-positive"'
     with pytest.raises(ObservationError, match=message):
         LabelVector(LabelSpace.free("abc"), torch.zeros(3)).condition(observed, how)

@@ -175,7 +175,7 @@ def test_names_of_classes_are_a_list_or_a_file(write: Any, tmp_path: Path) -> No
         ("model:\n  mixture: 0\n", 2, "model.mixture: expected a whole number of at least 1, not 0"),
         ("model:\n  expected_labels: 0\n", 2, "model.expected_labels: expected a number above 0, or null to derive it"),
         ("annotation:\n  kind: scarf\n", 2, 'not "scarf"; did you mean "scar"?'),
-        ("annotation:\n  noise: 1\n", 2, "annotation.noise: expected a probability, at least 0 and below 1, not 1"),
+        ("annotation:\n  noise: 1\n", 2, "annotation.noise: expected a probability, at least 0 and below 1, or learn, not 1"),
         ("annotation:\n  kind: scar\n  rates: 1.5\n", 3, "annotation.rates: expected a number above 0 up to 1,"),
         ("annotation:\n  weights: [1, -1]\n", 2, "annotation.weights: expected positive numbers, one for each label"),
         ("data:\n  unlisted: unkown\n", 2, 'data.unlisted: expected unknown or absent, not "unkown"; did you mean "unknown"?'),
