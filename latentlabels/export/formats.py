@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from ..encoders.runtime.openvino import import_openvino
+from ..encoders.runtime.openvino import core, import_openvino
 from ..errors import ConfigError, nearest
 from .folding import fold_constants
 
@@ -125,8 +125,7 @@ class OpenVino(Format):
 
     def open(self, path: Path) -> Run:
         """On the CPU, in 32 bits."""
-        core = import_openvino().Core()
-        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(core().read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda values: np.array(compiled(list(values))[0])
 
 

@@ -41,7 +41,7 @@ class OpenVINOExtractor:
             "INFERENCE_NUM_THREADS": num_threads(),
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled = _core().compile_model(convert(module, size), "CPU", settings)
+        self._compiled = core().compile_model(convert(module, size), "CPU", settings)
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 images (B, 3, H, W) to float32 features (B, D).
@@ -100,5 +100,11 @@ def _without_telemetry() -> Iterator[None]:
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
+    """The one `openvino.Core` of this process, which is never given up.
+
+    Its CPU plugin brings a stack for signals, and the end of one of several brings back that of another, which may have ended
+    before: the next signal that Python handles, Ctrl-C or the end of a process that it started, is then a segmentation fault
+    (seen with OpenVINO 2026.4).
+    """
     return import_openvino().Core()

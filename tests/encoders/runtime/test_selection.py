@@ -303,6 +303,32 @@ def test_nothing_is_imported_before_it_is_needed_and_nothing_is_reported():
     assert done.stdout + done.stderr == ""
 
 
+def test_one_core_serves_all_who_use_openvino():
+    """In a process of its own: when one of several cores ends, the next signal can be a segmentation fault."""
+    code = (
+        "import gc, os, signal, sys, tempfile, torch\n"
+        "from pathlib import Path\n"
+        "from latentlabels.encoders.runtime import choose_extractor\n"
+        "from latentlabels.encoders.runtime.openvino import convert\n"
+        "from latentlabels.export.formats import FORMATS\n"
+        "import openvino\n"
+        "made, own = [], openvino.Core\n"
+        "openvino.Core = lambda: made.append(own()) or made[-1]\n"
+        "net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())\n"
+        "path = Path(tempfile.mkdtemp()) / 'a.xml'\n"
+        "openvino.save_model(convert(net, (16, 16)), str(path))\n"
+        "used = [choose_extractor(net, (16, 16), 'openvino'), *(FORMATS['openvino'].open(path) for _ in range(2))]\n"
+        "used[0](torch.zeros(8, 3, 16, 16, dtype=torch.uint8))\n"
+        "while used:\n"
+        "    used.pop(0)\n"
+        "    gc.collect()\n"
+        "signal.signal(signal.SIGUSR1, lambda *given: print('handled', len(made)))\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled 1\n"), done.stderr
+
+
 def test_every_runtime_of_the_config_has_a_candidate():
     from latentlabels.config.sections import FitConfig
 
