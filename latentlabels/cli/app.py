@@ -19,7 +19,22 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
-from . import bench, cache, complete, convert, demo, embed, evaluate, export, fit, inspect, predict, query, report
+from . import (
+    bench,
+    cache,
+    complete,
+    convert,
+    demo,
+    embed,
+    evaluate,
+    export,
+    fit,
+    inspect,
+    predict,
+    query,
+    report,
+    sample_complete,
+)
 from .interrupt import interrupted, interruptible, leave
 from .output import UsageError
 
@@ -81,6 +96,7 @@ app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("bench")(bench.bench)
 app.command("inspect")(inspect.inspect)
+app.command("sample-complete")(sample_complete.sample_complete)
 app.command("embed")(embed.embed)
 app.add_typer(cache.cache, name="cache")
 

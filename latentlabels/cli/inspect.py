@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +11,9 @@ import typer
 from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, number, percent
 from . import options
-from .label_options import as_flags, reads_labels
+from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .sources import config_of, explained, read_training
+from .sources import config_of, explained, fit_command, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +39,7 @@ def inspect(
     ] = None,
     labels: options.Labels = None,
     observed: options.Table = None,
+    complete: options.Complete = None,
     overrides: options.Overrides = None,
     propose: Annotated[
         Path | None,
@@ -65,7 +65,7 @@ def inspect(
 
         if source is None and not overrides:
             raise UsageError("no data to inspect; give a CONFIG, or a folder with one folder of images for each label")
-        config = config_of(source, labels, observed, reading, overrides)
+        config = config_of(source, labels, observed, reading, overrides, complete)
         _check_new(propose)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
@@ -76,7 +76,7 @@ def inspect(
         if (strict or config.data.strict) and (document["unreadable"] or remarks):
             said = [*(item["why"] for item in document["unreadable"]), *remarks]
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
-        document["next"] = _next(source, labels, config, document)
+        document["next"] = fit_command(source, labels, config, config.data.complete)
         document |= _proposed(inputs, propose)
         output.emit(document, lambda console: _show(console, document, everything))
 
@@ -141,6 +141,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
+        "completed": None if inputs.completed is None else inputs.completed.to_dict(),
         "has_truth": inputs.truth is not None,
         "levels": None if inputs.levels is None else inputs.levels.to_config(),
         "read_as": None if table_.how_read is None else table_.how_read.to_dict(),
@@ -193,21 +194,6 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
             }
         )
     return out
-
-
-def _next(source: Path | None, labels: Path | None, config: Config, found: dict[str, Any]) -> str:
-    from ..inputs.embeddings import is_embeddings
-    from ..shards import is_packed
-
-    if source is None or source.is_dir() or is_packed(source):
-        given = f"--images {shlex.quote(str(config.data.images if source is None else source))}"
-    else:
-        given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
-    options_ = f" --labels {labels}" if labels is not None else ""
-    if not given.startswith("--"):
-        return f"latentlabels fit {given}{options_}"
-    observed = "" if config.data.observed is None else f" --observed {shlex.quote(str(config.data.observed))}"
-    return f"latentlabels fit {given}{options_}{observed}{as_flags(config.data)}"
 
 
 def _condition(group: dict[str, Any]) -> str:

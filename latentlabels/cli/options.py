@@ -31,6 +31,15 @@ Table = Annotated[
         "(image, label[, value]), or a file of another tool.",
     ),
 ]
+Complete = Annotated[
+    Path | None,
+    typer.Option(
+        "--complete",
+        metavar="TABLE",
+        help="Completely labelled images, some of the others: a column `image`, and one of 1 or 0 for each label. What the "
+        "table says of an image counts. See `latentlabels sample-complete`.",
+    ),
+]
 Embeddings = Annotated[
     Path | None,
     typer.Option(

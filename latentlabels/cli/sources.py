@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import AmbiguousError, Choice, ConfigError, DataError
-from .label_options import TABLES, as_keys, as_options
+from .label_options import TABLES, as_flags, as_keys, as_options
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def make_config(
     images: Path | None = None,
     labels: Path | None = None,
     observed: Path | None = None,
+    complete: Path | None = None,
     reading: Mapping[str, Any] | None = None,
     embeddings: Path | None = None,
     strict: bool = False,
@@ -52,6 +54,7 @@ def make_config(
     flags = {
         "data.images": images,
         "data.observed": observed,
+        "data.complete": complete,
         "data.embeddings": embeddings,
         "data.strict": strict or None,
         "labels": labels,
@@ -65,7 +68,12 @@ def make_config(
 
 
 def config_of(
-    source: Path | None, labels: Path | None, observed: Path | None, reading: dict[str, Any], overrides: list[str] | None
+    source: Path | None,
+    labels: Path | None,
+    observed: Path | None,
+    reading: dict[str, Any],
+    overrides: list[str] | None,
+    complete: Path | None = None,
 ) -> Config:
     """The config that a verb looks at: of a file or a run folder, or of a folder of images or a file alone; never strict.
 
@@ -75,7 +83,8 @@ def config_of(
     from ..inputs.embeddings import is_embeddings
     from ..shards import is_packed
 
-    given: dict[str, Any] = {"labels": labels, "observed": observed, "reading": reading, "overrides": overrides}
+    given: dict[str, Any] = {"labels": labels, "observed": observed, "complete": complete, "reading": reading}
+    given["overrides"] = overrides
     if source is None:
         return make_config(None, **given)
     if is_packed(source):
@@ -89,6 +98,30 @@ def config_of(
     if is_embeddings(source):
         return make_config(None, embeddings=source, **given)
     return make_config(source, **given)
+
+
+def fit_command(source: Path | None, labels: Path | None, config: Config, complete: Path | None = None) -> str:
+    """The command that fits what a verb looked at.
+
+    Args:
+        source: a config, a folder or a file.
+        labels: what --labels gave.
+        config: made of them.
+        complete: a table of complete images.
+    """
+    from ..inputs.embeddings import is_embeddings
+    from ..shards import is_packed
+
+    if source is None or source.is_dir() or is_packed(source):
+        given = f"--images {shlex.quote(str(config.data.images if source is None else source))}"
+    else:
+        given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
+    options_ = f" --labels {labels}" if labels is not None else ""
+    table = "" if complete is None else f" --complete {shlex.quote(str(complete))}"
+    if not given.startswith("--"):
+        return f"latentlabels fit {given}{options_}{table}"
+    observed = "" if config.data.observed is None else f" --observed {shlex.quote(str(config.data.observed))}"
+    return f"latentlabels fit {given}{options_}{observed}{table}{as_flags(config.data)}"
 
 
 @contextmanager

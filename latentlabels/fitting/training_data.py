@@ -16,6 +16,7 @@ from ..observed import Observed, Tree
 from ..observed.options import ReadOptions, class_names, texts
 from ..observed.record import SPLIT
 from ..space import LabelSpace
+from .complete_table import with_complete
 from .held_out import check_stated
 from .single_positive import single_positive
 from .stated_split import IN_CONFIG, with_statements
@@ -25,7 +26,8 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     """The training data of a config: images or embeddings with their known labels, and complete ones where an .npz has them.
 
     What `data.split` and `data.together` state goes with them; the images of a test are left out. With
-    `data.single_positive` one present label of each image is kept, and the complete labels are the truth.
+    `data.single_positive` one present label of each image is kept, and the complete labels are the truth. What the table
+    `data.complete` says of an image replaces what was known of it.
 
     Args:
         config: whose `data`, `labels` and `annotation` are read.
@@ -41,6 +43,9 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     _check_parts(inputs, config.data)
     if config.data.single_positive is not None:
         inputs = single_positive(inputs, config.data.single_positive)
+    if config.data.complete is not None:
+        one_positive = KINDS[config.annotation.kind].one_positive
+        inputs = with_complete(inputs, config.data.complete, one_positive, config.data.strict)
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
     # an image with a copy would have two known labels, which the published setting does not give it

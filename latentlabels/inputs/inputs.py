@@ -18,6 +18,7 @@ from ..observed import Observed
 from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .batches import Batches, InMemory, Rows, Streamed
+from .completed import Completed
 from .copies import Copies
 from .feature_source import Featured, FeatureSource
 from .image_file import read_image
@@ -84,6 +85,7 @@ class Inputs:
         copies: which of these are copies of each other; None where nobody looked.
         notes: what is doubtful about the pixels.
         features: what the items are the features of; None where they are pixels or embeddings.
+        completed: what a table of complete images said of them; None without one.
     """
 
     kind: Kind
@@ -104,6 +106,7 @@ class Inputs:
     copies: Copies | None = None
     notes: tuple[PixelNote, ...] = ()
     features: FeatureSource | None = None
+    completed: Completed | None = None
 
     def __len__(self) -> int:
         return len(self.names)
