@@ -282,7 +282,7 @@ class LatentLabels(BaseEstimator):
         result = train(module, batches, known, complete, rows, settings, folder, resume, identity)
         count = self._predicted_count(program.model, batches, rows[1], result)
         ours = objective.is_likelihood
-        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty)
+        found = diagnose(table, start.annotation, anchor, result, count, ours, rows[1], start.head.nonempty, inputs.completed)
         found["held_out"] = parts.to_dict()
         found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
         found["learned"] = {name: one.to_dict() for name, one in start.annotation.learned.items()}

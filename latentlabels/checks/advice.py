@@ -52,6 +52,7 @@ def advise(
         _stored(diagnostics, "contradiction", Kind.CONTRADICTION),
         _stored(diagnostics, "evenness", Kind.EVENNESS),
         _everywhere(diagnostics, prevalence or {}),
+        *_complete_images(diagnostics),
     ]
     order = list(Severity)
     return sorted((one for one in found if one is not None), key=lambda one: order.index(one.severity))
@@ -176,6 +177,11 @@ def _stored(d: Mapping[str, Any], key: str, kind: Kind) -> Finding | None:
     if found is not None and found.kind is Kind.NOTE and kind is Kind.EVENNESS:
         return Finding(Kind.NOTE, Severity.LOOK, facts=found.facts)
     return found
+
+
+def _complete_images(d: Mapping[str, Any]) -> list[Finding | None]:
+    given = d.get("complete_images")
+    return [Finding.from_dict(one) for one in given] if isinstance(given, list | tuple) else []
 
 
 def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Finding | None:

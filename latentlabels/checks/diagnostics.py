@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from ..annotation import Annotation
 from ..fitting import TrainingResult
+from ..inputs.completed import Completed
 from ..observed import Observed
 from ..program.starting_point import Anchor
 from ..words import finite
+from .complete_images import complete_images
 from .finding import Finding, Kind, Severity, Todo
 from .known_labels import LinkedCount, alarms, even_count_check, linked_label_check
 from .prevalence_baseline import chance_of_ranking, known_log_likelihood
@@ -66,6 +68,7 @@ def diagnose(
     ours: bool,
     held: Any = (),
     nonempty: bool = False,
+    completed: Completed | None = None,
 ) -> dict[str, Any]:
     """The diagnostics of a fit.
 
@@ -78,13 +81,16 @@ def diagnose(
         ours: whether label probabilities were fitted by their likelihood, so that their scale should be that expected.
         held: rows that were held out.
         nonempty: whether the empty label set counts little.
+        completed: what a table of complete images said.
 
     Returns:
-        Numbers and names as JSON has them; `contradiction`, `evenness` and `warnings` hold findings, see `Finding.to_dict`.
+        Numbers and names as JSON has them; `contradiction`, `evenness`, `complete_images` and `warnings` hold findings, see
+        `Finding.to_dict`.
     """
     rows = np.asarray(held, np.int64)
     row = next((row for row in result.history if row["epoch"] == result.best_epoch), {})
     contradicted, even = contradiction(table, how), evenness(table, how)
+    told = [one for one in complete_images(table, how, completed) if ours or one.kind is Kind.MISTAKEN]
     counted = {
         "read_as": None if table.how_read is None else table.how_read.summary(),
         "expected_labels": anchor.expected_labels,
@@ -96,6 +102,7 @@ def diagnose(
     }
     drift = scale(counted, ours)
     warned = [contradicted, drift if drift is not None and drift.severity is Severity.ACT else None]
+    warned += [one for one in told if one.severity is Severity.ACT]
     return {
         "num_images": len(table),
         "num_labels": table.space.num_labels,
@@ -110,6 +117,7 @@ def diagnose(
         "known_counts": {label: list(counts) for label, counts in table.counts().items()},
         "contradiction": None if contradicted is None else contradicted.to_dict(),
         "evenness": None if even is None else even.to_dict(),
+        "complete_images": [one.to_dict() for one in told],
         "warnings": [one.to_dict() for one in warned if one is not None],
     }
 

@@ -43,6 +43,10 @@ class Kind(StrEnum):
     UNDECIDED = "undecided"
     NO_ABSENCES = "no-absences"
     NOTHING = "nothing"
+    PICK = "pick"
+    PICK_UNTOLD = "pick-untold"
+    LEARNED = "learned"
+    MISTAKEN = "mistaken"
 
 
 class Todo(StrEnum):
@@ -63,6 +67,11 @@ class Todo(StrEnum):
     FIND_OR_DROP = "find-or-drop"
     WEIGHT_LABELS = "weight-labels"
     SAY_PER_LABEL_SEARCH = "say-per-label-search"
+    LEARN_WEIGHTS = "learn-weights"
+    LEARN_RATES = "learn-rates"
+    SAMPLE_COMPLETE = "sample-complete"
+    SAMPLE_MORE = "sample-more"
+    STATE_NOISE = "state-noise"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..kind import PASSED_THROUGH
@@ -35,6 +35,10 @@ _TITLES = {
     Kind.UNDECIDED: "labels known too rarely",
     Kind.NO_ABSENCES: "no known absences",
     Kind.NOTHING: "one known label per image",
+    Kind.PICK: "how known labels were chosen",
+    Kind.PICK_UNTOLD: "how known labels were chosen",
+    Kind.LEARNED: "learned numbers",
+    Kind.MISTAKEN: "mistakes among known labels",
 }
 
 _TODO = {
@@ -59,6 +63,12 @@ _TODO = {
     "per-label-search, with weights), or a group declared to apply always does not.",
     Todo.SAY_PER_LABEL_SEARCH: "If images were collected label by label, use the annotation per-label-search: the number of "
     "images of a label then says nothing about how frequent it is.",
+    Todo.LEARN_WEIGHTS: "Learn the weights: --set annotation.kind=weighted-positive --set annotation.weights=learn.",
+    Todo.LEARN_RATES: "Learn the rates: --set annotation.rates=learn.",
+    Todo.SAMPLE_COMPLETE: "Label about 100 random images completely: latentlabels sample-complete DIR -n 100 -o complete.csv, "
+    "then fit with --complete complete.csv.",
+    Todo.SAMPLE_MORE: "Draw further images: latentlabels sample-complete DIR -n NUMBER --complete complete.csv -o more.csv.",
+    Todo.STATE_NOISE: "State the share of mistakes, for example --set annotation.noise=0.03.",
 }
 
 
@@ -109,6 +119,18 @@ def encoder_used(found: Mapping[str, Any]) -> str:
     return f"{name}{from_where}; {how}" + (f" ({found['why']})" if found["why"] else "")
 
 
+def expected_labels(found: Mapping[str, Any]) -> str:
+    """The expected number of labels per image in one line, with what says so.
+
+    Args:
+        found: `diagnostics_`; of another source its keys `expected_labels...` and `num_complete` are enough.
+    """
+    expected, error = number(found["expected_labels"], 2), found.get("expected_labels_error")
+    if error is not None:
+        return f"{expected} ± {number(error, 2)} expected, from {count(int(found['num_complete']), 'complete image')}"
+    return f"{expected} expected ({found['expected_labels_source']})"
+
+
 def begun_with(found: Mapping[str, Any]) -> str:
     """What a fit has from the run that it began with, in one line.
 
@@ -134,6 +156,16 @@ def held_out(found: Mapping[str, Any]) -> str:
     if found["num_test"]:
         said += f"; {count(int(found['num_test']), 'image')} for a test left out of the fit"
     return said
+
+
+def told(stored: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What complete images say of a fit, in words: what it warns of is left out.
+
+    Args:
+        stored: `diagnostics_["complete_images"]`.
+    """
+    found = [one for one in map(Finding.from_dict, stored) if one is not None and one.severity is not Severity.ACT]
+    return [warning(one) for one in found]
 
 
 def fit_warnings(diagnostics: Mapping[str, Any]) -> list[str]:
@@ -286,6 +318,60 @@ def _requires(f: Finding) -> str:
     )
 
 
+def _times(factor: Any) -> str:
+    """A ratio with two digits that count, or one after the point."""
+    value = float(factor)
+    return number(value, 1 if value >= 1 else 2)
+
+
+def _pick(f: Finding) -> str:
+    images = count(int(f.facts["num_complete"]), "complete image")
+    rates = f.facts["annotation"] == "scar"
+    assumed = "uniform pick" if f.facts["even"] and not rates else f'annotation "{f.facts["annotation"]}"'
+    p = float(f.facts["p_value"])
+    if f.severity is Severity.FINE:
+        return f"Known labels are chosen as assumed ({assumed}), as far as {images} can tell (p = {p:.2g})."
+    verbs = (" is named", *[""] * (len(f.labels) - 1))
+    pairs = zip(f.labels, verbs, f.facts["factors"], strict=True)
+    named = [f'"{label}"{verb} {_times(factor)} times' for label, verb, factor in pairs]
+    holds = "does not hold" if f.severity is Severity.ACT else "may not hold"
+    which = "the rates" if rates else "its presence" if len(named) == 1 else "their presence"
+    said = f"p {'≤' if p <= 0.001 else '='} {p:.1g}, {images}"
+    return f"The assumed {assumed} {holds}: {', '.join(named)} as often as {which} would have it ({said})."
+
+
+def _pick_untold(f: Finding) -> str:
+    size = int(f.facts["num_complete"])
+    are = "is" if size == 1 else "are"
+    have = f"There {are} only {count(size, 'complete image')}" if size else "There are no completely labelled images"
+    return f"{have} to tell whether known labels were chosen as the annotation assumes, and how many labels images have."
+
+
+def _learned(f: Finding) -> str:
+    what, factor = str(f.facts["parameter"]), _times(f.facts["factor"])
+    if not f.facts["num_complete"]:
+        return (
+            f"The {what} were learned from the exhaustive groups {listed(f.facts['groups'])}: one number for each. What varies "
+            "inside a group is unknown."
+        )
+    which = f"The {what} is" if what == "noise" else f"Half of the {what} are"
+    known = f"{which} known to within a factor of {factor}, from {count(f.facts['num_complete'], 'complete image')}."
+    if "more" not in f.facts:
+        return known
+    more = count(int(f.facts["more"]), "more image")
+    return f"{known} With {more} labelled completely, it would be a factor of about {_times(f.facts['factor_then'])}."
+
+
+def _mistaken(f: Finding) -> str:
+    wrong, size = int(f.facts["num_mistaken"]), int(f.facts["num_checked"])
+    verb = "is a mistake" if wrong == 1 else "are mistakes"
+    shown = [f'"{label}" of {name}' for name, label in f.facts["images"]]
+    which = f": {listed(shown, 3)}" if shown else ""
+    share = f"{percent(f.facts['low'], 1)} to {percent(f.facts['high'], 1)} of all, with 95 % confidence"
+    assumed = f"; {percent(f.facts['noise'], 1)} assumed" if f.severity is not Severity.FINE else ""
+    return f"{wrong:,} of {count(size, 'known label')} {verb} by the complete labels of their images ({share}{assumed}){which}."
+
+
 _SAID: dict[Kind, Callable[[Finding], str]] = {
     Kind.SKILL: _skill,
     Kind.RANKING: _ranking,
@@ -321,4 +407,8 @@ _SAID: dict[Kind, Callable[[Finding], str]] = {
         f"None of {count(f.facts['num_images'], 'image')} has several known labels or a known absence, so known labels cannot "
         "tell which labels can be present together."
     ),
+    Kind.PICK: _pick,
+    Kind.PICK_UNTOLD: _pick_untold,
+    Kind.LEARNED: _learned,
+    Kind.MISTAKEN: _mistaken,
 }

@@ -296,7 +296,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks.sentences import begun_with, encoder_used, held_out, read_as
+    from ..checks.sentences import begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
@@ -311,7 +311,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     rows += [
         ("encoder", encoder_used(found["encoder"])),
         *([("begun with", begun_with(found))] if found["begun_with"] is not None else []),
-        ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
+        ("labels per image", expected_labels(found)),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
         ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
         ("held out", held_out(found["held_out"])),
@@ -320,6 +320,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         ("report", f"{found['report']}"),
     ]
     show_facts(console, rows)
+    for note in told(found["complete_images"]):
+        console.print(f"note: {note}")
     if found["poor"]:
         console.print(f"\nThis fit is poor. {found['poor']}")
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
-from ..words import any_of, count, listed, number, percent
+from ..words import any_of, count, listed, percent
 from . import options
 from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
@@ -105,13 +105,15 @@ def _proposed(inputs: Inputs, path: Path | None) -> dict[str, Any]:
 
 def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
     from ..annotation import from_config
+    from ..annotation.learning import learn
+    from ..checks.complete_images import complete_images
     from ..program.starting_point import derive_prior
 
     table_ = inputs.observed
     assert table_ is not None  # the training data of a config have labels
     space = table_.space
     with explained(config):
-        how = from_config(config.annotation.model_dump(), space)
+        how = learn(from_config(config.annotation.model_dump(), space), table_.known, space)
         anchor = derive_prior(space, table_.known, how, config.model.expected_labels)
     present, absent = table_.known.counts()
     known = table_.num_known
@@ -141,6 +143,10 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
         "expected_labels_identified": anchor.identified,
+        "expected_labels_error": anchor.error,
+        "num_complete": anchor.num_complete,
+        "learned": {name: one.to_dict() for name, one in how.learned.items()},
+        "complete_images": [one.to_dict() for one in complete_images(table_, how, inputs.completed)],
         "completed": None if inputs.completed is None else inputs.completed.to_dict(),
         "has_truth": inputs.truth is not None,
         "levels": None if inputs.levels is None else inputs.levels.to_config(),
@@ -169,6 +175,7 @@ def _said(found: dict[str, Any]) -> list[str]:
     from ..checks.sentences import warning
 
     stored = [Finding.from_dict(found[key]) for key in ("contradiction", "evenness") if found[key]]
+    stored += [Finding.from_dict(one) for one in found["complete_images"]]
     return [warning(one) for one in stored if one is not None]
 
 
@@ -207,7 +214,7 @@ def _condition(group: dict[str, Any]) -> str:
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
-    from ..checks.sentences import held_out
+    from ..checks.sentences import expected_labels, held_out
     from ..checks.sentences import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
@@ -242,7 +249,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         rows.append((f"known fewer than {_FEW} times", listed(few, 10)))
     rows += [
         ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
-        ("labels per image", f"{number(found['expected_labels'], 2)} expected ({found['expected_labels_source']})"),
+        ("labels per image", expected_labels(found)),
     ]
     if found["has_truth"]:
         rows.append(("complete labels", "given; only objectives for complete labels read them"))

@@ -101,10 +101,11 @@ def derive_prior(
         prevalence = rate * (expected / known if np.ptp(readiness) == 0 else expected / rate.sum())
     error, hold = None, expected_labels
     if len(complete):
-        counted, error = _counted(complete, expected, _WIDTHS[identified], alone=not len(table))
+        counted, spread = _counted(complete, expected, _WIDTHS[identified], alone=not len(table))
         if expected_labels is None:
             prevalence, expected, identified = prevalence * (counted / expected), counted, True
-            source = f"{count_of(len(complete), 'complete image')}: {counted:.2f} ± {error:.2f}"
+            error = spread
+            source = f"{count_of(len(complete), 'complete image')}: {counted:.2f} ± {spread:.2f}"
             hold = counted if len(complete) >= _ENOUGH else None
         prevalence = _with_complete(prevalence, complete, alone=not len(table))
     prevalence = np.clip(prevalence, _LEAST, 1.0)

@@ -56,6 +56,7 @@ def write_report(
         Section("What to do", overview.advice(contents)),
         Section("Training", fitted.training(contents)),
         Section("Known labels", fitted.known(contents)),
+        Section("How labels are named", labels.learned(contents)),
         Section(fitted.whose(contents), fitted.together(contents)),
         Section("Examples", fitted.examples(contents)),
         Section("Where labels are", fitted.places(contents)),

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..annotation.learned import COVERS, Learned
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Cell, Details, Row, Source, Table, Text, plain_table
 from ..space import Free, Group
-from ..words import any_of, count, finite, listed, percent_of, whole
+from ..words import any_of, count, finite, listed, number, percent, percent_of, whole
 from .contents import Contents
 
 _SEARCHABLE = 12  # labels above which one searches rather than looks
@@ -63,6 +64,38 @@ def _columns(contents: Contents) -> list[_Column]:
         size = finite(contents.metrics.get("num_images"))
         columns.append(_Column("average precision", [precision.get(label) for label in labels], size))
     return columns
+
+
+def learned(contents: Contents) -> list[Block]:
+    """The numbers of the annotation that were learned, one table for each parameter."""
+    stored = contents.run.diagnostics.get("learned")
+    found = stored.values() if isinstance(stored, dict) else ()
+    return [block for one in found for block in _learned(Learned.from_dict(one), contents.run.space.labels)]
+
+
+_LEARNED = {
+    "weights": "How readily each label is named when it is present, relative to the others (geometric mean 1).",
+    "rates": "The probability that a label is reported when it is present.",
+    "noise": "The share of known labels that are mistakes.",
+}
+
+
+def _learned(found: Learned, labels: Sequence[str]) -> list[Block]:
+    names = labels if len(found.estimate) == len(labels) else ("all labels",)
+    rows = [
+        Row((name, *(Cell(number(value), value=value) for value in values)))
+        for name, *values in zip(names, found.estimate, found.low, found.high, strict=True)
+    ]
+    source = count(found.num_complete, "complete image")
+    if found.groups:
+        source = f"the exhaustive groups {listed(found.groups)}, one number for each"
+    text = (
+        f"{_LEARNED[found.parameter]} Learned from {source} and {count(found.num_known, 'image')} with a known label; "
+        f"the interval holds the number with probability {percent(COVERS)}."
+    )
+    head = ("label", found.parameter, "from", "to")
+    search = "find a label" if len(rows) > _SEARCHABLE else ""
+    return [Text(text), Table(head, rows, frozenset((1, 2, 3)), sortable=True, search=search)]
 
 
 def _group(group: Group) -> str:

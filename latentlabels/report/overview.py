@@ -23,13 +23,20 @@ def answer(contents: Contents) -> list[Block]:
     lead += count(run.space.num_labels, "label")
     if predicted is not None:
         lead += f". The fit predicts {predicted:.2f} labels per image"
-        source = d.get("expected_labels_source", "no source given")
-        lead += "" if expected is None else f"; {expected:.2f} were expected (source: {source})"
+        lead += "" if expected is None else f"; {_expected(d, expected)}"
     tiles = _tiles(contents, d)
     if not run.weights:
         tiles = [tile for tile in tiles if tile.value != number(None)]
     settings = " · ".join(_settings(contents))
     return [Text(f"{lead}.", "lead"), *([Text(settings, "quiet")] if settings else []), Tiles(tiles)]
+
+
+def _expected(d: dict[str, Any], expected: float) -> str:
+    """How many labels per image were expected, and what says so."""
+    error, size = finite(d.get("expected_labels_error")), finite(d.get("num_complete"))
+    if error is not None and size:
+        return f"{expected:.2f} ± {error:.2f} were expected, from {count(int(size), 'complete image')}"
+    return f"{expected:.2f} were expected (source: {d.get('expected_labels_source', 'no source given')})"
 
 
 def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,35 @@ def test_a_fit_uses_the_table(animals: Path, tmp_path: Path) -> None:
     assert done.document["learned"]["weights"]["num_known"] == 28
     owls = sum(row["image"].startswith("owl/") for row in read(table))
     assert done.document["known_present"] == 40 + 12 - owls
+
+
+def test_fit_and_report_say_what_was_learned_and_from_how_many(animals: Path, tmp_path: Path) -> None:
+    table = filled(animals, lambda row: {"owl": "1"}, 20)
+    learn = ("--set", "annotation.kind=weighted-positive", "--set", "annotation.weights=learn")
+    run = tmp_path / "run"
+    done = latentlabels("fit", "--images", animals, "--complete", table, *TINY, *learn, "--out", run)
+    assert done.code == 0, done.err
+    assert " expected, from 20 complete images" in done.out
+    assert "note: Half of the weights are known to within a factor of " in done.out
+    assert "note: 0 of 20 known labels are mistakes by the complete labels of their images" in done.out
+    page = (run / "report.html").read_text()
+    assert "How labels are named" in page
+    assert "Learned from 20 complete images and 20 images with a known label" in page
+    assert " were expected, from 20 complete images" in page
+    weights = json.loads((run / "diagnostics.json").read_text())["learned"]["weights"]
+    assert all(f"{number:.3f}"[:4] in page for number in weights["estimate"])
+
+
+def test_inspect_learns_and_names_what_is_missing(animals: Path) -> None:
+    learn = ("--set", "annotation.kind=weighted-positive", "--set", "annotation.weights=learn")
+    table = filled(animals, lambda row: {"owl": "1"}, 20)
+    found = inspect(animals, table, *learn, "--json").document
+    assert found["learned"]["weights"]["num_complete"] == 20
+    assert [one["kind"] for one in found["complete_images"]] == ["mistaken", "learned"]
+    done = latentlabels("inspect", animals, *learn)
+    assert done.code == 2
+    assert "there is no complete image" in done.err
+    assert "note: There are no completely labelled images to tell" in latentlabels("inspect", animals).out
 
 
 def test_labels_of_the_folder_that_the_table_denies_are_counted(animals: Path) -> None:
