@@ -4,10 +4,12 @@ An annotation says how often each label should be the known one, given what imag
 w, label k should be known with probability m_k = E[y_k w_k / sum_j w_j y_j], the mean over images (of annotations that report
 labels one by one, c_k E[y_k]). The known labels of n other images have shares s_k. The two are compared by
 
-    T = sum_k (s_k - m_k)^2 / (v_k (1 - v_k) / n + (v_k (c_k - v_k) + 1 / (2 D)) / D),      c_k = 1 where one label is picked,
+    T = sum_k (s_k - m_k)^2 / d_k,      d_k^2 = v_k (1 - v_k) / n + (v_k (c_k - v_k) + 1 / (2 D)) / D,
 
-D the number of complete images, v_k the mean of s_k and m_k by what they are worth. The half image keeps labels quiet that
-are too rare for D images to show. The distribution of T under the annotation is simulated: D images of a population that is
+D the number of complete images, v_k the mean of s_k and m_k by what they are worth, c_k = 1 where one label is picked. To divide
+by d_k^2 would count every label alike; frequent ones tell more, and d_k finds preferences more often (measured; the best
+statistic against small random ones is the plain sum of squares). The half image keeps labels quiet that are too rare for D
+images to show. The distribution of T under the annotation is simulated: D images of a population that is
 like the complete images but has the shares v, and n known labels with these shares. Where one label is picked, the population
 weights the complete images, and one image of each label alone beside them, by exponential tilting (B. Efron 1981,
 Nonparametric standard errors and confidence intervals, Canadian Journal of Statistics: of all weights with the wanted mean
@@ -135,8 +137,8 @@ class _Null:
         """The statistic (...) and the differences in standard errors (..., K)."""
         mean = np.clip(self.mean(known, expected), 0, self.most)
         variance = mean * (1 - mean) / self.num_known + (mean * (self.most - mean) + 0.5 / self.size) / self.size
-        z = (known - expected) / np.sqrt(variance)
-        return np.asarray((z**2).sum(-1)), np.asarray(z)
+        off, error = known - expected, np.sqrt(variance)
+        return np.asarray((off**2 / error).sum(-1)), np.asarray(off / error)
 
     def simulate(self, shares: _Floats, draws: int, rng: np.random.Generator) -> _Floats:
         """The statistic (draws,) where the shares (K,) are the true ones."""
