@@ -6,14 +6,15 @@ labels one by one, c_k E[y_k]). The known labels of n other images have shares s
 
     T = sum_k (s_k - m_k)^2 / d_k,      d_k^2 = v_k (1 - v_k) / n + (v_k (c_k - v_k) + 1 / (2 D)) / D,
 
-D the number of complete images, v_k the mean of s_k and m_k by what they are worth, c_k = 1 where one label is picked. To divide
-by d_k^2 would count every label alike; frequent ones tell more, and d_k finds preferences more often (measured; the best
-statistic against small random ones is the plain sum of squares). The half image keeps labels quiet that are too rare for D
-images to show. The distribution of T under the annotation is simulated: D images of a population that is
-like the complete images but has the shares v, and n known labels with these shares. Where one label is picked, the population
-weights the complete images, and one image of each label alone beside them, by exponential tilting (B. Efron 1981,
-Nonparametric standard errors and confidence intervals, Canadian Journal of Statistics: of all weights with the wanted mean
-these are nearest to equal ones). Otherwise labels are removed from drawn images, or added, each with the same probability.
+D the number of complete images, v_k the mean of s_k and m_k by what they are worth, c_k = 1 where one label is picked. To
+divide by d_k^2 would count every label alike, but frequent ones tell more: with d_k preferences are found more often. The half
+image keeps labels quiet that are too rare for D images to show.
+
+The distribution of T under the annotation is simulated: D images of a population that is like the complete images but has the
+shares v, and n known labels with these shares. Where one label is picked, the population weights the complete images, and one
+image of each label alone beside them, by exponential tilting (B. Efron 1981, Nonparametric standard errors and confidence
+intervals, Canadian Journal of Statistics: of all weights with the wanted mean these are nearest to equal ones). Otherwise
+labels are removed from drawn images, or added, each with the same probability.
 """
 
 from __future__ import annotations
