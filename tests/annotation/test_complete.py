@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle
 import pytest
 import torch
 from torch import Tensor
 
 import latentlabels.annotation as ann
-import oracle
 from latentlabels import LabelVector, ObservationError
 from latentlabels.exact import compile_forest
 from latentlabels.observed.known_table import table_of
