@@ -24,7 +24,8 @@ from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
-from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
+from .decisions import MODE, Aim, Decisions, Thresholds
+from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
 from .fitting.build import CHOSEN, Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
 from .fitting.checkpoint import begun_with
@@ -32,6 +33,7 @@ from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import names_found, show_names
 from .fitting.places import Places
+from .fitting.reference import load_kept, reference_rows, references
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import (
@@ -288,7 +290,17 @@ class LatentLabels(BaseEstimator):
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
-        self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)
+        seen = reference_rows(*rows, program.model.amortizer.head.out_features)
+        own, others = references(program.model, result.kept, batches, seen, self.batch_size)
+        self.fitted_ = replace(
+            start,
+            history=result.history,
+            kept=result.kept,
+            diagnostics=found,
+            data_hash=digest,
+            decisions=Decisions.by(program.model.amortizer.vector, own),
+            references=others,
+        )
         return self
 
     def use(self, rule: str) -> LatentLabels:
@@ -306,9 +318,9 @@ class LatentLabels(BaseEstimator):
             raise ConfigError(
                 f'the stopping rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})'
             )
-        own = self.model.state_dict().keys()
-        state = {key.removeprefix("model."): value for key, value in kept[rule].state.items()}
-        self.model.load_state_dict({key: value for key, value in state.items() if key in own})
+        amortizer, found = load_kept(self.model, kept[rule]), self.fitted_
+        decisions = Decisions.by(amortizer.vector, found.references[rule], found.decisions.thresholds.aim)
+        self.fitted_ = replace(found, decisions=decisions)
         return self
 
     def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
@@ -379,7 +391,7 @@ class LatentLabels(BaseEstimator):
             annotation=how,
             kind=inputs.kind,
             program=program,
-            thresholds=_halves(table.space),
+            decisions=Decisions(Thresholds.halves(table.space.num_labels)),
             head=head,
             begun_with=None if taken is None else taken.labels,
             why=why,
@@ -568,17 +580,34 @@ class LatentLabels(BaseEstimator):
         """``posterior(images).marginals``: float32 (N, K)."""
         return self.posterior(images).marginals
 
-    def predict(self, images: Images) -> NDArray[np.int8]:
+    def predict(self, images: Images, aim: Aim | str | None = None) -> NDArray[np.int8]:
         """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
 
         Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
-        result may therefore be an invalid label set, for example two present labels of one group. For the most probable valid
-        set use ``posterior(images).mode()``.
+        result may therefore be an invalid label set, for example two present labels of one group, or none of an exhaustive
+        group. The aim "mode" gives the most probable valid set.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+            aim: what the decisions are good for: "f1" (all labels together), "macro-f1" (each label), "precision=0.9",
+                "recall=0.9", or "mode". None: by ``thresholds_``, which a fit finds for "f1".
 
         Returns:
             int8 (N, K).
+
+        Raises:
+            ConfigError: an unknown aim.
+            DataError: an aim with a run that is older than thresholds.
         """
-        return (self.predict_proba(images) >= self.thresholds_).astype(np.int8)
+        if aim == MODE:
+            return self.posterior(images).mode()
+        self._check_fitted()
+        found = self.decisions_.thresholds if aim is None else self.decisions_.for_aim(aim, self.model.amortizer.vector)
+        if found.source.kind == "unset":
+            warnings.warn(
+                "the thresholds are 0.5 each, since nothing is known to find better ones by", DataWarning, stacklevel=2
+            )
+        return found.decide(self.predict_proba(images))
 
     def score(self, images: Images, truth: Labels | None = None) -> float:
         """The mean log-likelihood of complete label sets, natural logarithm; higher is better.
@@ -691,8 +720,17 @@ class LatentLabels(BaseEstimator):
 
     @property
     def thresholds_(self) -> NDArray[np.float32]:
-        """(K,) the probabilities from which `predict` calls a label present: 0.5 each, until they are calibrated."""
-        return self._found.thresholds
+        """(K,) the probabilities from which `predict` calls a label present.
+
+        A fit chooses them to maximise the expected F1 of all labels together under its own posterior, on held-out images where
+        there are enough; no label is read. ``decisions_.thresholds`` says for which aim and from what they were found.
+        """
+        return self._found.decisions.thresholds.values
+
+    @property
+    def decisions_(self) -> Decisions:
+        """What it decides by: thresholds, and what was found from complete images."""
+        return self._found.decisions
 
     @property
     def _found(self) -> Fitted:
@@ -755,6 +793,7 @@ class LatentLabels(BaseEstimator):
                 history=found.history,
                 environment=about,
                 diagnostics=found.diagnostics,
+                decisions=found.decisions,
             ),
         )
 
@@ -792,7 +831,7 @@ class LatentLabels(BaseEstimator):
             annotation=how,
             kind=kind,
             program=program,
-            thresholds=_halves(run.space),
+            decisions=run.decisions or Decisions(Thresholds.halves(run.space.num_labels)),
             head=head,
             params=out.get_params(deep=False),
             image_size=size,
@@ -806,10 +845,6 @@ class LatentLabels(BaseEstimator):
             data_hash=run.environment.get("data_hash", ""),
         )
         return out
-
-
-def _halves(space: LabelSpace) -> NDArray[np.float32]:
-    return np.full(space.num_labels, 0.5, dtype=np.float32)
 
 
 def _plain(value: Any) -> Any:

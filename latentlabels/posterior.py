@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
+from .decisions import Aim, Thresholds, expected_thresholds
 from .distributions import LabelVector
 from .errors import DataError, LabelSpaceError, ObservationError
 from .metrics import Metrics, evaluate
@@ -198,6 +199,17 @@ class Posterior:
         return evaluate(
             truth, self.marginals, self.log_prob(truth), self.count_probs(), space or self.space, predicted_by=self.space
         )
+
+    def thresholds(self, aim: Aim | str = "f1-micro") -> Thresholds:
+        """The best thresholds for these images by the posterior's own expectation; no label is read.
+
+        Args:
+            aim: what they are good for: "f1-micro", "f1-macro", "precision=0.9" or "recall=0.9".
+
+        Raises:
+            ConfigError: an unknown aim.
+        """
+        return expected_thresholds(self.marginals, aim)
 
     def sample(self, size: int) -> NDArray[np.int8]:
         """Joint draws of all labels: int8 (size, N, K). Seeded by ``torch.manual_seed``."""

@@ -1,0 +1,102 @@
+"""`Decisions`: what a fitted model keeps to decide by, as one value and as one file.
+
+The file is written whole by one rename, so that calibrating a run replaces the old decisions or leaves them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..distributions import LabelVector
+from ..errors import DataError
+from .aims import Aim
+from .thresholds import Thresholds, expected_thresholds
+
+FILE = "decisions.safetensors"
+_ENTRY, _HEX = "decisions", 64  # digits of a SHA-256, before the JSON
+Vector = Callable[[Tensor], LabelVector]
+"""From what a head gives, (N, rows), to the labels' distributions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What a fitted model of K labels decides by.
+
+    Attributes:
+        thresholds: from which probability on `predict` calls a label present.
+        reference: float32 (n, rows), what the head gives for images that the fit kept to find thresholds by, before any
+            calibration; None of a run that is older than thresholds.
+    """
+
+    thresholds: Thresholds
+    reference: Tensor | None = None
+
+    @classmethod
+    def by(cls, vector: Vector, reference: Tensor, aim: Aim | str = "f1-micro") -> Decisions:
+        """The decisions of a fit: thresholds by the posterior of the reference images."""
+        return cls(expected_thresholds(_marginals(vector, reference), aim), reference)
+
+    def for_aim(self, aim: Aim | str, vector: Vector) -> Thresholds:
+        """Thresholds for another aim, by the posterior of the reference images.
+
+        Raises:
+            ConfigError: an unknown aim.
+            DataError: a run that is older than thresholds.
+        """
+        aim = Aim.of(aim)
+        if self.reference is None:
+            raise DataError(
+                f"this run was written before runs kept what thresholds are found by, so that there are none for {aim}; use "
+                "`latentlabels calibrate RUN --complete TABLE`, posterior(images).thresholds(aim), or fit again"
+            )
+        return expected_thresholds(_marginals(vector, self.reference), aim)
+
+    def to_bytes(self) -> bytes:
+        """As one safetensors file, whose header holds everything but the tensors."""
+        tensors = {} if self.reference is None else {"reference": self.reference.contiguous()}
+        about = json.dumps({"thresholds": self.thresholds.to_dict()})
+        return save(tensors, {_ENTRY: _digest(about, tensors) + about})  # one entry, since several come in any order
+
+    @classmethod
+    def read(cls, path: Path) -> Decisions:
+        """The inverse of `to_bytes`, from a file.
+
+        Raises:
+            ValueError, OSError, SafetensorError: a file that is damaged.
+        """
+        with safe_open(path, "pt") as file:
+            found: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        digest, about = found.get(_ENTRY, "")[:_HEX], found.get(_ENTRY, "")[_HEX:]
+        if digest != _digest(about, tensors):
+            raise ValueError(f"{path.name} has changed since it was written")
+        try:
+            stored: dict[str, Any] = json.loads(about)
+            return cls(Thresholds.from_dict(stored["thresholds"]), tensors.get("reference"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path.name} holds no decisions ({error})") from None
+
+    def with_thresholds(self, thresholds: Thresholds) -> Decisions:
+        """The same with other thresholds."""
+        return replace(self, thresholds=thresholds)
+
+
+def _marginals(vector: Vector, flat: Tensor) -> Any:
+    return vector(flat).marginals.detach().clamp(0.0, 1.0).float().numpy()
+
+
+def _digest(about: str, tensors: dict[str, Tensor]) -> str:
+    found = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        found.update(name.encode() + str((tensors[name].dtype, *tensors[name].shape)).encode())
+        found.update(tensors[name].contiguous().numpy().tobytes())
+    return found.hexdigest()
