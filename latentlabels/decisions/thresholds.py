@@ -6,8 +6,8 @@ images that show it. With w the true labels (0 or 1), TP = sum of w over the ima
     F1 = 2 TP / (n + W),    precision = TP / n,    recall = TP / W.
 
 Where nobody has seen the true labels, the posterior has an expectation of TP and of W: w = p, since p is the probability that
-the label is present. "Expected" is the ratio of these expectations, not the expectation of the ratio; they differ by O(1 / N), and
-the ratio needs one sort. It is right as far as the probabilities are calibrated, and it reads no label.
+the label is present. "Expected" is the ratio of these expectations, not the expectation of the ratio: they differ by O(1 / N),
+and the ratio needs one sort. It is right as far as the probabilities are calibrated, and it reads no label.
 
 At its best threshold, t* = F1* / 2: including one more image with probability p raises F1 as long as p > F1 / 2 (Zhao et al.,
 "Beyond Fano's inequality", JMLR 2013; Lipton et al., "Optimal thresholding of classifiers to maximize F1 measure", ECML 2014).

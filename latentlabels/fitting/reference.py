@@ -38,7 +38,7 @@ def references(
         batch_size: images that go through the encoder at once.
     """
     own = flat_logits(model.amortizer, batches, rows, batch_size)
-    found = {rule: own for rule in list(kept)[:1]}
+    found = dict.fromkeys(list(kept)[:1], own)
     if len(kept) > 1:
         before = {key: value.clone() for key, value in model.state_dict().items()}
         for rule in list(kept)[1:]:
