@@ -27,7 +27,18 @@ from .config.sections import refused_numbers
 from .decisions import MODE, Aim, Decisions, Thresholds
 from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import CHOSEN, Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import (
+    CHOSEN,
+    Earlier,
+    features_of,
+    features_once,
+    flat_logits,
+    label_vector,
+    settle,
+    wanted_by,
+    warn_of_start,
+)
+from .fitting.calibrating import By, calibrated
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
@@ -65,7 +76,7 @@ from .inputs.merging import with_copies_merged
 from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
-from .posterior import Posterior
+from .posterior import Guarantee, Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
@@ -303,6 +314,37 @@ class LatentLabels(BaseEstimator):
         )
         return self
 
+    def calibrate(
+        self, images: Images, complete: Labels | None = None, *, aim: Aim | str | None = None, by: By = "posterior"
+    ) -> LatentLabels:
+        """Calibrate by images whose labels are all known, and which were not used in the fit.
+
+        Finds a temperature and a bias for each logit by the exact likelihood of complete label sets, with a prior that holds
+        them back where images are few. Where this does not help images that are left out, probabilities stay as they are.
+        Thresholds are found again, and `Posterior.sets` has what it needs. ``decisions_.calibration`` says what was found.
+        Calibrating again begins from the fit, not from an earlier calibration.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+            complete: their labels: `Observed`, a DataFrame or an array (N, K). Images with an unknown label are left out. May
+                be left out for an .npz with labels.
+            aim: what thresholds are good for, as for `predict`; None for the aim that they have.
+            by: what thresholds are found by: "posterior", the calibrated posterior of images that the fit kept, or "images",
+                the complete images.
+
+        Returns:
+            self.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: no complete image, or none that has a label.
+            ObservationError: labels that contradict the label space.
+            ConfigError: an unknown aim.
+        """
+        inputs = self.read(images, complete)
+        self.fitted_ = calibrated(self.fitted_, inputs, self.batch_size, aim, by)
+        return self
+
     def use(self, rule: str) -> LatentLabels:
         """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.
 
@@ -319,6 +361,7 @@ class LatentLabels(BaseEstimator):
                 f'the stopping rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})'
             )
         amortizer, found = load_kept(self.model, kept[rule]), self.fitted_
+        amortizer.adjustment = None  # a calibration belongs to the weights that it was found with
         decisions = Decisions.by(amortizer.vector, found.references[rule], found.decisions.thresholds.aim)
         self.fitted_ = replace(found, decisions=decisions)
         return self
@@ -561,11 +604,14 @@ class LatentLabels(BaseEstimator):
 
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
-        q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
+        amortizer, decisions = self.model.amortizer, self.decisions_
+        flat = flat_logits(amortizer, inputs.items, rows, self.batch_size)
+        q, base = amortizer.vector(flat), amortizer.unadjusted(flat)
         places = None
-        if isinstance(self.model.amortizer.head, RegionHead):
-            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures, places=places)
+        if isinstance(amortizer.head, RegionHead):
+            places = Places(amortizer, inputs.items, rows, self.batch_size)
+        guarantee = None if decisions.conformal is None else Guarantee(decisions.conformal, base)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places, guarantee=guarantee)
         if not conditioned:
             return found
         assert inputs.observed is not None
@@ -826,6 +872,8 @@ class LatentLabels(BaseEstimator):
                 f"{folder}: config.yaml and weights.safetensors do not match ({error}); restore the folder, or fit again"
             ) from error
         program.model.eval()
+        if run.decisions is not None and run.decisions.calibration is not None:
+            program.model.amortizer.adjustment = run.decisions.calibration.adjustment()
         out.fitted_ = Fitted(
             space=run.space,
             annotation=how,

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..distributions import LabelVector
 from ..errors import DataError
 from .aims import Aim
+from .calibration import Calibration, Vector
+from .conformal import Conformal
 from .thresholds import Thresholds, expected_thresholds
 
 FILE = "decisions.safetensors"
 _ENTRY, _HEX = "decisions", 64  # digits of a SHA-256, before the JSON
-Vector = Callable[[Tensor], LabelVector]
-"""From what a head gives, (N, rows), to the labels' distributions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +34,14 @@ class Decisions:
         thresholds: from which probability on `predict` calls a label present.
         reference: float32 (n, rows), what the head gives for images that the fit kept to find thresholds by, before any
             calibration; None of a run that is older than thresholds.
+        calibration: how complete images changed the logits; None before `calibrate`.
+        conformal: complete images for label sets with a guarantee; None before `calibrate`.
     """
 
     thresholds: Thresholds
     reference: Tensor | None = None
+    calibration: Calibration | None = None
+    conformal: Conformal | None = None
 
     @classmethod
     def by(cls, vector: Vector, reference: Tensor, aim: Aim | str = "f1-micro") -> Decisions:
@@ -63,7 +66,11 @@ class Decisions:
     def to_bytes(self) -> bytes:
         """As one safetensors file, whose header holds everything but the tensors."""
         tensors = {} if self.reference is None else {"reference": self.reference.contiguous()}
-        about = json.dumps({"thresholds": self.thresholds.to_dict()})
+        if self.conformal is not None:
+            tensors["marginals"] = torch.from_numpy(self.conformal.marginals).contiguous()
+            tensors["known"] = torch.from_numpy(self.conformal.known).contiguous()
+        calibration = None if self.calibration is None else self.calibration.to_dict()
+        about = json.dumps({"thresholds": self.thresholds.to_dict(), "calibration": calibration})
         return save(tensors, {_ENTRY: _digest(about, tensors) + about})  # one entry, since several come in any order
 
     @classmethod
@@ -74,20 +81,22 @@ class Decisions:
             ValueError, OSError, SafetensorError: a file that is damaged.
         """
         with safe_open(path, "pt") as file:
-            found: dict[str, str] = file.metadata() or {}
+            entry = (file.metadata() or {}).get(_ENTRY, "")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        digest, about = found.get(_ENTRY, "")[:_HEX], found.get(_ENTRY, "")[_HEX:]
+        digest, about = entry[:_HEX], entry[_HEX:]
         if digest != _digest(about, tensors):
             raise ValueError(f"{path.name} has changed since it was written")
         try:
             stored: dict[str, Any] = json.loads(about)
-            return cls(Thresholds.from_dict(stored["thresholds"]), tensors.get("reference"))
+            found = stored["calibration"]
+            return cls(
+                Thresholds.from_dict(stored["thresholds"]),
+                tensors.get("reference"),
+                None if found is None else Calibration.from_dict(found),
+                Conformal(tensors["marginals"].numpy(), tensors["known"].numpy()) if "known" in tensors else None,
+            )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path.name} holds no decisions ({error})") from None
-
-    def with_thresholds(self, thresholds: Thresholds) -> Decisions:
-        """The same with other thresholds."""
-        return replace(self, thresholds=thresholds)
 
 
 def _marginals(vector: Vector, flat: Tensor) -> Any:
