@@ -178,13 +178,11 @@ def test_exports_are_calibrated(calibrated: ll.LatentLabels, new: Drawn, tmp_pat
 # --- bad input ------------------------------------------------------------------------------------------
 
 
-def test_rows_that_are_not_complete_are_left_out(model: Any, calibrated: ll.LatentLabels, complete: Drawn, mixed:
-    Drawn) -> None: inputs = np.concatenate([mixed.inputs[:7], complete.inputs])
-   
-       
-        with pytest.warns(DataWarning, match="7 images of 107
-        left out of the
-    calibration: not every label is known"): model.calibrate(inputs, np.concatenate([mixed.observed[:7], complete.truth])) assert model.decisions_.calibration.to_dict() == calibrated.decisions_.calibration.to_dict()
+def test_rows_that_are_not_complete_are_left_out(model: Any, calibrated: Any, complete: Drawn, mixed: Drawn) -> None:
+    inputs = np.concatenate([mixed.inputs[:7], complete.inputs])
+    with pytest.warns(DataWarning, match="7 images of 107 left out of the calibration: not every label is known"):
+        model.calibrate(inputs, np.concatenate([mixed.observed[:7], complete.truth]))
+    assert model.decisions_.calibration.to_dict() == calibrated.decisions_.calibration.to_dict()
     np.testing.assert_array_equal(model.decisions_.conformal.known, complete.truth)
 
 
