@@ -63,22 +63,30 @@ class Decisions:
             )
         return expected_thresholds(_marginals(vector, self.reference), aim)
 
-    def to_bytes(self) -> bytes:
-        """As one safetensors file, whose header holds everything but the tensors."""
+    def to_bytes(self, weights: str) -> bytes:
+        """As one safetensors file, whose header holds everything but the tensors.
+
+        Args:
+            weights: the hash of the weights that they belong to.
+        """
         tensors = {} if self.reference is None else {"reference": self.reference.contiguous()}
         if self.conformal is not None:
             tensors["marginals"] = torch.from_numpy(self.conformal.marginals).contiguous()
             tensors["known"] = torch.from_numpy(self.conformal.known).contiguous()
         calibration = None if self.calibration is None else self.calibration.to_dict()
-        about = json.dumps({"thresholds": self.thresholds.to_dict(), "calibration": calibration})
+        about = json.dumps({"weights": weights, "thresholds": self.thresholds.to_dict(), "calibration": calibration})
         return save(tensors, {_ENTRY: _digest(about, tensors) + about})  # one entry, since several come in any order
 
     @classmethod
-    def read(cls, path: Path) -> Decisions:
+    def read(cls, path: Path, weights: str) -> Decisions:
         """The inverse of `to_bytes`, from a file.
 
+        Args:
+            path: of the file.
+            weights: the hash of the weights that they should belong to.
+
         Raises:
-            ValueError, OSError, SafetensorError: a file that is damaged.
+            ValueError, OSError, SafetensorError: a file that is damaged, or that belongs to other weights.
         """
         with safe_open(path, "pt") as file:
             entry = (file.metadata() or {}).get(_ENTRY, "")
@@ -88,6 +96,8 @@ class Decisions:
             raise ValueError(f"{path.name} has changed since it was written")
         try:
             stored: dict[str, Any] = json.loads(about)
+            if stored["weights"] != weights:
+                raise ValueError(f"{path.name} belongs to other weights; remove it, and calibrate again")
             found = stored["calibration"]
             return cls(
                 Thresholds.from_dict(stored["thresholds"]),

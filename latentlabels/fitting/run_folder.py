@@ -81,7 +81,8 @@ def write_run(folder: str | Path, run: Run) -> Path:
 
 def write_decisions(folder: str | Path, decisions: Decisions) -> None:
     """Replace what a run decides by, in one step: a process that is killed leaves the old decisions or the new ones."""
-    write_bytes(Path(folder) / DECISIONS, decisions.to_bytes())
+    folder = Path(folder)
+    write_bytes(folder / DECISIONS, decisions.to_bytes(_hash(folder / WEIGHTS)))
 
 
 def write_manifest(folder: str | Path) -> None:
@@ -159,11 +160,12 @@ def _environment(folder: Path) -> Any:
 
 
 def _decisions(folder: Path, environment: dict[str, Any]) -> Decisions | None:
-    if not environment.get("decisions"):
-        return None
-    if not (folder / DECISIONS).exists():
+    """What a run decides by; None of an older run, unless it was calibrated later."""
+    if (folder / DECISIONS).exists():
+        return Decisions.read(folder / DECISIONS, _hash(folder / WEIGHTS))
+    if environment.get("decisions"):
         raise ValueError(f"{DECISIONS} is missing")
-    return Decisions.read(folder / DECISIONS)
+    return None
 
 
 def _check_format(environment: Any, folder: Path) -> None:
