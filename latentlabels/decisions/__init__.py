@@ -4,6 +4,7 @@ from .aims import MODE, Aim
 from .calibration import Calibration, calibrate
 from .conformal import Conformal, Inclusion, images_needed
 from .decisions import Decisions
+from .scored import ScoredDecisions, score_decisions
 from .thresholds import NEVER, Source, Thresholds, empirical_thresholds, expected_thresholds
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Conformal",
     "Decisions",
     "Inclusion",
+    "ScoredDecisions",
     "Source",
     "Thresholds",
     "calibrate",
     "empirical_thresholds",
     "expected_thresholds",
     "images_needed",
+    "score_decisions",
 ]
