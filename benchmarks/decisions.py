@@ -1,5 +1,6 @@
-"""Thresholds, calibration and sets: F1 at 0.5, at the threshold of the highest expected F1 and at the best possible one; what 100
-complete images that the fit did not use add.
+"""Thresholds, calibration and sets: F1 at 0.5, at the threshold of the highest expected F1 and at the best possible one.
+
+And what complete images that the fit did not use add.
 
 python benchmarks/decisions.py DATA [--free] [--unequal] [--complete 100] [--seeds 0 1]
 """

@@ -143,7 +143,7 @@ class LatentLabels(BaseEstimator):
     `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
     A fit stores its result in ``fitted_`` (`Fitted`). These attributes read from it: ``model``, ``guide``, ``elbo`` (the Pyro
     program), ``space_``, ``annotation_``, ``names_``, ``history_`` (a dict per epoch), ``diagnostics_``, ``anchor_``
-    (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``.
+    (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``, ``decisions_``.
     """
 
     fitted_: Fitted
