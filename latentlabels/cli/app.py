@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
-from . import bench, cache, complete, convert, demo, embed, evaluate, export, fit, inspect, predict, query, report
+from . import bench, cache, calibrate, complete, convert, demo, embed, evaluate, export, fit, inspect, predict, query, report
 from .interrupt import interrupted, interruptible, leave
 from .output import UsageError
 
@@ -76,6 +76,7 @@ app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("export")(export.export)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
