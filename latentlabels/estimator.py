@@ -33,6 +33,7 @@ from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import names_found, show_names
 from .fitting.places import Places
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .fitting.schedule import schedule_named
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import (
     TRAINED_BEFORE,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
+_LATER = ("average", "schedule")
 
 
 class LatentLabels(BaseEstimator):
@@ -112,6 +114,9 @@ class LatentLabels(BaseEstimator):
         held_out: share of images held out, on which early stopping measures log p(known labels).
         patience: epochs without improvement before the fit stops.
         stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
+        average: over how many epochs the weights are averaged that are measured and kept; 0 for those of the last step.
+        schedule: of the learning rate: "constant", or "cosine" for a rise in the first twentieth of the epochs and a fall to 0
+            until the last; then all epochs are run.
         seed: of the split, the initialisation and the order.
         accelerator: of Lightning: "auto", "cpu", "gpu".
         devices: of Lightning.
@@ -161,6 +166,8 @@ class LatentLabels(BaseEstimator):
         held_out: float = _F.held_out,
         patience: int = _F.patience,
         stop: str = _F.stop,
+        average: float = _F.average,
+        schedule: str = _F.schedule,
         seed: int = _F.seed,
         accelerator: str = _F.accelerator,
         devices: Any = _F.devices,
@@ -195,6 +202,8 @@ class LatentLabels(BaseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.stop = stop
+        self.average = average
+        self.schedule = schedule
         self.seed = seed
         self.accelerator = accelerator
         self.devices = devices
@@ -273,6 +282,8 @@ class LatentLabels(BaseEstimator):
             strategy=self.strategy,
             stop=stop if len(rows[1]) else "none",
             also=tuple(watch) if len(rows[1]) else (),
+            average=float(self.average),
+            schedule=self.schedule,
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
@@ -431,6 +442,10 @@ class LatentLabels(BaseEstimator):
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(params[key]) for key in (*ModelConfig.model_fields, *fit)}
+        # of settings that came later, what is usual is left out: a fit that an earlier version began can be resumed
+        chosen |= {key: _plain(params[key]) for key in _LATER if params[key] != FitConfig.model_fields[key].default}
+        if schedule_named(loop.schedule).spans_fit:
+            chosen["epochs"] = loop.epochs
         if levels is not None and not levels.are_usual:
             chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}

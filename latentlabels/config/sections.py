@@ -60,6 +60,7 @@ NUMBERS = (
     "weight_decay",
     "held_out",
     "patience",
+    "average",
     "seed",
     "workers",
     "image_size",
@@ -194,6 +195,8 @@ class FitConfig(Section):
     stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
         default="auto", description="auto, likelihood, known-map or none"
     )
+    average: Real = Field(default=0.0, ge=0, description="a number of epochs of at least 0")
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="constant or cosine")
     seed: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, or another accelerator of Lightning")
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
@@ -266,6 +269,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "unlisted": ("unknown", "absent"),
     "contradictions": ("refuse", "unknown", "vote"),
     "stop": ("auto", "likelihood", "known-map", "none"),
+    "schedule": ("constant", "cosine"),
     "runtime": ("auto", "torch", "openvino", "onnx"),
     "objectives": OBJECTIVE_NAMES,
     "starts": ("prior", "own", "both"),
