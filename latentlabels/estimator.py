@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
-_LATER = ("average", "schedule")
+_LATER = ("average", "schedule", "consistency")
 
 
 class LatentLabels(BaseEstimator):
@@ -117,6 +117,9 @@ class LatentLabels(BaseEstimator):
         average: over how many epochs the weights are averaged that are measured and kept; 0 for those of the last step.
         schedule: of the learning rate: "constant", or "cosine" for a rise in the first twentieth of the epochs and a fall to 0
             until the last; then all epochs are run.
+        consistency: weight of learning from another view of each picture: the target is the posterior of all labels given the
+            known ones, by the averaged weights. 0 for none. It needs objective "collapsed", an encoder that is trained, and
+            `augment`.
         seed: of the split, the initialisation and the order.
         accelerator: of Lightning: "auto", "cpu", "gpu".
         devices: of Lightning.
@@ -168,6 +171,7 @@ class LatentLabels(BaseEstimator):
         stop: str = _F.stop,
         average: float = _F.average,
         schedule: str = _F.schedule,
+        consistency: float = _F.consistency,
         seed: int = _F.seed,
         accelerator: str = _F.accelerator,
         devices: Any = _F.devices,
@@ -204,6 +208,7 @@ class LatentLabels(BaseEstimator):
         self.stop = stop
         self.average = average
         self.schedule = schedule
+        self.consistency = consistency
         self.seed = seed
         self.accelerator = accelerator
         self.devices = devices
@@ -284,6 +289,7 @@ class LatentLabels(BaseEstimator):
             also=tuple(watch) if len(rows[1]) else (),
             average=float(self.average),
             schedule=self.schedule,
+            consistency=float(self.consistency),
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)

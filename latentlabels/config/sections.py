@@ -61,6 +61,7 @@ NUMBERS = (
     "held_out",
     "patience",
     "average",
+    "consistency",
     "seed",
     "workers",
     "image_size",
@@ -197,6 +198,7 @@ class FitConfig(Section):
     )
     average: Real = Field(default=0.0, ge=0, description="a number of epochs of at least 0")
     schedule: Literal["constant", "cosine"] = Field(default="constant", description="constant or cosine")
+    consistency: Real = Field(default=0.0, ge=0, description="a weight of at least 0")
     seed: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, or another accelerator of Lightning")
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")

@@ -30,6 +30,7 @@ from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
 from .averaging import WeightAverage
 from .checkpoint import load_checkpoint, restore, write_checkpoint
+from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
 from .module import LabelModule
 from .schedule import schedule_named
 from .stepper import Stepper
@@ -45,7 +46,7 @@ class LoopSettings:
 
     `stop` names what early stopping watches, see `RULES`; the best weights of the rules in `also` are kept as well, and
     the fit ends when none of them gets better, unless its schedule needs all epochs. With `average` above 0 the weights that
-    are measured and kept are averages over about as many epochs.
+    are measured and kept are averages over about as many epochs. With `consistency` above 0 the averaged network teaches.
     """
 
     epochs: int
@@ -59,6 +60,7 @@ class LoopSettings:
     also: tuple[str, ...] = ()
     average: float = 0.0
     schedule: str = "constant"
+    consistency: float = 0.0
     progress: bool = field(default_factory=lambda: sys.stderr.isatty())
 
 
@@ -135,8 +137,12 @@ def train(
     known = rows[1][torch.cat([(block != -1).any(-1) for block in blocks_of(observed, rows[1])])]
     data = TrainingData(batches, observed, truth, rows[0], known)
     rules = rules_named((settings.stop, *settings.also))
+    ramp = module.objective.ramp_epochs
+    if settings.consistency:
+        check_consistency(settings.consistency, module.objective, module.model, batches)
+        ramp = max(ramp, RAMP_EPOCHS)
     patience = settings.epochs if schedule_named(settings.schedule).spans_fit else settings.patience
-    watch = Watch(rules, patience, module.objective.ramp_epochs, _copied(module))
+    watch = Watch(rules, patience, ramp, _copied(module))
     with ExitStack() as stack:
         fabric = stack.enter_context(_fabric(settings, module))
         folder = checkpoints
@@ -176,7 +182,7 @@ class _Loop:
         _unshare(module)
         module.to(fabric.device)
         optimizer = module.optimizer()
-        average = WeightAverage(module.model, settings.average, self._steps(fabric)) if settings.average else None
+        average = self._average(fabric)
         state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
         if state is not None:
             watch.take_over(state.history, state.kept)
@@ -187,7 +193,7 @@ class _Loop:
             epoch = watch.next_epoch
             _seed(settings.seed, epoch, fabric.global_rank)
             trained = self._train(fabric, epoch, stepper)
-            with _measured(fabric, average):
+            with _measured(fabric, average if settings.average else None):
                 values = EpochValues(trained, *self._evaluate(fabric))
                 held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
                 row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
@@ -197,12 +203,20 @@ class _Loop:
                 print(f"\r{in_one_line(row)}", file=sys.stderr)
             if self.folder is not None:
                 write_checkpoint(self.folder, module, optimizer, watch, self.identity, average)
+        module.teacher = None
         fabric.barrier()
         return os.getpid()
 
-    def _steps(self, fabric: Fabric) -> int:
-        """How many steps a process makes in an epoch, where a last image on its own counts as one."""
-        return -(-self._share(fabric) // self.settings.batch_size)
+    def _average(self, fabric: Fabric) -> WeightAverage | None:
+        """The average of the weights, where it is measured or teaches."""
+        settings = self.settings
+        reach = settings.average or (AVERAGED_EPOCHS if settings.consistency else 0.0)
+        if not reach:
+            return None
+        average = WeightAverage(self.module.model, reach, -(-self._share(fabric) // settings.batch_size))
+        if settings.consistency:
+            self.module.teacher = Teacher(average, settings.consistency)
+        return average
 
     def _share(self, fabric: Fabric) -> int:
         """How many images a process trains on in an epoch."""
@@ -227,7 +241,7 @@ class _Loop:
             generator = torch.Generator().manual_seed(self.settings.seed * 100_003 + epoch)
             rows = rows[torch.randperm(len(rows), generator=generator)]
             rows = torch.cat([rows, rows[: -len(rows) % ranks]])[fabric.global_rank :: ranks]
-        order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE)
+        order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE, self.settings.consistency > 0)
         loader = data.batches.loader(rows, data.observed, data.truth, self.settings.batch_size, order)
         count, shown = -(-len(rows) // self.settings.batch_size), time.perf_counter()
         progress = self.settings.progress and fabric.is_global_zero
