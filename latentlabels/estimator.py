@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -125,8 +125,9 @@ class LatentLabels(BaseEstimator):
         devices: of Lightning.
         strategy: of Lightning: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
-        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
-            Features of a frozen encoder and embeddings are never changed.
+        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets; or
+            "strong": they are mirrored, cropped to 60 to 100 % of their area, made lighter or darker by up to a fifth, and some
+            are partly covered. Features of a frozen encoder and embeddings are never changed.
         init_from: a run folder to begin with: its encoder, and its head for the labels that both have. With ``frozen=False``
             its encoder is trained on, at a tenth of the learning rate.
         runtime: what computes the features of a frozen encoder: "torch", "openvino", "onnx", or "auto" for the fastest here.
@@ -177,7 +178,7 @@ class LatentLabels(BaseEstimator):
         devices: Any = _F.devices,
         strategy: str = _F.strategy,
         workers: int = _F.workers,
-        augment: bool = _F.augment,
+        augment: bool | Literal["strong"] = _F.augment,
         init_from: str | Path | None = _F.init_from,
         runtime: str = _F.runtime,
         cache: str | Path | None = _F.cache,

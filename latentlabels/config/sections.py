@@ -204,7 +204,7 @@ class FitConfig(Section):
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
-    augment: Flag = Field(default=True, description="true or false")
+    augment: Flag | Literal["strong"] = Field(default=True, description="true, false or strong")
     init_from: Path | None = Field(default=None, description="the path of a run folder to begin with, or null")
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
     cache: str | None = Field(

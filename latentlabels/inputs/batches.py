@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..kind import Kind
 from ..processes import begin_worker
-from .augmentation import augment
+from .augmentation import AUGMENTATIONS, Augment, augment
 from .known_rows import LabelRows
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -102,11 +102,11 @@ class Batches(ABC):
 
     Attributes:
         kind: images or embeddings.
-        augment: whether pictures are changed at random while they are trained on.
+        augment: how pictures are changed at random while they are trained on.
     """
 
     kind: Kind
-    augment: bool
+    augment: Augment
 
     @abstractmethod
     def __len__(self) -> int:
@@ -175,7 +175,7 @@ class _BatchDataset(Dataset[Batch]):
         other: Tensor | None = None
         if seed is not None:
             generator = torch.Generator().manual_seed(seed)
-            same, inputs = inputs, augment(inputs, generator)
+            same, inputs = inputs, AUGMENTATIONS[self.source.augment](inputs, generator)
             other = augment(same, generator) if self.two_views else None
         return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows, other)
 
@@ -195,7 +195,7 @@ def loader_of_vectors(
 class InMemory(Batches):
     """All inputs in one tensor: embeddings (N, D), or uint8 images (N, 3, H, W)."""
 
-    def __init__(self, inputs: Tensor, augment: bool = True):
+    def __init__(self, inputs: Tensor, augment: Augment = True):
         self.values, self.augment = inputs, augment
         self.kind = Kind.IMAGES if inputs.dim() == 4 else Kind.EMBEDDINGS
 
@@ -209,7 +209,7 @@ class InMemory(Batches):
         if self.kind is Kind.EMBEDDINGS:
             return loader_of_vectors(self, rows, observed, truth, batch_size, order)
         dataset = _BatchDataset(self, observed, truth, order is not None and order.two_views)
-        sampler = _BatchSampler(rows, batch_size, order, self.augment)
+        sampler = _BatchSampler(rows, batch_size, order, bool(self.augment))
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:
@@ -228,12 +228,12 @@ class Streamed(Batches):
     Args:
         pictures: N of them, each a uint8 tensor (3, H, W), all of one size.
         workers: processes that read; 0 to read in this one.
-        augment: whether they are changed at random while they are trained on.
+        augment: how they are changed at random while they are trained on.
     """
 
     kind = Kind.IMAGES
 
-    def __init__(self, pictures: Dataset[Tensor], workers: int = 0, augment: bool = True):
+    def __init__(self, pictures: Dataset[Tensor], workers: int = 0, augment: Augment = True):
         self.pictures, self.workers, self.augment = pictures, workers, augment
 
     def __len__(self) -> int:
@@ -244,7 +244,7 @@ class Streamed(Batches):
     ) -> DataLoader[Batch]:
         """Reads by `workers` processes, or in this one."""
         dataset = _BatchDataset(self, observed, truth, order is not None and order.two_views)
-        sampler = _BatchSampler(rows, batch_size, order, self.augment)
+        sampler = _BatchSampler(rows, batch_size, order, bool(self.augment))
         return DataLoader(
             dataset,
             sampler=sampler,
