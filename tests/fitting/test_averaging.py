@@ -127,6 +127,20 @@ def test_a_fit_ends_with_the_average_whatever_the_objective(objective: str, monk
         torch.testing.assert_close(own[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"regions": True}, {"mixture": 2, "beta": 0.1, "at_least_one": False}, {"expected_labels": 1.5, "start": "own"}],
+    ids=["regions", "a mixture with a generative side", "a stated number"],
+)
+def test_every_part_of_a_model_is_averaged(more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {**IMAGES, "average": 1.0, "epochs": 2, "accelerator": "cpu", **more}
+    model, seen = followed(monkeypatch, PICTURES, FREE, **settings)
+    own = dict(model.model.named_parameters()) | dict(model.model.named_buffers())
+    assert seen["mean"].keys() >= {name for name, value in model.model.named_parameters() if value.requires_grad}
+    for name, value in seen["mean"].items():
+        torch.testing.assert_close(own[name], value, rtol=1e-4, atol=1e-6)
+
+
 def test_what_is_measured_is_what_is_kept() -> None:
     data = draw(MIXED, 300)
     known = data.observed
