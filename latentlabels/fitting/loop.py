@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,9 @@ class _Loop:
             epoch = watch.next_epoch
             _seed(settings.seed, epoch, fabric.global_rank)
             trained = self._train(fabric, epoch, stepper)
-            with _measured(fabric, average if settings.average else None):
+            if average is not None and fabric.world_size > 1:
+                _share_statistics(fabric, average)
+            with average.in_place() if average is not None and settings.average else nullcontext():
                 values = EpochValues(trained, *self._evaluate(fabric))
                 held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
                 row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
@@ -310,14 +312,11 @@ def _seed(seed: int, epoch: int, rank: int) -> None:
     random.seed(int(drawn[2]))
 
 
-def _measured(fabric: Fabric, average: WeightAverage | None) -> AbstractContextManager[None]:
-    """A context in which the weights are those that are measured and kept, the same in all processes."""
-    if average is None:
-        return nullcontext()
-    if fabric.world_size > 1:  # each process has seen other batches: the statistics are those of the first one, as of a resume
-        for value, own in zip(fabric.broadcast(list(average.buffers.values())), average.buffers.values(), strict=True):
-            own.copy_(value)
-    return average.in_place()
+@torch.no_grad()
+def _share_statistics(fabric: Fabric, average: WeightAverage) -> None:
+    """Give all processes, which have seen other batches, the running statistics of the first: a checkpoint has those alone."""
+    for value, own in zip(fabric.broadcast(list(average.buffers.values())), average.buffers.values(), strict=True):
+        own.copy_(value)
 
 
 @torch.no_grad()

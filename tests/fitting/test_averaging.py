@@ -260,8 +260,9 @@ def test_a_fit_that_is_interrupted_goes_on_along_the_cosine(tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_two_processes_average_and_resume_as_if_not_interrupted(tmp_path: Path) -> None:
-    settings = {**IMAGES, "average": 0.7, "consistency": 0.5, "accelerator": "cpu", "devices": 2, "strategy": "ddp_spawn"}
+@pytest.mark.parametrize("average", [0.0, 0.7])
+def test_two_processes_average_and_resume_as_if_not_interrupted(average: float, tmp_path: Path) -> None:
+    settings = {**IMAGES, "average": average, "consistency": 0.5, "accelerator": "cpu", "devices": 2, "strategy": "ddp_spawn"}
     whole = LatentLabels(FREE.space, **settings, epochs=2).fit(PICTURES, FREE.observed[:48])
     LatentLabels(FREE.space, **settings, epochs=1).fit(PICTURES, FREE.observed[:48], checkpoints=tmp_path)
     rest = LatentLabels(FREE.space, **settings, epochs=2)
