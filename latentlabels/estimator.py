@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ from .fitting.names import names_found, show_names
 from .fitting.places import Places
 from .fitting.reference import load_kept, reference_rows, references
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .fitting.schedule import schedule_named
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import (
     TRAINED_BEFORE,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
+_LATER = ("average", "schedule", "consistency")
 
 
 class LatentLabels(BaseEstimator):
@@ -127,13 +129,20 @@ class LatentLabels(BaseEstimator):
         held_out: share of images held out, on which early stopping measures log p(known labels).
         patience: epochs without improvement before the fit stops.
         stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
+        average: over how many epochs the weights are averaged that are measured and kept; 0 for those of the last step.
+        schedule: of the learning rate: "constant", or "cosine" for a rise in the first twentieth of the epochs and a fall to 0
+            until the last; then all epochs are run.
+        consistency: weight of learning from another view of each picture: the target is the posterior of all labels given the
+            known ones, by the averaged weights. 0 for none. It needs objective "collapsed", an encoder that is trained, and
+            `augment`.
         seed: of the split, the initialisation and the order.
         accelerator: of Lightning: "auto", "cpu", "gpu".
         devices: of Lightning.
         strategy: of Lightning: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
-        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
-            Features of a frozen encoder and embeddings are never changed.
+        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets; or
+            "strong": they are mirrored, cropped to 60 to 100 % of their area, made lighter or darker by up to a fifth, and some
+            are partly covered. Features of a frozen encoder and embeddings are never changed.
         init_from: a run folder to begin with: its encoder, and its head for the labels that both have. With ``frozen=False``
             its encoder is trained on, at a tenth of the learning rate.
         runtime: what computes the features of a frozen encoder: "torch", "openvino", "onnx", or "auto" for the fastest here.
@@ -176,12 +185,15 @@ class LatentLabels(BaseEstimator):
         held_out: float = _F.held_out,
         patience: int = _F.patience,
         stop: str = _F.stop,
+        average: float = _F.average,
+        schedule: str = _F.schedule,
+        consistency: float = _F.consistency,
         seed: int = _F.seed,
         accelerator: str = _F.accelerator,
         devices: Any = _F.devices,
         strategy: str = _F.strategy,
         workers: int = _F.workers,
-        augment: bool = _F.augment,
+        augment: bool | Literal["strong"] = _F.augment,
         init_from: str | Path | None = _F.init_from,
         runtime: str = _F.runtime,
         cache: str | Path | None = _F.cache,
@@ -210,6 +222,9 @@ class LatentLabels(BaseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.stop = stop
+        self.average = average
+        self.schedule = schedule
+        self.consistency = consistency
         self.seed = seed
         self.accelerator = accelerator
         self.devices = devices
@@ -288,6 +303,9 @@ class LatentLabels(BaseEstimator):
             strategy=self.strategy,
             stop=stop if len(rows[1]) else "none",
             also=tuple(watch) if len(rows[1]) else (),
+            average=float(self.average),
+            schedule=self.schedule,
+            consistency=float(self.consistency),
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
@@ -490,6 +508,10 @@ class LatentLabels(BaseEstimator):
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(params[key]) for key in (*ModelConfig.model_fields, *fit)}
+        # of settings that came later, what is usual is left out: a fit that an earlier version began can be resumed
+        chosen |= {key: _plain(params[key]) for key in _LATER if params[key] != FitConfig.model_fields[key].default}
+        if schedule_named(loop.schedule).spans_fit:
+            chosen["epochs"] = loop.epochs
         if levels is not None and not levels.are_usual:
             chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}

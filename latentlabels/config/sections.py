@@ -60,6 +60,8 @@ NUMBERS = (
     "weight_decay",
     "held_out",
     "patience",
+    "average",
+    "consistency",
     "seed",
     "workers",
     "image_size",
@@ -198,12 +200,15 @@ class FitConfig(Section):
     stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
         default="auto", description="auto, likelihood, known-map or none"
     )
+    average: Real = Field(default=0.0, ge=0, description="a number of epochs of at least 0")
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="constant or cosine")
+    consistency: Real = Field(default=0.0, ge=0, description="a weight of at least 0")
     seed: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, or another accelerator of Lightning")
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
-    augment: Flag = Field(default=True, description="true or false")
+    augment: Flag | Literal["strong"] = Field(default=True, description="true, false or strong")
     init_from: Path | None = Field(default=None, description="the path of a run folder to begin with, or null")
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
     cache: str | None = Field(
@@ -270,6 +275,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "unlisted": ("unknown", "absent"),
     "contradictions": ("refuse", "unknown", "vote"),
     "stop": ("auto", "likelihood", "known-map", "none"),
+    "schedule": ("constant", "cosine"),
     "runtime": ("auto", "torch", "openvino", "onnx"),
     "objectives": OBJECTIVE_NAMES,
     "starts": ("prior", "own", "both"),

@@ -151,6 +151,7 @@ class Collapsed(Objective):
     name = "collapsed"
     is_likelihood = True
     takes_whole_model = True
+    takes_views = True
 
     def __init__(self, space: LabelSpace, annotation: Annotation | None = None):
         super().__init__(space)
@@ -192,6 +193,18 @@ class Collapsed(Objective):
         """Minus the evidence lower bound, the mean over images: a scalar."""
         assert self._program is not None
         return self._elbo.differentiable_loss(*self._program, inputs, observed) / max(len(observed), 1)
+
+    def consistency(self, logits: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        """-sum_y q(y | x', o) log p(y | x), the mean over images: a scalar, exact, without a gradient by `target`.
+
+        Args:
+            logits: (B, L) of p, of one view of each image.
+            target: (B, L) of another view; given what is known they make q.
+            observed: (B, K) int8 of 1, 0, -1.
+        """
+        with torch.no_grad():
+            posterior = self._vector(target.detach()).condition(observed, self.annotation)
+        return batch_mean(posterior.cross_entropy(self._vector(logits)))
 
     def start(self, known: Known) -> None:
         """Work out what is the same in every epoch."""
