@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Objective = str
 else:  # the registries' names, whose import costs no torch
     AnnotationKind = Literal[annotation.NAMES]
-    Objective = Literal[objectives.NAMES]
+    Objective = Annotated[Literal[objectives.NAMES], BeforeValidator(objectives.current)]
 OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .registry import DEFAULT, HOMES, NAMES, OBJECTIVES, find, make, of_run
+from .registry import DEFAULT, HOMES, NAMES, OBJECTIVES, current, find, make, of_run
 
 if TYPE_CHECKING:
     from .base import HeldOut, Known, Objective, Step, Value, flat_groups
@@ -25,6 +25,7 @@ __all__ = [
     "Objective",
     "Step",
     "Value",
+    "current",
     "find",
     "flat_groups",
     "make",
