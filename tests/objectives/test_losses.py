@@ -31,6 +31,7 @@ SPACE = LabelSpace(
 )
 LABELS = SPACE.labels
 NAMES = sorted(OBJECTIVES)  # of which other modules may add more
+STARTED = {"crisp", "em-apl", "expected-positive", "gpr", "ll-cp", "nnpu", "role", "smile-soft-labels"}
 BASELINES = ["assume-negative", "full-labels", "one-positive-all-negatives", "revealed-group", "unknown-class"]
 
 
@@ -90,7 +91,15 @@ def test_what_each_objective_states() -> None:
     assert classes["collapsed"].value().whole == "log-likelihood of the known labels, nats per image"
     assert classes["gr"].value().whole == "negative gr loss, higher is better"
     ramps = {name: make(name, SPACE).ramp_epochs for name in classes}
-    assert {name: n for name, n in ramps.items() if n} == {"em-apl": 10, "splc": 1, "gr": 8, "gr-coco": 8, "ll-cp": 1}
+    assert {name: n for name, n in ramps.items() if n} == {
+        "em-apl": 10,
+        "splc": 1,
+        "gr": 8,
+        "gr-coco": 8,
+        "gpr": 8,
+        "ll-cp": 1,
+        "crisp": 1,
+    }
     assert make("em-apl", SPACE, warmup=2, rounds=1).ramp_epochs == 3
 
 
@@ -356,7 +365,7 @@ def test_a_start_is_asked_for_only_where_it_is_needed(name: str) -> None:
     objective = make(name, SPACE).eval()
     truth, observed = data(batch=2)
     logits = logits_for(objective, 2)
-    assert objective.needs_start == (name in {"em-apl", "expected-positive", "ll-cp", "nnpu", "role", "smile-soft-labels"})
+    assert objective.needs_start == (name in STARTED)
     if objective.needs_start:
         with pytest.raises(ConfigError, match=f'"{name}" looks at the training data .* call its start'):
             objective(logits, observed, truth)
