@@ -14,8 +14,9 @@ with c_k the share of the training images in which the label is known to be pres
 
     pi_k = q(z) / r(z)  at the z that minimises  q(z) / r(z) + (1 + tau) (e(n) + e(n_k)) / r(z)
 
-with e(n) = sqrt(log(4 / delta) / 2n), q(z) the share of all n images, r(z) that of the n_k known positives whose probability is at least z; never below c_k. The
-bound is that of a mixture: where the classifier is high enough, hardly anything but positives is left.
+with e(n) = sqrt(log(4 / delta) / 2n), q(z) the share of all n images, r(z) that of the n_k known positives whose probability
+is at least z; never below c_k. The bound is that of a mixture: where the classifier is high enough, hardly anything but
+positives is left.
 
 About an unknown label it assumes that known positives are a random draw from all positives of the label. A known absence is
 an unlabelled image. A label never known to be present has no risk and is left alone.

@@ -91,15 +91,8 @@ def test_what_each_objective_states() -> None:
     assert classes["collapsed"].value().whole == "log-likelihood of the known labels, nats per image"
     assert classes["gr"].value().whole == "negative gr loss, higher is better"
     ramps = {name: make(name, SPACE).ramp_epochs for name in classes}
-    assert {name: n for name, n in ramps.items() if n} == {
-        "em-apl": 10,
-        "splc": 1,
-        "gr": 8,
-        "gr-coco": 8,
-        "gpr": 8,
-        "ll-cp": 1,
-        "crisp": 1,
-    }
+    robust = {"gr": 8, "gr-coco": 8, "gpr": 8}
+    assert {name: n for name, n in ramps.items() if n} == robust | {"em-apl": 10, "splc": 1, "ll-cp": 1, "crisp": 1}
     assert make("em-apl", SPACE, warmup=2, rounds=1).ramp_epochs == 3
 
 
