@@ -50,6 +50,9 @@ HOMES: dict[str, str] = {
 
 NAMES: tuple[str, ...] = tuple(HOMES)
 DEFAULT = "collapsed"
+COUNTED: tuple[str, ...] = ("expected-positive", "role", "nnpu", "gpr", DEFAULT)
+"""Those to which the number of labels per image matters beyond where the head starts; the papers of all but the last are
+given the true one."""
 
 
 class _Registry(MutableMapping[str, "type[Objective]"]):
