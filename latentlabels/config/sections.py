@@ -14,13 +14,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from .. import annotation, objectives
 from ..kind import AUTO
 
+OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
+TRUE_COUNT = ":true-count"
+"""What follows the name of an objective that a comparison tells the true number of labels per image."""
+BENCH_OBJECTIVES: tuple[str, ...] = (*OBJECTIVE_NAMES, *(f"{name}{TRUE_COUNT}" for name in objectives.COUNTED))
+
 if TYPE_CHECKING:
     AnnotationKind = str
     Objective = str
+    BenchObjective = str
 else:  # the registries' names, whose import costs no torch
     AnnotationKind = Literal[annotation.NAMES]
-    Objective = Literal[objectives.NAMES]
-OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
+    Objective = Annotated[Literal[OBJECTIVE_NAMES], BeforeValidator(objectives.current)]
+    BenchObjective = Annotated[Literal[BENCH_OBJECTIVES], BeforeValidator(objectives.current)]
 
 
 def _no_flag(value: Any) -> Any:
@@ -247,8 +253,8 @@ class BenchConfig(Section):
     )
     make: Literal["class-and-colour", "mosaic"] | None = Field(default=None, description=f"{', '.join(MAKE)} or null")
     scenes: Whole = Field(default=6000, ge=20, description="a whole number of at least 20")
-    objectives: list[Objective] | None = Field(
-        default=None, min_length=1, description="a list of names (known: " + ", ".join(OBJECTIVE_NAMES) + "), or null for all"
+    objectives: list[BenchObjective] | None = Field(
+        default=None, min_length=1, description="a list of names (known: " + ", ".join(BENCH_OBJECTIVES) + "), or null for all"
     )
     seeds: list[Annotated[Whole, Field(ge=0)]] = Field(
         default=[0, 1, 2, 3, 4], min_length=1, description="a list of whole numbers of at least 0"
@@ -277,7 +283,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stop": ("auto", "likelihood", "known-map", "none"),
     "schedule": ("constant", "cosine"),
     "runtime": ("auto", "torch", "openvino", "onnx"),
-    "objectives": OBJECTIVE_NAMES,
+    "objectives": BENCH_OBJECTIVES,
     "starts": ("prior", "own", "both"),
     "hide": HIDE,
     "make": MAKE,

@@ -226,8 +226,13 @@ class _Loop:
 
     def _train(self, fabric: Fabric, epoch: int, stepper: Stepper) -> float | None:
         """One epoch; the mean value of what was trained on."""
+        objective = self.module.objective
+        if objective.looks_at_all(epoch):
+            size = 4 * self.settings.batch_size
+            found = predict_marginals(self.module, self.data.batches, self.data.train, size, fabric.device)
+            objective.look(torch.from_numpy(found))
         self.module.train()
-        self.module.objective.on_epoch(epoch)
+        objective.on_epoch(epoch)
         total, seen = torch.zeros((), device=fabric.device), 0
         share, whole = self._share(fabric), self.settings.epochs
         for batch in self._batches_of(fabric, epoch):

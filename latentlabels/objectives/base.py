@@ -195,6 +195,13 @@ class Objective(nn.Module, ABC):
         """An epoch begins, numbered from 0."""
         self.epoch = epoch
 
+    def looks_at_all(self, epoch: int) -> bool:
+        """Whether it wants to see the predictions of all images trained on before an epoch; most never do."""
+        return False
+
+    def look(self, marginals: Tensor) -> None:
+        """See label probabilities, (n, K), of the images `Known.rows`, by the network as it is; before `on_epoch`."""
+
     def forward(
         self,
         logits: Tensor,
