@@ -74,7 +74,9 @@ class _OnePositive:
         groups, rows = flat_groups(forest), known.rows
         simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0
         how = model.annotation
-        complete = torch.cat([how.complete(block) for block in blocks_of(known.observed, torch.arange(known.observed.shape[0]))])
+        complete = torch.cat(
+            [how.complete(block) for block in blocks_of(known.observed, torch.arange(known.observed.shape[0]))]
+        )
         picked = rows[~complete[rows]]
         simple = simple and len(picked) > 0 and all(_one_each(block) for block in blocks_of(known.observed, picked))
         q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))

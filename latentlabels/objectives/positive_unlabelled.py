@@ -68,15 +68,16 @@ class PositiveUnlabelled(Objective):
                 f"alpha and mix are above 0, gamma and consistency at least 0 and coldest in (0, 1], not {alpha}, {mix}, "
                 f"{gamma}, {consistency} and {coldest}"
             )
-        self.alpha, self.gamma, self.mix, self.consistency, self.coldest = alpha, gamma, mix, consistency, coldest
+        self.alpha, self.gamma, self.mix, self.coldest = alpha, gamma, mix, coldest
+        self.mixup_weight = consistency
 
     def _loss(self, step: Step) -> Tensor:
         if not len(step.logits):
             return step.logits.sum()
         loss = self._variational(step)
-        if not self.training or not self.consistency or step.predict is None or step.inputs is None or len(step.logits) < 2:
+        if not self.training or not self.mixup_weight or step.predict is None or step.inputs is None or len(step.logits) < 2:
             return loss
-        return loss + self.consistency * self._mixed(step)
+        return loss + self.mixup_weight * self._mixed(step)
 
     def _variational(self, step: Step) -> Tensor:
         logits, positive = step.logits, step.observed == 1
