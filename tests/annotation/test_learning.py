@@ -71,14 +71,23 @@ def learned(kind: str, values: Table) -> Learned:
 def test_intervals_hold_the_numbers_as_often_as_they_say(kind: str) -> None:
     """Over draws of images, picks and numbers from their prior; labels of one draw depend on each other."""
     inside = []
-    for seed in range(60):
+    for seed in range(30):
         values, true = table(seed, kind, 150)
         found = learned(kind, values)
         if kind != "scar":
             true = true / np.exp(np.log(true).mean())
         inside.append(np.mean((np.array(found.low) <= true) & (true <= np.array(found.high))))
     error = np.std(inside, ddof=1) / np.sqrt(len(inside))
-    assert abs(np.mean(inside) - COVERS) < 4 * error + 0.02  # Laplace's approximation, and n' images
+    assert np.mean(inside) > COVERS - 4 * error - 0.02  # Laplace's approximation, and n' images
+    assert np.mean(inside) < 0.99  # averaging over widths makes them wider, not useless
+
+
+def test_weights_that_are_alike_are_found_to_be() -> None:
+    """Learning what need not be learned costs little."""
+    rng = np.random.default_rng(0)
+    y, complete = images(3000, rng), images(100, rng)
+    found = learned("weighted-positive", np.concatenate([picked(y, np.ones(8), rng), complete]))
+    assert np.abs(np.log(found.estimate)).max() < 0.15 and found.factor < 1.4
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -108,7 +117,7 @@ def test_the_mode_is_that_of_a_grid() -> None:
 
     grid = np.linspace(-4, 6, 20_001)
     value = np.array([log_posterior(gap) for gap in grid])
-    mode, covariance = fit_laplace(model)
+    mode, covariance, _ = fit_laplace(model)
     assert float(mode[0] - mode[1]) == pytest.approx(grid[value.argmax()], abs=1e-3)
     best = float(mode[0] - mode[1])
     curvature = -(log_posterior(best + 0.01) - 2 * log_posterior(best) + log_posterior(best - 0.01)) / 1e-4
@@ -126,14 +135,14 @@ def test_its_sites_are_a_program_that_pyro_runs() -> None:
         for name, site in trace.nodes.items()
         if site["type"] == "sample" and not site["is_observed"]
     }
-    assert latent == model.sites == {"logit_rates": 8, "logit_prevalence": 8}
+    assert latent == model.sites == {"logit_rate": 1, "logit_rates": 8, "logit_prevalence": 8}
     pyro.set_rng_seed(0)
     kernel = pyro.infer.NUTS(model, jit_compile=False)
     mcmc = pyro.infer.MCMC(kernel, num_samples=200, warmup_steps=100, disable_progbar=True)
     mcmc.run()
     draws = mcmc.get_samples()["logit_rates"]
-    mode, covariance = fit_laplace(model)
-    z = (draws.mean(0) - mode[:8]) / covariance.diagonal()[:8].sqrt()
+    mode, covariance, _ = fit_laplace(model)
+    z = (draws.mean(0) - mode[1:9]) / covariance.diagonal()[1:9].sqrt()
     assert float(z.abs().max()) < 1.0  # the mean is not the mode, but no deviation away
 
 
@@ -193,9 +202,10 @@ def test_a_label_that_no_complete_image_shows_keeps_to_its_prior() -> None:
     y, complete = images(3000, rng), images(80, rng)
     complete[:, 7] = 0
     complete[complete.sum(1) == 0, 0] = 1
-    found = learned("weighted-positive", np.concatenate([picked(y, np.ones(8), rng), complete]))
+    weights = np.exp(WIDTH * rng.normal(size=8))
+    found = learned("weighted-positive", np.concatenate([picked(y, weights, rng), complete]))
     wide = np.array(found.high) / np.array(found.low)
-    assert wide[7] == wide.max() and wide[7] > np.exp(2 * 0.9 * WIDTH)
+    assert wide[7] == wide.max() > 2 * np.sort(wide)[-2]
     assert np.isfinite(found.estimate).all() and max(found.estimate) < np.exp(3 * WIDTH)
 
 
