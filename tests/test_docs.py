@@ -224,6 +224,18 @@ def test_the_page_of_encoders_names_those_that_exist_and_their_sizes() -> None:
         assert any(family.takes(name) for family in FAMILIES) and pixel_format(name, "DEFAULT")
 
 
+def test_the_page_of_objectives_names_all_of_them() -> None:
+    from latentlabels.bench.loading import LONG
+    from latentlabels.config.sections import BENCH_OBJECTIVES
+    from latentlabels.objectives import NAMES
+
+    text = read("objectives.md")
+    table = text.split("\n\n")[3]
+    assert re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE) == sorted(NAMES, key=table.index)
+    assert set(re.findall(r"`([\w-]+:true-count)`", text)) <= set(BENCH_OBJECTIVES)
+    assert f"up to {LONG['epochs']} epochs with a patience of {LONG['patience']}" in text
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

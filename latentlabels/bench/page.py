@@ -44,8 +44,8 @@ _HOW = (
     "Nobody with missing labels can do that.",
     "Objectives that learn from complete labels are ceilings. Seconds and memory are those of a training run in its own "
     "process, libraries included. ECE: expected calibration error, in 15 bins of equal width.",
-    "F1 is micro F1. The own threshold maximises the expected F1 under the objective's own probabilities and reads no label; "
-    "the best threshold is the one that the test labels ask for, which nobody has: it bounds what any threshold can reach.",
+    "F1 is micro F1. F1 own: at the threshold that maximises the expected F1 under the objective's own probabilities, which "
+    "reads no label. F1 best: at the one that the test labels ask for, which nobody has; it bounds what a threshold can reach.",
     "“:true-count”: the objective is told the true number of labels per image of the training images, as its paper does. "
     "Everybody else has to state it, or derives it from the known labels.",
     "Digits: a figure has as many as its standard error over seeds allows; with one seed, as many as the number of test images "

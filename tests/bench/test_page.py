@@ -111,7 +111,7 @@ def test_the_page_says_where_epochs_ran_out(task: Task, tmp_path: Path) -> None:
     reader = Reader()
     reader.feed((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Honest: Their last epoch was the best: role:true-count (3 of 3 seeds)." in reader.text
-    assert "F1 at own threshold %" in reader.text and "F1 at best threshold %" in reader.text
+    assert "F1 own %" in reader.text and "F1 best %" in reader.text
     assert "It is told the true number of labels per image." in reader.text
 
 
