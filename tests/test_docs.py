@@ -61,7 +61,7 @@ def test_the_loop_over_blocks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_example_of_decisions_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names = run(read("decisions.md"))
     source, likelihoods, covered = capsys.readouterr().out.splitlines()
-    assert f"print(m.decisions_.thresholds.source)     # {source}" in read("decisions.md")
+    assert f"print(m.decisions_.thresholds.source)  # {source}\n" in read("decisions.md")
     before, after = map(float, likelihoods.split())
     assert after < before + 0.05
     assert float(covered) > 0.8  # 0.9, less three standard deviations of 100 images
