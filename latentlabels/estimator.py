@@ -46,7 +46,7 @@ from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import names_found, show_names
 from .fitting.places import Places
-from .fitting.reference import load_kept, reference_rows, references
+from .fitting.reference import decided, load_kept
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
 from .fitting.schedule import schedule_named
 from .fitting.stated_split import with_statements
@@ -322,16 +322,15 @@ class LatentLabels(BaseEstimator):
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
-        seen = reference_rows(*rows, program.model.amortizer.head.out_features)
-        own, others = references(program.model, result.kept, batches, seen, self.batch_size)
+        decisions, references = decided(program.model, result.kept, batches, rows, self.batch_size)
         self.fitted_ = replace(
             start,
             history=result.history,
             kept=result.kept,
             diagnostics=found,
             data_hash=digest,
-            decisions=Decisions.by(program.model.amortizer.vector, own),
-            references=others,
+            decisions=decisions,
+            references=references,
         )
         return self
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..decisions import Decisions
 from ..inputs.batches import Batches
 from ..program import Amortizer, LabelModel
 from .build import flat_logits
@@ -25,27 +26,28 @@ def reference_rows(train: Tensor, held: Tensor, num_logits: int) -> Tensor:
     return rows if len(rows) <= most else rows[torch.linspace(0, len(rows) - 1, most, dtype=torch.float64).round().long()]
 
 
-def references(
-    model: LabelModel, kept: Mapping[str, Best], batches: Batches, rows: Tensor, batch_size: int
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """What the head gives for some images: (n, rows) with the weights as they are, and with those of each stopping rule.
+def decided(
+    model: LabelModel, kept: Mapping[str, Best], batches: Batches, rows: tuple[Tensor, Tensor], batch_size: int
+) -> tuple[Decisions, dict[str, Tensor]]:
+    """What a fit decides by, and for each stopping rule what the head gives for the reference images, (n, rows).
 
     Args:
         model: fitted.
         kept: the best weights by each rule; the first are those that the model has.
         batches: all images.
-        rows: (n,) which of them.
+        rows: those that were trained on, and those held out.
         batch_size: images that go through the encoder at once.
     """
-    own = flat_logits(model.amortizer, batches, rows, batch_size)
+    chosen = reference_rows(*rows, model.amortizer.head.out_features)
+    own = flat_logits(model.amortizer, batches, chosen, batch_size)
     found = dict.fromkeys(list(kept)[:1], own)
     if len(kept) > 1:
         before = {key: value.clone() for key, value in model.state_dict().items()}
         for rule in list(kept)[1:]:
             load_kept(model, kept[rule])
-            found[rule] = flat_logits(model.amortizer, batches, rows, batch_size)
+            found[rule] = flat_logits(model.amortizer, batches, chosen, batch_size)
         model.load_state_dict(before)
-    return own, found
+    return Decisions.by(model.amortizer.vector, own), found
 
 
 def load_kept(model: LabelModel, best: Best) -> Amortizer:

@@ -38,4 +38,6 @@ class Adjustment(nn.Module):
 
     def forward(self, flat: Tensor) -> Tensor:
         """What a head gives, (..., rows), to the same shape."""
-        return adjusted(flat, self.sharpness, self.bias)
+        if flat.device == self.bias.device:
+            return adjusted(flat, self.sharpness, self.bias)
+        return adjusted(flat, self.sharpness.to(flat.device), self.bias.to(flat.device))  # logits are brought to the CPU

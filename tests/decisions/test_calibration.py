@@ -14,7 +14,7 @@ from latentlabels import Free, LabelSpace, LabelVector, NonEmptyLabelVector, One
 from latentlabels.decisions import Calibration, calibrate
 from latentlabels.decisions.calibration import SHIFT_PRIOR, TEMPERATURE_PRIOR, _Problem, against_absence
 from latentlabels.errors import DataError
-from latentlabels.program import Adjustment, Amortizer
+from latentlabels.program import Adjustment, Amortizer, NamedHead, RegionHead
 from latentlabels.program.adjustment import adjusted
 
 GROUPED = LabelSpace(
@@ -173,6 +173,27 @@ def test_mixtures_keep_their_weights() -> None:
     y = amortizer.unadjusted(flat * 1.0).sample()
     found = calibrate(amortizer.unadjusted, flat.detach(), y, FREE)
     assert math.isfinite(found.after)
+
+
+@pytest.mark.parametrize("kind", ["linear", "regions", "names"])
+def test_every_head_is_calibrated_by_its_logits(kind: str) -> None:
+    torch.manual_seed(0)
+    size = 4 if kind != "regions" else 4 + 2 * 9
+    heads = {
+        "linear": lambda: None,
+        "regions": lambda: RegionHead(4, (2, 3, 3), 9),
+        "names": lambda: NamedHead(torch.nn.functional.normalize(torch.randn(9, 4), dim=-1)),
+    }
+    amortizer = Amortizer(GROUPED, torch.nn.Identity(), size, head=heads[kind]())
+    features = torch.randn(200, size)
+    with torch.no_grad():
+        flat = amortizer.head(features)
+        y = LabelVector(GROUPED, flat + 1.5 * against_absence(GROUPED)).sample()
+        found = calibrate(amortizer.unadjusted, flat, y, GROUPED)
+        amortizer.adjustment = found.adjustment()
+        expected = LabelVector(GROUPED, flat / found.temperature + torch.from_numpy(found.bias).float())
+        torch.testing.assert_close(amortizer(features).marginals, expected.marginals)
+    assert found.changes and found.after < found.before
 
 
 def test_one_image_changes_nothing() -> None:
