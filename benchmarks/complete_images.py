@@ -72,7 +72,8 @@ def main() -> None:
     print(f"\n`{command()}`, {machine()}, {given.draws} draws\n")
     rows_ = []
     for name, row in means.items():
-        made = [f"{100 * (start[key] - row[key]) / (start[key] - goal[key]):.0f}" for key in ("nll", "mAP")]
+        gaps = [(start[key] - row[key], start[key] - goal[key]) for key in ("nll", "mAP")]
+        made = [f"{100 * made / whole:.0f}" if whole else "-" for made, whole in gaps]
         rows_.append((name, *(f"{row[key]:.3f}" if key == "nll" else f"{row[key]:.1f}" for key in SHOWN), *made))
     print(table(rows_, ("", *SHOWN, "way made, nll %", "way made, mAP %")))
 
