@@ -16,7 +16,7 @@ from .providers import provide
 __version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from . import annotation, checks, exact, metrics, objectives
+    from . import annotation, checks, decisions, exact, metrics, objectives
     from .checks import even_count_check, fit_warnings, known_label_check, linked_label_check, suspect_labels
     from .datasets.class_and_colour import class_and_colour
     from .datasets.hiding import hide
@@ -111,6 +111,7 @@ _HOMES = {
 _ROOMS = {
     "annotation": "annotation",
     "checks": "checks",
+    "decisions": "decisions",
     "exact": "exact",
     "metrics": "metrics",
     "objectives": "objectives",
@@ -155,6 +156,7 @@ __all__ = [
     "build_encoder",
     "checks",
     "class_and_colour",
+    "decisions",
     "derive_prior",
     "draw_labels",
     "even_count_check",

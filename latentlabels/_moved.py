@@ -53,6 +53,10 @@ RENAMED = {"surprising_labels": "suspect_labels", "Surprise": "SuspectLabel"}
 """Public names of version 0.1 that have another name now."""
 
 
+RENAMED_OBJECTIVES = {"smile": "smile-soft-labels"}
+"""Objectives that have another name now; see `objectives.current`."""
+
+
 class _Finder(MetaPathFinder, Loader):
     """Finds an old name where no module of that name exists, and fills it with what its successors hold."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -26,15 +26,29 @@ from .checks import fit_warnings
 from .checks.diagnostics import diagnose
 from .config import DataConfig, FitConfig, ModelConfig
 from .config.sections import refused_numbers
-from .errors import AnchorWarning, ConfigError, DataError, RunError, nearest
+from .decisions import MODE, Aim, Decisions, Thresholds
+from .errors import AnchorWarning, ConfigError, DataError, DataWarning, RunError, nearest
 from .fitting import Best, HeadPolicy, LabelModule, LoopSettings, TrainingResult, build_program, decide_head, train
-from .fitting.build import CHOSEN, Earlier, features_of, features_once, label_vector, settle, wanted_by, warn_of_start
+from .fitting.build import (
+    CHOSEN,
+    Earlier,
+    features_of,
+    features_once,
+    flat_logits,
+    label_vector,
+    settle,
+    wanted_by,
+    warn_of_start,
+)
+from .fitting.calibrating import By, calibrated
 from .fitting.checkpoint import begun_with
 from .fitting.fitted import Fitted
 from .fitting.held_out import hold_out, warn_of_rare
 from .fitting.names import names_found, show_names
 from .fitting.places import Places
+from .fitting.reference import decided, load_kept
 from .fitting.run_folder import Run, environment, hash_data, read_run, write_run
+from .fitting.schedule import schedule_named
 from .fitting.stated_split import with_statements
 from .fitting.warm_start import (
     TRAINED_BEFORE,
@@ -65,7 +79,7 @@ from .inputs.merging import with_copies_merged
 from .kind import AUTO, Kind, kind_of
 from .observed import Observed, Tree
 from .observed.options import ReadOptions
-from .posterior import Posterior
+from .posterior import Guarantee, Posterior
 from .program import CollapsedELBO, LabelGuide, LabelModel, RegionHead
 from .program.starting_point import Anchor, derive_prior
 from .providers import provided
@@ -78,6 +92,7 @@ if TYPE_CHECKING:
     from .inputs.given import Images
 
 _M, _F = ModelConfig(), FitConfig()
+_LATER = ("average", "schedule", "consistency")
 
 
 class LatentLabels(BaseEstimator):
@@ -114,13 +129,20 @@ class LatentLabels(BaseEstimator):
         held_out: share of images held out, on which early stopping measures log p(known labels).
         patience: epochs without improvement before the fit stops.
         stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
+        average: over how many epochs the weights are averaged that are measured and kept; 0 for those of the last step.
+        schedule: of the learning rate: "constant", or "cosine" for a rise in the first twentieth of the epochs and a fall to 0
+            until the last; then all epochs are run.
+        consistency: weight of learning from another view of each picture: the target is the posterior of all labels given the
+            known ones, by the averaged weights. 0 for none. It needs objective "collapsed", an encoder that is trained, and
+            `augment`.
         seed: of the split, the initialisation and the order.
         accelerator: of Lightning: "auto", "cpu", "gpu".
         devices: of Lightning.
         strategy: of Lightning: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
-        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets.
-            Features of a frozen encoder and embeddings are never changed.
+        augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets; or
+            "strong": they are mirrored, cropped to 60 to 100 % of their area, made lighter or darker by up to a fifth, and some
+            are partly covered. Features of a frozen encoder and embeddings are never changed.
         init_from: a run folder to begin with: its encoder, and its head for the labels that both have. With ``frozen=False``
             its encoder is trained on, at a tenth of the learning rate.
         runtime: what computes the features of a frozen encoder: "torch", "openvino", "onnx", or "auto" for the fastest here.
@@ -132,7 +154,7 @@ class LatentLabels(BaseEstimator):
     `fit` changes none of these: `space` stays None where it was None, and ``space_`` is the label space that was fitted.
     A fit stores its result in ``fitted_`` (`Fitted`). These attributes read from it: ``model``, ``guide``, ``elbo`` (the Pyro
     program), ``space_``, ``annotation_``, ``names_``, ``history_`` (a dict per epoch), ``diagnostics_``, ``anchor_``
-    (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``.
+    (prevalences before training), ``kept_`` (the best epoch of each rule that was watched), ``thresholds_``, ``decisions_``.
     """
 
     fitted_: Fitted
@@ -163,12 +185,15 @@ class LatentLabels(BaseEstimator):
         held_out: float = _F.held_out,
         patience: int = _F.patience,
         stop: str = _F.stop,
+        average: float = _F.average,
+        schedule: str = _F.schedule,
+        consistency: float = _F.consistency,
         seed: int = _F.seed,
         accelerator: str = _F.accelerator,
         devices: Any = _F.devices,
         strategy: str = _F.strategy,
         workers: int = _F.workers,
-        augment: bool = _F.augment,
+        augment: bool | Literal["strong"] = _F.augment,
         init_from: str | Path | None = _F.init_from,
         runtime: str = _F.runtime,
         cache: str | Path | None = _F.cache,
@@ -197,6 +222,9 @@ class LatentLabels(BaseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.stop = stop
+        self.average = average
+        self.schedule = schedule
+        self.consistency = consistency
         self.seed = seed
         self.accelerator = accelerator
         self.devices = devices
@@ -275,6 +303,9 @@ class LatentLabels(BaseEstimator):
             strategy=self.strategy,
             stop=stop if len(rows[1]) else "none",
             also=tuple(watch) if len(rows[1]) else (),
+            average=float(self.average),
+            schedule=self.schedule,
+            consistency=float(self.consistency),
         )
         complete = None if truth is None else torch.from_numpy(truth)
         folder = None if checkpoints is None else Path(checkpoints)
@@ -291,7 +322,47 @@ class LatentLabels(BaseEstimator):
         for message in fit_warnings(found):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         digest = hash_data(table.known, table.images)
-        self.fitted_ = replace(start, history=result.history, kept=result.kept, diagnostics=found, data_hash=digest)
+        decisions, references = decided(program.model, result.kept, batches, rows, self.batch_size)
+        self.fitted_ = replace(
+            start,
+            history=result.history,
+            kept=result.kept,
+            diagnostics=found,
+            data_hash=digest,
+            decisions=decisions,
+            references=references,
+        )
+        return self
+
+    def calibrate(
+        self, images: Images, complete: Labels | None = None, *, aim: Aim | str | None = None, by: By = "posterior"
+    ) -> LatentLabels:
+        """Calibrate by images whose labels are all known, and which were not used in the fit.
+
+        Finds a temperature and a bias for each logit by the exact likelihood of complete label sets, with a prior that holds
+        them back where images are few. Where this does not help images that are left out, probabilities stay as they are.
+        Thresholds are found again, and `Posterior.sets` has what it needs. ``decisions_.calibration`` says what was found.
+        Calibrating again begins from the fit, not from an earlier calibration.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+            complete: their labels: `Observed`, a DataFrame or an array (N, K). Images with an unknown label are left out. May
+                be left out for an .npz with labels.
+            aim: what thresholds are good for, as for `predict`; None for the aim that they have.
+            by: what thresholds are found by: "posterior", the calibrated posterior of images that the fit kept, or "images",
+                the complete images.
+
+        Returns:
+            self.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: no complete image, or none that has a label.
+            ObservationError: labels that contradict the label space.
+            ConfigError: an unknown aim.
+        """
+        inputs = self.read(images, complete)
+        self.fitted_ = calibrated(self.fitted_, inputs, self.batch_size, aim, by)
         return self
 
     def use(self, rule: str) -> LatentLabels:
@@ -309,9 +380,10 @@ class LatentLabels(BaseEstimator):
             raise ConfigError(
                 f'the stopping rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})'
             )
-        own = self.model.state_dict().keys()
-        state = {key.removeprefix("model."): value for key, value in kept[rule].state.items()}
-        self.model.load_state_dict({key: value for key, value in state.items() if key in own})
+        amortizer, found = load_kept(self.model, kept[rule]), self.fitted_
+        amortizer.adjustment = None  # a calibration belongs to the weights that it was found with
+        decisions = Decisions.by(amortizer.vector, found.references[rule], found.decisions.thresholds.aim)
+        self.fitted_ = replace(found, decisions=decisions)
         return self
 
     def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
@@ -383,7 +455,7 @@ class LatentLabels(BaseEstimator):
             annotation=how,
             kind=inputs.kind,
             program=program,
-            thresholds=_halves(table.space),
+            decisions=Decisions(Thresholds.halves(table.space.num_labels)),
             head=head,
             begun_with=None if taken is None else taken.labels,
             why=why,
@@ -435,6 +507,10 @@ class LatentLabels(BaseEstimator):
         """What makes a fit another fit; how long it lasts and where it runs do not."""
         fit = ("batch_size", "learning_rate", "weight_decay", "held_out", "seed", "augment")
         chosen = {key: _plain(params[key]) for key in (*ModelConfig.model_fields, *fit)}
+        # of settings that came later, what is usual is left out: a fit that an earlier version began can be resumed
+        chosen |= {key: _plain(params[key]) for key in _LATER if params[key] != FitConfig.model_fields[key].default}
+        if schedule_named(loop.schedule).spans_fit:
+            chosen["epochs"] = loop.epochs
         if levels is not None and not levels.are_usual:
             chosen["levels"] = levels.to_config()
         return chosen | {"annotation": self._how.to_config(), "stop": loop.stop, "watch": sorted(loop.also)}
@@ -553,11 +629,14 @@ class LatentLabels(BaseEstimator):
 
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         rows = torch.arange(len(inputs))
-        q = label_vector(self.model.amortizer, inputs.items, rows, self.batch_size)
+        amortizer, decisions = self.model.amortizer, self.decisions_
+        flat = flat_logits(amortizer, inputs.items, rows, self.batch_size)
+        q, base = amortizer.vector(flat), amortizer.unadjusted(flat)
         places = None
-        if isinstance(self.model.amortizer.head, RegionHead):
-            places = Places(self.model.amortizer, inputs.items, rows, self.batch_size)
-        found = Posterior(q, inputs.names, inputs.pictures, places=places)
+        if isinstance(amortizer.head, RegionHead):
+            places = Places(amortizer, inputs.items, rows, self.batch_size)
+        guarantee = None if decisions.conformal is None else Guarantee(decisions.conformal, base)
+        found = Posterior(q, inputs.names, inputs.pictures, places=places, guarantee=guarantee)
         if not conditioned:
             return found
         assert inputs.observed is not None
@@ -572,17 +651,34 @@ class LatentLabels(BaseEstimator):
         """``posterior(images).marginals``: float32 (N, K)."""
         return self.posterior(images).marginals
 
-    def predict(self, images: Images) -> NDArray[np.int8]:
+    def predict(self, images: Images, aim: Aim | str | None = None) -> NDArray[np.int8]:
         """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
 
         Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
-        result may therefore be an invalid label set, for example two present labels of one group. For the most probable valid
-        set use ``posterior(images).mode()``.
+        result may therefore be an invalid label set, for example two present labels of one group, or none of an exhaustive
+        group. The aim "mode" gives the most probable valid set.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+            aim: what the decisions are good for: "f1" (all labels together), "macro-f1" (each label), "precision=0.9",
+                "recall=0.9", or "mode". None: by ``thresholds_``, which a fit finds for "f1".
 
         Returns:
             int8 (N, K).
+
+        Raises:
+            ConfigError: an unknown aim.
+            DataError: an aim with a run that is older than thresholds.
         """
-        return (self.predict_proba(images) >= self.thresholds_).astype(np.int8)
+        if aim == MODE:
+            return self.posterior(images).mode()
+        self._check_fitted()
+        found = self.decisions_.thresholds if aim is None else self.decisions_.for_aim(aim, self.model.amortizer.vector)
+        if found.source.kind == "unset":
+            warnings.warn(
+                "the thresholds are 0.5 each, since nothing is known to find better ones by", DataWarning, stacklevel=2
+            )
+        return found.decide(self.predict_proba(images))
 
     def score(self, images: Images, truth: Labels | None = None) -> float:
         """The mean log-likelihood of complete label sets, natural logarithm; higher is better.
@@ -695,8 +791,17 @@ class LatentLabels(BaseEstimator):
 
     @property
     def thresholds_(self) -> NDArray[np.float32]:
-        """(K,) the probabilities from which `predict` calls a label present: 0.5 each, until they are calibrated."""
-        return self._found.thresholds
+        """(K,) the probabilities from which `predict` calls a label present.
+
+        A fit chooses them to maximise the expected F1 of all labels together under its own posterior, on held-out images where
+        there are enough; no label is read. ``decisions_.thresholds`` says for which aim and from what they were found.
+        """
+        return self._found.decisions.thresholds.values
+
+    @property
+    def decisions_(self) -> Decisions:
+        """What it decides by: thresholds, and what was found from complete images."""
+        return self._found.decisions
 
     @property
     def _found(self) -> Fitted:
@@ -759,6 +864,7 @@ class LatentLabels(BaseEstimator):
                 history=found.history,
                 environment=about,
                 diagnostics=found.diagnostics,
+                decisions=found.decisions,
             ),
         )
 
@@ -792,12 +898,14 @@ class LatentLabels(BaseEstimator):
                 f"{folder}: config.yaml and weights.safetensors do not match ({error}); restore the folder, or fit again"
             ) from error
         program.model.eval()
+        if run.decisions is not None and run.decisions.calibration is not None:
+            program.model.amortizer.adjustment = run.decisions.calibration.adjustment()
         out.fitted_ = Fitted(
             space=run.space,
             annotation=how,
             kind=kind,
             program=program,
-            thresholds=_halves(run.space),
+            decisions=run.decisions or Decisions(Thresholds.halves(run.space.num_labels)),
             head=head,
             params=out.get_params(deep=False),
             image_size=size,
@@ -811,10 +919,6 @@ class LatentLabels(BaseEstimator):
             data_hash=run.environment.get("data_hash", ""),
         )
         return out
-
-
-def _halves(space: LabelSpace) -> NDArray[np.float32]:
-    return np.full(space.num_labels, 0.5, dtype=np.float32)
 
 
 def _plain(value: Any) -> Any:

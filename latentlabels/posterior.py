@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
+from .decisions import Aim, Conformal, Thresholds, expected_thresholds
+from .decisions.conformal import Kind as SetKind
 from .distributions import LabelVector
 from .errors import DataError, LabelSpaceError, ObservationError
 from .metrics import Metrics, evaluate
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
 
     from .fitting.places import Places
 
+
+@dataclass(frozen=True, eq=False)
+class Guarantee:
+    """What label sets with a guarantee are made from.
+
+    Attributes:
+        conformal: complete images that were not used in the fit.
+        distribution: of the N images of a posterior, before calibration, as the scores of the complete images are.
+    """
+
+    conformal: Conformal
+    distribution: LabelVector
+
+
 _NEVER = 1e-12  # a label of this probability is not conditioned on: it may be impossible
 
 
@@ -36,6 +53,7 @@ class Posterior:
         pictures: N pictures to show: arrays (3, H, W), or paths of image files; None without pictures.
         known: int8 (N, K) of 1, 0, -1: what the distribution was conditioned on, for display.
         places: of each label the posterior of its place; None of a model without regions.
+        guarantee: what `sets` is made from; None before `LatentLabels.calibrate`.
     """
 
     def __init__(
@@ -45,9 +63,11 @@ class Posterior:
         pictures: Any = None,
         known: NDArray[np.int8] | None = None,
         places: Places | None = None,
+        guarantee: Guarantee | None = None,
     ):
         self.distribution = distribution
         self.places = places
+        self.guarantee = guarantee
         self.pictures = pictures
         self.known = known
         size = distribution.batch_shape[0]
@@ -83,7 +103,10 @@ class Posterior:
         pictures = None if self.pictures is None else _Chosen(self.pictures, index)
         known = None if self.known is None else np.asarray(self.known)[index]
         places = None if self.places is None else self.places.take(index)
-        return Posterior(chosen, [self.images[i] for i in index], pictures, known, places)
+        names, own = [self.images[i] for i in index], self.guarantee
+        if own is not None:
+            own = Guarantee(own.conformal, own.distribution.take(torch.from_numpy(index)))
+        return Posterior(chosen, names, pictures, known, places, own)
 
     @property
     def marginals(self) -> NDArray[np.float32]:
@@ -198,6 +221,50 @@ class Posterior:
         return evaluate(
             truth, self.marginals, self.log_prob(truth), self.count_probs(), space or self.space, predicted_by=self.space
         )
+
+    def thresholds(self, aim: Aim | str = "f1-micro") -> Thresholds:
+        """The best thresholds for these images by the posterior's own expectation; no label is read.
+
+        Args:
+            aim: what they are good for: "f1-micro", "f1-macro", "precision=0.9" or "recall=0.9".
+
+        Raises:
+            ConfigError: an unknown aim.
+        """
+        return expected_thresholds(self.marginals, aim)
+
+    def sets(self, coverage: float = 0.9, kind: SetKind = "joint") -> NDArray[np.int8]:
+        """Label sets with a guarantee, after `LatentLabels.calibrate`: which labels are in the set of each image.
+
+        If the complete images that the model was calibrated by, and these images, are drawn alike, and none was used in the
+        fit:
+
+        - "joint": all labels of an image are in its set, with a probability of at least `coverage`.
+        - "label": of the images that show a label, a share of at least `coverage` has it in the set, for each label. Labels
+          that too few complete images show are in every set.
+
+        It holds whether or not the model is right; a bad model has large sets. See `latentlabels.decisions.conformal`.
+
+        Args:
+            coverage: above 0 and below 1.
+            kind: which promise is kept.
+
+        Returns:
+            int8 (N, K). A set may hold several labels of a group that exclude each other: one of them is present.
+
+        Raises:
+            DataError: a model that was not calibrated, fewer complete images than the coverage needs, or a posterior given
+                known labels.
+            ConfigError: an unknown kind, or a coverage out of range.
+        """
+        if self.known is not None:
+            raise DataError("sets hold for images of which nothing is known; ask posterior(images) without known labels")
+        if self.guarantee is None:
+            raise DataError("sets need complete images; call calibrate(images, complete), then ask for the posterior again")
+        inclusion = self.guarantee.conformal.inclusion(coverage, kind)
+        with torch.no_grad():
+            marginals = self.guarantee.distribution.marginals.clamp(0.0, 1.0).float().numpy()
+        return inclusion.sets(marginals)
 
     def sample(self, size: int) -> NDArray[np.int8]:
         """Joint draws of all labels: int8 (size, N, K). Seeded by ``torch.manual_seed``."""

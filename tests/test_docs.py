@@ -58,6 +58,18 @@ def test_the_loop_over_blocks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().out.splitlines()[-1] == "0 200 (200, 3)"
 
 
+def test_the_example_of_decisions_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run(read("decisions.md"))
+    source, likelihoods, covered = capsys.readouterr().out.splitlines()
+    assert f"print(m.decisions_.thresholds.source)  # {source}\n" in read("decisions.md")
+    before, after = map(float, likelihoods.split())
+    assert after < before + 0.05
+    assert float(covered) > 0.8  # 0.9, less three standard deviations of 100 images
+    truth, sets = names["new_truth"], names["named_sets"]
+    first = truth.argmax(1)  # type: ignore[attr-defined]
+    assert sets[range(500), first].mean() > 0.8  # type: ignore[index]
+
+
 def test_the_example_of_an_export_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = run(read("export.md"))["done"]

@@ -447,7 +447,7 @@ def test_what_is_kept_of_a_fit_survives_the_run_folder(tmp_path: Path, mixed):
         ("image_size", [32], "at least 8"),
         ("image_size", 0, "at least 8"),
         ("image_size", 4, "at least 8"),
-        ("augment", "no", "true or false"),
+        ("augment", "no", "true, false or strong"),
         ("frozen", "x", "true or false"),
     ],
 )

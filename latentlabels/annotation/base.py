@@ -148,10 +148,11 @@ class Annotation(ABC):
         return told if self._never_all(observed.shape[-1]) else told & (observed == 0).any(-1)
 
     def complete_rows(self, table: KnownTable) -> NDArray[np.int64]:
-        """The same of a table (N, K): numbers of rows."""
+        """The same of a table (N, K), numbers of rows; rows of presences alone are complete where other rows are."""
         size = table.shape[1]
         told = table.num_known == size
-        return np.flatnonzero(told if self._never_all(size) else told & (table.num_present < size))
+        some = self._never_all(size) or bool((told & (table.num_present < size)).any())
+        return np.flatnonzero(told & some)
 
     def _never_all(self, num_labels: int) -> bool:
         return self.one_positive and num_labels > 1
@@ -242,8 +243,15 @@ class Annotation(ABC):
         Returns:
             A function of observed, (..., K) int8. Its tolerance is that of logits in float32.
         """
+        self._needs(*self._learns)
         products = self.products_of_any(num_labels, most)
-        return lambda observed: self._with_mistakes(products(observed), observed)
+
+        def evidence(observed: Tensor) -> Evidence:
+            told = self.complete(observed)
+            others = observed.masked_fill(told.unsqueeze(-1), -1)
+            return pinned_where(told, observed, self._with_mistakes(products(others), others))
+
+        return evidence
 
     def products_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
         """`products` in the same way; what does not depend on the observations is worked out here."""

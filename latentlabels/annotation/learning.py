@@ -4,8 +4,9 @@ The likelihood of one known label per image does not tell salience from prevalen
 frequent, or because people like to name it. Complete images tell, since they show what there was to name. The program, whose
 parameters a user can look at, sample by NUTS, or replace:
 
-    log w_k ~ Normal(0, `WIDTH`)                 site "log_weights"        (of weights)
-    logit c_k ~ Normal(0, `WIDTH`)               site "logit_rates"        (of rates)
+    log w_k ~ Normal(0, tau)                     site "log_weights"        (of weights)
+    logit c ~ Normal(0, `WIDTH`)                 site "logit_rate"         (of rates: the usual one)
+    logit c_k ~ Normal(logit c, tau)             site "logit_rates"        (of rates)
     logit e ~ Normal(-3, 1)                      site "logit_noise"        (of mistakes: 5 %, from 1 to 20 %)
     logit pi_k ~ Normal(-2, 2)                   site "logit_prevalence"   (where only prevalences enter)
     known labels of n images ~ their shares      site "known"
@@ -14,17 +15,22 @@ With D complete images the share of label k among known labels is m_k(w) = mean 
 sampling error of D images; the n others count as n' = 1 / (1/n + r/D), r the ratio of that error's variance to the one of D
 known labels. Where prevalences alone enter (`Scar`, `PerLabelSearch`), they are a site, and the complete images are data.
 
+tau, how much labels differ, is one of `WIDTHS`, all of them equally probable beforehand; results are averaged over them by
+Laplace's evidence. So weights that are all alike are found to be, at a small cost, and weights that are far apart are not
+held together.
+
 Without complete images, exhaustive groups tell something: every image has a label of each, so that the groups' shares are in
 proportion to their weights. One number is then learned for each group; what varies inside them stays unknown.
 
-It costs no network: milliseconds. Mode by Newton's method, intervals by Laplace's approximation.
+It costs no network: milliseconds. Mode by L-BFGS and Newton's method, intervals by Laplace's approximation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyro
 import pyro.distributions as dist
@@ -40,11 +46,17 @@ from ..words import any_of, count
 from .base import Annotation
 from .learned import COVERS, Learned
 
+WIDTHS = (0.05, 0.2, 0.5, 1.0, 1.5, 2.2)
+"""Prior deviations tau of log w and logit c between labels: from none to weights of a hundredth to a hundred."""
+
 WIDTH = 1.5
-"""Prior deviation of log w and logit c: weights from a fifth to five times the usual one are nothing unusual."""
+"""The deviation that a single program has: weights from a fifth to five times the usual one are nothing unusual."""
 
 _ALONE = 1.0  # complete images in all that show one label each, beside the real ones: what no image shows has a share too
-_STEPS = 200
+_PARAMETERS = {"log_weights": "weights", "logit_rates": "rates", "logit_noise": "noise"}
+_STEPS, _NEWTON = 200, 20  # at most
+_AT_ONCE, _MOST = 200, 2000  # numbers whose second derivatives are worked out at once, and at all
+_NEAR = 1e-9  # of the mode, in units of log-probability
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +104,12 @@ class AnnotationModel(PyroModule):
         annotation: which numbers are to be learned.
         shares: what is known.
         by_group: whether there is one number for each exhaustive group instead of one for each label.
+        width: tau.
     """
 
-    def __init__(self, annotation: Annotation, shares: KnownShares, by_group: bool = False):
+    def __init__(self, annotation: Annotation, shares: KnownShares, by_group: bool = False, width: float = WIDTH):
         super().__init__()
+        self.width = width
         self.annotation, self.shares, self.by_group = annotation, shares, by_group
         self.size = len(shares.sets) if by_group else shares.complete.shape[1]
         self.effective = shares.num if by_group or not shares.num_complete else self._effective()
@@ -103,8 +117,12 @@ class AnnotationModel(PyroModule):
     @property
     def sites(self) -> dict[str, int]:
         """Names and sizes of the latent sites, all of them real numbers."""
-        named = {"weights": ("log_weights", self.size), "rates": ("logit_rates", self.size), "noise": ("logit_noise", 1)}
-        found = dict(named[one] for one in self.annotation.learns)
+        named = {
+            "weights": {"log_weights": self.size},
+            "rates": {"logit_rate": 1, "logit_rates": self.size},
+            "noise": {"logit_noise": 1},
+        }
+        found = {name: size for one in self.annotation.learns for name, size in named[one].items()}
         return found | ({"logit_prevalence": self.size} if self._has_prevalence else {})
 
     @property
@@ -124,9 +142,10 @@ class AnnotationModel(PyroModule):
         numbers: dict[str, Tensor] = {}
         zero = torch.zeros(self.size, dtype=torch.float64)
         if "weights" in self.annotation.learns:
-            numbers["weights"] = pyro.sample("log_weights", dist.Normal(zero, WIDTH).to_event(1)).exp()
+            numbers["weights"] = pyro.sample("log_weights", dist.Normal(zero, self.width).to_event(1)).exp()
         if "rates" in self.annotation.learns:
-            numbers["rates"] = pyro.sample("logit_rates", dist.Normal(zero, WIDTH).to_event(1)).sigmoid()
+            usual = pyro.sample("logit_rate", dist.Normal(zero[:1], WIDTH).to_event(1))
+            numbers["rates"] = pyro.sample("logit_rates", dist.Normal(usual + zero, self.width).to_event(1)).sigmoid()
         if "noise" in self.annotation.learns:
             numbers["noise"] = pyro.sample("logit_noise", dist.Normal(zero[:1] - 3, 1.0).to_event(1)).sigmoid()
         prevalence = None
@@ -179,19 +198,43 @@ def learn(annotation: Annotation, table: KnownTable, space: LabelSpace) -> Annot
         return annotation
     shares = KnownShares.of(table, space, annotation)
     by_group = _by_group(annotation, shares)
+    widths = (WIDTH,) if annotation.learns == ("noise",) else WIDTHS
     model = AnnotationModel(annotation, shares, by_group)
-    mode, covariance = fit_laplace(model)
+    mode, covariance = _averaged([fit_laplace(AnnotationModel(annotation, shares, by_group, width)) for width in widths])
     start, found = 0, []
     for site, size in model.sites.items():
         own = slice(start, start + size)
         start += size
-        if site != "logit_prevalence":
+        if site in _PARAMETERS:
             found.append(_learned(site, mode[own], covariance[own, own], model, space.num_labels))
     return annotation.with_learned(found)
 
 
-def fit_laplace(model: AnnotationModel) -> tuple[Tensor, Tensor]:
-    """The posterior mode of a program's sites, one after the other, (P,), and their covariance (P, P) by Laplace."""
+class Laplace(NamedTuple):
+    """A posterior of P real numbers, near enough.
+
+    Attributes:
+        mode: (P,) the sites of a program, one after the other.
+        covariance: (P, P).
+        log_evidence: of the program.
+    """
+
+    mode: Tensor
+    covariance: Tensor
+    log_evidence: float
+
+
+def _averaged(found: Sequence[Laplace]) -> tuple[Tensor, Tensor]:
+    """Mean and covariance over programs, by their evidence."""
+    share = torch.tensor([one.log_evidence for one in found], dtype=torch.float64).softmax(0)
+    modes = torch.stack([one.mode for one in found])
+    mean = share @ modes
+    inside = torch.einsum("w,wij->ij", share, torch.stack([one.covariance for one in found]))
+    return mean, inside + torch.einsum("w,wi,wj->ij", share, modes - mean, modes - mean)
+
+
+def fit_laplace(model: AnnotationModel) -> Laplace:
+    """The posterior of a program's sites by Laplace's approximation."""
     sizes = model.sites
 
     def minus_log_joint(values: Tensor) -> Tensor:
@@ -212,12 +255,25 @@ def fit_laplace(model: AnnotationModel) -> tuple[Tensor, Tensor]:
 
     optimiser.step(closure)
     mode = values.detach()
-    curvature = torch.autograd.functional.hessian(minus_log_joint, mode)
+    for _ in range(_NEWTON):
+        covariance = _inverse_curvature(minus_log_joint, mode)
+        (slope,) = torch.autograd.grad(minus_log_joint(mode.requires_grad_()), mode)
+        mode = mode.detach()
+        step = covariance @ slope
+        if float(step @ slope) < _NEAR or float(minus_log_joint(mode - step)) > float(minus_log_joint(mode)):
+            break
+        mode = mode - step
+    volume = torch.linalg.slogdet(covariance).logabsdet / 2 + len(mode) / 2 * math.log(2 * math.pi)
+    return Laplace(mode, covariance, float(volume - minus_log_joint(mode)))
+
+
+def _inverse_curvature(function: Callable[[Tensor], Tensor], place: Tensor) -> Tensor:
+    """The inverse of the second derivatives, (P, P): positive, since the prior's own width is the most that a number varies."""
+    curvature = torch.autograd.functional.hessian(function, place, vectorize=len(place) <= _AT_ONCE)
     assert isinstance(curvature, Tensor)
     spectrum, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
-    # at the mode it is positive; where it is flat, the prior's own width is the most that a number can vary
-    covariance = (vectors / spectrum.clamp(min=1 / (2 * WIDTH) ** 2)) @ vectors.T
-    return mode, covariance
+    found: Tensor = (vectors / spectrum.clamp(min=1 / (2 * WIDTH) ** 2)) @ vectors.T
+    return found
 
 
 def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
@@ -227,6 +283,11 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
         ConfigError: see `learn`.
     """
     names = " and ".join(annotation.learns)
+    if names != "noise" and shares.complete.shape[1] > _MOST:
+        raise ConfigError(
+            f"annotation.{names}: learn: {shares.complete.shape[1]:,} labels are too many to learn a number for each (at most "
+            f"{_MOST:,}); state them"
+        )
     if len(annotation.learns) > 1:
         raise ConfigError(
             f"annotation: {names} cannot both be learned, since a label that is named often may have a large number or be a "
@@ -267,7 +328,7 @@ def _learned(site: str, mode: Tensor, covariance: Tensor, model: AnnotationModel
             each[:, list(columns)] = bounds[:, number : number + 1]
         bounds = each
     numbers = bounds.exp() if site == "log_weights" else bounds.sigmoid()
-    parameter = {"log_weights": "weights", "logit_rates": "rates", "logit_noise": "noise"}[site]
+    parameter = _PARAMETERS[site]
     estimate, low, high = (tuple(float(one) for one in row) for row in numbers)
     groups: Sequence[str] = shares.names if model.by_group else ()
     return Learned(parameter, estimate, low, high, shares.num_complete, shares.num, tuple(groups))

@@ -17,10 +17,12 @@ from typing import Any
 
 from ..errors import LatentLabelsError
 from ..estimator import LatentLabels
-from ..objectives import DEFAULT, OBJECTIVES
+from ..metrics import best_f1_threshold, expected_f1_threshold, f1_at
+from ..objectives import DEFAULT
 from ..observed import Observed
 from ..posterior import Posterior
 from .tasks import Task
+from .variants import settings_of
 
 OURS = DEFAULT
 HONEST = ("likelihood", "known-map")
@@ -35,7 +37,7 @@ class Job:
 
     Attributes:
         data: the name of its task.
-        objective: by name.
+        objective: by name, or a variant of one; see `variants`.
         start: of the head, "prior" or "own".
         learning_rate: of AdamW.
         seed: of the split, the initialisation and the order.
@@ -52,11 +54,6 @@ class Job:
         return f"{self.data}: {self.objective}, learning rate {self.learning_rate:g}, seed {self.seed}{start}"
 
 
-def is_oracle(objective: str) -> bool:
-    """Whether it learns from complete labels: a ceiling, which nobody with missing labels can reach."""
-    return objective in OBJECTIVES and OBJECTIVES[objective].needs_truth
-
-
 def rules_of(task: Task) -> tuple[str, ...]:
     """The stopping rules that its labels allow."""
     return HONEST if task.truth is None else (*HONEST, GENEROUS)
@@ -65,8 +62,10 @@ def rules_of(task: Task) -> tuple[str, ...]:
 def fit(task: Task, job: Job) -> list[Row]:
     """A row for each stopping rule, all from one training run; or a single one with `error`.
 
-    Figures are those of `evaluation.Metrics` on the test part, fractions rather than percentages; `nll` is infinite where
-    a true label set has no probability. `count` is the mean number of labels predicted. `seconds` are of the training run,
+    Figures are those of `metrics.Metrics` on the test part, fractions rather than percentages; `nll` is infinite where
+    a true label set has no probability. `f1_expected` is F1 at the threshold that maximises the expected F1 under the
+    objective's own probabilities, which reads no label; `f1_best` at the one that the test labels ask for. `count` is the
+    mean number of labels predicted. `seconds` are of the training run,
     start-up included, which continues while any of the rules improves. `peak_mb` is the highest resident memory of the
     process during the fit, in MiB, with the libraries and the data in it; where the system cannot set that mark back (it
     can on Linux), the highest since the process began, of earlier fits as well.
@@ -93,7 +92,7 @@ def _rows(task: Task, job: Job) -> list[Row]:
         **{
             **task.model,
             **task.fit,
-            "objective": job.objective,
+            **settings_of(job.objective, task),
             "start": job.start,
             "learning_rate": job.learning_rate,
             "seed": job.seed,
@@ -120,6 +119,8 @@ def _figures(task: Task, posterior: Posterior) -> Row:
         "brier": found.brier,
         "ece": found.calibration_error,
         "f1": found.f1,
+        "f1_expected": f1_at(task.test_truth, posterior.marginals, expected_f1_threshold(posterior.marginals)),
+        "f1_best": f1_at(task.test_truth, posterior.marginals, best_f1_threshold(task.test_truth, posterior.marginals)),
         "count_error": found.count_error,
         "group_accuracy": found.group_accuracy,
         "count": float(posterior.marginals.sum(1).mean()),

@@ -22,8 +22,9 @@ from ..config.sections import FitConfig, ModelConfig, Section
 from ..errors import DataError, RunError
 from ..locking import LOCK, holding
 from ..writing import append_text, clear_leftovers, is_leftover, temporary, write_bytes, write_json
-from .fits import Job, Row, fit, is_oracle, plain, rules_of
+from .fits import Job, Row, fit, plain, rules_of
 from .tasks import Task
+from .variants import reads_truth
 from .workers import in_one_thread
 from .workers import workers as processes
 
@@ -57,7 +58,7 @@ class Grid:
             for task in tasks
             for rate in self.learning_rates
             for objective in self.objectives
-            if task.truth is not None or not is_oracle(objective)
+            if task.truth is not None or not reads_truth(objective)
         ]
 
 

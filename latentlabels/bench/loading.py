@@ -28,6 +28,9 @@ from ..space import LabelSpace
 from ..words import count
 from .tasks import Task
 
+LONG = {"epochs": 200, "patience": 15}
+"""How long a comparison fits by default: some losses still improve after the 50 epochs of a fit, and a patience of 5 ends
+others on the noise of the mAP against known labels."""
 _SPLIT = 0  # the seed of what is hidden and of the test part: the same data for every seed of a fit
 
 
@@ -125,7 +128,7 @@ def load_task(config: Config, name: str) -> Task:
         _values(test),
         test.truth,
         {key: value for key, value in model.items() if key not in ("objective", "start")},
-        {key: value for key, value in config.fit.model_dump().items() if key not in ("seed", "learning_rate", "stop")},
+        {key: value for key, value in _fit(config).items() if key not in ("seed", "learning_rate", "stop")},
         source,
     )
 
@@ -155,6 +158,11 @@ def _model(config: Config) -> dict[str, Any]:
             small["image_size"] = 64
         model |= {key: value for key, value in small.items() if key not in config.model.model_fields_set}
     return model
+
+
+def _fit(config: Config) -> dict[str, Any]:
+    """The `fit` section; unless it says how long, long enough that neither epochs nor patience decide between objectives."""
+    return config.fit.model_dump() | {key: value for key, value in LONG.items() if key not in config.fit.model_fields_set}
 
 
 def _known(inputs: Inputs) -> Observed:

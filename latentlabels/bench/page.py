@@ -23,10 +23,11 @@ from .charts import comparison, tradeoff
 from .fits import OURS
 from .grid import Grid, cores
 from .results import CEILINGS, METRICS, TESTED, WITHOUT_IMAGE, DataSet, Paired, Result, Spread, Summary, Table
-from .summary import LEVEL, in_words
+from .summary import LEVEL, at_limit, in_words
 from .tasks import Task
+from .variants import base_of
 
-_MAIN = ("mAP", "nll", "brier", "ece", "f1")
+_MAIN = ("mAP", "nll", "brier", "ece", "f1", "f1_expected", "f1_best")
 _MORE = ("count_error", "count", "group_accuracy", "epoch", "seconds", "peak_mb")
 _MARKS = {"ahead": "▲", "level": "=", "behind": "▼"}
 _SAID = {
@@ -43,6 +44,10 @@ _HOW = (
     "Nobody with missing labels can do that.",
     "Objectives that learn from complete labels are ceilings. Seconds and memory are those of a training run in its own "
     "process, libraries included. ECE: expected calibration error, in 15 bins of equal width.",
+    "F1 is micro F1. F1 own: at the threshold that maximises the expected F1 under the objective's own probabilities, which "
+    "reads no label. F1 best: at the one that the test labels ask for, which nobody has; it bounds what a threshold can reach.",
+    "“:true-count”: the objective is told the true number of labels per image of the training images, as its paper does. "
+    "Everybody else has to state it, or derives it from the known labels.",
     "Digits: a figure has as many as its standard error over seeds allows; with one seed, as many as the number of test images "
     "allows.",
 )
@@ -165,6 +170,8 @@ def _start(data: DataSet, tables: Mapping[str, Table]) -> list[Block]:
     if honest is not None:
         blocks.append(embedded(tradeoff(honest), f"mAP and negative log-likelihood of each objective on {data.name}"))
     for table in tables.values():
+        ended = at_limit(table)
+        blocks += [] if ended is None else [Text(f"{table.protocol.capitalize()}: {ended}", "quiet")]
         blocks += _paired(table)
         blocks.append(Details(f"Everything else, {table.protocol}", _more(table, data.num_test)))
     return blocks
@@ -246,7 +253,9 @@ def _failures(summary: Summary) -> list[Block]:
 def _objectives(names: Iterable[str]) -> list[Block]:
     rows = []
     for name in names:
-        documented = (OBJECTIVES[name].__doc__ or "").strip().split("\n\n")[0] if name in OBJECTIVES else ""
+        base = base_of(name)
+        documented = (OBJECTIVES[base].__doc__ or "").strip().split("\n\n")[0] if base in OBJECTIVES else ""
+        documented += " It is told the true number of labels per image." if base != name else ""
         rows.append(Row((name, Cell(" ".join(_SAID.get(name, documented).split()), "wide"))))
     return [TableBlock(("objective", "what it does"), rows, kind="bench")]
 

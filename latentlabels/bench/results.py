@@ -48,7 +48,9 @@ METRICS = {
     "nll": Metric("NLL", "negative log-likelihood", False, False, 3),
     "brier": Metric("Brier", "Brier score", False, False, 4),
     "ece": Metric("ECE %", "calibration error", False, True, 2),
-    "f1": Metric("F1 %", "F1 at 0.5", True, True, 2),
+    "f1": Metric("F1 at 0.5 %", "F1 at 0.5", True, True, 2),
+    "f1_expected": Metric("F1 own %", "F1 at the threshold of its own expected F1", True, True, 2),
+    "f1_best": Metric("F1 best %", "F1 at the best possible threshold", True, True, 2),
     "count_error": Metric("count error", "count error", False, False, 3),
     "count": Metric("count", "labels predicted per image", None, False, 2),
     "group_accuracy": Metric("groups %", "which groups apply", True, True, 2),
@@ -56,7 +58,7 @@ METRICS = {
     "seconds": Metric("seconds", "seconds per fit", False, False, 1),
     "peak_mb": Metric("memory MiB", "peak memory", False, False, 0),
 }
-TESTED = ("mAP", "nll", "brier", "ece", "f1")
+TESTED = ("mAP", "nll", "brier", "ece", "f1", "f1_expected")
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class Result:
         seeds: of the fits behind the figures.
         figures: by the names in `METRICS`; none where it is not defined.
         gap: for each ceiling the share of the way in mAP from assume-negative, 0, to it, 1; may lie outside.
+        at_limit: for how many seeds the last epoch was the best: with more epochs it might do better.
     """
 
     objective: str
@@ -115,6 +118,7 @@ class Result:
     seeds: tuple[int, ...]
     figures: dict[str, Spread]
     gap: dict[str, float]
+    at_limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -218,7 +222,7 @@ class Summary:
                 for one in table.results:
                     row: dict[str, Any] = {"data": data.name, "protocol": table.protocol, "published_start": table.start}
                     row |= {key: getattr(one, key) for key in ("objective", "kind", "start", "rule", "learning_rate")}
-                    row["seeds"] = len(one.seeds)
+                    row |= {"seeds": len(one.seeds), "at_limit": one.at_limit}
                     for key in METRICS:
                         found = one.figures.get(key)
                         row |= {key: None if found is None else found.mean, f"{key}_sd": None if found is None else found.sd}

@@ -17,8 +17,10 @@ import numpy as np
 from scipy import stats
 
 from ..checks import without_image as measure
+from ..metrics import best_f1_threshold, expected_f1_threshold, f1_at
 from ..program.starting_point import derive_prior
-from .fits import GENEROUS, HONEST, OURS, Row, is_oracle
+from ..words import count
+from .fits import GENEROUS, HONEST, OURS, Row
 from .results import (
     CEILINGS,
     METRICS,
@@ -34,6 +36,7 @@ from .results import (
     Table,
 )
 from .tasks import Task
+from .variants import is_oracle, is_ours
 
 FLOOR = "assume-negative"
 LEVEL = 0.05
@@ -92,7 +95,8 @@ class _Chosen(NamedTuple):
         return how.show(spread.mean, error=error) + (" %" if how.percent else "")
 
     def values(self, metric: str) -> dict[int, float]:
-        return {row["seed"]: float(row[metric]) for row in self.rows if row[metric] is not None}
+        # rows of an earlier version lack figures that came later
+        return {row["seed"]: float(row[metric]) for row in self.rows if row.get(metric) is not None}
 
     def mean(self, metric: str) -> float | None:
         values = list(self.values(metric).values())
@@ -103,8 +107,10 @@ def without_image(task: Task) -> Result:
     """The prediction that never looks at an image: each label's prevalence, from known labels alone."""
     prior = derive_prior(task.space, task.observed, task.annotation, task.model.get("expected_labels"))
     found = measure(task.test_truth, task.space, prior.prevalence)
+    y, same = task.test_truth, np.tile(prior.prevalence, (len(task.test_truth), 1))
     figures = {
         "mAP": found.map, "nll": found.nll, "brier": found.brier, "ece": found.calibration_error, "f1": found.f1,
+        "f1_expected": f1_at(y, same, expected_f1_threshold(same)), "f1_best": f1_at(y, same, best_f1_threshold(y, same)),
         "count_error": found.count_error, "group_accuracy": found.group_accuracy, "count": float(prior.prevalence.sum()),
     }  # fmt: skip
     spreads = {key: Spread.of([value]) for key, value in figures.items() if value is not None}
@@ -116,7 +122,7 @@ def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str,
     for objective in dict.fromkeys(row["objective"] for row in rows):
         own = [row for row in rows if row["objective"] == objective]
         # ours is what its default says; how the losses start is what the tables differ in
-        wanted = "prior" if objective == OURS and any(row["start"] == "prior" for row in own) else start
+        wanted = "prior" if is_ours(objective) and any(row["start"] == "prior" for row in own) else start
         picked = choose([row for row in own if row["start"] == wanted], rules)
         if picked:
             chosen.append(_Chosen(objective, tuple(picked), num_test))
@@ -128,7 +134,7 @@ def _table(rows: Sequence[Row], protocol: str, rules: Sequence[str], start: str,
     ours = next((one for one in chosen if one.objective == OURS), None)
     paired: list[Paired] = []
     findings: list[Finding] = []
-    published = [one for one in chosen if one.objective != OURS and not is_oracle(one.objective)]
+    published = [one for one in chosen if not is_ours(one.objective) and not is_oracle(one.objective)]
     if ours is not None:
         for one in results:
             other = next((each for each in chosen if each.objective == one.objective), ours)
@@ -144,7 +150,7 @@ def choose(rows: Sequence[Row], rules: Sequence[str]) -> list[Row]:
     if not rows:
         return []
     objective = rows[0]["objective"]
-    if rules == HONEST and (objective == OURS or is_oracle(objective)):
+    if rules == HONEST and (is_ours(objective) or is_oracle(objective)):
         rules = HONEST[:1]
     candidates = [picked for rule in rules if (picked := _rate([row for row in rows if row["rule"] == rule]))]
     return max(candidates, key=lambda found: _Chosen(objective, tuple(found)).mean("mAP") or 0.0, default=[])
@@ -177,9 +183,10 @@ def _result(one: _Chosen, chosen: Sequence[_Chosen]) -> Result:
         top = means.get(ceiling)
         if floor is not None and top is not None and own is not None and top > floor:
             gap[ceiling] = (own - floor) / (top - floor)
-    kind = "ours" if one.objective == OURS else "oracle" if is_oracle(one.objective) else "published"
+    kind = "ours" if is_ours(one.objective) else "oracle" if is_oracle(one.objective) else "published"
     seeds = tuple(row["seed"] for row in one.rows)
-    return Result(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap)
+    at_limit = sum(row["epoch"] == row["epochs_run"] - 1 for row in one.rows)
+    return Result(one.objective, kind, row["start"], row["rule"], row["learning_rate"], seeds, figures, gap, at_limit)
 
 
 # --- differences ----------------------------------------------------------------------------------------
@@ -252,6 +259,15 @@ def doubt(pair: Paired) -> str:
 def in_words(p: float) -> str:
     """``p = 0.012``."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def at_limit(table: Table) -> str | None:
+    """Which objectives were at their best in the last epoch, in words; None where none was."""
+    found = [one for one in table.results if one.at_limit]
+    if not found:
+        return None
+    said = ", ".join(f"{one.objective} ({one.at_limit} of {count(len(one.seeds), 'seed')})" for one in found)
+    return f"Their last epoch was the best: {said}. They might do better with more epochs: raise fit.epochs."
 
 
 def _serves(candidates: Sequence[_Chosen]) -> tuple[str, ...]:

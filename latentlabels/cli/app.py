@@ -22,6 +22,7 @@ from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, L
 from . import (
     bench,
     cache,
+    calibrate,
     complete,
     convert,
     demo,
@@ -91,6 +92,7 @@ app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("export")(export.export)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)

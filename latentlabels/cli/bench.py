@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..bench.results import Metric, Spread, Summary
     from ..config import Config
 
-_SHOWN = ("mAP", "nll", "brier", "ece", "f1", "count_error", "seconds", "peak_mb")
+_SHOWN = ("mAP", "nll", "brier", "ece", "f1", "f1_expected", "count_error", "seconds", "peak_mb")
 _GRID = ("objectives", "seeds", "learning_rates", "starts")
 
 
@@ -129,6 +129,7 @@ def _task(config: Config, name: str) -> Task:
 
 def _show(console: Console, summary: Summary, out: Path) -> None:
     from ..bench.results import METRICS
+    from ..bench.summary import at_limit
 
     columns = ("objective", *(METRICS[metric].title for metric in _SHOWN), "rate", "stopped by")
     for data in summary.data:
@@ -142,7 +143,8 @@ def _show(console: Console, summary: Summary, out: Path) -> None:
                 rows.append((name, *cells, f"{place.learning_rate:g}" if fitted else NONE, place.rule if fitted else NONE))
             console.print(table(columns, rows, columns[1:-1], title=f"{data.name}, {one.protocol}{start}"))
             console.print()
-            for text in (*one.serves, *(found.text for found in one.findings)):
+            ended = at_limit(one)
+            for text in (*one.serves, *(found.text for found in one.findings), *([] if ended is None else [ended])):
                 console.print(text)
             console.print()
     if summary.failures:
@@ -177,7 +179,7 @@ def _grid(configs: list[Config]) -> Grid:
     from .. import objectives
     from ..bench.grid import Grid
     from ..bench.loading import bench_of
-    from ..config import OBJECTIVE_NAMES
+    from ..config.sections import BENCH_OBJECTIVES, TRUE_COUNT
 
     first = bench_of(configs[0])
     for config in configs[1:]:
@@ -188,9 +190,11 @@ def _grid(configs: list[Config]) -> Grid:
                     f"{configs[0].where('bench')} sets {getattr(first, key)}; use the same value, or leave it out"
                 )
     there = list(objectives.OBJECTIVES)
-    asked = [name for name in OBJECTIVE_NAMES if name in there] if first.objectives is None else first.objectives
+    # ours is told the true count only where somebody asks for that
+    usual = [name for name in BENCH_OBJECTIVES if name != f"{objectives.DEFAULT}{TRUE_COUNT}"]
+    asked = [name for name in usual if name.removesuffix(TRUE_COUNT) in there] if first.objectives is None else first.objectives
     for name in asked:
-        if name not in there:
+        if name.removesuffix(TRUE_COUNT) not in there:
             raise ConfigError(f'{configs[0].where("bench.objectives")}: bench.objectives: "{name}" is not available yet')
     starts = ["prior", "own"] if "both" in first.starts else first.starts
     values: dict[str, Any] = {

@@ -12,7 +12,7 @@ from ..words import count
 from . import options
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
-from .sources import load_run, read_labels, stream_labelled
+from .sources import images_of_run, load_run, read_labels, stream_labelled
 from .streaming import Document, about, filled, open_sink, write_all
 from .tables import check_target
 
@@ -58,7 +58,7 @@ def complete(
         if observed is None and images is None:
             raise UsageError("no table to fill; give --observed TABLE")
         model = load_run(run)
-        where = images if images is not None else _images_of(run)
+        where = images if images is not None else images_of_run(run)
         tree = Tree()
         known = read_labels(model, observed, where, reading, strict, "observed", tree)
         assert where is not None  # read_labels has seen to it
@@ -86,12 +86,3 @@ def complete(
         elif as_json:
             output.emit({**begun, **counted}, lambda console: None)
         output.stdout.flush()
-
-
-def _images_of(run: Path) -> Path | None:
-    """The folder of images, or the embeddings, that a run was fitted on, if they are still there."""
-    from ..fitting.run_folder import read_run
-
-    data = read_run(run).config.get("data") or {}
-    found = data.get("embeddings") or data.get("images")
-    return Path(found) if found and Path(found).exists() else None

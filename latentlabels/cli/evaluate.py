@@ -19,6 +19,7 @@ from .streaming import about
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..decisions import ScoredDecisions
     from ..estimator import LatentLabels
     from ..inputs import InputStream
     from ..metrics import Metrics
@@ -29,6 +30,8 @@ _SHOWN = 8
 _METRICS = (
     ("map", "mAP", "share", "ranking, mean over labels; higher is better"),
     ("f1", "F1 at 0.5", "share", "decisions, all labels together; higher is better"),
+    ("f1_at_thresholds", "F1 at the run's thresholds", "share", "decisions as `predict --hard` makes them; higher is better"),
+    ("f1_best", "F1 at the best threshold", "share", "found with the true labels: no threshold for all labels is better"),
     ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
     ("group_accuracy", "which groups apply", "share", "share answered correctly; higher is better"),
     ("calibration_error", "calibration error", "share", "probability against frequency; lower is better"),
@@ -78,12 +81,24 @@ def evaluate(
         stream = stream_labelled(model, images, known, strict, "truth", tree)
         measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
         found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
+        found |= _decided(measured.decided)
         document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
         clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
         _report(run, model, stream, measured)
         measured.part.discard()
         output.emit(document, lambda console: _show(console, measured.metrics, found, run))
+
+
+def _decided(found: ScoredDecisions) -> dict[str, Any]:
+    """Figures of decisions, for the document."""
+    return {
+        "f1_at_thresholds": found.f1,
+        "f1_best": found.best_f1,
+        "best_threshold": found.best_threshold,
+        "thresholds_for": str(found.thresholds.aim),
+        "thresholds_from": str(found.thresholds.source),
+    }
 
 
 def _figure(value: float | None, style: str, size: int) -> str:
@@ -131,6 +146,7 @@ def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) 
         if found[key] is not None
     ]
     console.print(table(columns, rows, numeric=columns[1:-1], title=f"measured on {count(size, 'image')} with complete labels"))
+    console.print(f"\nThe run's thresholds are for {found['thresholds_for']}, found from {found['thresholds_from']}.")
     if plain_:
         console.print('\n"Without the image": each label\'s prevalence, predicted for every image.')
     if metrics.num_impossible:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decisions import ScoredDecisions, Thresholds, score_decisions
 from ..errors import DataError
 from ..metrics import Evaluation, Metrics, average_precisions
 from ..observed.image_files import warn
@@ -33,6 +34,7 @@ class Measured:
 
     Attributes:
         metrics: of them.
+        decided: F1 at the thresholds of the run, and at the best possible one.
         rows: (N,) their numbers: all but those that cannot be read.
         truth: int8 (N, K) their complete labels.
         unreadable: names of the others.
@@ -40,6 +42,7 @@ class Measured:
     """
 
     metrics: Metrics
+    decided: ScoredDecisions
     rows: NDArray[np.int64]
     truth: NDArray[np.int8]
     unreadable: list[str]
@@ -75,6 +78,17 @@ class _Probabilities:
             held = np.concatenate([part["p"][:, first : first + width] for part in self._read()])
             for offset in range(held.shape[1]):
                 yield truth[:, first + offset] == 1, held[:, offset].astype(np.float64)
+
+    def decided(self, truth: NDArray[np.int8], thresholds: Thresholds) -> ScoredDecisions:
+        """How good decisions on all images are."""
+
+        def blocks() -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
+            done = 0
+            for part in self._read():
+                yield truth[done : done + len(part)] == 1, part["p"]
+                done += len(part)
+
+        return score_decisions(blocks, thresholds)
 
     def _read(self) -> Iterator[NDArray[Any]]:
         with self.part.content.open("rb") as file:
@@ -127,4 +141,5 @@ def measure(
         warn(f"{number:,} of {tally.rows:,} images cannot be read and are left out: {'; '.join(tally.why)}{more}")
     rows = file.rows()
     truth = stream.known.values if len(rows) == len(stream) else stream.known.known.rows(rows)
-    return Measured(found.result(average_precisions(file.columns(truth))), rows, truth, tally.unreadable, part)
+    decided = file.decided(truth, model.decisions_.thresholds)
+    return Measured(found.result(average_precisions(file.columns(truth))), decided, rows, truth, tally.unreadable, part)

@@ -10,6 +10,7 @@ import typer
 
 from ..words import count
 from . import options
+from .hard import Decide
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
 from .sources import load_run, read_labels, stream_asked, stream_labelled
@@ -48,6 +49,18 @@ def predict(
             help="With --to cleanlab: the labels that the images were given. IMAGES is one folder.",
         ),
     ] = None,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Write 1 or 0 for each label, by the run's thresholds, in place of probabilities.")
+    ] = False,
+    aim: Annotated[
+        str | None,
+        typer.Option(
+            "--aim",
+            metavar="AIM",
+            help="With --hard: f1, macro-f1, precision=0.9, recall=0.9, or mode for the most probable valid label set. "
+            "Default: the thresholds of the run.",
+        ),
+    ] = None,
     resume: options.Resume = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -56,6 +69,7 @@ def predict(
     """Write the probability of every label for every image, as a table or for another tool.
 
     For example: latentlabels predict runs/photos new-photos/ -o probabilities.csv
+    Hard labels: latentlabels predict runs/photos new-photos/ --hard -o labels.csv
 
     The table has a column `image` and one column for each label, and a row for each image: with empty cells where the image
     cannot be read. Rows are written as they are computed. If the command is interrupted, run it again to continue. With --to,
@@ -67,15 +81,21 @@ def predict(
         writer = None if to_format is None else _writer(to_format, output_file)
         if observed is not None and to_format != "cleanlab":
             raise UsageError("--observed goes with --to cleanlab; `latentlabels complete` takes known labels into account")
+        if hard and to_format is not None:
+            raise UsageError(f"--hard goes with a table; --to {to_format} writes probabilities")
+        if aim is not None and not hard:
+            raise UsageError("--aim goes with --hard; give both")
         model = load_run(run)
+        decide = Decide.of(model, aim) if hard else None
         if observed is not None:
             stream = _with_given(model, images, observed, reading, strict)
         else:
             stream = stream_asked(model, images, strict)
         labels, given = model.space_.labels, stream.known is not None
-        begun = {"run": run, "labels": labels, "output": output_file}
+        begun = {"run": run, "labels": labels, "output": output_file} | ({} if decide is None else decide.described())
         if writer is None:
-            sink = open_sink(output, output_file, labels, begun, about(run, stream, "predict"), resume, held)
+            what = about(run, stream, "predict" if decide is None else f"predict --hard, {decide.identity()}")
+            sink = open_sink(output, output_file, labels, begun, what, resume, held, "decided" if hard else "probabilities")
         else:
             from .predictions import Predictions
 
@@ -88,10 +108,12 @@ def predict(
         def fill(block: InputBlock, posterior: Posterior) -> Values:
             import numpy as np
 
-            values = filled(block, posterior.marginals)
+            values = filled(block, posterior.marginals if decide is None else decide(posterior))
             return np.concatenate([values, stream.known_rows(block)], 1, dtype=np.float32) if given else values
 
         write_all(stream, model, fill, sink, output, conditioned=False)
+        if decide is not None:
+            output.note(decide.in_words())
         _report(output, sink, begun, output_file, len(labels))
 
 

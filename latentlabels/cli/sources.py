@@ -193,6 +193,15 @@ def load_run(folder: Path) -> LatentLabels:
     return LatentLabels.load(folder)
 
 
+def images_of_run(run: Path) -> Path | None:
+    """The folder of images, or the embeddings, that a run was fitted on, if they are still there."""
+    from ..fitting.run_folder import read_run
+
+    data = read_run(run).config.get("data") or {}
+    found = data.get("embeddings") or data.get("images")
+    return Path(found) if found and Path(found).exists() else None
+
+
 def read_asked(model: LatentLabels, where: Sequence[str], strict: bool = False) -> Inputs:
     """Images by file, folder or glob, or embeddings by file, as the run takes them; each image once.
 
@@ -286,7 +295,7 @@ def read_labels(
         where: the folder of images or the file of embeddings.
         reading: what the user states about the table, by option.
         strict: what would be left out is an error.
-        option: "observed" or "truth".
+        option: "observed", "truth" or "complete".
         tree: folders that were listed before.
 
     Raises:
@@ -321,7 +330,7 @@ def read_labels(
             return found.known(model.space_, option, as_options(reading))
     if not table.exists() and not is_packed(table):
         raise UsageError(f"{table}: table of labels not found")
-    options = as_options(reading, space=model.space_, strict=strict, complete=option == "truth", tree=tree)
+    options = as_options(reading, space=model.space_, strict=strict, complete=option != "observed", tree=tree)
     with in_words_of_the_command_line(TABLES):
         return known_of(table, model.kind, where, options)
 

@@ -112,16 +112,16 @@ class Printed(Sink):
 class Document(Sink):
     """One JSON document on stdout, with the rows in it under `images`; what is known at the end stands at its end."""
 
-    def __init__(self, begun: Mapping[str, Any], labels: Sequence[str], stdout: TextIO):
+    def __init__(self, begun: Mapping[str, Any], labels: Sequence[str], stdout: TextIO, name: str = "probabilities"):
         self.tally, self._labels, self._stdout, self._rows = Tally(), [printable(label) for label in labels], stdout, 0
-        self._begun = begun
+        self._begun, self._name = begun, name
 
     def add(self, names: Sequence[str], values: Values) -> None:
         """Print some rows."""
         for name, row in zip(names, values.tolist(), strict=True):
             start = ",\n" if self._rows else json.dumps(plain(self._begun), ensure_ascii=False)[:-1] + ', "images": [\n'
             numbers = None if all(v != v for v in row) else {k: plain(v) for k, v in zip(self._labels, row, strict=True)}
-            one = {"image": printable(name), "probabilities": numbers}
+            one = {"image": printable(name), self._name: numbers}
             self._stdout.write(start + json.dumps(one, ensure_ascii=False))
             self._rows += 1
 
@@ -212,7 +212,7 @@ def continued(part: Part, about: Mapping[str, str], resume: bool, output: Output
 
 def open_sink(
     output: Output, target: Path | None, labels: Sequence[str], begun: Mapping[str, Any], about: Mapping[str, str],
-    resume: bool, held: ExitStack,
+    resume: bool, held: ExitStack, name: str = "probabilities",
 ) -> Sink:  # fmt: skip
     """Where the rows of a command go.
 
@@ -224,11 +224,14 @@ def open_sink(
         about: what was given, by name, as texts that change with it.
         resume: whether to refuse what was begun with something else.
         held: closes what is open.
+        name: what the numbers of an image are called in a JSON document.
     """
     if target is None:
         if resume:
             raise UsageError("--resume continues a file; name it with -o FILE")
-        return Document(begun, labels, output.stdout) if output.as_json else Printed(table_of(labels, None), output.stdout)
+        if output.as_json:
+            return Document(begun, labels, output.stdout, name)
+        return Printed(table_of(labels, None), output.stdout)
     return file_sink(output, table_of(labels, target), target, about, resume, held)
 
 

@@ -14,13 +14,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from .. import annotation, objectives
 from ..kind import AUTO
 
+OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
+TRUE_COUNT = ":true-count"
+"""What follows the name of an objective that a comparison tells the true number of labels per image."""
+BENCH_OBJECTIVES: tuple[str, ...] = (*OBJECTIVE_NAMES, *(f"{name}{TRUE_COUNT}" for name in objectives.COUNTED))
+
 if TYPE_CHECKING:
     AnnotationKind = str
     Objective = str
+    BenchObjective = str
 else:  # the registries' names, whose import costs no torch
     AnnotationKind = Literal[annotation.NAMES]
-    Objective = Literal[objectives.NAMES]
-OBJECTIVE_NAMES: tuple[str, ...] = objectives.NAMES
+    Objective = Annotated[Literal[OBJECTIVE_NAMES], BeforeValidator(objectives.current)]
+    BenchObjective = Annotated[Literal[BENCH_OBJECTIVES], BeforeValidator(objectives.current)]
 
 
 def _no_flag(value: Any) -> Any:
@@ -60,6 +66,8 @@ NUMBERS = (
     "weight_decay",
     "held_out",
     "patience",
+    "average",
+    "consistency",
     "seed",
     "workers",
     "image_size",
@@ -199,12 +207,15 @@ class FitConfig(Section):
     stop: Literal["auto", "likelihood", "known-map", "none"] = Field(
         default="auto", description="auto, likelihood, known-map or none"
     )
+    average: Real = Field(default=0.0, ge=0, description="a number of epochs of at least 0")
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="constant or cosine")
+    consistency: Real = Field(default=0.0, ge=0, description="a weight of at least 0")
     seed: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, or another accelerator of Lightning")
     devices: Whole | list[Whole] | Literal["auto"] = Field(default="auto", description="auto, a number, or a list of numbers")
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
-    augment: Flag = Field(default=True, description="true or false")
+    augment: Flag | Literal["strong"] = Field(default=True, description="true, false or strong")
     init_from: Path | None = Field(default=None, description="the path of a run folder to begin with, or null")
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
     cache: str | None = Field(
@@ -243,8 +254,8 @@ class BenchConfig(Section):
     )
     make: Literal["class-and-colour", "mosaic"] | None = Field(default=None, description=f"{', '.join(MAKE)} or null")
     scenes: Whole = Field(default=6000, ge=20, description="a whole number of at least 20")
-    objectives: list[Objective] | None = Field(
-        default=None, min_length=1, description="a list of names (known: " + ", ".join(OBJECTIVE_NAMES) + "), or null for all"
+    objectives: list[BenchObjective] | None = Field(
+        default=None, min_length=1, description="a list of names (known: " + ", ".join(BENCH_OBJECTIVES) + "), or null for all"
     )
     seeds: list[Annotated[Whole, Field(ge=0)]] = Field(
         default=[0, 1, 2, 3, 4], min_length=1, description="a list of whole numbers of at least 0"
@@ -271,8 +282,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "unlisted": ("unknown", "absent"),
     "contradictions": ("refuse", "unknown", "vote"),
     "stop": ("auto", "likelihood", "known-map", "none"),
+    "schedule": ("constant", "cosine"),
     "runtime": ("auto", "torch", "openvino", "onnx"),
-    "objectives": OBJECTIVE_NAMES,
+    "objectives": BENCH_OBJECTIVES,
     "starts": ("prior", "own", "both"),
     "hide": HIDE,
     "make": MAKE,

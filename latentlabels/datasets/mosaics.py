@@ -49,11 +49,13 @@ class Scenes(NamedTuple):
         images: (N, 3, H, W) uint8 RGB.
         truth: (N, K) int8 of 1 and 0.
         space: the K labels, all free.
+        areas: (N, K) float32, how many pixels the largest object of each label covers; 0 where none is.
     """
 
     images: NDArray[np.uint8]
     truth: NDArray[np.int8]
     space: LabelSpace
+    areas: NDArray[np.float32]
 
 
 class _Objects(NamedTuple):
@@ -85,6 +87,7 @@ def mosaic_scenes(
     size: int = 28,
     split: str = "train",
     names: Sequence[str] = GARMENTS,
+    resize: tuple[float, float] | None = None,
 ) -> Scenes:
     """Draw scenes; scene i depends on the objects, the seed, the split and i alone, so a longer run begins like a shorter.
 
@@ -98,6 +101,7 @@ def mosaic_scenes(
         split: "train" or "test". They have no object in common: idx files have one file for each, and of an ImageFolder a
             fifth of the files of each class, by a hash of their names, is for testing.
         names: of the classes of idx files.
+        resize: between which shares of a cell's side that of an object is drawn; None for 0.9 and 1.1.
 
     Raises:
         DataError: no objects, or arguments that make no scene; the message says how to get Fashion-MNIST.
@@ -106,6 +110,9 @@ def mosaic_scenes(
         raise DataError(f"mosaics: count is {count} and seed is {seed}; give whole numbers of at least 0")
     if size < 8 or min(grid) < 1:
         raise DataError(f"mosaics: {grid[0]} x {grid[1]} cells of {size} px; give at least one cell and at least 8 px")
+    smallest, largest = RESIZE if resize is None else resize
+    if not 0 < smallest <= largest:
+        raise DataError(f"mosaics: resize is {smallest:g} to {largest:g}; give two shares above 0, the smaller one first")
     if split not in SPLITS:
         raise DataError(f'mosaics: unknown split "{split}"{nearest(split, SPLITS)} (known: {", ".join(SPLITS)})')
     objects = _read_objects(source, split, size, names)
@@ -114,6 +121,7 @@ def mosaic_scenes(
     cells = grid[0] * grid[1]
     images = np.empty((count, 3, grid[0] * size, grid[1] * size), np.uint8)
     truth = np.zeros((count, len(objects.names)), np.int8)
+    areas = np.zeros(truth.shape, np.float32)
     for i in range(count):
         rng = np.random.default_rng((seed, i, list(SPLITS).index(split)))
         number = 1 + rng.binomial(cells - 1, 0.5)
@@ -122,10 +130,11 @@ def mosaic_scenes(
         canvas = _background(rng, *images.shape[2:])
         for cell, k in zip(rng.permutation(cells), classes, strict=False):
             picture = objects.pictures[of_class[k][rng.integers(len(of_class[k]))]]
-            _place(canvas, picture, divmod(int(cell), grid[1]), rng)
+            area = _place(canvas, picture, divmod(int(cell), grid[1]), rng, (smallest, largest))
+            areas[i, k] = max(areas[i, k], area)
         canvas += rng.normal(0, NOISE, canvas.shape[:2])[..., None]
         images[i] = canvas.clip(0, 255).astype(np.uint8).transpose(2, 0, 1)
-    return Scenes(images, truth, LabelSpace.free(objects.names))
+    return Scenes(images, truth, LabelSpace.free(objects.names), areas)
 
 
 # --- how a scene looks --------------------------------------------------------------------------------------------
@@ -144,10 +153,16 @@ def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np
     return (level + tint + slope[..., None]).astype(np.float32)
 
 
-def _place(canvas: NDArray[np.float32], picture: NDArray[np.uint8], cell: tuple[int, int], rng: np.random.Generator) -> None:
-    """Draw an object into its cell, in place."""
+def _place(
+    canvas: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    cell: tuple[int, int],
+    rng: np.random.Generator,
+    resize: tuple[float, float],
+) -> float:
+    """Draw an object into its cell, in place; how many pixels it covers, in part by parts."""
     size = len(picture)
-    side = max(4, round(size * rng.uniform(*RESIZE)))
+    side = max(4, round(size * rng.uniform(*resize)))
     moved = rng.uniform(-MOVE, MOVE, 2) * size
     mirror = rng.random() < 0.5
     tint = rng.uniform(0, 1, 3)
@@ -161,13 +176,14 @@ def _place(canvas: NDArray[np.float32], picture: NDArray[np.uint8], cell: tuple[
     shown = picture[rows.start - top :, columns.start - left :][: behind.shape[0], : behind.shape[1]].astype(np.float32)
     if shown.ndim == 3:
         behind[:] = shown * (0.85 + 0.25 * tint)
-        return
+        return float(shown.shape[0] * shown.shape[1])
     # a cut-out's own greys, stretched between the background's level and a colour that is lighter
     level = float(behind.mean()) if behind.size else 0.0
     far = level + CONTRAST + tint * (255 - level - CONTRAST)
     solid = np.minimum(shown / 64, 1)[..., None]
     paint = level + (far - level) * (0.25 + 0.75 * shown[..., None] / 255)
     behind += solid * (paint - behind)
+    return float(solid.sum())
 
 
 # --- objects ------------------------------------------------------------------------------------------------------

@@ -247,6 +247,21 @@ class LabelVector(TorchDistribution):
             value = exact.kl(self.forest, self.logits[..., 0, :], base.logits[..., 0, :])
         else:
             value = -self.entropy() - self._expected_log_prob_of(base)
+        return self._counting_empty(value, other)
+
+    def cross_entropy(self, other: LabelVector) -> Tensor:
+        """-E[log p_other(y)] in nats, (...); its gradient by the other one is that of the KL.
+
+        A closed form where the other one is one forest, whatever this one is, or a posterior of one under `Ignorable` or
+        `UniformPositive`; by enumeration elsewhere.
+
+        Raises:
+            NotImplementedError: another one that is neither, in a space with more than 65,536 label sets.
+        """
+        return self._counting_empty(-self._expected_log_prob_of(other.base), other)
+
+    def _counting_empty(self, value: Tensor, other: LabelVector) -> Tensor:
+        """-E[log p_other(y)], or what it is part of, from that without the weight that the other one gives the empty set."""
         if not other.nonempty:
             return value
         empty = self.log_prob(torch.zeros(self.space.num_labels, dtype=value.dtype, device=value.device)).exp()

@@ -186,6 +186,10 @@ class NonEmptyLabelVector(LabelVector):
             value = self._kl_by_base(other)
         return value.to(self.logits.dtype)
 
+    def cross_entropy(self, other: LabelVector) -> Tensor:
+        """-E[log p_other(y)] in nats, (...)."""
+        return -self._expected(other).to(self.logits.dtype)
+
     @property
     def _nothing(self) -> Tensor:
         return torch.zeros(self.space.num_labels, dtype=torch.double, device=self.logits.device)

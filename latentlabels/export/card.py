@@ -55,6 +55,8 @@ def card_of(
         "inputs": {name: _input(model, name, sizes) for name, sizes in inputs.items()},
         "outputs": {OUTPUT: {"shape": ["N", space.num_labels], "type": "float32"}},
         "thresholds": thresholds,
+        "thresholds_for": str(model.decisions_.thresholds.aim),
+        "thresholds_from": str(model.decisions_.thresholds.source),
         "annotation": _annotation(model.annotation_),
         "known_labels_enter_by": _annotation(model.conditions_by),
         "objective": found.params["objective"],

@@ -57,8 +57,9 @@ def _graphs(facts: Mapping[str, Any]) -> list[str]:
 def _labels(facts: Mapping[str, Any]) -> list[str]:
     """The columns in order, then the groups."""
     columns = [
-        f"{place}: {shown(label)} (threshold {facts['thresholds'][label]:g})" for place, label in enumerate(facts["labels"])
+        f"{place}: {shown(label)} (threshold {facts['thresholds'][label]:.4g})" for place, label in enumerate(facts["labels"])
     ]
+    columns.append(f"thresholds are for {facts['thresholds_for']}, found from {facts['thresholds_from']}")
     declared, predicted = (LabelSpace.from_config(facts[key]) for key in ("groups", "predicted_groups"))
     groups = [_group(one) for one in predicted.to_config() if not isinstance(predicted.named(_name(one)), Free)]
     if declared.to_config() != predicted.to_config():

@@ -24,6 +24,7 @@ from ..errors import RunError
 from ..observed import Observed
 from ..space import LabelSpace
 from ..writing import replacing, write_json
+from .averaging import WeightAverage
 from .module import LabelModule
 from .stopping import Best, Watch
 
@@ -41,6 +42,7 @@ class Checkpoint:
         kept: the best epoch of each rule.
         weights: after the last epoch.
         moments: of the optimiser, by number of the parameter and name.
+        average: of the weights, as `WeightAverage.state` gives it; empty where there is none.
     """
 
     identity: dict[str, str]
@@ -48,6 +50,7 @@ class Checkpoint:
     kept: dict[str, Best]
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
+    average: dict[str, Tensor]
 
 
 def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -78,7 +81,12 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def write_checkpoint(
-    folder: Path, module: LabelModule, optimizer: torch.optim.Optimizer, watch: Watch, identity: Mapping[str, str]
+    folder: Path,
+    module: LabelModule,
+    optimizer: torch.optim.Optimizer,
+    watch: Watch,
+    identity: Mapping[str, str],
+    average: WeightAverage | None = None,
 ) -> None:
     """Write the state after an epoch; a file is replaced only by a whole one.
 
@@ -88,10 +96,12 @@ def write_checkpoint(
         optimizer: its moments are written.
         watch: its history and best weights are written.
         identity: what the fit was begun with; see `load_checkpoint`.
+        average: of the weights, if there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     epochs = sorted({best.epoch for best in watch.kept.values()})
     tensors = {f"weights.{key}": value for key, value in module.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in ({} if average is None else average.state()).items()}
     for best in watch.kept.values():
         tensors |= {f"kept.{epochs.index(best.epoch)}.{key}": value for key, value in best.state.items()}
     for number, parameter in enumerate(_parameters(optimizer)):
@@ -132,7 +142,8 @@ def load_checkpoint(folder: Path, identity: Mapping[str, str] | None = None) -> 
             name: Best(_part(tensors, f"kept.{slot}."), int(epoch), float(score))
             for name, (slot, epoch, score) in state["kept"].items()
         }
-        found = Checkpoint(state["identity"], state["history"], kept, _part(tensors, "weights."), _part(tensors, "moments."))
+        parts = {name: _part(tensors, f"{name}.") for name in ("weights", "moments", "average")}
+        found = Checkpoint(state["identity"], state["history"], kept, **parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise RunError(
             f"{folder / WEIGHTS}: damaged, or written by another version ({error}); fit again into a new folder"
@@ -142,8 +153,13 @@ def load_checkpoint(folder: Path, identity: Mapping[str, str] | None = None) -> 
     return found
 
 
-def restore(state: Checkpoint, module: LabelModule, optimizer: torch.optim.Optimizer | None = None) -> None:
-    """Put weights and moments in their places.
+def restore(
+    state: Checkpoint,
+    module: LabelModule,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: WeightAverage | None = None,
+) -> None:
+    """Put weights, their average and moments in their places.
 
     Raises:
         RunError: they are of another model.
@@ -155,6 +171,8 @@ def restore(state: Checkpoint, module: LabelModule, optimizer: torch.optim.Optim
             f"not a checkpoint of this model ({error}); resume with the config and data of the first start, "
             "or fit into another folder"
         ) from error
+    if average is not None:
+        average.restore(state.average)
     for number, parameter in enumerate(_parameters(optimizer) if optimizer is not None else ()):
         for key, value in _part(state.moments, f"{number}.").items():
             assert optimizer is not None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from torch import Tensor
 
 from ..annotation import Annotation
+from ..decisions import Decisions
 from ..inputs import Levels, PixelFormat
 from ..inputs.feature_source import FeatureSource
 from ..inputs.rgb import Size
@@ -28,7 +28,7 @@ class Fitted:
         annotation: how the known labels came about.
         kind: what it was fitted on, images or embeddings.
         program: the Pyro program: model, guide, ELBO, and a published loss in its place.
-        thresholds: (K,) float32, the probabilities from which `predict` calls a label present.
+        decisions: what it decides by: thresholds, and what was found from complete images.
         head: how the head was decided.
         params: the settings that it was fitted with, by the names of `LatentLabels`: later ones wait for the next fit.
         begun_with: the labels of an earlier fit that this one began with; None of a fit from the start.
@@ -43,6 +43,7 @@ class Fitted:
         anchor: prevalences before training; None for a loaded run.
         history: a dict for each epoch.
         kept: the best epoch of each stopping rule that was watched.
+        references: for each of them what the head gives for the images that thresholds are found by.
         diagnostics: what the fit reports.
         data_hash: of the images' names and of what was known.
     """
@@ -51,7 +52,7 @@ class Fitted:
     annotation: Annotation
     kind: Kind
     program: Program
-    thresholds: NDArray[np.float32]
+    decisions: Decisions
     head: HeadPolicy
     params: dict[str, Any]
     begun_with: tuple[str, ...] | None = None
@@ -66,5 +67,6 @@ class Fitted:
     anchor: Anchor | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, Best] = field(default_factory=dict)
+    references: dict[str, Tensor] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     data_hash: str = ""

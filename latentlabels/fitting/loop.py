@@ -13,8 +13,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,12 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
+from .averaging import WeightAverage
 from .checkpoint import load_checkpoint, restore, write_checkpoint
+from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
 from .module import LabelModule
+from .schedule import schedule_named
+from .stepper import Stepper
 from .stopping import Best, EpochValues, Held, Watch, in_one_line, rules_named
 
 _LOGGERS = ("lightning.fabric", "lightning.fabric.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero")
@@ -41,7 +45,8 @@ class LoopSettings:
     """How long and on what to train; see the `fit` section of a config.
 
     `stop` names what early stopping watches, see `RULES`; the best weights of the rules in `also` are kept as well, and
-    the fit ends when none of them gets better.
+    the fit ends when none of them gets better, unless its schedule needs all epochs. With `average` above 0 the weights that
+    are measured and kept are averages over about as many epochs. With `consistency` above 0 the averaged network teaches.
     """
 
     epochs: int
@@ -53,6 +58,9 @@ class LoopSettings:
     strategy: str = "auto"
     stop: str = "likelihood"
     also: tuple[str, ...] = ()
+    average: float = 0.0
+    schedule: str = "constant"
+    consistency: float = 0.0
     progress: bool = field(default_factory=lambda: sys.stderr.isatty())
 
 
@@ -129,7 +137,12 @@ def train(
     known = rows[1][torch.cat([(block != -1).any(-1) for block in blocks_of(observed, rows[1])])]
     data = TrainingData(batches, observed, truth, rows[0], known)
     rules = rules_named((settings.stop, *settings.also))
-    watch = Watch(rules, settings.patience, module.objective.ramp_epochs, _copied(module))
+    ramp = module.objective.ramp_epochs
+    if settings.consistency:
+        check_consistency(settings.consistency, module.objective, module.model, batches)
+        ramp = max(ramp, RAMP_EPOCHS)
+    patience = settings.epochs if schedule_named(settings.schedule).spans_fit else settings.patience
+    watch = Watch(rules, patience, ramp, _copied(module))
     with ExitStack() as stack:
         fabric = stack.enter_context(_fabric(settings, module))
         folder = checkpoints
@@ -165,38 +178,66 @@ class _Loop:
 
     def run(self, fabric: Fabric) -> int:
         """Train, in the process that this is called in; its number."""
-        module, watch, started = self.module, self.watch, time.perf_counter()
+        module, watch, settings, started = self.module, self.watch, self.settings, time.perf_counter()
         _unshare(module)
         module.to(fabric.device)
         optimizer = module.optimizer()
+        average = self._average(fabric)
         state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
         if state is not None:
             watch.take_over(state.history, state.kept)
-            restore(state, module, optimizer)
+            restore(state, module, optimizer, average)
             started -= float(watch.history[-1]["seconds"])
-        step = _step_of(fabric, module, optimizer)
-        while watch.next_epoch < self.settings.epochs and not watch.exhausted:
+        stepper = Stepper(fabric, module, optimizer, schedule_named(settings.schedule), average)
+        while watch.next_epoch < settings.epochs and not watch.exhausted:
             epoch = watch.next_epoch
-            _seed(self.settings.seed, epoch, fabric.global_rank)
-            values = EpochValues(self._train(fabric, epoch, step), *self._evaluate(fabric))
-            held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
-            row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
+            _seed(settings.seed, epoch, fabric.global_rank)
+            trained = self._train(fabric, epoch, stepper)
+            if average is not None and fabric.world_size > 1:
+                _share_statistics(fabric, average)
+            with average.in_place() if average is not None and settings.average else nullcontext():
+                values = EpochValues(trained, *self._evaluate(fabric))
+                held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
+                row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
             if not fabric.is_global_zero:
                 continue
-            if self.settings.progress:
+            if settings.progress:
                 print(f"\r{in_one_line(row)}", file=sys.stderr)
             if self.folder is not None:
-                write_checkpoint(self.folder, module, optimizer, watch, self.identity)
+                write_checkpoint(self.folder, module, optimizer, watch, self.identity, average)
+        module.teacher = None
         fabric.barrier()
         return os.getpid()
 
-    def _train(self, fabric: Fabric, epoch: int, step: Callable[[Batch], Tensor]) -> float | None:
+    def _average(self, fabric: Fabric) -> WeightAverage | None:
+        """The average of the weights, where it is measured or teaches."""
+        settings = self.settings
+        reach = settings.average or (AVERAGED_EPOCHS if settings.consistency else 0.0)
+        if not reach:
+            return None
+        average = WeightAverage(self.module.model, reach, -(-self._share(fabric) // settings.batch_size))
+        if settings.consistency:
+            self.module.teacher = Teacher(average, settings.consistency)
+        return average
+
+    def _share(self, fabric: Fabric) -> int:
+        """How many images a process trains on in an epoch."""
+        return -(-len(self.data.train) // fabric.world_size)
+
+    def _train(self, fabric: Fabric, epoch: int, stepper: Stepper) -> float | None:
         """One epoch; the mean value of what was trained on."""
+        objective = self.module.objective
+        if objective.looks_at_all(epoch):
+            size = 4 * self.settings.batch_size
+            found = predict_marginals(self.module, self.data.batches, self.data.train, size, fabric.device)
+            objective.look(torch.from_numpy(found))
         self.module.train()
-        self.module.objective.on_epoch(epoch)
+        objective.on_epoch(epoch)
         total, seen = torch.zeros((), device=fabric.device), 0
+        share, whole = self._share(fabric), self.settings.epochs
         for batch in self._batches_of(fabric, epoch):
-            total.sub_(step(batch), alpha=len(batch.index))
+            loss = stepper.take(batch, (epoch + (seen + len(batch.index) / 2) / share) / whole)
+            total.sub_(loss, alpha=len(batch.index))
             seen += len(batch.index)
         return _mean(fabric, total, seen)
 
@@ -207,7 +248,7 @@ class _Loop:
             generator = torch.Generator().manual_seed(self.settings.seed * 100_003 + epoch)
             rows = rows[torch.randperm(len(rows), generator=generator)]
             rows = torch.cat([rows, rows[: -len(rows) % ranks]])[fabric.global_rank :: ranks]
-        order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE)
+        order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE, self.settings.consistency > 0)
         loader = data.batches.loader(rows, data.observed, data.truth, self.settings.batch_size, order)
         count, shown = -(-len(rows) // self.settings.batch_size), time.perf_counter()
         progress = self.settings.progress and fabric.is_global_zero
@@ -251,27 +292,6 @@ def _unshare(module: LabelModule) -> None:
             tensor.data = tensor.data.clone()
 
 
-def _step_of(fabric: Fabric, module: LabelModule, optimizer: torch.optim.Optimizer) -> Callable[[Batch], Tensor]:
-    """A training step: takes a batch, returns its loss."""
-    together = fabric.world_size > 1
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    wrapped = fabric.setup_module(module) if together else module  # alone, Fabric's wrapper is bookkeeping alone
-
-    def step(batch: Batch) -> Tensor:
-        loss: Tensor = wrapped(batch)
-        for parameter in parameters:  # what zero_grad does, without a tenth of a step's bookkeeping
-            parameter.grad = None
-        if together:
-            fabric.backward(loss)
-        else:
-            loss.backward()  # type: ignore[no-untyped-call]
-        module.hold()
-        optimizer.step()
-        return loss.detach()
-
-    return step
-
-
 def _on(device: torch.device, loader: Any) -> Iterator[Batch]:
     """Single batches of a loader, on a device."""
     away = device.type != "cpu"
@@ -295,6 +315,13 @@ def _seed(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(int(drawn[0]))
     np.random.seed(int(drawn[1]))
     random.seed(int(drawn[2]))
+
+
+@torch.no_grad()
+def _share_statistics(fabric: Fabric, average: WeightAverage) -> None:
+    """Give all processes, which have seen other batches, the running statistics of the first: a checkpoint has those alone."""
+    for value, own in zip(fabric.broadcast(list(average.buffers.values())), average.buffers.values(), strict=True):
+        own.copy_(value)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..inputs.batches import Batch
 from ..objectives import HeldOut, Objective
 from ..program import Amortizer, Head, LabelModel
+from .consistency import Teacher
 
 
 class LabelModule(nn.Module):
@@ -34,6 +35,7 @@ class LabelModule(nn.Module):
         encoder_rate: float = 1.0,
     ):
         super().__init__()
+        self.teacher: Teacher | None = None  # another network, whose weights are not this module's
         self.encoder_rate = encoder_rate
         self.model, self.objective = model, objective
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -72,6 +74,8 @@ class LabelModule(nn.Module):
         truth = batch.truth if objective.needs_truth else None  # which may be there for a stopping rule
         logits = self.logits(batch.inputs)
         loss: Tensor = objective(logits, batch.observed, truth, batch.index, batch.inputs, self.logits_aside)
+        if self.teacher is not None:
+            loss = loss + self.teacher.term(objective, logits, batch)
         shrinkage = self.model.log_shrinkage(len(logits))  # which the program has by itself
         return loss if shrinkage is None else loss - shrinkage / max(len(logits), 1)
 

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as pack
 from torch import Tensor
 
+from ..decisions import Decisions
+from ..decisions.decisions import FILE as DECISIONS
 from ..errors import RunError
 from ..observed.known_table import KnownTable
 from ..space import LabelSpace
@@ -41,6 +43,7 @@ class Run:
         history: a dict per epoch.
         environment: versions, seed, a hash of the data, the format of the folder.
         diagnostics: what the fit reports; see `LatentLabels.diagnostics_`.
+        decisions: what it decides by; None of a run that is older than that.
     """
 
     config: dict[str, Any]
@@ -49,6 +52,7 @@ class Run:
     history: list[dict[str, Any]]
     environment: dict[str, Any]
     diagnostics: dict[str, Any]
+    decisions: Decisions | None = None
 
 
 def write_run(folder: str | Path, run: Run) -> Path:
@@ -63,14 +67,22 @@ def write_run(folder: str | Path, run: Run) -> Path:
     labels = run.space.to_config()
     sections = {**run.config, "labels": labels}
     config = {key: sections[key] for key in (*_SECTIONS, *sections) if key in sections}
-    write_json(folder / "environment.json", run.environment)
+    write_json(folder / "environment.json", {**run.environment, "decisions": run.decisions is not None})
     write_json(folder / "labels.json", {"labels": labels})
     write_bytes(folder / WEIGHTS, pack({key: value.detach().cpu().contiguous() for key, value in run.weights.items()}))
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in run.history))
     write_json(folder / "diagnostics.json", run.diagnostics)
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    if run.decisions is not None:
+        write_decisions(folder, run.decisions)
     write_manifest(folder)
     return folder
+
+
+def write_decisions(folder: str | Path, decisions: Decisions) -> None:
+    """Replace what a run decides by, in one step: a process that is killed leaves the old decisions or the new ones."""
+    folder = Path(folder)
+    write_bytes(folder / DECISIONS, decisions.to_bytes(_hash(folder / WEIGHTS)))
 
 
 def write_manifest(folder: str | Path) -> None:
@@ -108,13 +120,14 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
         weights = load_file(folder / WEIGHTS)
         history = _lines(folder / "metrics.jsonl")
         diagnostics = _lines(folder / "diagnostics.json", whole=True)
+        decisions = _decisions(folder, environment)
         for what in (config, diagnostics, *history):
             if not isinstance(what, dict):
                 raise ValueError(f"expected names and values, not {str(what)[:40]!r}")
     except (ValueError, yaml.YAMLError, SafetensorError, OSError) as error:
         raise RunError(f"{folder}: damaged ({error}); fit again, or restore the folder") from error
     space = LabelSpace.read(folder / "labels.json")
-    return Run(config, space, weights, history, environment, diagnostics)
+    return Run(config, space, weights, history, environment, diagnostics, decisions)
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -144,6 +157,15 @@ def _environment(folder: Path) -> Any:
         return json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"environment.json cannot be read: {error}") from error
+
+
+def _decisions(folder: Path, environment: dict[str, Any]) -> Decisions | None:
+    """What a run decides by; None of an older run, unless it was calibrated later."""
+    if (folder / DECISIONS).exists():
+        return Decisions.read(folder / DECISIONS, _hash(folder / WEIGHTS))
+    if environment.get("decisions"):
+        raise ValueError(f"{DECISIONS} is missing")
+    return None
 
 
 def _check_format(environment: Any, folder: Path) -> None:

@@ -109,7 +109,8 @@ class Watch:
     Args:
         rules: the first one decides which weights the fit ends with.
         patience: epochs without a better one, of those in which the loss is what it stays.
-        ramp_epochs: epochs, from the first, that do not count; see `Objective.ramp_epochs`.
+        ramp_epochs: epochs, from the first, in which the loss is not yet what it stays; see `Objective.ramp_epochs`. They
+            use up no patience, and what the objective's own value was in them is not compared with what it is later.
         state: weights before the first epoch.
     """
 
@@ -168,7 +169,7 @@ class Watch:
             "seconds": round(seconds, 3),
         }
         self.history.append(row)
-        beaten = [rule.name for rule in self.rules if self._beats(rule, scores[rule.name])]
+        beaten = [rule.name for rule in self.rules if self._beats(rule, scores[rule.name], epoch)]
         if beaten:
             copied = state()
             for name in beaten:
@@ -176,8 +177,10 @@ class Watch:
                 self.kept[name] = Best(copied, epoch, -np.inf if score is None else score)
         return row
 
-    def _beats(self, rule: Rule, score: float | None) -> bool:
-        return rule.keeps_last or score is None or score > self.kept[rule.name].score
+    def _beats(self, rule: Rule, score: float | None, epoch: int) -> bool:
+        kept = self.kept[rule.name]
+        other_loss = rule.labels is None and 0 <= kept.epoch < self.ramp_epochs <= epoch
+        return rule.keeps_last or score is None or other_loss or score > kept.score
 
     @property
     def exhausted(self) -> bool:

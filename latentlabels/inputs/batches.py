@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..kind import Kind
 from ..processes import begin_worker
-from .augmentation import augment
+from .augmentation import AUGMENTATIONS, Augment, augment
 from .known_rows import LabelRows
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -28,17 +28,20 @@ class Batch(NamedTuple):
         observed: (B, K) int8 of 1, 0, -1.
         truth: (B, K) int8, or None; only oracles and ceilings read it.
         index: (B,) rows of the training table.
+        other: (B, 3, H, W) the same pictures as `inputs`, changed at random once more; None where nobody asks for them.
     """
 
     inputs: Tensor
     observed: Tensor
     truth: Tensor | None
     index: Tensor  # type: ignore[assignment]  # a field hides tuple.index, which nobody misses
+    other: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
         truth = None if self.truth is None else self.truth.to(device)
-        return Batch(self.inputs.to(device), self.observed.to(device), truth, self.index.to(device))
+        other = None if self.other is None else self.other.to(device)
+        return Batch(self.inputs.to(device), self.observed.to(device), truth, self.index.to(device), other)
 
 
 class Draw(NamedTuple):
@@ -85,11 +88,13 @@ class Order(NamedTuple):
         seed: of the shuffling.
         epoch: the first one; each has an order of its own.
         steps: how many batches may be handed over at once.
+        two_views: whether pictures that are changed at random come with a second view.
     """
 
     seed: int
     epoch: int = 0
     steps: int = 1
+    two_views: bool = False
 
 
 class Batches(ABC):
@@ -97,11 +102,11 @@ class Batches(ABC):
 
     Attributes:
         kind: images or embeddings.
-        augment: whether pictures are changed at random while they are trained on.
+        augment: how pictures are changed at random while they are trained on.
     """
 
     kind: Kind
-    augment: bool
+    augment: Augment
 
     @abstractmethod
     def __len__(self) -> int:
@@ -161,15 +166,18 @@ class _BatchSampler(Sampler[Draw]):
 class _BatchDataset(Dataset[Batch]):
     """Inputs with their observations, a whole batch for each index."""
 
-    def __init__(self, source: Batches, observed: LabelRows, truth: Tensor | None):
-        self.source, self.observed, self.truth = source, observed, truth
+    def __init__(self, source: Batches, observed: LabelRows, truth: Tensor | None, two_views: bool = False):
+        self.source, self.observed, self.truth, self.two_views = source, observed, truth, two_views
 
     def __getitem__(self, draw: Any) -> Batch:
         rows, seed = draw
         inputs = self.source.inputs(rows)
+        other: Tensor | None = None
         if seed is not None:
-            inputs = augment(inputs, torch.Generator().manual_seed(seed))
-        return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows)
+            generator = torch.Generator().manual_seed(seed)
+            same, inputs = inputs, AUGMENTATIONS[self.source.augment](inputs, generator)
+            other = augment(same, generator) if self.two_views else None
+        return Batch(inputs, self.observed[rows], None if self.truth is None else self.truth[rows], rows, other)
 
 
 def loader_of_vectors(
@@ -187,7 +195,7 @@ def loader_of_vectors(
 class InMemory(Batches):
     """All inputs in one tensor: embeddings (N, D), or uint8 images (N, 3, H, W)."""
 
-    def __init__(self, inputs: Tensor, augment: bool = True):
+    def __init__(self, inputs: Tensor, augment: Augment = True):
         self.values, self.augment = inputs, augment
         self.kind = Kind.IMAGES if inputs.dim() == 4 else Kind.EMBEDDINGS
 
@@ -200,8 +208,8 @@ class InMemory(Batches):
         """Indexes whole batches, in this process."""
         if self.kind is Kind.EMBEDDINGS:
             return loader_of_vectors(self, rows, observed, truth, batch_size, order)
-        dataset = _BatchDataset(self, observed, truth)
-        sampler = _BatchSampler(rows, batch_size, order, self.augment)
+        dataset = _BatchDataset(self, observed, truth, order is not None and order.two_views)
+        sampler = _BatchSampler(rows, batch_size, order, bool(self.augment))
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=0)
 
     def inputs(self, rows: Tensor) -> Tensor:
@@ -220,12 +228,12 @@ class Streamed(Batches):
     Args:
         pictures: N of them, each a uint8 tensor (3, H, W), all of one size.
         workers: processes that read; 0 to read in this one.
-        augment: whether they are changed at random while they are trained on.
+        augment: how they are changed at random while they are trained on.
     """
 
     kind = Kind.IMAGES
 
-    def __init__(self, pictures: Dataset[Tensor], workers: int = 0, augment: bool = True):
+    def __init__(self, pictures: Dataset[Tensor], workers: int = 0, augment: Augment = True):
         self.pictures, self.workers, self.augment = pictures, workers, augment
 
     def __len__(self) -> int:
@@ -235,8 +243,8 @@ class Streamed(Batches):
         self, rows: Tensor, observed: LabelRows, truth: Tensor | None, batch_size: int, order: Order | None = None
     ) -> DataLoader[Batch]:
         """Reads by `workers` processes, or in this one."""
-        dataset = _BatchDataset(self, observed, truth)
-        sampler = _BatchSampler(rows, batch_size, order, self.augment)
+        dataset = _BatchDataset(self, observed, truth, order is not None and order.two_views)
+        sampler = _BatchSampler(rows, batch_size, order, bool(self.augment))
         return DataLoader(
             dataset,
             sampler=sampler,

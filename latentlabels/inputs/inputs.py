@@ -17,6 +17,7 @@ from ..kind import Kind
 from ..observed import Observed
 from ..observed.packed import PackedImage
 from .arrays import PixelFormat
+from .augmentation import Augment
 from .batches import Batches, InMemory, Rows, Streamed
 from .completed import Completed
 from .copies import Copies
@@ -42,7 +43,7 @@ class Wanted:
         format: what the encoder takes for a picture.
         num_features: D of the embeddings that a model was fitted on; None for any.
         workers: processes that read images which do not fit into memory.
-        augment: whether images are changed at random while they are trained on.
+        augment: how images are changed at random while they are trained on.
         columns: names of the columns of the embeddings that a model was fitted on; None where they had none.
         levels: black and white of the images that a model was fitted on; None to find them.
         features: what computes and keeps the features of an encoder that is not trained; None to read pixels.
@@ -53,7 +54,7 @@ class Wanted:
     format: PixelFormat = field(default_factory=PixelFormat)
     num_features: int | None = None
     workers: int = 0
-    augment: bool = True
+    augment: Augment = True
     columns: tuple[str, ...] | None = None
     levels: Levels | None = None
     features: FeatureSource | None = None

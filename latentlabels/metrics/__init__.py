@@ -9,5 +9,17 @@ group apply" is answered right.
 from .figures import CalibrationCurve, Metrics
 from .scores import average_precisions, calibration_curve, evaluate, map_known
 from .sums import Evaluation
+from .thresholds import best_f1_threshold, expected_f1_threshold, f1_at
 
-__all__ = ["CalibrationCurve", "Evaluation", "Metrics", "average_precisions", "calibration_curve", "evaluate", "map_known"]
+__all__ = [
+    "CalibrationCurve",
+    "Evaluation",
+    "Metrics",
+    "average_precisions",
+    "best_f1_threshold",
+    "calibration_curve",
+    "evaluate",
+    "expected_f1_threshold",
+    "f1_at",
+    "map_known",
+]

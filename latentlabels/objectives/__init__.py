@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .registry import DEFAULT, HOMES, NAMES, OBJECTIVES, find, make, of_run
+from .registry import COUNTED, DEFAULT, HOMES, NAMES, OBJECTIVES, current, find, make, of_run
 
 if TYPE_CHECKING:
     from .base import HeldOut, Known, Objective, Step, Value, flat_groups
@@ -17,6 +17,7 @@ _BASE = ("HeldOut", "Known", "Objective", "Step", "Value", "flat_groups")
 _CLASSES = {name: module for module, _, name in (home.partition(":") for home in HOMES.values())}
 
 __all__ = [
+    "COUNTED",
     "DEFAULT",
     "NAMES",
     "OBJECTIVES",
@@ -25,6 +26,7 @@ __all__ = [
     "Objective",
     "Step",
     "Value",
+    "current",
     "find",
     "flat_groups",
     "make",

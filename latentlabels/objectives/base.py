@@ -113,6 +113,7 @@ class Objective(nn.Module, ABC):
         needs_truth: whether it reads complete labels.
         needs_start: whether it cannot do without `start`.
         keeps_images: whether it keeps something for each training image, which several processes would not share.
+        takes_views: whether it has `consistency`, by which one view of a picture learns from another.
         rate: learning rate of the objective's own parameters, in units of that of the network.
         ramp_epochs: epochs until the loss is what it stays; early stopping does not count them.
         epoch: the current one, from 0.
@@ -127,6 +128,7 @@ class Objective(nn.Module, ABC):
     needs_truth: ClassVar[bool] = False
     needs_start: ClassVar[bool] = False
     keeps_images: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
     rate: ClassVar[float] = 1.0
 
     def __init__(self, space: LabelSpace):
@@ -172,6 +174,10 @@ class Objective(nn.Module, ABC):
         """The loss where `runs_program`: a scalar, the mean over images."""
         raise NotImplementedError(f'objective "{self.name}" is a loss on logits; call it')
 
+    def consistency(self, logits: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        """The cross-entropy between two views where `takes_views`: a scalar, the mean over images."""
+        raise NotImplementedError(f'objective "{self.name}" has no posterior for another view to learn from')
+
     def prediction_space(self, space: LabelSpace) -> LabelSpace:
         """The space of the logits, here all labels free."""
         return LabelSpace.free(space.labels)
@@ -188,6 +194,13 @@ class Objective(nn.Module, ABC):
     def on_epoch(self, epoch: int) -> None:
         """An epoch begins, numbered from 0."""
         self.epoch = epoch
+
+    def looks_at_all(self, epoch: int) -> bool:
+        """Whether it wants to see the predictions of all images trained on before an epoch; most never do."""
+        return False
+
+    def look(self, marginals: Tensor) -> None:
+        """See label probabilities, (n, K), of the images `Known.rows`, by the network as it is; before `on_epoch`."""
 
     def forward(
         self,

@@ -43,13 +43,17 @@ class _Program(NamedTuple):
 class _OnePositive:
     """What is worked out once for a data set of which each image to train on has one known label, present: most training.
 
+    Some may be complete instead.
+
     Args:
         model: of the program.
         label: (N, 1) the known label of each image.
         groups: of the label space.
+        complete: (N,) which images are complete; None where none is.
     """
 
-    def __init__(self, model: LabelModel, label: Tensor, groups: FlatGroups):
+    def __init__(self, model: LabelModel, label: Tensor, groups: FlatGroups, complete: Tensor | None):
+        self.model, self.complete = model, complete
         self.annotation, self.groups, self.space = model.annotation, groups, model.amortizer.space
         self.own, self.place = groups.group[label], groups.place[label]  # (N, 1)
         self.example = torch.full((1, self.space.num_labels), -1, dtype=torch.int8)
@@ -58,7 +62,8 @@ class _OnePositive:
         odds = q.empty_odds if isinstance(q, NonEmptyLabelVector) else 1.0
         self.terms = Terms(
             torch.zeros(1, 1), torch.zeros(1), 1 - odds, (model.scale_prior - 1) * (odds < 1),
-            0.0 if model.expected_labels is None else model.count_weight, model.expected_labels or 1.0,
+            0.0 if model.expected_labels is None or complete is not None else model.count_weight,
+            model.expected_labels or 1.0,
         )  # fmt: skip
         self._rules: dict[tuple[int, torch.dtype], Terms] = {}
 
@@ -68,19 +73,46 @@ class _OnePositive:
         forest = exact.compile_forest(model.amortizer.space)
         groups, rows = flat_groups(forest), known.rows
         simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0
-        simple = simple and all(_one_each(block) for block in blocks_of(known.observed, rows))
+        how = model.annotation
+        complete = torch.cat(
+            [how.complete(block) for block in blocks_of(known.observed, torch.arange(known.observed.shape[0]))]
+        )
+        picked = rows[~complete[rows]]
+        simple = simple and len(picked) > 0 and all(_one_each(block) for block in blocks_of(known.observed, picked))
         q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))
         simple = simple and (not isinstance(q, NonEmptyLabelVector) or q.empty_odds > _LEAST_ODDS)
-        if not simple or groups is None or not _shares_evidence(model.annotation, known.observed[rows[:2]]):
+        if not simple or groups is None or not _shares_evidence(how, known.observed[picked[:2]]):
             return None
         every = torch.arange(known.observed.shape[0])
         label = torch.cat([block.argmax(-1, keepdim=True) for block in blocks_of(known.observed, every)])
-        return cls(model, label, groups)
+        return cls(model, label, groups, complete if bool(complete.any()) else None)
 
-    def loss(self, logits: Tensor, index: Tensor) -> Tensor | None:
+    def loss(self, logits: Tensor, index: Tensor, observed: Tensor) -> Tensor | None:
         """Minus the mean log-likelihood of images by row; None where the general sums do better."""
         if not len(logits) or not serves(logits):
             return None
+        return self._of_picked(logits, index) if self.complete is None else self._of_both(logits, index, observed)
+
+    def _of_both(self, logits: Tensor, index: Tensor, observed: Tensor) -> Tensor | None:
+        """The same of a batch in which some images are complete."""
+        assert self.complete is not None
+        complete, model = self.complete.index_select(0, index), self.model
+        value = logits.new_zeros(())
+        if not bool(complete.all()):
+            picked = self._of_picked(logits[~complete], index[~complete])
+            if picked is None:
+                return None
+            value = picked * (~complete).sum()
+        q = model.amortizer.vector(logits)
+        if bool(complete.any()):
+            told = q.take(complete.nonzero().squeeze(-1))
+            value = value - (told.log_prob(observed[complete].to(logits.dtype)) + model.scale_prior * told.log_mass).sum()
+        value = value / len(logits)
+        if model.expected_labels is None:
+            return value
+        return value + model.count_weight * (q.marginals.sum(-1).mean() / model.expected_labels).log().pow(2)
+
+    def _of_picked(self, logits: Tensor, index: Tensor) -> Tensor | None:
         own, place = self.own.index_select(0, index), self.place.index_select(0, index)
         value: Tensor | None = PickedLogLikelihood.apply(logits, own, place, self.groups, self._terms)
         return None if value is None else -value
@@ -121,6 +153,7 @@ class Collapsed(Objective):
     name = "collapsed"
     is_likelihood = True
     takes_whole_model = True
+    takes_views = True
 
     def __init__(self, space: LabelSpace, annotation: Annotation | None = None):
         super().__init__(space)
@@ -163,6 +196,18 @@ class Collapsed(Objective):
         assert self._program is not None
         return self._elbo.differentiable_loss(*self._program, inputs, observed) / max(len(observed), 1)
 
+    def consistency(self, logits: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        """-sum_y q(y | x', o) log p(y | x), the mean over images: a scalar, exact, without a gradient by `target`.
+
+        Args:
+            logits: (B, L) of p, of one view of each image.
+            target: (B, L) of another view; given what is known they make q.
+            observed: (B, K) int8 of 1, 0, -1.
+        """
+        with torch.no_grad():
+            posterior = self._vector(target.detach()).condition(observed, self.annotation)
+        return batch_mean(posterior.cross_entropy(self._vector(logits)))
+
     def start(self, known: Known) -> None:
         """Work out what is the same in every epoch."""
         super().start(known)
@@ -170,7 +215,7 @@ class Collapsed(Objective):
 
     def _loss(self, step: Step) -> Tensor:
         if self.training and self._one_positive is not None and step.index is not None:
-            loss = self._one_positive.loss(step.logits, step.index)
+            loss = self._one_positive.loss(step.logits, step.index, step.observed)
             if loss is not None:
                 return loss
         # the ELBO is log Z itself where beta is 0: the tests hold the two equal, and a trace costs a millisecond

@@ -8,15 +8,13 @@ EM + APL, with alpha = 0.1 and beta = 0.9 (COCO there; VOC takes 0.2 and 0.02), 
     em:      u_k = -alpha H(p_k),    H the entropy of a coin
     em-apl:  u_k = -beta (t_k log p_k + (1 - t_k) log(1 - p_k))  where label k of the image has a pseudo-label t_k, else as em
 
-After `warmup` epochs, at the start of each of `rounds` epochs, the labels of lowest probability get a pseudo-label, which is
-that probability and stays: of each label the same share of the images that it is unknown in, `share` after all rounds. The
-paper's share of pseudo-positives is 0, and is left out here.
+After `warmup` epochs, at the start of each of `rounds` epochs, the network goes through all training images as it is, in
+evaluation mode, and the labels of lowest probability get a pseudo-label, which is that probability and stays: of each label
+the same share of the images that it is unknown in, `share` after all rounds. The paper's share of pseudo-positives is 0, and
+is left out here.
 
 About an unknown label em assumes nothing, and that nothing should be said of it with confidence. Known absences, which the
 papers on single positives do not have, are negatives.
-
-Here the probability is what the image had when it was last trained on, where the paper goes through all images once more:
-no pass is added, and augmentation and dropout are in it.
 
 Pitfall: with positives only, nothing but the entropy holds a label back from "always present", and that only up to 1/2:
 what is ranked well has probabilities above 1/2 nearly everywhere, and the count of labels is meaningless. em-apl mends
@@ -82,8 +80,10 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
     keeps_images = True
     needs_start = True
     quota: Tensor
-    seen: Tensor
+    target: Tensor
     chosen: Tensor
+    rows: Tensor
+    unknown: Tensor
 
     def __init__(
         self,
@@ -112,26 +112,29 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         super().start(known)
         unknown = known.counted(-1)
         self.register_buffer("quota", (self.share * unknown.double() / self.rounds + 1e-9).long())  # (K,) of each round
-        self.register_buffer("seen", torch.full(known.observed.shape, torch.inf))  # (N, K), inf where never seen
+        self.register_buffer("target", torch.zeros(known.observed.shape))  # (N, K) where chosen
         self.register_buffer("chosen", torch.zeros(known.observed.shape, dtype=torch.bool))
+        self.register_buffer("rows", known.rows, persistent=False)
+        self.register_buffer("unknown", known.observed[known.rows] == -1, persistent=False)  # (n, K)
 
-    def on_epoch(self, epoch: int) -> None:
+    def looks_at_all(self, epoch: int) -> bool:
+        """In the rounds."""
+        return self.warmup <= epoch < self.warmup + self.rounds
+
+    def look(self, marginals: Tensor) -> None:
         """Give the pseudo-labels of a round, to the lowest probabilities of each label."""
-        super().on_epoch(epoch)
-        if not self.started or not self.warmup <= epoch < self.warmup + self.rounds:
-            return
-        open_ = self.seen.isfinite() & ~self.chosen
-        order = self.seen.masked_fill(~open_, torch.inf).argsort(dim=0, stable=True)
+        p, before = marginals.to(self.target), self.chosen[self.rows]
+        open_ = self.unknown & ~before
+        order = p.masked_fill(~open_, torch.inf).argsort(dim=0, stable=True)
         first = torch.arange(len(order), device=order.device).unsqueeze(1) < self.quota
-        self.chosen |= torch.zeros_like(self.chosen).scatter(0, order, first) & open_
+        new = torch.zeros_like(open_).scatter(0, order, first) & open_
+        self.target[self.rows] = torch.where(new, p, self.target[self.rows])
+        self.chosen[self.rows] = before | new
 
     def _unknown(self, step: Step) -> Tensor:
         plain = super()._unknown(step)
         if not self.training or step.index is None:
             return plain
-        chosen, seen = self.chosen[step.index], self.seen[step.index]
-        now = torch.sigmoid(step.logits.detach()).to(seen.dtype)
-        self.seen[step.index] = torch.where(chosen | (step.observed != -1), seen, now)
-        target = seen.masked_fill(~chosen, 0.0).to(plain.dtype)
+        chosen, target = self.chosen[step.index], self.target[step.index].to(plain.dtype)
         pseudo = F.binary_cross_entropy_with_logits(step.logits, target, reduction="none")
         return torch.where(chosen, self.beta * pseudo, plain)

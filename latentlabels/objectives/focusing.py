@@ -6,13 +6,16 @@ for multi-label classification", ICCV 2021, with gamma+ = 0, gamma- = 4 and a ma
     loss = sum_k  -[o_k = 1] (1 - p_k)^gamma+ log p_k - [o_k != 1] q_k^gamma- log(1 - q_k),
     p_k = s(l_k),  q_k = max(p_k - m, 0)
 
-Focal loss is the case gamma+ = gamma- = gamma and m = 0. About an unknown label both assume that it is absent.
+Focal loss is the case gamma+ = gamma- = gamma and m = 0, but for one thing: the authors of the asymmetric loss do not
+differentiate the powers, which are weights there. About an unknown label both assume that it is absent.
 
 Pitfall: neither is a proper scoring rule: its minimum is not at the true probability, not even with complete labels, so
 that calibration suffers whatever ranking gains. A negative of q_k = 0 has no gradient at all.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +27,9 @@ from .base import Objective, Step, batch_mean
 
 
 class _Focusing(Objective):
+    detached: ClassVar[bool] = False
+    """Whether the powers are weights that are not differentiated."""
+
     def __init__(self, space: LabelSpace, gamma_positive: float, gamma_negative: float, margin: float):
         super().__init__(space)
         if gamma_positive < 0 or gamma_negative < 0 or not 0 <= margin < 1:
@@ -35,17 +41,18 @@ class _Focusing(Objective):
 
     def _loss(self, step: Step) -> Tensor:
         present, absent = torch.sigmoid(step.logits), torch.sigmoid(-step.logits)
-        positive = -F.logsigmoid(step.logits) * _power(absent, self.gamma_positive)
+        positive = -F.logsigmoid(step.logits) * self._weight(absent, self.gamma_positive)
         if self.margin:
             shifted = (present - self.margin).clamp(min=0)
-            negative = -torch.log1p(-shifted) * _power(shifted, self.gamma_negative)
+            negative = -torch.log1p(-shifted) * self._weight(shifted, self.gamma_negative)
         else:
-            negative = -F.logsigmoid(-step.logits) * _power(present, self.gamma_negative)
+            negative = -F.logsigmoid(-step.logits) * self._weight(present, self.gamma_negative)
         return batch_mean(torch.where(step.observed == 1, positive, negative).sum(-1))
 
-
-def _power(base: Tensor, exponent: float) -> Tensor:
-    return torch.ones_like(base) if exponent == 0 else base**exponent  # 0 ** 0 would have a gradient of NaN
+    def _weight(self, base: Tensor, exponent: float) -> Tensor:
+        if exponent == 0:  # 0 ** 0 would have a gradient of NaN
+            return torch.ones_like(base)
+        return (base.detach() if self.detached else base) ** exponent
 
 
 class Focal(_Focusing):
@@ -73,6 +80,7 @@ class Asymmetric(_Focusing):
     """
 
     name = "asl"
+    detached = True
 
     def __init__(self, space: LabelSpace, gamma_positive: float = 0.0, gamma_negative: float = 4.0, margin: float = 0.05):
         super().__init__(space, gamma_positive, gamma_negative, margin)

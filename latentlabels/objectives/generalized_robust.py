@@ -1,7 +1,7 @@
 """Generalised robust loss: soft pseudo-labels and weights from the prediction itself, in place of the logarithm.
 
 Source: Chen et al., "Boosting single positive multi-label classification with generalized robust loss", IJCAI 2024, with
-the defaults of its published program (VOC).
+the defaults of its published program (VOC); `gr-coco` has the values that the follow-up takes for data with many labels.
 
     loss = sum_k  -[o_k = 1] log p_k - [o_k = 0] log(1 - p_k)
                   + [o_k = -1] v_k (t_k (1 - p_k^q2) / q2 + (1 - t_k) (1 - (1 - p_k)^q3) / q3),    p_k = s(l_k)
@@ -9,7 +9,13 @@ the defaults of its published program (VOC).
 
 t and v are not differentiated. q2 = 0.01 is nearly the logarithm, q3 = 1 the absolute error, which false negatives move
 little. Over `ramp` epochs (8 there) w goes from 0 to 2, b stays at -2, mu goes from 0.5 to 0.8 and sigma from 2 to 0.5:
-first all unknown labels count alike, with a chance of 0.12, then those near 0.8 most, with a chance of up to 1/2.
+first all unknown labels count alike, with a chance of 0.12, then those near 0.8 most, with a chance of up to 1/2. As in
+the program, mu and sigma are one epoch ahead of w and b: in epoch e, from 0, the former have gone (e + 1) / ramp of their
+way, the latter e / ramp.
+
+gr-coco: w goes to 10 and b to -8, the values for COCO, NUS and CUB of Tran et al., "More reliable pseudo-labels, better
+performance: a generalized approach to single positive multi-label learning", ICCV 2025: in the end the chance of an
+unknown label is 0.0003 where p = 0 and 0.88 where p = 1.
 
 About an unknown label it assumes a chance of presence that grows with the prediction. Known absences, which the paper does
 not have, are negatives.
@@ -19,6 +25,8 @@ every unknown label is far too high with many labels: probabilities come out too
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +42,8 @@ class GeneralizedRobust(Objective):
 
     Args:
         space: the declared label space.
-        w: slope of the chance of presence, first and last.
-        b: its offset, first and last.
+        w: slope of the chance of presence, first and last; None: 0 and 2, for `gr-coco` 0 and 10.
+        b: its offset, first and last; None: -2 and -2, for `gr-coco` -2 and -8.
         mu: the prediction that counts most, first and last.
         sigma: how far around it, first and last, above 0.
         q2: exponent of the loss of presence, in (0, 1].
@@ -44,12 +52,14 @@ class GeneralizedRobust(Objective):
     """
 
     name = "gr"
+    usual_w: ClassVar[tuple[float, float]] = (0.0, 2.0)
+    usual_b: ClassVar[tuple[float, float]] = (-2.0, -2.0)
 
     def __init__(
         self,
         space: LabelSpace,
-        w: tuple[float, float] = (0.0, 2.0),
-        b: tuple[float, float] = (-2.0, -2.0),
+        w: tuple[float, float] | None = None,
+        b: tuple[float, float] | None = None,
         mu: tuple[float, float] = (0.5, 0.8),
         sigma: tuple[float, float] = (2.0, 0.5),
         q2: float = 0.01,
@@ -61,6 +71,7 @@ class GeneralizedRobust(Objective):
             raise ConfigError(
                 f"sigma is above 0, q2 and q3 are in (0, 1] and ramp is at least 1, not {sigma}, {q2}, {q3} and {ramp}"
             )
+        w, b = self.usual_w if w is None else w, self.usual_b if b is None else b
         self.ends, self.q2, self.q3, self.ramp = (w, b, mu, sigma), q2, q3, ramp
 
     @property
@@ -69,12 +80,21 @@ class GeneralizedRobust(Objective):
         return self.ramp
 
     def _loss(self, step: Step) -> Tensor:
-        progress = min(self.epoch / self.ramp, 1.0)
-        w, b, mu, sigma = (first + (last - first) * progress for first, last in self.ends)
+        now, ahead = (min(epoch / self.ramp, 1.0) for epoch in (self.epoch, self.epoch + 1))
+        progress = (now, now, ahead, ahead)
+        w, b, mu, sigma = (first + (last - first) * part for (first, last), part in zip(self.ends, progress, strict=True))
         p = torch.sigmoid(step.logits.detach())
         chance, weight = torch.sigmoid(w * p + b), torch.exp(-((p - mu) ** 2) / (2 * sigma**2))
         unknown = weight * (chance * _box(step.logits, self.q2) + (1 - chance) * _box(-step.logits, self.q3))
         return batch_mean(torch.where(step.observed == -1, unknown, known_cross_entropy(step.logits, step.observed)).sum(-1))
+
+
+class GeneralizedRobustCoco(GeneralizedRobust):
+    """`gr` with the values for data with many labels; all labels free at prediction. Its arguments are those of `gr`."""
+
+    name = "gr-coco"
+    usual_w = (0.0, 10.0)
+    usual_b = (-2.0, -8.0)
 
 
 def _box(logits: Tensor, q: float) -> Tensor:

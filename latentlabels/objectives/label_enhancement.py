@@ -1,7 +1,7 @@
-"""Label enhancement: an inference network tells soft labels, and the prediction is trained on them.
+"""The soft labels of SMILE: an inference network tells soft labels, and the prediction is trained on them.
 
 Source: Xu et al., "One positive label is sufficient: single-positive multi-label learning with label enhancement", NeurIPS
-2022 (SMILE). This is its core, not the whole:
+2022 (SMILE). This is its soft labels alone, not the method, and no figure here is one of SMILE:
 
     q(d_k | x) = Beta(a_k, b_k),  (a, b) = softplus of a network of one hidden layer on x
     loss = [ sum_k  w_k CE(p_k, t_k) ]  +  [ sum_k  w_k E_q[CE(d_k, [o_k = 1])] + kl KL(q(d_k | x), Beta(1, 1)) ]
@@ -43,7 +43,7 @@ class LabelEnhancement(Objective):
         hidden: units of the network.
     """
 
-    name = "smile"
+    name = "smile-soft-labels"
     needs_start = True
 
     def __init__(self, space: LabelSpace, kl: float = 0.1, hidden: int = 64):

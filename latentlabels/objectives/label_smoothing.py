@@ -1,6 +1,7 @@
 """Label smoothing on assumed negatives: nothing is taught with certainty.
 
-Source: AN-LS of Cole et al., "Multi-label learning from single positive labels", CVPR 2021, with epsilon = 0.1 there.
+Source: AN-LS of Cole et al., "Multi-label learning from single positive labels", CVPR 2021, whose program teaches 0.9 and 0.1:
+epsilon = 0.2 here.
 
     loss = sum_k  -t_k log s(l_k) - (1 - t_k) log(1 - s(l_k)),    t_k = 1 - epsilon / 2 if o_k = 1, else epsilon / 2
 
@@ -30,7 +31,7 @@ class LabelSmoothing(Objective):
 
     name = "label-smoothing"
 
-    def __init__(self, space: LabelSpace, epsilon: float = 0.1):
+    def __init__(self, space: LabelSpace, epsilon: float = 0.2):
         super().__init__(space)
         if not 0 <= epsilon < 1:
             raise ConfigError(f"epsilon is in [0, 1), not {epsilon}")

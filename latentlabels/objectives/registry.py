@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .._moved import RENAMED_OBJECTIVES
 from ..errors import ConfigError, nearest
 from ..space import LabelSpace
 
@@ -30,8 +32,13 @@ HOMES: dict[str, str] = {
     "asl": "focusing:Asymmetric",
     "focal": "focusing:Focal",
     "gr": "generalized_robust:GeneralizedRobust",
+    "gr-coco": "generalized_robust:GeneralizedRobustCoco",
+    "gpr": "penalised_robust:PenalisedRobust",
     "nnpu": "non_negative:NonNegative",
-    "smile": "label_enhancement:LabelEnhancement",
+    "pu-mlc": "positive_unlabelled:PositiveUnlabelled",
+    "crisp": "class_priors:ClassPriors",
+    "one-softmax": "one_softmax:OneSoftmax",
+    "smile-soft-labels": "label_enhancement:LabelEnhancement",
     "revealed-group": "revealed_group:RevealedGroup",
     "unknown-class": "unknown_class:UnknownClass",
     "vat": "virtual_adversarial:VirtualAdversarial",
@@ -43,6 +50,9 @@ HOMES: dict[str, str] = {
 
 NAMES: tuple[str, ...] = tuple(HOMES)
 DEFAULT = "collapsed"
+COUNTED: tuple[str, ...] = ("expected-positive", "role", "nnpu", "gpr", DEFAULT)
+"""Those to which the number of labels per image matters beyond where the head starts; the papers of all but the last are
+given the true one."""
 
 
 class _Registry(MutableMapping[str, "type[Objective]"]):
@@ -79,12 +89,23 @@ OBJECTIVES = _Registry(HOMES)
 """The objectives by name. Each class states what its value is called, what it reads and how it conditions; see `Objective`."""
 
 
+def current(name: Any) -> Any:
+    """The name of an objective today, with a DeprecationWarning where the given one is of an earlier version."""
+    later = RENAMED_OBJECTIVES.get(name) if isinstance(name, str) and name not in OBJECTIVES else None
+    if later is None:
+        return name
+    said = f'objective "{name}" has another name and goes with version 0.3; write "{later}"'
+    warnings.warn(said, DeprecationWarning, stacklevel=3)
+    return later
+
+
 def find(name: str) -> type[Objective]:
-    """The class of an objective.
+    """The class of an objective; a name of an earlier version is taken, see `current`.
 
     Raises:
         ConfigError: an unknown name; the nearest known one is suggested.
     """
+    name = current(name)
     if name not in OBJECTIVES:
         raise ConfigError(f'there is no objective "{name}"{nearest(name, OBJECTIVES)} (known: {", ".join(OBJECTIVES)})')
     return OBJECTIVES[name]

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from .. import distributions
+from .adjustment import Adjustment
 from .amortizer import Amortizer, num_rows
 from .decoder import FeatureDecoder
 from .elbo import CollapsedELBO
@@ -17,6 +18,7 @@ from .region_head import RegionHead
 from .sites import AnnotationGiven, ComponentOf, LabelsOfComponent, TiedLabelVector
 
 __all__ = [
+    "Adjustment",
     "Amortizer",
     "AnnotationGiven",
     "CollapsedELBO",

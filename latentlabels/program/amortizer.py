@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..distributions.label_vector import LabelVector
 from ..distributions.nonempty import EMPTY_ODDS, NonEmptyLabelVector
 from ..space import LabelSpace
+from .adjustment import Adjustment
 from .head import Head
 from .sharing import once, shared_passes
 
@@ -31,7 +32,8 @@ class Amortizer(nn.Module):
         nonempty: the empty set counts little (`NonEmptyLabelVector`); with M = 1.
         head: features (B, D) to logits (B, `num_rows(space, mixture)`); a linear map if not given.
 
-    The head gives M * L logits, then M mixture logits if M > 1.
+    The head gives M * L logits, then M mixture logits if M > 1. Where ``adjustment`` is set, as calibration after a fit does,
+    it changes them before they become a distribution.
 
     Raises:
         ValueError: parts that do not go together.
@@ -59,6 +61,7 @@ class Amortizer(nn.Module):
                 f"the head takes {head.in_features} features and gives {head.out_features} logits; the encoder gives "
                 f"{num_features} features, and {mixture} times {space.num_logits} logits need {rows}"
             )
+        self.adjustment: Adjustment | None = None
         self.head: Head | nn.Linear = nn.Linear(num_features, rows) if head is None else head
 
     @torch.no_grad()
@@ -102,6 +105,12 @@ class Amortizer(nn.Module):
 
     def vector(self, flat: Tensor) -> LabelVector:
         """The distribution of what the head gives, (B, M * L), and M mixture logits if M > 1."""
+        if self.adjustment is not None:
+            flat = self.adjustment(flat)
+        return self.unadjusted(flat)
+
+    def unadjusted(self, flat: Tensor) -> LabelVector:
+        """As `vector`, without the adjustment."""
         if self.mixture == 1:
             if self.nonempty:
                 return NonEmptyLabelVector(self.space, flat, EMPTY_ODDS, validate_args=False)

@@ -14,6 +14,8 @@ from .fitted import gallery
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),
     ("f1", "F1 at 0.5", "decisions at probability 0.5, all labels together; higher is better", "share"),
+    ("f1_at_thresholds", "F1 at the run’s thresholds", "decisions as predict makes them; higher is better", "share"),
+    ("f1_best", "F1 at the best threshold", "found with the true labels: no threshold for all labels is better", "share"),
     ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones; higher is better", "share"),
     ("group_accuracy", "group applies", "how often “does this group apply” is answered correctly", "share"),
     ("calibration_error", "calibration error", "mean gap between probability and frequency; lower is better", "share"),

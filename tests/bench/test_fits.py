@@ -13,8 +13,9 @@ import torch
 
 from latentlabels import LatentLabels
 from latentlabels.bench import Task
-from latentlabels.bench.fits import Job, fit, is_oracle, peak_mb, plain, reset_peak, rules_of
-from latentlabels.metrics import evaluate
+from latentlabels.bench.fits import Job, fit, peak_mb, plain, reset_peak, rules_of
+from latentlabels.bench.variants import is_oracle, is_ours, reads_truth
+from latentlabels.metrics import best_f1_threshold, evaluate, expected_f1_threshold, f1_at
 from latentlabels.objectives import OBJECTIVES, Objective, Step
 from latentlabels.space import LabelSpace
 
@@ -38,6 +39,10 @@ def test_a_row_for_each_rule_with_the_figures_of_its_weights(task: Task) -> None
         named = {"mAP": "map", "ece": "calibration_error"}
         for key in ("mAP", "nll", "brier", "ece", "f1", "count_error", "group_accuracy"):
             assert row[key] == pytest.approx(getattr(expected, named.get(key, key)), rel=1e-5), key
+        p = posterior.marginals
+        thresholds = {"f1_expected": expected_f1_threshold(p), "f1_best": best_f1_threshold(y, p)}
+        assert {key: row[key] for key in thresholds} == {key: f1_at(y, p, t) for key, t in thresholds.items()}
+        assert row["f1_best"] >= max(row["f1_expected"], row["f1"])
         assert row["count"] == pytest.approx(posterior.marginals.sum(1).mean())
         assert row["seconds"] > 0
         assert row["peak_mb"] > 50
@@ -51,6 +56,28 @@ def test_without_truth_there_is_no_oracles_rule(without_truth: Task) -> None:
 def test_oracles() -> None:
     assert is_oracle("full-labels") and is_oracle("one-positive-all-negatives")
     assert not is_oracle("collapsed") and not is_oracle("assume-negative")
+
+
+@pytest.mark.filterwarnings("ignore:.* fewer than 5 training images")
+def test_a_variant_is_told_the_true_count_of_the_training_images(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    start = OBJECTIVES["expected-positive"].start
+
+    def spy(self: Objective, known: Any) -> None:
+        told.append(known.expected_labels)
+        start(self, known)
+
+    monkeypatch.setattr(OBJECTIVES["expected-positive"], "start", spy)
+    rows = [fit(task, replace(JOB, objective=name)) for name in ("expected-positive", "expected-positive:true-count")]
+    assert told[1] == pytest.approx(float(task.truth.sum(1).mean())) != pytest.approx(told[0])
+    assert [row[0]["objective"] for row in rows] == ["expected-positive", "expected-positive:true-count"]
+    assert "error" not in rows[1][0]
+
+
+def test_what_a_variant_is() -> None:
+    assert is_ours("collapsed") and is_ours("collapsed:true-count") and not is_ours("role:true-count")
+    assert reads_truth("role:true-count") and reads_truth("full-labels") and not reads_truth("role")
+    assert not is_oracle("role:true-count")
 
 
 def test_the_start_and_the_objective_are_those_of_the_job(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:

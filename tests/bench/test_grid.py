@@ -121,7 +121,7 @@ def test_what_is_infinite_comes_back(task: Task, tmp_path: Path, monkeypatch: py
 
 
 def test_failures_are_shown_and_tried_again(task: Task, tmp_path: Path, fitted: list[Job], monkeypatch: Any) -> None:
-    monkeypatch.setattr(grid, "is_oracle", lambda name: False)
+    monkeypatch.setattr(grid, "reads_truth", lambda name: False)
     said: list[str] = []
     few = Grid(("broken", "collapsed"), learning_rates=(1e-3,), seeds=(0,))
     rows = run_grid([task], few, tmp_path, 0, said.append)

@@ -105,6 +105,16 @@ def test_the_folder(task: Task, tmp_path: Path) -> None:
     assert len(frame) == 2 * 2 * (len(ALL) + 1)  # and the row without the image
 
 
+def test_the_page_says_where_epochs_ran_out(task: Task, tmp_path: Path) -> None:
+    found = [*many(), *(row("role:true-count", s, epoch=4, epochs_run=5, f1_expected=0.71, f1_best=0.72) for s in range(3))]
+    write_results(tmp_path, summarize(found, [task]), [task], Grid(tuple(ALL)))
+    reader = Reader()
+    reader.feed((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Honest: Their last epoch was the best: role:true-count (3 of 3 seeds)." in reader.text
+    assert "F1 own %" in reader.text and "F1 best %" in reader.text
+    assert "It is told the true number of labels per image." in reader.text
+
+
 def test_a_page_of_nothing_but_failures(task: Task, tmp_path: Path) -> None:
     failed = {"data": "d", "objective": "collapsed", "start": "prior", "learning_rate": 1e-3, "seed": 4, "error": "no memory"}
     write_results(tmp_path, summarize([failed], [task]), [task], Grid(("collapsed",)))

@@ -15,7 +15,7 @@ from scipy import stats
 
 from latentlabels.bench import Task
 from latentlabels.bench.results import METRICS, Spread
-from latentlabels.bench.summary import choose, summarize, without_image
+from latentlabels.bench.summary import at_limit, choose, summarize, without_image
 from latentlabels.metrics import evaluate
 from latentlabels.program.starting_point import derive_prior
 
@@ -180,6 +180,33 @@ def test_digits_end_where_the_seeds_scatter() -> None:
     assert mAP.show(0.71234, error=Spread.of([0.71234]).error(mAP, 100)) == "71"  # one seed, 100 images: 4.5
     assert mAP.show(0.71234, error=Spread.of([0.71234]).error(mAP, 100_000)) == "71.2"
     assert METRICS["nll"].show(2.34567, error=Spread.of([2.3, 2.4]).error(METRICS["nll"], 9)) == "2.35"  # ± 0.05
+
+
+def test_where_the_last_epoch_was_the_best(scored: Any) -> None:
+    ended = [row("em", seed, epoch=4 if seed else 3, epochs_run=5) for seed in range(3)]
+    table = scored(rows("collapsed", [0.6] * 3), ended)["honest"]
+    assert {one.objective: one.at_limit for one in table.results} == {"collapsed": 0, "em": 2, "without the image": 0}
+    said = "Their last epoch was the best: em (2 of 3 seeds). They might do better with more epochs: raise fit.epochs."
+    assert at_limit(table) == said
+    assert at_limit(scored(rows("collapsed", [0.6] * 3))["honest"]) is None
+
+
+def test_what_is_told_the_true_count_is_published_and_ours_is_never_its_own_rival(scored: Any) -> None:
+    table = scored(rows("collapsed", [0.6, 0.7]), rows("role:true-count", [0.5, 0.5]), rows("collapsed:true-count", [0.9, 0.8]))
+    results = table["honest"].results
+    kinds = {one.objective: one.kind for one in results}
+    assert kinds == {
+        "collapsed": "ours", "collapsed:true-count": "ours", "role:true-count": "published", "without the image": "baseline",
+    }  # fmt: skip
+    assert {found.best for found in table["honest"].findings} == {"role:true-count"}
+    held = choose([*rows("collapsed:true-count", [0.6]), *rows("collapsed:true-count", [0.9], rule="known-map")], HONEST)
+    assert chosen(held)[0] == "likelihood"
+
+
+def test_rows_from_before_a_figure_was_measured_lack_it(scored: Any) -> None:
+    table = scored(rows("collapsed", [0.6], f1_expected=0.7), rows("role", [0.5]))["honest"]
+    assert ["f1_expected" in one.figures for one in table.results] == [True, False, True]
+    assert all(pair.metric != "f1_expected" for pair in table.paired)
 
 
 def test_which_serves(scored: Any) -> None:

@@ -14,7 +14,21 @@ from command import latentlabels
 
 from latentlabels.cli.app import main
 
-VERBS = ("demo", "fit", "predict", "query", "complete", "evaluate", "convert", "report", "bench", "inspect", "embed", "cache")
+VERBS = (
+    "demo",
+    "fit",
+    "predict",
+    "query",
+    "complete",
+    "evaluate",
+    "calibrate",
+    "convert",
+    "report",
+    "bench",
+    "inspect",
+    "embed",
+    "cache",
+)
 HEAVY = ("torch", "torchvision", "lightning", "pandas", "numpy", "sklearn", "matplotlib", "pyro")
 
 

@@ -245,8 +245,19 @@ def test_both_starts_and_all_objectives(config: Path) -> None:
     read = read_bench_config(config, ["bench.objectives=null", "bench.starts=[both]", "bench.seeds=[3, 3]"], {})
     grid = _grid([read])
     assert grid.starts == ("prior", "own")
-    assert set(grid.objectives) == {"collapsed", *OBJECTIVES}
+    papers = {f"{name}:true-count" for name in ("expected-positive", "role", "nnpu", "gpr")}
+    assert set(grid.objectives) == {*OBJECTIVES, *papers}
+    asked = ["collapsed:true-count", "role:true-count"]
+    assert _grid([read_bench_config(config, [f"bench.objectives=[{','.join(asked)}]"], {})]).objectives == tuple(asked)
     assert grid.seeds == (3,)
+
+
+def test_epochs_do_not_decide_unless_the_config_says_how_long(tmp_path: Path) -> None:
+    image_folder(tmp_path / "objects", cup=6, shoe=6)
+    flags = {"data.images": tmp_path / "objects", "bench.make": "mosaic"}
+    for more, expected in (([], (200, 15)), (["fit.epochs=7"], (7, 15)), (["fit.epochs=50", "fit.patience=5"], (50, 5))):
+        found = load_task(read_bench_config(None, ["bench.scenes=30", *more], flags), "mosaic").fit
+        assert (found["epochs"], found["patience"]) == expected
 
 
 # --- errors ---------------------------------------------------------------------------------------------

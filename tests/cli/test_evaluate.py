@@ -12,6 +12,7 @@ import pytest
 from command import Done, latentlabels
 
 from latentlabels import LatentLabels
+from latentlabels.decisions import empirical_thresholds
 from latentlabels.metrics import evaluate
 from latentlabels.report.stored_predictions import StoredPredictions
 from latentlabels.words import number, percent_of
@@ -82,6 +83,21 @@ def test_the_row_without_the_image_is_that_of_the_prevalences_of_the_fit(measure
     assert plain["num_images"] == 60
     for key in ("map", "brier", "calibration_error", "f1"):
         assert plain[key] == pytest.approx(getattr(expected, key), abs=1e-4), key
+
+
+def test_f1_at_one_half_at_the_thresholds_of_the_run_and_at_the_best_one(measured: Done, copy: Path, scenes: Path) -> None:
+    truth = pd.read_csv(scenes / "truth.csv", index_col="image")
+    y, model = truth.to_numpy(np.int8), LatentLabels.load(copy)
+    images = [scenes / "images-by-label" / name for name in truth.index]
+    decided, found = model.predict(images), measured.document
+    assert found["f1_at_thresholds"] == pytest.approx(2 * (decided * y).sum() / (decided.sum() + y.sum()))
+    best = empirical_thresholds(model.predict_proba(images), y)
+    assert found["f1_best"] == pytest.approx(best.overall, abs=1e-9)
+    assert found["f1"] <= found["f1_best"] >= found["f1_at_thresholds"]
+    assert found["thresholds_for"] == "f1-micro"
+    done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", scenes / "truth.csv")
+    assert "The run's thresholds are for f1-micro, found from the posterior of 60 images." in done.out
+    assert percent_of(found["f1_best"], 60) in done.out.split("F1 at the best threshold")[1].split("\n")[0]
 
 
 def test_embeddings_with_their_truth(vector_run: Path, vectors: Path, tmp_path: Path) -> None:

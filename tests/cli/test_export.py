@@ -82,7 +82,9 @@ def test_the_card_has_what_the_run_says(exported: tuple[Path, Done], evaluated: 
         "shape": ["N", 21], "type": "int8", "values": {"present": 1, "absent": 0, "unknown": -1}
     }  # fmt: skip
     assert facts["outputs"] == {"probabilities": {"shape": ["N", 21], "type": "float32"}}
-    assert facts["thresholds"] == dict.fromkeys(model.space_.labels, 0.5)
+    assert facts["thresholds"] == dict(zip(model.space_.labels, model.thresholds_.tolist(), strict=True))
+    assert facts["thresholds_for"] == "f1-micro"
+    assert facts["thresholds_from"] == str(model.decisions_.thresholds.source)
     assert facts["annotation"]["kind"] == facts["known_labels_enter_by"]["kind"] == "uniform-positive"
     assert facts["encoder"]["encoder"] == "tiny" and facts["objective"] == "collapsed"
     assert facts["training"]["num_images"] == 60
@@ -102,7 +104,9 @@ def test_the_card_in_words(exported: tuple[Path, Done]) -> None:
     text = (folder / "photos.onnx.md").read_text(encoding="utf-8")
     facts = json.loads((folder / "photos.onnx.json").read_text(encoding="utf-8"))
     assert text.startswith(f"# photos.onnx\n\n**Poor fit.** {facts['poor']['text']}\n\n")
-    order = [text.index(f"- {place}: {label} (threshold 0.5)\n") for place, label in enumerate(facts["labels"])]
+    cuts = facts["thresholds"]
+    order = [text.index(f"- {place}: {label} (threshold {cuts[label]:.4g})\n") for place, label in enumerate(facts["labels"])]
+    assert "- thresholds are for f1-micro, found from the posterior of 60 images\n" in text
     assert order == sorted(order)
     for said in (
         '- group doors: one of 2-doors, 4-doors (requires "car")',

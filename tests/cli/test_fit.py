@@ -133,8 +133,8 @@ def test_an_interrupted_fit_goes_on_where_it_stood(vectors: Path, tmp_path: Path
     assert fit_vectors(vectors, whole, "--set", "fit.epochs=4").code == 0
     write = loop.write_checkpoint
 
-    def interrupted(folder: Path, module: Any, optimizer: Any, watch: Any, identity: Any) -> None:
-        write(folder, module, optimizer, watch, identity)
+    def interrupted(folder: Path, module: Any, optimizer: Any, watch: Any, identity: Any, average: Any) -> None:
+        write(folder, module, optimizer, watch, identity, average)
         if watch.next_epoch == 2:
             raise KeyboardInterrupt
 

@@ -134,3 +134,58 @@ def test_inputs_of_another_kind(run: Path, vector_run: Path, vectors: Path, imag
     np.savez(tmp_path / "none.npz", vectors=np.zeros((2, 6)))
     done = latentlabels("predict", vector_run, tmp_path / "none.npz")
     assert (done.code, "no array `embeddings`" in done.err) == (1, True)
+
+
+# --- hard labels ----------------------------------------------------------------------------------------
+
+
+def test_hard_labels_are_those_of_the_runs_thresholds(vector_run: Path, vectors: Path) -> None:
+    model = LatentLabels.load(vector_run)
+    inputs = np.load(vectors)["embeddings"]
+    done = latentlabels("predict", vector_run, vectors, "--hard")
+    assert done.code == 0, done.err
+    labels = model.space_.labels
+    found = np.array([[int(row[label]) for label in labels] for row in done.rows])
+    np.testing.assert_array_equal(found, model.predict(inputs))
+    assert "decided by thresholds for f1-micro, found from the posterior of 40 images" in done.err
+    for aim in ("mode", "recall=0.9", "macro-f1"):
+        done = latentlabels("predict", vector_run, vectors, "--hard", "--aim", aim)
+        found = np.array([[int(row[label]) for label in labels] for row in done.rows])
+        np.testing.assert_array_equal(found, model.predict(inputs, aim))
+    document = latentlabels("predict", vector_run, vectors, "--hard", "--json").document
+    assert document["aim"] == "f1-micro"
+    assert list(document["thresholds"].values()) == model.thresholds_.tolist()
+    assert {*document["images"][0]["decided"].values()} <= {0, 1}
+
+
+def test_hard_labels_of_another_aim_do_not_continue_a_table(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
+    from latentlabels.cli.hard import Decide
+
+    model = LatentLabels.load(vector_run)
+    identities = {Decide.of(model, aim).identity() for aim in (None, "mode", "recall=0.9", "precision=0.7")}
+    assert len(identities) == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--aim", "f1"), 2, "--aim goes with --hard"),
+        (("--hard", "--aim", "f3"), 2, 'unknown aim "f3"'),
+        (("--hard", "--to", "coco", "-o", "x.json"), 2, "--hard goes with a table"),
+    ],
+)
+def test_hard_labels_that_cannot_be_had(vector_run: Path, vectors: Path, args: tuple[str, ...], code: int, said: str) -> None:
+    done = latentlabels("predict", vector_run, vectors, *args)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_hard_labels_of_an_older_run_say_that_nothing_is_known(tmp_path: Path) -> None:
+    runs = Path(__file__).parent.parent / "fixtures" / "runs"
+    np.save(tmp_path / "x.npy", np.array(json.loads((runs / "0.2-embeddings.expected.json").read_text())["inputs"], np.float32))
+    done = latentlabels("predict", runs / "0.2-embeddings", tmp_path / "x.npy", "--hard")
+    assert done.code == 0
+    assert "decided at 0.5: this run is older than thresholds" in done.err
+    done = latentlabels("predict", runs / "0.2-embeddings", tmp_path / "x.npy", "--hard", "--aim", "f1")
+    assert done.code == 2
+    assert "--aim f1: this run was written before" in done.err

@@ -21,6 +21,34 @@ from latentlabels.errors import DataError, DataWarning
 LEVEL = 1e-4
 
 
+def squares(root: Path) -> Path:
+    """Objects that are light all over."""
+    root.mkdir()
+    for begin in ("train", "t10k"):
+        for name, array in (
+            ("images-idx3", np.full((3, 12, 12), 255, np.uint8)),
+            ("labels-idx1", np.arange(3, dtype=np.uint8)),
+        ):
+            (root / f"{begin}-{name}-ubyte").write_bytes(idx(array))
+    return root
+
+
+def test_areas_are_those_of_the_largest_object(tmp_path: Path) -> None:
+    """Squares of one size, half a cell, stay within the scene; objects of one class do not add up."""
+    found = mosaic_scenes(squares(tmp_path / "squares"), 40, size=12, names=list("abc"), resize=(0.5, 0.5))
+    assert found.areas.shape == found.truth.shape
+    np.testing.assert_array_equal(found.areas, 36.0 * found.truth)
+    larger = mosaic_scenes(tmp_path / "squares", 40, size=12, names=list("abc"), resize=(0.5, 0.75)).areas
+    sides = np.sqrt(larger[larger > 0])
+    assert (sides == sides.round()).all() and set(sides) == {6, 7, 8, 9}
+
+
+@pytest.mark.parametrize("resize", [(0.0, 1.0), (1.1, 0.9)])
+def test_sizes_that_make_no_object_are_refused(folder: Path, resize: tuple[float, float]) -> None:
+    with pytest.raises(DataError, match="give two shares above 0"):
+        mosaic_scenes(folder, 1, size=12, resize=resize)
+
+
 def idx(array: NDArray[np.uint8]) -> bytes:
     return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 

@@ -61,7 +61,7 @@ def test_it_is_the_collapsed_elbo(name: str, annotation, settings) -> None:
     observed[torch.arange(ROWS), torch.arange(ROWS) % space.num_labels] = 1
     inputs = torch.randn(17, 6, generator=torch.Generator().manual_seed(3))
     parameters = list(model.model.amortizer.head.parameters())
-    loss = known.loss(model.model.amortizer.head(inputs), rows)
+    loss = known.loss(model.model.amortizer.head(inputs), rows, observed[rows])
     assert loss is not None
     inner = model.model.amortizer.encoder
     model.model.amortizer.encoder = torch.nn.Identity()
@@ -165,3 +165,30 @@ def test_a_fit_comes_to_what_it_comes_to_by_the_general_sums(name: str, monkeypa
         whole = fitted()
     assert not np.array_equal(short, whole)  # else both are the same path
     np.testing.assert_allclose(short, whole, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*never known")
+@pytest.mark.parametrize("name", ["free", "groups", "mixed"])
+@pytest.mark.parametrize("settings", [{}, {"at_least_one": True}, {"expected_labels": 1.0}], ids=["plain", "some", "stated"])
+def test_complete_images_among_the_others(name: str, settings: dict) -> None:
+    """Loss and gradient of a batch with complete images, of one of them alone, and of the others alone."""
+    space = SPACES[name]
+    sets = torch.tensor([row for row in space.label_sets() if any(row)], dtype=torch.int8)
+    observed = torch.full((ROWS, space.num_labels), -1, dtype=torch.int8)
+    observed[torch.arange(ROWS), torch.arange(ROWS) % space.num_labels] = 1
+    told = torch.arange(0, ROWS, 4)
+    observed[told] = sets[torch.arange(len(told)) % len(sets)]
+    objective, model = attached(space, observed=observed, **settings)
+    q_head = model.model.amortizer.head
+    assert objective._one_positive is not None and objective._one_positive.complete is not None
+    for index in (torch.arange(ROWS), told[:3], torch.tensor([1, 2, 3, 5])):
+        logits = torch.randn(len(index), q_head.out_features, generator=torch.Generator().manual_seed(2))
+        found = []
+        for short in (True, False):
+            own = logits.clone().requires_grad_()
+            objective.train(short)  # the general sums serve evaluation
+            loss = objective(own, observed[index], None, index, None, None)
+            loss.backward()
+            found.append((loss.detach(), own.grad))
+        torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)

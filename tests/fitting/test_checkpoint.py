@@ -55,6 +55,12 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "embeddings": (FREE.inputs, {"encoder": "embedding"}),
     "a mixture with a generative side": (FREE.inputs, {"encoder": "embedding", "mixture": 2, "beta": 0.1}),
     "augmented images": (PICTURES, {"encoder": "tiny", "image_size": 32}),
+    "averaged weights": (PICTURES, {"encoder": "tiny", "image_size": 32, "average": 0.7}),
+    "a teacher": (PICTURES, {"encoder": "tiny", "image_size": 32, "consistency": 0.5, "workers": 1}),
+    "averaged weights of an objective that keeps images": (
+        FREE.inputs,
+        {"encoder": "embedding", "average": 2.0, "objective": "role"},
+    ),
     "images of a frozen encoder": (PICTURES, {"encoder": "tiny", "image_size": 32, "frozen": True}),
     "images with dropout": (PICTURES, {"encoder": "efficientnet_b0", "image_size": 32}),
     "a Dataset that draws": (Drawn(), {"encoder": "tiny", "image_size": 32}),

@@ -163,7 +163,7 @@ def test_the_manifest_holds_sizes_and_hashes_and_comes_last(run, tmp_path: Path,
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (replace(source, target), written.append(Path(target).name)))
     folder = LatentLabels.load(run[1]).save(tmp_path / "run")
-    assert sorted(written) == sorted([*LISTED, "manifest.json"])  # each once
+    assert sorted(written) == sorted([*LISTED, "decisions.safetensors", "manifest.json"])  # each once
     assert (written[0], written[-1]) == ("environment.json", "manifest.json")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["format"] == FORMAT == json.loads((folder / "environment.json").read_text())["format"]
@@ -224,7 +224,7 @@ def test_a_save_stopped_in_the_middle_is_not_taken_for_a_run(run, mixed, tmp_pat
     other = LatentLabels(MIXED, UniformPositive(), "embedding", epochs=1, seed=6).fit(mixed.inputs[:80], mixed.observed[:80])
     replace = os.replace
     for version in (1, 2):
-        for number in range(1, len(LISTED) + 1):
+        for number in range(1, len(LISTED) + 2):
             copy = Path(shutil.copytree(folder, tmp_path / f"{version}-{number}"))
             if version == 1:
                 about = json.loads((copy / "environment.json").read_text())

@@ -30,8 +30,30 @@ def watching(values: list[float | None], rules: str = "likelihood", patience: in
 @pytest.mark.parametrize("best", [0, 2, 6])
 def test_patience_counts_from_the_best_epoch_or_the_end_of_the_ramp(ramp: int, patience: int, best: int) -> None:
     watch = watching([-abs(epoch - best) for epoch in range(40)], patience=patience, ramp=ramp)
-    assert watch.best.epoch == best == int(watch.best.state["epoch"])
-    assert watch.exhausted and len(watch.history) == max(best, ramp - 1) + patience + 1
+    found = max(best, ramp)  # the value of another loss, from before the ramp's end, is not compared
+    assert watch.best.epoch == found == int(watch.best.state["epoch"])
+    assert watch.exhausted and len(watch.history) == found + patience + 1
+
+
+@pytest.mark.parametrize("ramp", [0, 1, 4, 20])
+@pytest.mark.parametrize("best", [0, 2, 6])
+def test_a_score_that_is_no_loss_is_compared_across_a_ramp_and_uses_up_no_patience_in_it(ramp: int, best: int) -> None:
+    """The mAP against known labels means the same in every epoch; only the patience waits for the ramp."""
+    watch = Watch(rules_named(["known-map"]), 8, ramp, {})
+    labels = np.array([[1, 0], [0, 1], [0, 0]], np.int8)
+    for epoch in range(40):
+        if watch.exhausted:
+            break
+        other = 0.1 if epoch == best else 0.8  # the third image is ranked first, but for the best epoch
+        held = Held(labels, None, np.array([[0.7, 0.2], [0.2, 0.7], [other, other]], np.float32))
+        watch.after_epoch(EpochValues(0.0, -float(epoch)), held, 0.0, dict)
+    assert watch.best.epoch == best
+    assert len(watch.history) == max(best, ramp - 1) + 8 + 1
+
+
+def test_a_fit_that_ends_within_the_ramp_keeps_its_best_epoch() -> None:
+    watch = watching([1.0, 3.0, 2.0], ramp=10)
+    assert watch.best.epoch == 1 and not watch.exhausted
 
 
 def test_the_last_of_equal_epochs_is_not_better() -> None:

@@ -264,6 +264,22 @@ def test_augmentation_depends_on_seed_epoch_and_batch_alone() -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_a_second_view_is_another_one_of_the_same_pictures_and_leaves_the_first_alone(streamed: bool) -> None:
+    pictures = coordinates(32, 48).repeat(N, 1, 1, 1)
+    pictures[:, 2] = torch.arange(N).view(-1, 1, 1)  # blue tells the picture
+    source = Streamed(Pictures(lambda row: pictures[row]), workers=1) if streamed else InMemory(pictures)
+    order = Order(3, epoch=2)
+    one, two = (parts(source, torch.arange(N), 5, order._replace(two_views=views)) for views in (False, True))
+    for alone, both in zip(one, two, strict=True):
+        assert alone.other is None and both.other is not None
+        assert torch.equal(alone.inputs, both.inputs)
+        assert both.other.shape == both.inputs.shape
+        assert torch.equal(both.other[:, 2], both.inputs[:, 2])
+    assert any(not torch.equal(both.other, both.inputs) for both in two if both.other is not None)
+    assert all(batch.other is None for batch in parts(source, torch.arange(N), 5))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_augmentation_can_be_switched_off(streamed: bool) -> None:
     pictures = coordinates(32, 48).expand(N, 3, 32, 48).contiguous()
     source = Streamed(Pictures(lambda row: pictures[row]), augment=False) if streamed else InMemory(pictures, augment=False)

@@ -6,10 +6,12 @@ import math
 
 import pytest
 import torch
+from conftest import MIXED, draw
 from torch import Tensor
 
 from latentlabels.errors import ConfigError
-from latentlabels.objectives import AsymmetricPseudoLabels, make
+from latentlabels.estimator import LatentLabels
+from latentlabels.objectives import OBJECTIVES, AsymmetricPseudoLabels, make
 from latentlabels.space import LabelSpace
 
 SPACE = LabelSpace.free(["a", "b", "c", "d"])
@@ -44,8 +46,7 @@ def test_gradients(ready) -> None:
     observed = torch.tensor([[1, -1, -1, 0], [-1, -1, 1, -1], [-1, -1, -1, -1]], dtype=torch.int8)
     objective = ready("em-apl", observed, warmup=1, rounds=1, share=0.5)
     index = torch.arange(3)
-    objective(logits, observed, index=index)
-    objective.on_epoch(1)
+    objective.look(torch.sigmoid(logits.detach()))
     assert isinstance(objective, AsymmetricPseudoLabels) and objective.chosen.any()
     for one in (make("em", SPACE), objective):
         assert torch.autograd.gradcheck(lambda x, one=one: one(x, observed, index=index), logits)
@@ -62,60 +63,81 @@ def entropy(p: float) -> float:
 def test_pseudo_labels_go_to_the_lowest_of_each_label_and_stay(ready) -> None:
     observed = torch.full((6, 2), -1, dtype=torch.int8)
     observed[0, 0], observed[5, 1] = 1, 0
-    seen = [[0.05, 0.9], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.5, 0.5], [0.6, 0.1]]
-    logits = torch.tensor([[logit(p) for p in row] for row in seen], dtype=torch.float64)
+    seen = torch.tensor([[0.05, 0.9], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.5, 0.5], [0.6, 0.1]])
     # five unknown values of each label: floor(0.8 * 5 / 2) = 2 in each of two rounds, after two epochs
     objective = ready("em-apl", observed, warmup=2, rounds=2, share=0.8)
-    index = torch.arange(6)
-    for epoch in (0, 1):
-        objective.on_epoch(epoch)
-        objective(logits, observed, index=index)
-        assert not objective.chosen.any()
-    objective.on_epoch(2)
+    assert [objective.looks_at_all(epoch) for epoch in range(6)] == [False, False, True, True, False, False]
+    assert not objective.chosen.any()
+    objective.look(seen)
     assert objective.chosen.nonzero().tolist() == [[1, 0], [2, 0], [3, 1], [4, 1]]  # known labels are none of them
 
-    # the target is what was seen, whatever the network says since
+    # the target is what was seen then, whatever the network says since
     later = torch.full((1, 2), logit(0.25), dtype=torch.float64)
     for _ in range(2):
         value = objective(later, observed[1:2], index=torch.tensor([1])).item()
         assert value == pytest.approx(0.9 * pseudo(0.2, 0.25) - 0.1 * entropy(0.25), abs=1e-6)
 
-    objective.on_epoch(3)  # (1, 1) was seen at 0.25 since: the lowest that is left
+    now = seen.clone()
+    now[1, 1] = 0.25  # the lowest that is left
+    objective.look(now)
     assert objective.chosen.nonzero().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1], [3, 0], [3, 1], [4, 0], [4, 1]]
-    before = objective.chosen.clone()
-    objective.on_epoch(4)  # the rounds are over
-    assert torch.equal(objective.chosen, before)
+    assert objective.target[1].tolist() == pytest.approx([0.2, 0.25])
 
 
-def test_a_round_repeated_by_a_resumed_fit_needs_the_buffers_alone(ready) -> None:
+def test_a_round_of_a_resumed_fit_needs_the_buffers_alone(ready) -> None:
     observed = torch.full((4, 1), -1, dtype=torch.int8)
-    logits = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
+    seen = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
     one = ready("em-apl", observed, warmup=1, rounds=2, share=1.0)
-    one(logits, observed, index=torch.arange(4))
+    one.look(seen)
     other = ready("em-apl", observed, warmup=1, rounds=2, share=1.0)
     other.load_state_dict(one.state_dict())
     for objective in (one, other):
-        objective.on_epoch(1)
         assert objective.chosen.flatten().tolist() == [True, True, False, False]
+        objective.look(1 - seen)
+        assert objective.chosen.all()
+        assert objective.target.flatten().tolist() == pytest.approx([0.1, 0.2, 0.7, 0.6])
 
 
-def test_only_rows_trained_on_count_and_evaluation_records_nothing(ready) -> None:
+def test_only_rows_trained_on_count_and_evaluation_is_em(ready) -> None:
     observed = torch.full((10, 1), -1, dtype=torch.int8)
-    objective = ready("em-apl", observed, rows=torch.arange(4), warmup=0, rounds=1, share=0.5)
+    objective = ready("em-apl", observed, rows=torch.tensor([0, 3, 4, 8]), warmup=0, rounds=1, share=0.5)
     assert objective.quota.tolist() == [2]
+    objective.look(torch.tensor([[0.9], [0.2], [0.8], [0.1]]))
+    assert objective.chosen.flatten().nonzero().flatten().tolist() == [3, 8]
     logits = torch.linspace(1, 2, 10, dtype=torch.float64).unsqueeze(1)
-    objective.eval()
-    objective(logits, observed, index=torch.arange(10))
-    assert objective.seen.isinf().all()
-    objective.train()
-    objective(logits[:4], observed[:4], index=torch.arange(4))
-    assert objective.seen.isfinite().flatten().tolist() == [True] * 4 + [False] * 6
-    objective.on_epoch(0)
-    objective.eval()
     plain: Tensor = make("em", LabelSpace.free(["l0"]))(logits, observed)
+    objective.eval()
     assert objective(logits, observed, index=torch.arange(10)).item() == pytest.approx(plain.item(), abs=1e-12)
     objective.train()
     assert objective(logits, observed, index=torch.arange(10)).item() != pytest.approx(plain.item(), abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer than 5 training images")  # 40 scenes of few labels
+def test_a_fit_looks_at_all_images_after_the_epoch_in_evaluation_mode() -> None:
+    """What pseudo-labels are made of is what the weights of that moment predict, for every image trained on."""
+    drawn = draw(MIXED, 40)
+    seen = []
+
+    class Recording(AsymmetricPseudoLabels):
+        name = "recording"
+
+        def look(self, marginals: Tensor) -> None:
+            seen.append((len(self.rows), marginals))
+            super().look(marginals)
+
+    OBJECTIVES[Recording.name] = Recording
+    try:
+        model = LatentLabels(MIXED, encoder="embedding", objective="recording", epochs=5, stop="none", held_out=0.2)
+        model.fit(drawn.inputs, drawn.observed)
+        assert seen == []  # within the warm-up
+        longer = LatentLabels(MIXED, encoder="embedding", objective="recording", epochs=6, stop="none", held_out=0.2)
+        longer.fit(drawn.inputs, drawn.observed)
+    finally:
+        del OBJECTIVES[Recording.name]
+    [(size, marginals)] = seen
+    rows = longer.fitted_.program.objective.rows
+    assert size == len(rows) < 40
+    torch.testing.assert_close(marginals, torch.from_numpy(model.predict_proba(drawn.inputs)[rows.numpy()]))
 
 
 @pytest.mark.parametrize(

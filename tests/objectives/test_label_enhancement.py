@@ -45,7 +45,7 @@ def divergence(a: int, b: int, points: int = 20_000) -> float:
 
 
 def test_both_parts_by_hand(ready) -> None:
-    objective = told(ready("smile", OBSERVED, kl=0.3), A, B)
+    objective = told(ready("smile-soft-labels", OBSERVED, kl=0.3), A, B)
     # the soft label of the second is 4/5; known labels weigh 1, the unknown one of three 1/2
     taught = -math.log(0.3) - (0.8 * math.log(0.6) + 0.2 * math.log(0.4)) / 2 - math.log(0.8)
     evidence = -log_mean(2, 3) - log_mean(1, 4) / 2 - log_mean(2, 1)  # 1 - d has its parameters swapped
@@ -56,7 +56,7 @@ def test_both_parts_by_hand(ready) -> None:
 def test_the_prediction_does_not_train_the_network(ready) -> None:
     torch.manual_seed(0)
     data = torch.randn(1, 5)
-    objective = ready("smile", OBSERVED, inputs=data)
+    objective = ready("smile-soft-labels", OBSERVED, inputs=data)
     found = []
     for logits in (LOGITS, -3 * LOGITS):
         objective.zero_grad()
@@ -69,7 +69,7 @@ def test_the_prediction_does_not_train_the_network(ready) -> None:
 
 def test_embeddings_tell_the_soft_labels(ready) -> None:
     data = torch.randn(2, 5)
-    objective = ready("smile", OBSERVED, inputs=data)
+    objective = ready("smile-soft-labels", OBSERVED, inputs=data)
     values = [objective(LOGITS, OBSERVED, inputs=data[i : i + 1]).item() for i in (0, 1)]
     assert values[0] != values[1]
     assert objective(LOGITS, OBSERVED, inputs=7 * data[:1] + 2).item() == pytest.approx(values[0], abs=1e-4)  # standardised
@@ -78,7 +78,7 @@ def test_embeddings_tell_the_soft_labels(ready) -> None:
 
 
 def test_of_images_the_logits_tell_them_and_get_no_gradient_from_it(ready) -> None:
-    objective = ready("smile", OBSERVED, inputs=torch.zeros(1, 3, 8, 8))
+    objective = ready("smile-soft-labels", OBSERVED, inputs=torch.zeros(1, 3, 8, 8))
     assert next(iter(objective.network.parameters())).shape == (64, 3)
     assert objective(LOGITS, OBSERVED).item() != objective(LOGITS * torch.tensor([1.0, 1.0, -1.0]), OBSERVED).item()
     told(objective, A, B)
@@ -92,7 +92,7 @@ def test_soft_labels_come_to_lie_where_the_pitfall_says(ready) -> None:
     """An image of which nothing can be told apart, a label known in 3 of 10, four others never."""
     observed = torch.full((10, 5), -1, dtype=torch.int8)
     observed[:3, 0] = 1
-    objective = ready("smile", observed).double()
+    objective = ready("smile-soft-labels", observed).double()
     optimiser = torch.optim.LBFGS([objective.network[-1].bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -111,7 +111,7 @@ def test_soft_labels_come_to_lie_where_the_pitfall_says(ready) -> None:
 def test_gradients(ready) -> None:
     data = torch.randn(3, 5)
     observed = torch.tensor([[1, -1, 0], [-1, -1, -1], [-1, 1, -1]], dtype=torch.int8)
-    objective = ready("smile", observed, inputs=data).double()
+    objective = ready("smile-soft-labels", observed, inputs=data).double()
     logits = torch.randn(3, 3, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: objective(x, observed, inputs=data), logits)
 
@@ -119,4 +119,4 @@ def test_gradients(ready) -> None:
 @pytest.mark.parametrize("options", [{"kl": 0.0}, {"hidden": 0}])
 def test_hyperparameters_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="not"):
-        make("smile", LabelSpace.free(["a"]), **options)
+        make("smile-soft-labels", LabelSpace.free(["a"]), **options)

@@ -54,6 +54,10 @@ def test_the_rejected_share_grows_with_the_epochs() -> None:
     assert at(objective, 50) == pytest.approx((present(0.5, 0.99) + absent(0.95)) / 2, abs=1e-12)
 
 
+def test_rates_are_those_of_the_later_program() -> None:
+    assert {name: make(name, SPACE).delta for name in NAMES} == {"ll-r": 0.005, "ll-ct": 0.002, "ll-cp": 0.001}
+
+
 def test_numbers_are_rounded_up() -> None:
     objective = make("ll-r", SPACE, delta=0.001)  # 0.01 of ten labels
     assert at(objective, 1) == pytest.approx(ALL - absent(0.9) / 2, abs=1e-12)

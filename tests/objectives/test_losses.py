@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlabels import objectives
 from latentlabels.annotation import Ignorable, PerLabelSearch
-from latentlabels.config import ModelConfig
+from latentlabels.config import BenchConfig, ModelConfig
 from latentlabels.errors import ConfigError, ObservationError
 from latentlabels.objectives import OBJECTIVES, make
 from latentlabels.objectives.registry import HOMES
@@ -31,6 +31,7 @@ SPACE = LabelSpace(
 )
 LABELS = SPACE.labels
 NAMES = sorted(OBJECTIVES)  # of which other modules may add more
+STARTED = {"crisp", "em-apl", "expected-positive", "gpr", "ll-cp", "nnpu", "role", "smile-soft-labels"}
 BASELINES = ["assume-negative", "full-labels", "one-positive-all-negatives", "revealed-group", "unknown-class"]
 
 
@@ -90,7 +91,8 @@ def test_what_each_objective_states() -> None:
     assert classes["collapsed"].value().whole == "log-likelihood of the known labels, nats per image"
     assert classes["gr"].value().whole == "negative gr loss, higher is better"
     ramps = {name: make(name, SPACE).ramp_epochs for name in classes}
-    assert {name: n for name, n in ramps.items() if n} == {"em-apl": 10, "splc": 1, "gr": 8, "ll-cp": 1}
+    robust = {"gr": 8, "gr-coco": 8, "gpr": 8}
+    assert {name: n for name, n in ramps.items() if n} == robust | {"em-apl": 10, "splc": 1, "ll-cp": 1, "crisp": 1}
     assert make("em-apl", SPACE, warmup=2, rounds=1).ramp_epochs == 3
 
 
@@ -107,6 +109,16 @@ def test_what_each_objective_states() -> None:
 def test_unknown_names_and_options_are_config_errors(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make(name, SPACE, **options)
+
+
+def test_a_name_of_an_earlier_version_is_taken_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match='objective "smile" has another name .* write "smile-soft-labels"'):
+        assert make("smile", SPACE).name == "smile-soft-labels"
+    with pytest.warns(DeprecationWarning, match="write"):
+        assert ModelConfig(objective="smile").objective == "smile-soft-labels"
+    with pytest.warns(DeprecationWarning, match="write"):
+        assert BenchConfig(objectives=["em", "smile"]).objectives == ["em", "smile-soft-labels"]
+    assert "smile" not in OBJECTIVES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -346,7 +358,7 @@ def test_a_start_is_asked_for_only_where_it_is_needed(name: str) -> None:
     objective = make(name, SPACE).eval()
     truth, observed = data(batch=2)
     logits = logits_for(objective, 2)
-    assert objective.needs_start == (name in {"em-apl", "expected-positive", "ll-cp", "nnpu", "role", "smile"})
+    assert objective.needs_start == (name in STARTED)
     if objective.needs_start:
         with pytest.raises(ConfigError, match=f'"{name}" looks at the training data .* call its start'):
             objective(logits, observed, truth)

@@ -24,10 +24,10 @@ def value(name: str, logits: Tensor = LOGITS, **options: float) -> float:
 
 
 def test_label_smoothing_by_hand() -> None:
-    # targets 0.95, 0.05, 0.05, 0.05
+    # targets 0.9, 0.1, 0.1, 0.1, as in the authors' program
     half = math.log(2)
-    b = -0.05 * math.log(0.8) - 0.95 * math.log(0.2)
-    c = -0.05 * math.log(0.2) - 0.95 * math.log(0.8)
+    b = -0.1 * math.log(0.8) - 0.9 * math.log(0.2)
+    c = -0.1 * math.log(0.2) - 0.9 * math.log(0.8)
     assert value("label-smoothing") == pytest.approx(half + b + c + half, abs=1e-12)
     assert value("label-smoothing", epsilon=0.0) == pytest.approx(value("assume-negative"), abs=1e-12)
 
@@ -71,6 +71,15 @@ def test_asymmetric_by_hand() -> None:
     assert value("asl", gamma_positive=2.0, gamma_negative=2.0, margin=0.0) == pytest.approx(value("focal"), abs=1e-12)
 
 
+def test_the_powers_of_the_asymmetric_loss_are_not_differentiated() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    make("asl", SPACE, gamma_positive=2.0)(logits, OBSERVED).backward()
+    assert logits.grad is not None
+    p = 0.8  # of the unknown "b": d/dl of -log(1 - p + 0.05) is p (1 - p) / (1.05 - p), its weight 0.75^4 a constant
+    assert logits.grad[0, 1].item() == pytest.approx(0.75**4 * p * (1 - p) / (1.05 - p), abs=1e-12)
+    assert logits.grad[0, 0].item() == pytest.approx(-(0.5**2) * 0.5, abs=1e-12)  # of the known "a": -(1 - p)^2 (1 - p)
+
+
 def test_asymmetric_leaves_easy_negatives_alone() -> None:
     logits = torch.tensor([[0.0, -4.0, -5.0, -6.0]], dtype=torch.float64, requires_grad=True)  # below the margin
     make("asl", SPACE)(logits, OBSERVED).backward()
@@ -83,7 +92,7 @@ def test_gradients_are_those_of_the_value(name: str) -> None:
     torch.manual_seed(0)
     logits = (2 * torch.randn(3, 4, dtype=torch.float64)).requires_grad_()
     observed = torch.tensor([[1, -1, -1, 0], [-1, -1, 1, -1], [-1, -1, -1, -1]], dtype=torch.int8)
-    objective = make(name, SPACE)
+    objective = make(name, SPACE, **({"gamma_negative": 0.0} if name == "asl" else {}))  # its powers are held fixed
     assert torch.autograd.gradcheck(lambda x: objective(x, observed), logits)
 
 

@@ -36,13 +36,26 @@ def robust(p: float, w: float, b: float, mu: float, sigma: float, q2: float = 0.
 
 @pytest.mark.parametrize(
     ("epoch", "ends"),
-    [(0, (0.0, -2.0, 0.5, 2.0)), (4, (1.0, -2.0, 0.65, 1.25)), (8, (2.0, -2.0, 0.8, 0.5)), (30, (2.0, -2.0, 0.8, 0.5))],
+    [
+        (0, (0.0, -2.0, 0.5375, 1.8125)),  # mu and sigma have gone an eighth of their way
+        (3, (0.75, -2.0, 0.65, 1.25)),
+        (7, (1.75, -2.0, 0.8, 0.5)),
+        (8, (2.0, -2.0, 0.8, 0.5)),
+        (30, (2.0, -2.0, 0.8, 0.5)),
+    ],
 )
 def test_generalised_robust_by_hand(epoch: int, ends: tuple[float, float, float, float]) -> None:
     expected = 2 * math.log(2) + robust(0.8, *ends) + robust(0.2, *ends)
     assert value("gr", epoch) == pytest.approx(expected, abs=1e-12)
     other = 2 * math.log(2) + robust(0.8, *ends, q2=0.5, q3=0.3) + robust(0.2, *ends, q2=0.5, q3=0.3)
     assert value("gr", epoch, q2=0.5, q3=0.3) == pytest.approx(other, abs=1e-12)
+
+
+def test_the_values_for_many_labels_by_hand() -> None:
+    for epoch, ends in ((0, (0.0, -2.0, 0.5375, 1.8125)), (4, (5.0, -5.0, 0.6875, 1.0625)), (8, (10.0, -8.0, 0.8, 0.5))):
+        expected = 2 * math.log(2) + robust(0.8, *ends) + robust(0.2, *ends)
+        assert value("gr-coco", epoch) == pytest.approx(expected, abs=1e-12)
+        assert value("gr", epoch, w=(0.0, 10.0), b=(-2.0, -8.0)) == value("gr-coco", epoch)
 
 
 def test_weights_and_chances_of_generalised_robust_are_not_differentiated() -> None:
