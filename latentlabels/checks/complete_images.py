@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..annotation import Annotation
 from ..annotation.learned import COVERS, LEARN, Learned
-from ..annotation.learning import WIDTH, AnnotationModel, KnownShares
+from ..annotation.learning import AnnotationModel, KnownShares
 from ..inputs.completed import Completed
 from ..observed import Observed
 from .finding import Finding, Kind, Severity, Todo
@@ -290,7 +290,8 @@ def factor_with(more: int, learned: Learned, table: Observed, annotation: Annota
     """`Learned.factor` as it would be with more complete images.
 
     The posterior precision of each number is that of its prior, and one in proportion to the effective number of known labels
-    n' = 1 / (1/n + r/D); see `annotation.learning`. The estimates stay.
+    n' = 1 / (1/n + r/D); see `annotation.learning`. The estimates stay. The prior's variance, which is learned as well, is that
+    of the estimates and the mean of the posterior variances, as it is on average.
     """
     stated = {key: value for key, value in annotation.to_config().items() if key != "kind"}
     shares = KnownShares.of(table.known, table.space, type(annotation)(**{**stated, learned.parameter: LEARN}))
@@ -301,11 +302,11 @@ def factor_with(more: int, learned: Learned, table: Observed, annotation: Annota
     weights = learned.parameter == "weights"
     estimate, high = (torch.tensor(one, dtype=torch.float64) for one in (learned.estimate, learned.high))
     quantile = float(torch.special.ndtri(torch.tensor((1 + COVERS) / 2, dtype=torch.float64)))
-    width = _NOISE_WIDTH if learned.parameter == "noise" else WIDTH
     centre = estimate.log() if weights else estimate.logit()
     now = ((high.log() if weights else high.logit()) - centre) / quantile
-    data = (1 / now**2 - 1 / width**2).clamp(min=0) * (inverse / then)
-    spread = quantile * (1 / (data + 1 / width**2)).sqrt()
+    prior = centre.var(correction=0) + (now**2).mean() if len(now) > 1 else torch.tensor(_NOISE_WIDTH**2)
+    data = (1 / now**2 - 1 / prior).clamp(min=0) * (inverse / then)
+    spread = quantile * (1 / torch.maximum(data + 1 / prior, 1 / now**2)).sqrt()
     highest = (centre + spread).exp() if weights else (centre + spread).sigmoid()
     ratios = (highest / estimate).sort().values
     return float(ratios[len(ratios) // 2])
