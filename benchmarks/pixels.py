@@ -121,9 +121,10 @@ def run(args: Any, scenes: int, show: Callable[[str], None]) -> dict[tuple[str, 
     for seed in args.seeds:
         train, test = (render_scenes(n, s, args.size) for n, s in ((scenes, 2 * seed), (args.test, 2 * seed + 1)))
         for method in args.methods:
-            for setting in args.settings:
-                if setting != "plain" and settings_of(setting, method) == {}:
-                    continue  # nothing of it goes with this objective
+            chosen = [settings_of(setting, method) for setting in args.settings]
+            for number, setting in enumerate(args.settings):
+                if chosen[number] in chosen[:number]:
+                    continue  # what it adds does not go with this objective
                 row = fit(train, test, method, setting, args, seed)
                 found.setdefault((method, setting), []).append(row)
                 show(f"{scenes} {seed} {method} {setting}: " + ", ".join(f"{key} {value:.3f}" for key, value in row.items()))

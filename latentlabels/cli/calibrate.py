@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MOVED = 5
 _SHOWN = 12
+_FIGURES = {"precision": "precision", "recall": "recall"}
 _STALE = ("evaluation.json", "report.html")
 
 
@@ -177,11 +178,11 @@ def _show(console: Console, document: dict[str, Any], found: Calibration, thresh
             ("logits moved most", ", ".join(f"{shown(name)} {value:+.2f}" for name, value in moved)),
         ]
     else:
-        facts.append(("probabilities", "stay as they are, since images left out gain nothing that is clearly above noise"))
+        facts.append(("probabilities", "stay as they are, since images left out gain nothing that is clearly above chance"))
     if document["labels_that_no_image_shows"]:
         names = document["labels_that_no_image_shows"]
         facts.append(("in no complete image", f"{count(len(names), 'label')}: {listed([shown(name) for name in names])}"))
-    figure = thresholds.aim.kind.partition("-")[0].upper().replace("PRECISION", "precision").replace("RECALL", "recall")
+    figure = _FIGURES.get(thresholds.aim.kind, "F1")
     facts.append(("thresholds", f"for {thresholds.aim}, found from {thresholds.source}"))
     if thresholds.overall == thresholds.overall:
         facts.append((f"expected {figure}", percent(thresholds.overall, 1)))

@@ -12,8 +12,8 @@ label sets under the groups of the label space, with the prior
     log T ~ N(0, 0.5^2),    c ~ N(0, 1),    b_l ~ N(0, w^2) independently,
 
 so that few images shrink b towards 0 (maximum a posteriori). w is the one of `WIDTHS` with the best likelihood of images left
-out, in ten folds. If that likelihood is not better than the uncalibrated one by more than a standard error of the difference,
-the logits are left as they are.
+out, in ten folds. Unless images left out gain significantly (Student's t of the gains, one-sided at 10 %), the logits are left
+as they are; with fewer than 10 images, always.
 
 Source of the temperature: Guo et al., "On calibration of modern neural networks", ICML 2017; of scale and bias: Platt,
 "Probabilistic outputs for support vector machines", 1999.
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from torch import Tensor
 
 from ..distributions import LabelVector
@@ -42,6 +43,8 @@ WIDTHS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Standard deviations of b that are tried, in logits."""
 TEMPERATURE_PRIOR, SHIFT_PRIOR = 0.5, 1.0  # standard deviations of log T and of c
 _FOLDS = 10
+_FEWEST = 10  # images; with fewer, chance passes for a gain, and costs more than calibration brings
+_CHANCE = 0.1  # that logits are changed which need not be
 _STEPS = 100  # of L-BFGS at most
 
 
@@ -54,7 +57,8 @@ class Calibration:
         bias: (L,) float64, c a + b, what is added to each logit; 0 where nothing is changed.
         num_images: D.
         before: mean of -log p(y | x) of the complete images before, nats per image.
-        after: the same of images left out, with the best width: what calibration is worth on new images.
+        after: the same of images left out, with the best width: what calibration is worth on new images. `before` if there are
+            too few images to leave some out.
         error: standard error of `before` - `after`.
         width: w; None where nothing is changed, since `after` is not clearly lower.
         unseen: numbers of labels that no complete image shows; the prior alone keeps their bias small.
@@ -133,14 +137,14 @@ def calibrate(vector: Vector, logits: Tensor, truth: Tensor, space: LabelSpace, 
     unseen = tuple(int(column) for column in (truth == 0).all(0).nonzero().flatten())
     before = float(start.mean())
     nothing = np.zeros(space.num_logits)
-    if len(logits) < 2:  # nothing can be left out
+    if len(logits) < _FEWEST:
         return Calibration(1.0, nothing, len(logits), before, before, 0.0, None, unseen)
     left_out = {width: problem.left_out(width, seed) for width in WIDTHS}
     width = min(left_out, key=lambda one: float(left_out[one].mean()))
     gain = start - left_out[width]
     error = float(gain.std() / len(gain) ** 0.5)
     after = float(left_out[width].mean())
-    if float(gain.mean()) <= error:
+    if float(gain.mean()) <= error * float(stdtrit(len(gain) - 1, 1 - _CHANCE)):
         return Calibration(1.0, nothing, len(logits), before, after, error, None, unseen)
     sharpness, bias = problem.fit(width)
     return Calibration(float(1 / sharpness), bias.numpy(), len(logits), before, after, error, width, unseen)

@@ -197,7 +197,11 @@ class Collapsed(Objective):
         return self._elbo.differentiable_loss(*self._program, inputs, observed) / max(len(observed), 1)
 
     def consistency(self, logits: Tensor, target: Tensor, observed: Tensor) -> Tensor:
-        """-sum_y q(y | x', o) log p(y | x), the mean over images: a scalar, exact, without a gradient by `target`.
+        """-sum_y q(y | x', o) log p(y | x), the mean over images, less what the program adds: a scalar, exact.
+
+        It is minus the program's evidence lower bound with q in the place of the posterior, up to what no weight changes, and
+        `target` gets no gradient. What holds the scale of the probabilities in the likelihood (see `LabelModel.log_factors`)
+        has its part in it: without it the likelihood of known positives would be free to drift.
 
         Args:
             logits: (B, L) of p, of one view of each image.
@@ -206,7 +210,9 @@ class Collapsed(Objective):
         """
         with torch.no_grad():
             posterior = self._vector(target.detach()).condition(observed, self.annotation)
-        return batch_mean(posterior.cross_entropy(self._vector(logits)))
+        own = self._vector(logits)
+        value = -posterior.cross_entropy(own)
+        return -batch_mean(value if self._program is None else value + self._program.model.log_factors(own))
 
     def start(self, known: Known) -> None:
         """Work out what is the same in every epoch."""

@@ -21,7 +21,7 @@ from latentlabels.config import read_config
 
 RUN_FILES = {
     "config.yaml", "labels.json", "weights.safetensors", "metrics.jsonl", "environment.json", "diagnostics.json", "report.html",
-    "checkpoints", "findings.npz", "manifest.json",
+    "checkpoints", "findings.npz", "manifest.json", "decisions.safetensors",
 }  # fmt: skip
 
 

@@ -113,7 +113,7 @@ def test_what_is_right_is_mostly_left_alone_and_never_made_much_worse() -> None:
         if not found.changes:
             assert (found.temperature, found.width, found.adjustment()) == (1.0, None, None)
             assert not found.bias.any()
-    assert changed <= 6  # one standard error is passed by chance once in six
+    assert changed <= 5  # chance changes one in ten: more than five of twelve come about once in 1,800 times
     assert np.mean(costs) < 0.03  # nats, of about 2.7
 
 
@@ -196,10 +196,13 @@ def test_every_head_is_calibrated_by_its_logits(kind: str) -> None:
     assert found.changes and found.after < found.before
 
 
-def test_one_image_changes_nothing() -> None:
-    logits, y = drawn(FREE, 1, 1.0, torch.zeros(6, dtype=torch.double))
+@pytest.mark.parametrize("number", [1, 2, 9])
+def test_few_images_change_nothing(number: int) -> None:
+    logits, y = drawn(FREE, number, 1.0, 2 * torch.ones(6, dtype=torch.double))
     found = calibrate(vector(FREE), logits, y, FREE)
-    assert (found.changes, found.num_images, found.before) == (False, 1, found.after)
+    assert (found.changes, found.num_images, found.before) == (False, number, found.after)
+    logits, y = drawn(FREE, 10, 1.0, 2 * torch.ones(6, dtype=torch.double))
+    assert calibrate(vector(FREE), logits, y, FREE).changes
 
 
 def test_what_cannot_be_used() -> None:

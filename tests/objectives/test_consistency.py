@@ -107,6 +107,24 @@ def test_it_is_lowest_where_the_student_says_what_the_teacher_knows(nonempty: bo
     torch.testing.assert_close(p[1], found._vector(target).marginals[1], atol=1e-3, rtol=0)
 
 
+def test_what_holds_the_scale_has_its_part() -> None:
+    """The scale prior and the stated number of labels, as in the likelihood of the program."""
+    amortizer = Amortizer(FREE, torch.nn.Identity(), 3, nonempty=True)
+    how, found = UniformPositive(), Collapsed(FREE)
+    model = LabelModel(amortizer, how, scale_prior=0.3, expected_labels=1.2)
+    found.attach(model, LabelGuide(amortizer, how))
+    logits, target = torch.randn(2, 4, 4, dtype=torch.double)
+    empty = (1 + logits.exp()).reciprocal().prod(-1)
+    log_mass = torch.log1p((found._vector(logits).empty_odds - 1) * empty)
+    mean = found._vector(logits).marginals.sum(-1).mean()
+    added = 0.3 * log_mass.mean() - LabelModel.count_weight * (mean / 1.2).log() ** 2
+    expected = by_brute_force(found, logits, target, known(FREE, True)) - added
+    assert float(found.consistency(logits, target, known(FREE, True))) == pytest.approx(float(expected), rel=1e-6)
+    assert torch.autograd.gradcheck(
+        lambda values: found.consistency(values, target, known(FREE, True)), logits.requires_grad_()
+    )
+
+
 def test_an_empty_batch_gives_nothing() -> None:
     found = objective(FREE, UniformPositive(), True)
     logits = torch.zeros(0, 4, requires_grad=True)
