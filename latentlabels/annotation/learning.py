@@ -13,7 +13,8 @@ parameters a user can look at, sample by NUTS, or replace:
 
 With D complete images the share of label k among known labels is m_k(w) = mean of y_k w_k / sum_j w_j y_j over them, up to the
 sampling error of D images; the n others count as n' = 1 / (1/n + r/D), r the ratio of that error's variance to the one of D
-known labels. Where prevalences alone enter (`Scar`, `PerLabelSearch`), they are a site, and the complete images are data.
+known labels. Where prevalences alone enter (`Scar`), they are a site, and the complete images are data. Under `PerLabelSearch`
+complete images are those of the collection, in which the label by which an image was found is a pick in proportion to w.
 
 tau, how much labels differ, is one of `WIDTHS`, all of them equally probable beforehand; results are averaged over them by
 Laplace's evidence. So weights that are all alike are found to be, at a small cost, and weights that are far apart are not
@@ -46,7 +47,7 @@ from ..words import any_of, count
 from .base import Annotation
 from .learned import COVERS, Learned
 
-WIDTHS = (0.05, 0.2, 0.5, 1.0, 1.5, 2.2)
+WIDTHS = (0.2, 0.5, 1.0, 1.5, 2.2)
 """Prior deviations tau of log w and logit c between labels: from none to weights of a hundredth to a hundred."""
 
 WIDTH = 1.5
@@ -127,7 +128,7 @@ class AnnotationModel(PyroModule):
 
     @property
     def _has_prevalence(self) -> bool:
-        return not self.by_group and (self.annotation.one_by_one or self.annotation.by_label)
+        return not self.by_group and self.annotation.one_by_one
 
     def _effective(self) -> float:
         """n', see the module."""
@@ -169,11 +170,9 @@ class AnnotationModel(PyroModule):
         weights = numbers["weights"] if "weights" in numbers else self._stated()
         if self.by_group:
             share = weights / weights.sum()
-        elif prevalence is None:
+        else:
             share = _picked(shares.complete, weights).sum(0) + _ALONE / self.size
             share = share / share.sum()
-        else:
-            share = weights * prevalence / (weights * prevalence).sum()
         noise = numbers.get("noise", torch.as_tensor(annotation.noise, dtype=torch.float64))
         share = (1 - noise) * share + noise * weights / weights.sum()
         return self.effective / max(float(known.sum()), 1.0) * (known * share.clamp(min=1e-300).log()).sum()

@@ -1,5 +1,6 @@
 """What known labels say about themselves, about a fit and about the assumed annotation."""
 
+from .complete_images import PickCheck, pick_check
 from .finding import Finding, Kind, Severity, Todo
 from .known_labels import (
     KnownCount,
@@ -20,6 +21,7 @@ __all__ = [
     "Kind",
     "KnownCount",
     "LinkedCount",
+    "PickCheck",
     "Proposal",
     "Severity",
     "SuspectLabel",
@@ -30,6 +32,7 @@ __all__ = [
     "known_label_check",
     "known_probs",
     "linked_label_check",
+    "pick_check",
     "propose",
     "suspect_labels",
     "without_image",

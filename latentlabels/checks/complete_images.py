@@ -40,6 +40,7 @@ _LEAST = 5  # complete images that show a label, below which nothing is compared
 _NAMED = 3  # labels that a finding names
 _STEPS = 60
 _SETTLED = 1.5  # factor to within which numbers are known well enough
+_WORTHWHILE = 0.9  # what is left of a factor where more images are worth a word
 _MORE = (20, 40, 60, 80, 100, 150, 200, 300, 500, 1000)
 _NOISE_WIDTH = 1.0  # prior deviation of logit e, see `annotation.learning`
 
@@ -282,6 +283,8 @@ def _learned(learned: Learned, table: Observed, annotation: Annotation) -> Findi
     then = {more: factor_with(more, learned, table, annotation) for more in _MORE}
     enough = [more for more in _MORE if then[more] <= _SETTLED and more <= 3 * learned.num_complete]
     more = enough[0] if enough else min(_MORE, key=lambda one: abs(one - learned.num_complete))  # or as many again
+    if then[more] > _WORTHWHILE * learned.factor:  # as many again would change little: labels differ little, by what is known
+        return Finding(Kind.LEARNED, Severity.FINE, facts=facts)
     facts |= {"more": more, "factor_then": then[more]}
     return Finding(Kind.LEARNED, Severity.LOOK, facts=facts, todo=(Todo.SAMPLE_MORE,))
 

@@ -7,8 +7,7 @@ given the known ones, every combination of the unknown ones summed over exactly.
     loss + c r(epoch) * mean over images of  -sum_y q(y | x', o) log p(y | x),    r(e) = exp(-5 (1 - min(1, e / 5))^2)
     q(y | x', o) proportional to p'(y | x') p(o | y),  p' the network with averaged weights, x and x' two views of a picture
 
-What the program adds to the likelihood to hold the scale of the probabilities is added to the sum over y as well: together
-they are its evidence lower bound with q in the place of the exact posterior.
+p is taken at the scale of the target, see `Collapsed.consistency`: which labels is learned from another view, how many is not.
 
 The averaged network is in evaluation mode, draws nothing at random and gets no gradient. Its view is changed as with
 ``fit.augment: true``, also where the other one is changed more.

@@ -319,9 +319,10 @@ def _seed(seed: int, epoch: int, rank: int) -> None:
 
 @torch.no_grad()
 def _share_statistics(fabric: Fabric, average: WeightAverage) -> None:
-    """Give all processes, which have seen other batches, the running statistics of the first: a checkpoint has those alone."""
-    for value, own in zip(fabric.broadcast(list(average.buffers.values())), average.buffers.values(), strict=True):
-        own.copy_(value)
+    """Give all processes, which have seen other batches, the mean of their running statistics: a checkpoint has one of each."""
+    for own in average.buffers.values():
+        if own.is_floating_point():
+            own.copy_(fabric.all_reduce(own.clone(), reduce_op="mean"))  # type: ignore[arg-type]
 
 
 @torch.no_grad()

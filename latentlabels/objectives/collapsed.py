@@ -26,7 +26,7 @@ from ..distributions import LabelVector, NonEmptyLabelVector
 from ..exact.picked import FlatGroups, PickedLogLikelihood, Terms, flat_groups, serves
 from ..inputs.known_rows import blocks_of
 from ..program import CollapsedELBO, LabelGuide, LabelModel
-from ..space import LabelSpace
+from ..space import Free, LabelSpace, OneOf
 from .base import HeldOut, Known, Objective, Step, Value, batch_mean
 
 _LEAST_ODDS = 0.01  # of the empty set; with less, what is left of the other sets may be a difference of equal numbers
@@ -142,6 +142,33 @@ def _shares_evidence(annotation: Annotation, rows: Tensor) -> bool:
     return evidence.uniform and evidence.log_weight.dim() == 1 and evidence.tilt.dim() == 2
 
 
+class _Tilts:
+    """The logits that a common factor of an image's odds moves: of free labels, and of the labels of optional groups.
+
+    Args:
+        space: the label space.
+    """
+
+    def __init__(self, space: LabelSpace):
+        self.labels: list[int] = []
+        self.none: list[int] = []  # "none of them" beside each label of an optional group; of a free label, a column of zeros
+        at = 0
+        for group in space.groups:
+            own, optional = len(group.labels), isinstance(group, OneOf) and group.optional
+            if optional or isinstance(group, Free):
+                self.labels += range(at, at + own)
+                self.none += [at + own if optional else space.num_logits] * own
+            at += own + optional
+
+    def tilt(self, apart: Tensor) -> Tensor:
+        """Of differences of logits (B, L), what is a common factor of the odds: (B, L), 0 for logits that it does not move."""
+        out = torch.zeros_like(apart)
+        if self.labels:
+            padded = torch.nn.functional.pad(apart, (0, 1))
+            out[:, self.labels] = (apart[:, self.labels] - padded[:, self.none]).mean(-1, keepdim=True)
+        return out
+
+
 class Collapsed(Objective):
     """Minus the log-likelihood of the known labels, the unknown ones summed over; the declared groups at prediction.
 
@@ -161,6 +188,7 @@ class Collapsed(Objective):
         self._program: _Program | None = None
         self._elbo = CollapsedELBO()
         self._one_positive: _OnePositive | None = None
+        self._tilts = _Tilts(self.space)
 
     @classmethod
     def value(cls) -> Value:
@@ -197,22 +225,22 @@ class Collapsed(Objective):
         return self._elbo.differentiable_loss(*self._program, inputs, observed) / max(len(observed), 1)
 
     def consistency(self, logits: Tensor, target: Tensor, observed: Tensor) -> Tensor:
-        """-sum_y q(y | x', o) log p(y | x), the mean over images, less what the program adds: a scalar, exact.
+        """-sum_y q(y | x', o) log p(y | x), the mean over images, with p at the scale of the target: a scalar, exact.
 
-        It is minus the program's evidence lower bound with q in the place of the posterior, up to what no weight changes, and
-        `target` gets no gradient. What holds the scale of the probabilities in the likelihood (see `LabelModel.log_factors`)
-        has its part in it: without it the likelihood of known positives would be free to drift.
+        Known labels fix an image's odds only up to a common factor, on which q is no evidence: were it learned from q, noise
+        between the views would drive the odds towards 1, and the likelihood would not resist. So the odds in p are first
+        multiplied by the factor that gives them the geometric mean of those in the target. The result does not depend on a
+        common factor of the odds of an image.
 
         Args:
             logits: (B, L) of p, of one view of each image.
-            target: (B, L) of another view; given what is known they make q.
+            target: (B, L) of another view, which gets no gradient; given what is known they make q.
             observed: (B, K) int8 of 1, 0, -1.
         """
         with torch.no_grad():
             posterior = self._vector(target.detach()).condition(observed, self.annotation)
-        own = self._vector(logits)
-        value = -posterior.cross_entropy(own)
-        return -batch_mean(value if self._program is None else value + self._program.model.log_factors(own))
+        at_scale = logits + self._tilts.tilt(target.detach() - logits)
+        return batch_mean(posterior.cross_entropy(self._vector(at_scale)))
 
     def start(self, known: Known) -> None:
         """Work out what is the same in every epoch."""

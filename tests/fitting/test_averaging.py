@@ -259,19 +259,6 @@ def test_a_fit_that_is_interrupted_goes_on_along_the_cosine(tmp_path: Path, monk
     assert all(torch.equal(value, other[name]) for name, value in rest.model.state_dict().items())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("average", [0.0, 0.7])
-def test_two_processes_average_and_resume_as_if_not_interrupted(average: float, tmp_path: Path) -> None:
-    settings = {**IMAGES, "average": average, "consistency": 0.5, "accelerator": "cpu", "devices": 2, "strategy": "ddp_spawn"}
-    whole = LatentLabels(FREE.space, **settings, epochs=2).fit(PICTURES, FREE.observed[:48])
-    LatentLabels(FREE.space, **settings, epochs=1).fit(PICTURES, FREE.observed[:48], checkpoints=tmp_path)
-    rest = LatentLabels(FREE.space, **settings, epochs=2)
-    rest.fit(PICTURES, FREE.observed[:48], checkpoints=tmp_path, resume=True)
-    assert [row | {"seconds": 0} for row in rest.history_] == [row | {"seconds": 0} for row in whole.history_]
-    other = whole.model.state_dict()
-    assert all(torch.equal(value, other[name]) for name, value in rest.model.state_dict().items())
-
-
 def test_an_unknown_schedule_is_named() -> None:
     with pytest.raises(ConfigError, match='unknown schedule "cosin"; did you mean "cosine"'):
         LatentLabels(FREE.space, encoder="embedding", schedule="cosin").fit(FREE.inputs, FREE.observed)

@@ -47,9 +47,30 @@ def known(space: LabelSpace, one_each: bool) -> torch.Tensor:
     return rows
 
 
+def odds_direction(space: LabelSpace) -> torch.Tensor:
+    """Of the logits, those that a common factor of the odds moves; declared by hand for the two spaces of these tests."""
+    if space is FREE:
+        return torch.ones(4, dtype=torch.double)
+    # blue, red, green; car, bike, none; 2-doors, 4-doors; striped
+    return torch.tensor([0, 0, 0, 1, 1, 0, 0, 0, 1], dtype=torch.double)
+
+
+def at_scale_of(space: LabelSpace, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Multiply the odds of each image so that their geometric mean is that of the target."""
+    direction = odds_direction(space)
+
+    def mean_log_odds(values: torch.Tensor) -> torch.Tensor:
+        odds = values[:, :4] if space is FREE else torch.stack(
+            [values[:, 3] - values[:, 5], values[:, 4] - values[:, 5], values[:, 8]], 1
+        )  # fmt: skip
+        return odds.mean(1, keepdim=True)
+
+    return logits + (mean_log_odds(target) - mean_log_odds(logits)) * direction
+
+
 def by_brute_force(found: Collapsed, logits: torch.Tensor, target: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
     sets = torch.tensor(list(found.space.label_sets()), dtype=logits.dtype)
-    teacher, student = found._vector(target), found._vector(logits)
+    teacher, student = found._vector(target), found._vector(at_scale_of(found.space, logits, target))
     total = torch.zeros((), dtype=logits.dtype)
     for row in range(len(observed)):
         prior = teacher.log_prob(sets.unsqueeze(1).expand(-1, len(observed), -1))[:, row]
@@ -102,27 +123,27 @@ def test_it_is_lowest_where_the_student_says_what_the_teacher_knows(nonempty: bo
         return value
 
     optimizer.step(closure)
-    p = found._vector(logits.detach()).marginals
-    torch.testing.assert_close(p[0], observed[0].double(), atol=1e-2, rtol=0)
+    learned = at_scale_of(FREE, logits.detach(), target)
+    p = found._vector(learned).marginals
+    assert (p[0] - observed[0]).abs().max() < (found._vector(target).marginals[0] - observed[0]).abs().max()
     torch.testing.assert_close(p[1], found._vector(target).marginals[1], atol=1e-3, rtol=0)
 
 
-def test_what_holds_the_scale_has_its_part() -> None:
-    """The scale prior and the stated number of labels, as in the likelihood of the program."""
-    amortizer = Amortizer(FREE, torch.nn.Identity(), 3, nonempty=True)
-    how, found = UniformPositive(), Collapsed(FREE)
-    model = LabelModel(amortizer, how, scale_prior=0.3, expected_labels=1.2)
-    found.attach(model, LabelGuide(amortizer, how))
-    logits, target = torch.randn(2, 4, 4, dtype=torch.double)
-    empty = (1 + logits.exp()).reciprocal().prod(-1)
-    log_mass = torch.log1p((found._vector(logits).empty_odds - 1) * empty)
-    mean = found._vector(logits).marginals.sum(-1).mean()
-    added = 0.3 * log_mass.mean() - LabelModel.count_weight * (mean / 1.2).log() ** 2
-    expected = by_brute_force(found, logits, target, known(FREE, True)) - added
-    assert float(found.consistency(logits, target, known(FREE, True))) == pytest.approx(float(expected), rel=1e-6)
-    assert torch.autograd.gradcheck(
-        lambda values: found.consistency(values, target, known(FREE, True)), logits.requires_grad_()
-    )
+@pytest.mark.parametrize("space", [FREE, MIXED], ids=["free", "mixed"])
+def test_how_many_labels_is_not_learned_from_another_view(space: LabelSpace) -> None:
+    """A common factor of the odds changes nothing, and has no gradient; a factor of one label's does."""
+    found, observed = objective(space, UniformPositive(), space is FREE), known(space, True)
+    logits, target = torch.randn(2, 4, space.num_logits, dtype=torch.double)
+    logits.requires_grad_(True)
+    value = found.consistency(logits, target, observed)
+    direction = odds_direction(space)
+    assert direction.sum() > 0
+    assert float(found.consistency(logits + 1.7 * direction, target, observed).detach()) == pytest.approx(float(value.detach()))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert (gradient @ direction).abs().max() < 1e-9 < gradient.abs().max()
+    one = torch.zeros_like(direction)
+    one[int(direction.nonzero()[0])] = 1.7
+    assert float(found.consistency(logits + one, target, observed).detach()) != pytest.approx(float(value.detach()))
 
 
 def test_an_empty_batch_gives_nothing() -> None:
