@@ -54,13 +54,14 @@ class KnownGraph(Graph):
         for block in forest.blocks:
             block.ready_for_graphs()
         self.evidence = how.evidence_of_any(space.num_labels, forest.max_count)
+        self.complete = how.complete
         self.most_known = 1 if how.one_positive else space.num_labels
 
     def forward(self, inputs: Tensor, known: Tensor) -> Tensor:
         """Inputs, and known labels (N, K) int8 of 1, 0 and -1 (unknown), to probabilities (N, K).
 
         NaN in rows whose known labels no valid label set agrees with, hold other numbers, or are more positives than the
-        annotation describes.
+        annotation describes, unless all labels are known.
         """
         prior = self.vector(inputs)
         evidence = self.evidence(known).joined()
@@ -70,5 +71,5 @@ class KnownGraph(Graph):
         if isinstance(prior, NonEmptyLabelVector):
             found = prior.reweighted(found)
         possible = ~torch.isneginf(joint.amax(-1)) & ((known >= -1) & (known <= 1)).all(-1)
-        possible = possible & ((known == 1).sum(-1) <= self.most_known)
+        possible = possible & (((known == 1).sum(-1) <= self.most_known) | self.complete(known))
         return torch.where(possible.unsqueeze(-1), found.marginals.clamp(0.0, 1.0), torch.nan)
