@@ -132,6 +132,7 @@ ALLOWED = {
     ("bench/fits.py", "write_text"),  # to the kernel: sets the mark of the highest memory back
     ("bench/toy_demo.py", "save"),  # of `LatentLabels`
     ("cli/fit.py", "save"),  # the same
+    ("decisions/decisions.py", "save"),  # to bytes
     ("encoders/runtime/onnx.py", "save"),  # into a folder of its own, which is removed
     ("export/formats.py", "save"),  # at the place that `replacing` gave
 }
