@@ -376,7 +376,7 @@ _SAID: dict[Kind, Callable[[Finding], str]] = {
     Kind.SKILL: _skill,
     Kind.RANKING: _ranking,
     Kind.MEASURED: _measured,
-    Kind.UNMEASURED: lambda f: "No image has complete labels yet, so the quality of the probabilities is not measured.",
+    Kind.UNMEASURED: lambda f: "It was not measured on new complete images: how good its probabilities are is unknown.",
     Kind.COUNT: _count,
     Kind.SCALE: _scale,
     Kind.LENGTH: _length,
