@@ -8,6 +8,7 @@ that a fit that is resumed is the fit that was not interrupted.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import random
 import sys
@@ -207,6 +208,9 @@ class _Loop:
                 write_checkpoint(self.folder, module, optimizer, watch, self.identity, average)
         module.teacher = None
         fabric.barrier()
+        if multiprocessing.parent_process() is not None and torch.distributed.is_initialized():
+            # a process that was started for the fit ends next: with threads of the group still there, it may end by an abort
+            torch.distributed.destroy_process_group()
         return os.getpid()
 
     def _average(self, fabric: Fabric) -> WeightAverage | None:
