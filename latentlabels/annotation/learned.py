@@ -19,7 +19,7 @@ class Learned:
 
     Attributes:
         parameter: "weights", "rates" or "noise".
-        estimate: the posterior mode, (K,) or (1,). Weights have the geometric mean 1.
+        estimate: the posterior mode, averaged over prior widths, (K,) or (1,). Weights have the geometric mean 1.
         low: the lower end of an interval that holds the number with probability `COVERS`, by Laplace's approximation.
         high: the upper end.
         num_complete: how many complete images it was learned from.

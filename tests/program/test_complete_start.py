@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import latentlabels.annotation as ann
+from latentlabels import LatentLabels
 from latentlabels.annotation.learning import learn
 from latentlabels.observed.known_table import table_of
 from latentlabels.program.starting_point import derive_prior
@@ -77,3 +81,20 @@ def test_complete_images_without_a_label() -> None:
     known[4000:] = 0
     anchor = derive_prior(SPACE, known, ann.UniformPositive())
     assert bool(anchor.logits.isfinite().all()) and 0 < anchor.expected_labels < 0.2
+
+
+def test_a_fit_is_held_where_complete_images_have_it_and_keeps_what_it_learned(tmp_path: Path) -> None:
+    known = values(100, 400)
+    features = np.random.default_rng(0).normal(size=(500, 5)).astype(np.float32)
+    model = LatentLabels(SPACE, ann.WeightedPositive("learn"), "embedding", epochs=2, cache="none")
+    prepared = model.prepare(features, known)
+    assert prepared.model.expected_labels == prepared.anchor_.hold is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(features, known).save(tmp_path / "run")
+    assert model.annotation == ann.WeightedPositive("learn")  # what was given stays
+    learned = model.annotation_.learned["weights"]
+    assert learned.num_complete == 100 and len(learned.estimate) == 4
+    loaded = LatentLabels.load(tmp_path / "run")
+    assert loaded.annotation_ == model.annotation_ and loaded.annotation_.learned == model.annotation_.learned
+    np.testing.assert_allclose(loaded.predict_proba(features), model.predict_proba(features), atol=1e-6)
