@@ -36,7 +36,7 @@ _LIMIT = 2000  # images that are looked at
 _THUMBNAIL = 96  # pixels
 _EXAMPLES, _SUSPECTS = 6, 12
 _PLACES = 2  # labels of an example whose places are shown
-_NEW = ("place_rows", "place_labels", "place_heat", "place_shapes")  # that files of earlier versions lack
+_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes")  # that files of earlier versions lack
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -75,6 +75,7 @@ class StoredPredictions:
         suspect_images: the images' names.
         truth_prevalence: (K,) share of the N images; empty where complete labels are not known.
         truth_counts: (m + 1,) share of the images that count_probs is of with as many labels; as well.
+        names: of the P images; none in files of earlier versions.
         place_rows: rows of the P images with a label whose place is shown; of none without regions.
         place_labels: the labels' columns.
         place_heat: (H, h, w) the probability of each place that it shows the label, if that is present.
@@ -106,10 +107,15 @@ class StoredPredictions:
     suspect_images: NDArray[Any]
     truth_prevalence: NDArray[Any]
     truth_counts: NDArray[Any]
+    names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=str))
     place_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     place_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     place_heat: NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
     place_shapes: NDArray[Any] = field(default_factory=lambda: np.empty((0, 2), int))
+
+    def names_of(self, rows: NDArray[Any]) -> list[str]:
+        """Names of some of the P images; none where they are not known."""
+        return [str(name) for name in self.names[rows]] if len(self.names) else []
 
     def write(self, path: str | Path) -> Path:
         """Write them as an .npz, which holds no pickle."""
@@ -157,6 +163,7 @@ class StoredPredictions:
             "count_probs": {(max(self.count_probs.size, 1),)}, "together": {(num_together, num_together)},
             "pictures": {(num, 3, _THUMBNAIL, _THUMBNAIL) for num in (0, num_pictures)},
             "marginals": {table}, "observed": {table}, "truth": {table, (0, num_labels)}, "sheet_shares": {(num_sheet,)},
+            "names": {(num_pictures,), (0,)},
             "place_labels": {self.place_rows.shape}, "place_shapes": {(self.place_rows.size, 2)},
             "place_heat": {(self.place_rows.size, *self.place_heat.shape[1:3])},
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
@@ -258,6 +265,7 @@ def find(
         together=of_paired.co_occurrence([space.labels[k] for k in together]),
         num_parts=np.array([len(counted), len(paired)]),
         pictures=_thumbnails(chosen, shown),
+        names=np.array([chosen.names[row] for row in shown], dtype=str),
         marginals=p[shown],
         observed=known[shown],
         truth=np.empty((0, size)) if complete is None else complete[shown],
