@@ -76,8 +76,7 @@ def _pictures(contents: Contents) -> list[Block]:
         blocks += prevalence(prior, found.prevalence, space, found.truth_prevalence, float(found.num_images[0]))
     if len(found.examples):
         at = found.examples
-        images = found.pictures[at] if len(found.pictures) else None
         true = found.truth[at] if len(found.truth) else None
         blocks.append(Text("A few of these images, with their true labels."))
-        blocks += examples(found.marginals[at], space, images, found.names_of(at), truth=true)
+        blocks += examples(found.marginals[at], space, found.pictures_of(at), found.names_of(at), truth=true)
     return blocks

@@ -112,11 +112,15 @@ def examples(contents: Contents) -> list[Block]:
     if found is None or not len(found.examples):
         return []
     rows = found.examples
-    images = found.pictures[rows] if len(found.pictures) else None
-    text = "The most probable labels of a few images, predicted from the image alone. Known labels are orange or marked."
-    if images is None:
-        text += " Embeddings have no pictures."
-    return [Text(text), *cards(found.marginals[rows], space, images, found.names_of(rows), found.observed[rows])]
+    text: list[str | Span] = [
+        "The most probable labels of a few images, predicted from the image alone. Known labels are orange or marked."
+    ]
+    if not len(found.pictures):
+        text.append(" Embeddings have no pictures.")
+        todo = Span("latentlabels report RUN --images DIR", "code")
+        text += [" To add pictures by their names, run ", todo, "."] if len(found.names) else []
+    shown = cards(found.marginals[rows], space, found.pictures_of(rows), found.names_of(rows), found.observed[rows])
+    return [Text(text), *shown]
 
 
 def places(contents: Contents) -> list[Block]:
@@ -134,14 +138,14 @@ def places(contents: Contents) -> list[Block]:
 def sheet(contents: Contents) -> list[Block]:
     """Images by label."""
     found, space = contents.fitted, contents.run.space
-    if found is None or not len(found.sheet) or not len(found.pictures):
+    if found is None or not len(found.sheet) or not (len(found.pictures) or len(found.names)):
         return []
     names = [space.labels[k] for k in found.sheet_labels]
     shares = [f"in {percent(float(share))} of all" for share in found.sheet_shares]
     rows = found.sheet
     text = "The most frequent labels, each with the images most likely to show it, predicted from the image alone."
     shown = contact_sheet(
-        found.marginals[rows], space, found.pictures[rows], found.names_of(rows), names, found.observed[rows], shares
+        found.marginals[rows], space, found.pictures_of(rows), found.names_of(rows), names, found.observed[rows], shares
     )
     return [Text(text), *shown]
 
@@ -154,7 +158,7 @@ def suspects(contents: Contents) -> list[Block]:
     if not len(found.suspect_rows):
         return [Text("No labels of these images are known.")]
     listing = _listing(found, contents.run.space)
-    images = found.pictures if len(found.pictures) else None
+    images = found.pictures_of(found.suspect_rows)
     text = (
         "The known labels that the fit finds least probable, from the image alone. Some are mistakes; others show what the fit "
         "has not learned. Check them."

@@ -36,12 +36,10 @@ def co_occurrence(together: NDArray[np.float64], space: LabelSpace, labels: Sequ
     shown = np.clip(np.vstack([share[chosen], given]), 0, 1)
     names = [space.labels[columns[place]] for place in chosen]
     borders = [n for n, pair in enumerate(itertools.pairwise(columns[place] for place in chosen), 1) if _apart(*pair, space)]
-    said = [f"of all images, {{}} show {name}" for name in names]
-    hints = [[text.format(_percent(value)) for text, value in zip(said, shown[0], strict=True)]]
+    hints = [[f"of all images, {_percent(value)} show {name}" for name, value in zip(names, shown[0], strict=True)]]
     for name, row in zip(names, shown[1:], strict=True):
-        hints.append(
-            [f"of the images with {name}, {_percent(value)} show {other}" for other, value in zip(names, row, strict=True)]
-        )
+        pairs = zip(names, row, strict=True)
+        hints.append([f"of the images with {name}, {_percent(value)} show {other}" for other, value in pairs])
     notes = ["Grey: the label itself" + (", or a label that no image shows." if np.isnan(given).sum() > len(names) else ".")]
     if len(columns) > len(chosen):
         below = percent(float(np.nan_to_num(np.delete(share, chosen)).max()))

@@ -15,7 +15,7 @@ from ...space import LabelSpace
 from ...words import count, listed, percent
 from ..blocks import Bar, Beside, Block, Cell, Heading, Legend, Photo, Photos, Row, Span, Table, Words
 from ..heat import overlay
-from ..pixels import embedded
+from ..pixels import Embedded, embedded
 from ..top_labels import Outcome, foremost
 
 _BARS = 14  # labels of an image
@@ -30,7 +30,7 @@ def short_name(name: str) -> str:
 def examples(
     marginals: NDArray[Any],
     space: LabelSpace,
-    images: Sequence[NDArray[np.uint8]] | None,
+    images: Sequence[NDArray[np.uint8] | None],
     names: Sequence[str] = (),
     observed: NDArray[Any] | None = None,
     truth: NDArray[Any] | None = None,
@@ -40,7 +40,7 @@ def examples(
     Args:
         marginals: (N, K) probabilities of presence.
         space: the label space.
-        images: N pictures; None where there are none.
+        images: N pictures, (3, side, side); None where there is none.
         names: N names of the images; none if empty.
         observed: (N, K) of 1, 0 and -1: known labels are coloured and say so.
         truth: (N, K) of 0 and 1: labels that are truly present say so.
@@ -53,7 +53,7 @@ def examples(
         name = short_name(names[row]) if len(names) else ""
         shown.append(
             Photo(
-                None if images is None else embedded(without_white(images[row]), alt),
+                _small(images[row], alt),
                 name,
                 bars=label_bars(p, space, known, true),
             )
@@ -118,7 +118,7 @@ def _row(name: Words, probability: float, colour: str) -> Row:
 def contact_sheet(
     marginals: NDArray[Any],
     space: LabelSpace,
-    images: Sequence[NDArray[np.uint8]],
+    images: Sequence[NDArray[np.uint8] | None],
     names: Sequence[str],
     labels: Sequence[str],
     observed: NDArray[Any],
@@ -130,7 +130,7 @@ def contact_sheet(
     Args:
         marginals: (N, K) probabilities of presence; images where one is NaN are left out for that label.
         space: the label space.
-        images: N pictures.
+        images: N pictures; None where there is none.
         names: N names of the images; none if empty.
         labels: which ones, in this order.
         observed: (N, K) of 1, 0 and -1: images whose label is known have a coloured frame, and say so.
@@ -146,28 +146,27 @@ def contact_sheet(
             state = {1: "known", 0: "absent"}.get(int(observed[i, k]), "")
             said = percent(float(marginals[i, k])) + {"known": ", known", "absent": ", known absent"}.get(state, "")
             name = short_name(names[i]) if len(names) else ""
-            shown.append(Photo(embedded(without_white(images[i]), f"{label}: {said}"), name, said, state))
+            shown.append(Photo(_small(images[i], f"{label}: {said}"), name, said, state))
         blocks += [Heading(f"{label} · {remark}"), Photos(shown)]
     return blocks
 
 
-def suspects(found: Sequence[SuspectLabel], images: Sequence[NDArray[np.uint8]] | None, names: Sequence[str]) -> list[Block]:
+def suspects(found: Sequence[SuspectLabel], images: Sequence[NDArray[np.uint8] | None], names: Sequence[str]) -> list[Block]:
     """Known labels that a model finds improbable, beside what it finds more probable: possible mistakes.
 
     Args:
-        found: those labels; `row` says which of `images` shows one.
-        images: pictures; None where there are none.
-        names: what the image of each of `found` is called.
+        found: those labels.
+        images: a picture for each of them; None where there is none.
+        names: what the image of each of them is called.
     """
     shown = []
-    for one, name in zip(found, names, strict=True):
+    for one, image, name in zip(found, images, names, strict=True):
         stated: Words = [one.label if one.value else f"not {one.label}", " ", Span("known", "mark")]
         rows = [_row(stated, one.probability, "orange" if one.value else "grey")]
         if one.instead is not None:
             rows.append(_row(one.instead, one.instead_probability, "blue"))
         alt = f"known to be {'' if one.value else 'not '}{one.label}"
-        picture = None if images is None else embedded(without_white(images[one.row]), alt)
-        shown.append(Photo(picture, short_name(name), bars=Table((), rows, frozenset([2]), kind="bars")))
+        shown.append(Photo(_small(image, alt), short_name(name), bars=Table((), rows, frozenset([2]), kind="bars")))
     entries = [(colour, f"known to be {what}") for value, colour, what in ((1, "orange", "present"), (0, "grey", "absent"))
                if any(one.value == value for one in found)]  # fmt: skip
     entries += [("blue", "more probable according to the fit")] if any(one.instead is not None for one in found) else []
@@ -188,6 +187,10 @@ def places(heat: NDArray[Any], images: Sequence[NDArray[np.uint8]], rows: Sequen
         strip = shown.setdefault(row, [Photo(embedded(picture, ""))])
         strip.append(Photo(embedded(overlay(picture, given), f"heat map of {caption}"), words=caption))
     return Beside([Photos(strip) for strip in shown.values()], "strips")
+
+
+def _small(image: NDArray[np.uint8] | None, alt: str) -> Embedded | None:
+    return None if image is None else embedded(without_white(image), alt)
 
 
 def without_white(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
