@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...space import LabelSpace
-from ...words import count, percent, percent_of
+from ...words import count, finite, percent, percent_of
 from ..blocks import Bar, Block, Cell, Legend, Row, Table, Text
 
 LABELS = 30
@@ -70,7 +70,7 @@ def prevalence(
     rows = []
     for k in chosen:
         dots = [(float(values[k]) / top, colour) for colour, _, values in series if np.isfinite(values[k])]
-        values = [Cell(percent_of(float(given[k]), images), value=float(given[k])) for *_, given in series]
+        values = [Cell(percent_of(finite(float(given[k])), images), value=finite(float(given[k]))) for *_, given in series]
         rows.append(Row((space.labels[k], Cell("", "bar", bar=Bar(dots=dots)), *values)))
     names = ("before", "after", *(["truth"] if truth is not None else []))
     legend = Legend([(colour if colour == "ring" else f"{colour} dot", name) for colour, name, _ in series])
