@@ -74,7 +74,7 @@ def prevalence(
         rows.append(Row((space.labels[k], Cell("", "bar", bar=Bar(dots=dots)), *values)))
     names = ("before", "after", *(["truth"] if truth is not None else []))
     legend = Legend([(colour if colour == "ring" else f"{colour} dot", name) for colour, name, _ in series])
-    scale = f"The scale ends at {percent(top)}, in dots as in numbers: the share of images that show the label."
+    scale = f"Dots show the same numbers; a line is {percent(top)} of the images long."
     blocks: list[Block] = [
         legend,
         Table(("label", "", *names), rows, frozenset(range(2, 2 + len(names))), kind="bars dots"),

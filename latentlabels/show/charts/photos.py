@@ -104,9 +104,9 @@ def _remark(text: str) -> Row:
 
 def _bar(o: Outcome) -> Row:
     colour = "pale" if o.column is None else {1: "orange", 0: "grey"}.get(o.known, "blue")
-    marks = [{1: "known", 0: "known absent"}.get(o.known, ""), "true" if o.true else ""]
-    said = ", ".join(mark for mark in marks if mark)
-    name: Words = [o.text, " ", Span(said, "mark")] if said else o.text
+    known = {1: "known", 0: "known absent"}.get(o.known)
+    marks = [*([Span(known, "mark")] if known else []), *([Span("true", "mark true")] if o.true else [])]
+    name = [o.text, *(part for mark in marks for part in (" ", mark))]
     return _row(name, o.probability, colour)
 
 

@@ -229,7 +229,7 @@ def test_bars_of_an_image_are_its_probabilities() -> None:
             parts = [(part["class"], _width(part)) for part in reader.of("span", within=cells[1])]
             rows[" ".join(cells[0]["text"].split())] = (parts, cells[2]["text"])
     assert rows == {
-        "red known, true": ([("c-orange", 70.0)], "70 %"), "blue": ([("c-blue", 30.0)], "30 %"),
+        "red known true": ([("c-orange", 70.0)], "70 %"), "blue": ([("c-blue", 30.0)], "30 %"),
         "car": ([("c-blue", 20.0)], "20 %"), "bike known absent": ([("c-grey", 10.0)], "10 %"),
         "none of these": ([("c-pale", 70.0)], "70 %"), "striped true": ([("c-blue", 95.0)], "95 %"), "wet": ([], "no value"),
     }  # fmt: skip
