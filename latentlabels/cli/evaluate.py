@@ -79,7 +79,7 @@ def evaluate(
         assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, reading.get("unlisted"))
         stream = stream_labelled(model, images, known, strict, "truth", tree)
-        measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
+        measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
         found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
         found |= _decided(measured.decided)
         document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
