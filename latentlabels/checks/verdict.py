@@ -94,8 +94,13 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words."""
-        return verdict_words.sentence(self.level, self.basis, self.facts)
+        """The verdict in words: "Strong: on 1,000 completely labelled images ..."."""
+        return f"{self.level.value.capitalize()}: {self.because}"
+
+    @property
+    def because(self) -> str:
+        """The same without the level, which stands before it."""
+        return verdict_words.because(self.level, self.basis, self.facts)
 
     @property
     def weakest_sentence(self) -> str:
@@ -108,6 +113,7 @@ class Verdict:
         return {
             "level": self.level.value,
             "sentence": self.sentence,
+            "weakest_sentence": self.weakest_sentence,
             "basis": self.basis.value,
             "figures": dict(self.facts),
             "num_weak": len(self.weakest),

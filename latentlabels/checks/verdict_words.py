@@ -22,13 +22,12 @@ _TODO = {
 }
 
 
-def sentence(level: Level, basis: Basis, facts: Mapping[str, Any]) -> str:
-    """How good a fit is and why; facts that are missing make it shorter, never an error."""
+def because(level: Level, basis: Basis, facts: Mapping[str, Any]) -> str:
+    """How good a fit is and why, after the level; facts that are missing make it shorter, never an error."""
     try:
-        said = _SAID[basis](level, facts)
+        return _SAID[basis](level, facts)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
-        said = "the run folder does not hold its figures."
-    return f"{level.value.capitalize()}: {said}"
+        return "the run folder does not hold its figures."
 
 
 def weakest(named: Sequence[tuple[str, str]], total: int, num_labels: int) -> str:
