@@ -102,7 +102,7 @@ def weak(contents: Contents) -> list[Block]:
         ))
         for place, one in enumerate(found)
     ]  # fmt: skip
-    head = ("", "label", "group", "known present", "why it is weak", "what to do")
+    head = ("rank", "label", "group", "known present", "why it is weak", "what to do")
     search = "find a label" if len(rows) > _SEARCHABLE else ""
     return [Table(head, rows, frozenset((0, 3)), sortable=True, search=search)]
 

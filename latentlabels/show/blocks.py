@@ -124,12 +124,14 @@ class Cell:
         kind: its classes; "num" is set to the right, "wide" wraps.
         value: what a column of numbers is sorted by; None sorts last.
         bar: what is drawn below the words, or in place of them.
+        span: how many columns it takes.
     """
 
     words: Words
     kind: str = ""
     value: float | None = None
     bar: Bar | None = None
+    span: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Table:
     """A table.
 
     Attributes:
-        head: names of the columns.
+        head: names of the columns; none if empty.
         rows: cells, each a text or a `Cell`.
         numbers: columns that are set to the right.
         caption: above it.
@@ -166,7 +168,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Legend:
-    """What colours mean: pairs of a colour, as in `Bar`, and words. A mark may follow it: "grey dashes", "blue line", "green dot"."""
+    """What colours mean: pairs of a colour as in `Bar`, perhaps with a mark ("grey dashes", "green dot"), and words."""
 
     what: ClassVar[str] = "legend"
     entries: Sequence[tuple[str, str]]
@@ -182,7 +184,8 @@ class HeatMap:
         columns: C names.
         values: R rows of C shares in [0, 1]; None where there is none.
         said: R rows of C texts.
-        rules: rows and columns that a line stands before, as between groups.
+        column_rules: columns that a line stands before, as between groups.
+        row_rules: rows likewise.
         hints: R rows of C texts that a pointer shows; none if empty.
         caption: above it.
     """
@@ -193,7 +196,8 @@ class HeatMap:
     columns: Sequence[str]
     values: Sequence[Sequence[float | None]]
     said: Sequence[Sequence[str]]
-    rules: frozenset[int] = frozenset()
+    column_rules: frozenset[int] = frozenset()
+    row_rules: frozenset[int] = frozenset()
     hints: Sequence[Sequence[str]] = ()
     caption: str = ""
 
@@ -267,25 +271,23 @@ class Photos:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure inside the page.
+    """A figure inside the page, whose colours dark pages invert.
 
     Attributes:
         data: its SVG in base64.
         alt: what it shows, in words.
-        kind: "plot", which dark pages invert, or "photos".
         least: pixels of width below which a narrow page scrolls it.
     """
 
     what: ClassVar[str] = "picture"
     data: str
     alt: str
-    kind: str
     least: int
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Blocks side by side where there is room: of kind "pair" or "charts"."""
+    """Blocks side by side where there is room: of kind "pair", "charts", "strips" or "stack"."""
 
     what: ClassVar[str] = "beside"
     blocks: Sequence[Block]
