@@ -163,7 +163,6 @@ def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False
         suspect_values=np.array([1]), suspect_probabilities=p[1, [1 % size]], suspect_instead=np.array([-1]),
         suspect_others=np.array([np.nan]), suspect_images=np.array(["photos/red/1.jpg"]),
         error_rows=np.array([2, 3] if truth else [], int), error_labels=np.array([1 % size, 0] if truth else [], int),
-        error_images=np.array(["a/2.jpg", "a/3.jpg"] if truth else [], dtype=str),
         truth_prevalence=true.mean(0) if truth else np.empty(0),
         truth_counts=np.bincount(true.sum(1)) / 6 if truth else np.empty(0),
     )  # fmt: skip
