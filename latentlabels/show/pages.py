@@ -43,7 +43,7 @@ def page(title: str, top: Sequence[Block], sections: Sequence[Section], script: 
         top=top,
         sections=[one for one in sections if one.blocks],
         policy=policy,
-        style=asset("page.css"),
+        style=asset("page.css") + asset("charts.css"),
         script=code,
         wide=wide,
     )
