@@ -269,9 +269,9 @@ class LatentLabels(Answers):
     ) -> Posterior:
         """The posterior of all labels of each image, by a fit that has not seen the image.
 
-        The images are parted into folds, and each fold is predicted by a fit to the others with the settings of this one. Copies,
-        and images that belong together, are in one fold. Features of an encoder that is not trained are computed once. This
-        estimator stays as it is.
+        The images are parted into folds, and each fold is predicted by a fit to the others with the settings of this one.
+        Copies, and images that belong together, are in one fold. Features of an encoder that is not trained are computed
+        once. This estimator stays as it is.
 
         Args:
             images: all images, as for `fit`.

@@ -16,7 +16,7 @@ from ..estimator import LatentLabels
 from ..show.blocks import Section
 from ..show.pages import page
 from ..writing import write_text
-from . import evaluated, fitted, labels, overview
+from . import evaluated, fitted, labels, mistakes, overview
 from .contents import gather
 from .stored_predictions import FITTED, find
 
@@ -61,7 +61,7 @@ def write_report(
         Section("Examples", fitted.examples(contents)),
         Section("Where labels are", fitted.places(contents)),
         Section("Images by label", fitted.sheet(contents)),
-        Section("Known labels that may be wrong", fitted.suspects(contents)),
+        Section("Possible mistakes", mistakes.possible(contents)),
         Section("Evaluation against complete labels", evaluated.evaluation(contents)),
         Section("All labels", labels.every_label(contents)),
         Section("Label space", labels.space(contents)),

@@ -173,12 +173,15 @@ class MistakenLabels(Annotation):
     # what an annotation of its own would say: it is never drawn from or stored
 
     def log_pick(self, observed: Tensor, y: Tensor) -> Tensor:
+        """Not written: known labels that may be mistakes have `log_prob`."""
         raise NotImplementedError("known labels that may be mistakes have log_prob")
 
     def products(self, observed: Tensor, bound: Callable[[], CountBound], dtype: torch.dtype) -> Evidence:
+        """Not written: they have `evidence`."""
         raise NotImplementedError("known labels that may be mistakes have evidence")
 
     def draw(self, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Not written: draw from the annotation, then replace labels."""
         raise NotImplementedError("draw from the annotation, then replace labels")
 
 

@@ -1,19 +1,23 @@
 """Possible mistakes among known labels, out of sample: which known labels are wrong, how probably, and how many there are.
 
-Each image is predicted by a fit that has not seen it (`estimator.cross_fitting`). Given these predictions, the annotation and a
-rate of mistakes e, the probability that a known label is wrong is exact (`mistaken`). e is not known: its posterior, by the
-likelihood of all known labels, is averaged over (`noise_rate`). So the probabilities of the known labels sum to the expected number
-of mistakes, and the number itself has a mixture of Poisson-binomial distributions, whose central 95 % is the interval.
+Each image is predicted by a fit that has not seen it (`estimator.cross_fitting`). Given these predictions, the annotation and
+a rate of mistakes e, the probability that a known label is wrong is exact (`mistaken`). e is not known, nor how sure the
+predictions should have been: the posterior of both, by the likelihood of all known labels, is averaged over (`noise_rate`).
+So the probabilities of the known labels sum to the expected number of mistakes, and the number itself has a mixture of
+Poisson-binomial distributions, whose central 95 % is the interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from ..annotation import Annotation
 from ..distributions import LabelVector
@@ -21,7 +25,7 @@ from ..errors import ObservationError
 from ..estimator.cross_fitting import CrossFit, cross_fitted
 from ..space import LabelSpace
 from .counting import count_distribution, interval
-from .noise_rate import KnownLabels
+from .noise_rate import KnownLabels, Setting
 from .rivals import Rivals
 
 if TYPE_CHECKING:
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
     from ..inputs.alignment import Labels
     from ..inputs.given import Images
 
-ALLOWED = 0.05
-"""The rate of mistakes that the fits allow for where the run states none: those to images with wrong labels would learn them."""
+ALLOWED = 0.03
+"""The rate of mistakes that the fits allow for where the run states none, so that they learn less of wrong labels."""
 COVERAGE = 0.95
 AT_LEAST = 0.01
 
@@ -46,8 +50,8 @@ class PossibleMistake(NamedTuple):
         label: the label that is known.
         value: 1 if it is known to be present, 0 if it is known to be absent.
         probability: that this is wrong.
-        instead: what is most probable instead: a label that is present, or the name of an empty outcome such as "none"; None for
-            the absence of the label itself.
+        instead: what is most probable instead: a label that is present, or the name of an empty outcome such as "none"; None
+            for the absence of the label itself.
         instead_probability: of that, given the image and its known labels.
     """
 
@@ -69,7 +73,8 @@ class Mistakes:
         low: the number is this at least, and
         high: this at most, with a probability of 95 % if the predictions are right.
         rows: the known labels that may be wrong, the most probably wrong first.
-        rate: share of known labels that are mistakes: the estimate, and the bounds of its 95 % interval.
+        rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`.
+        sharpness: by what the logits were multiplied; above 1 the fits were less sure than they should have been.
         num_known: how many labels are known.
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.
         folds: how many parts the images were in.
@@ -80,6 +85,7 @@ class Mistakes:
     high: int
     rows: Sequence[PossibleMistake]
     rate: tuple[float, float, float]
+    sharpness: float
     num_known: int
     num_judged: int
     folds: int
@@ -92,21 +98,45 @@ class Judgement(NamedTuple):
         rows: (E,) the image of each.
         columns: (E,) its label.
         wrong: (E,) the probability that it is wrong.
-        present: (N, K) probabilities of presence given the image and its known labels; NaN where nothing is judged.
-        expected: number of wrong ones.
+        known: what they were judged by.
+        settings: the posterior of the rate of mistakes and the sharpness of the predictions.
         low: see `Mistakes`.
         high: see `Mistakes`.
-        rate: see `Mistakes`.
     """
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     wrong: _Floats
-    present: _Floats
-    expected: float
+    known: KnownLabels
+    settings: Sequence[Setting]
     low: int
     high: int
-    rate: tuple[float, float, float]
+
+    @property
+    def expected(self) -> float:
+        """Number of wrong ones."""
+        return float(self.wrong.sum())
+
+    @property
+    def rate(self) -> tuple[float, float, float]:
+        """The mean of the rate of mistakes, and its central 95 %; NaN where nothing is known."""
+        if not len(self.rows):
+            return math.nan, math.nan, math.nan
+        rates, weights = np.array([[one.rate, one.weight] for one in self.settings]).T
+        order = np.argsort(rates)
+        below = np.cumsum(weights[order]) - weights[order] / 2
+        low, high = np.interp([(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], below, rates[order])
+        return float(rates @ weights), float(low), float(high)
+
+    @property
+    def sharpness(self) -> float:
+        """The mean of the sharpness."""
+        return sum(one.weight * one.sharpness for one in self.settings)
+
+    def present(self, rows: NDArray[np.int64]) -> _Floats:
+        """(B, K) p(label present | image, known labels) of some images, at the most probable setting."""
+        best = max(self.settings, key=lambda one: one.weight)
+        return self.known.at(math.log(best.sharpness)).present(best.rate, torch.from_numpy(rows))
 
 
 def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgement:
@@ -119,22 +149,14 @@ def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgem
     """
     rows, columns = np.nonzero(observed != -1)
     known = KnownLabels(q, observed, how)
-    grid = known.rates()
-    present = np.full(observed.shape, np.nan)
-    present[np.unique(rows)] = 0.0
+    settings = known.settings()
     each, numbers = np.zeros(len(rows)), np.zeros(len(rows) + 1)
-    for rate, weight in zip(grid.rates.tolist(), grid.weights.tolist(), strict=True):
-        wrong = np.zeros(len(rows))
-        for some, p in known.present(rate):
-            present[some] += weight * p
-            own = np.isin(rows, some)
-            place = np.searchsorted(some, rows[own]) if len(some) else some
-            is_present = p[place, columns[own]]
-            wrong[own] = np.where(observed[rows[own], columns[own]] == 1, 1 - is_present, is_present)
-        each += weight * wrong
-        numbers += weight * count_distribution(wrong)
+    for one in settings:
+        wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
+        each += one.weight * wrong
+        numbers += one.weight * count_distribution(wrong)
     low, high = interval(numbers, COVERAGE)
-    return Judgement(rows, columns, each, present, float(each.sum()), low, high, (grid.best, *grid.interval(COVERAGE)))
+    return Judgement(rows, columns, each, known, settings, low, high)
 
 
 def find_mistakes(
@@ -149,9 +171,9 @@ def find_mistakes(
 ) -> Mistakes:
     """Known labels that may be wrong, judged by fits that have not seen their images.
 
-    The settings of a fitted model are fitted again, to all folds of the images but one, for each fold. With features of an encoder
-    that is not trained this takes seconds. A label that images of one fold alone show is not judged there, because the other
-    fits know nothing of it.
+    The settings of a fitted model are fitted again, to all folds of the images but one, for each fold. With features of an
+    encoder that is not trained this takes seconds. A label that is known in images of one fold alone is not judged, because
+    the other fits know nothing of it.
 
     Args:
         model: fitted, or loaded from a run folder; it stays as it is.
@@ -159,7 +181,7 @@ def find_mistakes(
         observed: their known labels, as for `fit`.
         folds: how many parts; with more of them each fit sees more images, and all take longer.
         together: which images belong together, as for `fit`; they are in one fold.
-        noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 5 % where that
+        noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that
             has none.
         at_least: the probability of being wrong from which a label is in the rows.
 
@@ -168,12 +190,23 @@ def find_mistakes(
         ConfigError: fewer than 2 folds, or a share that is none.
         DataError: too few images or known labels.
     """
-    model._check_fitted()
+    return mistakes_of(predicted(model, images, observed, folds=folds, together=together, noise=noise), at_least)
+
+
+def predicted(
+    model: LatentLabels,
+    images: Images,
+    observed: Labels | None = None,
+    *,
+    folds: int = 2,
+    together: str | ArrayLike | None = None,
+    noise: float | None = None,
+) -> CrossFit:
+    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`."""
+    check_is_fitted(model)
     own = model.annotation_.noise or ALLOWED
-    crossed = cross_fitted(
-        model.fitted_, images, observed, folds=folds, together=together, noise=own if noise is None else noise
-    )
-    return mistakes_of(crossed, at_least)
+    noise = own if noise is None else noise
+    return cross_fitted(model.fitted_, images, observed, folds=folds, together=together, noise=noise)
 
 
 def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
@@ -188,21 +221,29 @@ def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
         raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
     rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
     numbers = int((known != -1).sum()), int((judged != -1).sum())
-    return Mistakes(found.expected, found.low, found.high, rows, found.rate, *numbers, crossed.folds)
+    return Mistakes(found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds)
 
 
 def _listed(
-    found: Judgement, known: NDArray[np.int8], space: LabelSpace, names: Sequence[str], given: NDArray[np.int64], at_least: float
+    found: Judgement,
+    known: NDArray[np.int8],
+    space: LabelSpace,
+    names: Sequence[str],
+    given: NDArray[np.int64],
+    at_least: float,
 ) -> list[PossibleMistake]:
     """The labels that may be wrong, with their rivals."""
     rivals = Rivals(space)
     chosen = np.flatnonzero(found.wrong >= at_least)
     order = chosen[np.argsort(-found.wrong[chosen], kind="stable")]
+    images = np.unique(found.rows[chosen])
+    present = dict(zip(images.tolist(), found.present(images), strict=True)) if len(images) else {}
     out = []
     for place in order.tolist():
         row, column = int(found.rows[place]), int(found.columns[place])
         value = int(known[row, column])
-        rival = rivals.find(column, value, found.present[row])
+        rival = rivals.find(column, value, present[row])
         label, p = space.labels[column], float(found.wrong[place])
-        out.append(PossibleMistake(int(given[row]), names[row], label, value, p, rival.label, rival.probability))
+        instead = p if rival.label is None or not value else min(p, rival.probability)  # rounding, and one setting for all
+        out.append(PossibleMistake(int(given[row]), names[row], label, value, p, rival.label, instead))
     return out

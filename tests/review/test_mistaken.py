@@ -24,7 +24,7 @@ SPACE = LabelSpace(
 )
 FREE = LabelSpace.free(["a", "b", "c", "d", "e", "f"])
 RATE = 0.07
-K = SPACE.num_labels
+WEIGHTS = [1.0, 2, 3, 4, 5, 6, 7]
 
 
 def row(space: LabelSpace, present: str = "", absent: str = "") -> Tensor:
@@ -79,7 +79,9 @@ def likelihood(observed: np.ndarray, y: np.ndarray, how: Annotation, path: Path,
     return value * total
 
 
-def enumerated(q: LabelVector, observed: Tensor, how: Annotation, path: Path, expected: float = math.nan) -> tuple[float, np.ndarray]:
+def enumerated(
+    q: LabelVector, observed: Tensor, how: Annotation, path: Path, expected: float = math.nan
+) -> tuple[float, np.ndarray]:
     sets = q.enumerate_support()
     prior = q.log_prob(sets).double().exp().numpy().reshape(len(sets))
     known = observed.numpy()
@@ -130,7 +132,7 @@ def test_label_sets_that_are_hardly_ever_empty(how: Annotation, odds: float) -> 
     np.testing.assert_allclose(q.condition(observed[None], model).marginals[0], marginals, atol=1e-6)
 
 
-@pytest.mark.parametrize("how", [UniformPositive(), WeightedPositive([1.0, 2, 3, 4, 5, 6, 7]), PerLabelSearch([1.0, 2, 3, 4, 5, 6, 7])])
+@pytest.mark.parametrize("how", [UniformPositive(), WeightedPositive(WEIGHTS), PerLabelSearch(WEIGHTS)])
 def test_one_pick_is_the_noise_of_the_annotation(how: Annotation) -> None:
     torch.manual_seed(0)
     q = LabelVector(SPACE, torch.randn(7, SPACE.num_logits, dtype=torch.float64))
