@@ -122,4 +122,5 @@ def _card(one: PossibleMistake, picture: np.ndarray | None) -> Photo:
     alt = f"known: {stated}; probably wrong: {percent(one.probability)}"
     shown = None if picture is None else embedded(picture, alt)
     name = f"image {one.image}" if one.image.isdigit() else "/".join(PurePath(one.image).parts[-2:])
-    return Photo(shown, name, f"wrong with {percent(one.probability)}", "wrong", Table([], [Row(cells) for cells in rows]))
+    frame = "wrong" if one.probability >= 0.5 else "known" if one.value else "absent"
+    return Photo(shown, name, f"probably wrong: {percent(one.probability)}", frame, Table([], [Row(cells) for cells in rows]))
