@@ -31,6 +31,7 @@ from . import (
     export,
     fit,
     inspect,
+    mistakes,
     predict,
     query,
     report,
@@ -93,6 +94,7 @@ app.command("query")(query.query)
 app.command("complete")(complete.complete)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
+app.command("mistakes")(mistakes.mistakes)
 app.command("export")(export.export)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
