@@ -11,6 +11,7 @@ from .known_labels import (
     known_probs,
     linked_label_check,
 )
+from .movement import GroupMovement, MovedLabel, movements, shared_by, unmoved_sentences
 from .prevalence_baseline import without_image
 from .proposal import Proposal, propose
 from .sentences import fit_warnings
@@ -18,9 +19,11 @@ from .suspects import SuspectLabel, suspect_labels
 
 __all__ = [
     "Finding",
+    "GroupMovement",
     "Kind",
     "KnownCount",
     "LinkedCount",
+    "MovedLabel",
     "PickCheck",
     "Proposal",
     "Severity",
@@ -32,8 +35,11 @@ __all__ = [
     "known_label_check",
     "known_probs",
     "linked_label_check",
+    "movements",
     "pick_check",
     "propose",
+    "shared_by",
     "suspect_labels",
+    "unmoved_sentences",
     "without_image",
 ]
