@@ -99,7 +99,7 @@ def test_a_rule_that_reads_complete_labels_asks_for_them() -> None:
 )
 def test_a_value_that_is_not_finite_is_named(values: EpochValues, said: str) -> None:
     watch = Watch(rules_named(["likelihood"]), 3, 0, {})
-    with pytest.raises(FloatingPointError, match=f"epoch 0: the {said}; lower fit.learning_rate"):
+    with pytest.raises(FloatingPointError, match=f"epoch 1: the {said}; lower fit.learning_rate"):
         watch.after_epoch(values, None, 0.0, dict)
     watch.after_epoch(EpochValues(1.0, -np.inf), None, 0.0, dict)  # what is known of a held-out image was impossible: no error
 

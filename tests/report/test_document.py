@@ -197,7 +197,7 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
         "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
         "images 1,200 0.60 labels known to be present per image, 0.20 known to be absent",
         "predicted labels per image 2.99 2.35 expected",
-        "epoch kept 1 of 0 to 2, stopped early",
+        "epoch kept 2 of 3, stopped early",
         "held-out log-likelihood −3.00 of the known labels, nats per image",
         "2 warnings the fit predicts 2.99 labels per image: state expected_labels",
         "1 of 8 labels is never known to be present: 4-doors. The fit cannot learn it; it keeps its prior probability.",
@@ -468,7 +468,7 @@ def test_values_that_are_none(make: Callable[..., Path]) -> None:
     (run / "evaluation.json").write_text('{"map": null, "num_images": 3, "calibration": null}')
     text = _Page(write_report(run)).text
     assert "No warnings." in text
-    assert "epoch kept – of 0 to 0" in text
+    assert "epoch kept – of 1" in text
     assert "held-out log-likelihood – " in text
     assert "mean average precision – 3 images" in text
 
