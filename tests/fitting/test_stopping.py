@@ -106,4 +106,4 @@ def test_a_value_that_is_not_finite_is_named(values: EpochValues, said: str) -> 
 
 def test_an_epoch_is_said_in_one_line() -> None:
     row = watching([-1.5]).history[0]
-    assert in_one_line(row) == "epoch 0: training 0.000, held out -1.500 (0 s)"
+    assert in_one_line(row, 3) == "epoch 1 of 3: training 0.000, held out -1.500 (0 s)"

@@ -73,7 +73,7 @@ def test_history_leaves_out_what_is_missing() -> None:
     rows[1]["train_log_likelihood"] = float("-inf")
     ax = history(rows, value="negative focal loss", ax=Figure())
     assert not ax.child_axes
-    assert [list(line.get_xdata()) for line in ax.lines] == [[0, 2, 3]]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 3, 4]]
     assert ax.get_ylabel() == "negative focal loss"
     assert "held out" not in words(ax)
     assert words(history([], ax=Figure())) == words(history([{"epoch": 0}], ax=Figure())) == ["no epoch was recorded"]
