@@ -66,7 +66,7 @@ def printable(name: str) -> str:
 
 
 def any_of(names: Sequence[Any]) -> str:
-    """Names of which any will do: "a", "a or b", "a, b or c"."""
+    """Alternatives, any one of them will do: "a", "a or b", "a, b or c"."""
     shown = [str(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
 

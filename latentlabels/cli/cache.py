@@ -151,7 +151,8 @@ def _show(console: Console, found: Listing) -> None:
         for one in found.stores
     ]
     console.print(table(columns, rows, numeric=("images", "size")))
-    console.print(f"\n{found.root}: {_bytes(found.bytes)}, of which features {_bytes(sum(one.bytes for one in found.stores))}")
+    features = _bytes(sum(one.bytes for one in found.stores))
+    console.print(f"\n{found.root}: {_bytes(found.bytes)}, including features of {features}")
 
 
 def _time(seconds: float) -> str:
