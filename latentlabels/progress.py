@@ -146,13 +146,18 @@ class Follower:
 
     def status(self) -> str:
         """Where the command stands, in a line."""
+        doing = self.doing()
+        return f"{doing}; {self.remaining()}" if doing else self.remaining()
+
+    def doing(self) -> str:
+        """What is done now."""
         one = self.running[-1] if self.running else None
         if one is None:
-            return self.remaining()
+            return ""
         parts = [one.what, *([one.stage] if one.stage else [])]
         if not one.stage and one.total:
             parts.append(f"{one.done:,.0f} of {one.total:,.0f}")
-        return f"{', '.join(parts)}; {self.remaining()}"
+        return ", ".join(parts)
 
     def remaining(self) -> str:
         """How far it is and how long it still takes, in words."""
@@ -254,8 +259,11 @@ class _Terminal(_Shown):
         from rich.text import Text
 
         full, empty = "━╌" if (self._console.encoding or "").lower().startswith("utf") else "#."
-        cells = round(_WIDTH * min(max(self.follower.share, 0.0), 1.0))
-        return Text(f"{full * cells}{empty * (_WIDTH - cells)} {self.follower.status()}", no_wrap=True, overflow="ellipsis")
+        width = _WIDTH if self._console.width >= 80 else _WIDTH // 3
+        cells = round(width * min(max(self.follower.share, 0.0), 1.0))
+        text = f"{full * cells}{empty * (width - cells)} {self.follower.remaining()}"  # which a narrow terminal shows, too
+        doing = self.follower.doing()
+        return Text(f"{text}: {doing}" if doing else text, no_wrap=True, overflow="ellipsis")
 
 
 _CURRENT: ContextVar[_Shown | None] = ContextVar("progress", default=None)

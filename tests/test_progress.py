@@ -150,7 +150,7 @@ def test_a_terminal_has_a_bar_below_what_is_printed(monkeypatch: pytest.MonkeyPa
         print("warning: a warning", file=sys.stderr)
         time.sleep(0.6)  # the bar is drawn four times a second
     text = screen.getvalue()
-    assert "reading images, 2 of 4; " in text and "╌" in text
+    assert " left: reading images, 2 of 4" in text and "╌" in text
     assert "epoch 1 of 2: training -1.000\n" in text and "warning: a warning\n" in text
     assert text.rstrip().endswith("\x1b[2K") or "\x1b[?25h" in text  # the bar is gone, the cursor is back
     monkeypatch.setenv("TERM", "dumb")
