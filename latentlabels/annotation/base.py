@@ -1,8 +1,8 @@
 """What every annotation is: p(o | y), with mistakes, its exact sums and its draws.
 
-An image of which every label is known came about in another way: somebody was asked for all of its labels. Whatever the
-annotation of the others, log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Its values may be
-what an annotation does not describe, such as several known positives.
+If every label of an image is known, somebody was asked for all of its labels. Whatever the annotation of the other images,
+log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Such a row may hold values that the
+annotation does not describe, such as several known positives.
 """
 
 from __future__ import annotations

@@ -19,10 +19,12 @@ from ..decisions import Aim, Decisions
 from ..errors import AnchorWarning, ConfigError, nearest
 from ..fitting.calibrating import By, calibrated
 from ..fitting.fitted import Fitted
+from ..fitting.plan import plan_of
 from ..fitting.reference import load_kept
 from ..fitting.run_folder import write_run
 from ..kind import AUTO, Kind, kind_of
 from ..posterior import Posterior
+from ..progress import following
 from ..providers import provided
 from ..space import LabelSpace
 from .answers import Answers
@@ -220,8 +222,9 @@ class LatentLabels(Answers):
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
         settings, before = self._checked()
-        prepared = prepare(settings, before, images, observed, truth, held_out, together)
-        found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
+        with following(plan_of(settings.model, settings.fit), log=False):
+            prepared = prepare(settings, before, images, observed, truth, held_out, together)
+            found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found

@@ -26,6 +26,7 @@ from ..kind import Kind
 from ..observed import Observed
 from ..observed.options import ReadOptions
 from ..program.starting_point import Anchor, derive_prior
+from ..progress import Phase, phase
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def prepare(
         ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
     """
     choice = _choose(settings, before, images)
-    inputs, table = read_training(settings, choice.wanted, images, observed, truth, held_out, together)
+    with phase(Phase.READING, "reading the data"):
+        inputs, table = read_training(settings, choice.wanted, images, observed, truth, held_out, together)
     how = learn(settings.annotation, table.known, table.space)
     anchor = derive_prior(table.space, table.known, how, settings.model.expected_labels)
     warn_of_start(choice.model, anchor, table.space.num_labels, stacklevel=3)
