@@ -1,9 +1,18 @@
-"""The card on which a person states labels and sees the others move: its data, and its scripts."""
-
-from pathlib import Path
+"""The card on which a person states labels and sees the others move: its data, its scripts, and a page of one file."""
 
 from .documents import Document, image_document, space_document
+from .static import SCRIPTS, data, explore_document, most_instructive, script, static_page, style, write_static
 
-SCRIPTS = Path(__file__).parent
-
-__all__ = ["SCRIPTS", "Document", "image_document", "space_document"]
+__all__ = [
+    "SCRIPTS",
+    "Document",
+    "data",
+    "explore_document",
+    "image_document",
+    "most_instructive",
+    "script",
+    "space_document",
+    "static_page",
+    "style",
+    "write_static",
+]

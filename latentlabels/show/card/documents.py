@@ -69,9 +69,9 @@ def image_document(posterior: Posterior, row: int = 0) -> Document:
         row: which of them.
 
     Returns:
-        ``components``: the ``weight`` and ``logits`` of each forest of a mixture, one of them as a rule; infinite logits are
-        the texts "Infinity" and "-Infinity", as JSON has no number for them. ``emptyOdds``: how much the empty label set counts,
-        1 where it counts what the logits say. ``known``: {label: 1 or 0}, already conditioned on.
+        ``components``: the ``weight`` and ``logits`` of each forest of a mixture, one of them as a rule; infinite logits
+        are the texts "Infinity" and "-Infinity", as JSON has no number for them. ``emptyOdds``: how much the empty label set
+        counts, 1 where it counts what the logits say. ``known``: {label: 1 or 0}, already conditioned on.
     """
     distribution = posterior.distribution.take(torch.tensor([row]))
     with torch.no_grad():
@@ -96,7 +96,7 @@ def _empty_odds(distribution: LabelVector) -> float:
 
 
 def _numbers(values: Tensor) -> list[float | str]:
-    """Seven digits, as float32 has them: half the size."""
+    """Eight digits: no less than float32 has, in half the space."""
     return [float(f"{value:.8g}") if math.isfinite(value) else _WORDS[value] for value in values.tolist()]
 
 
