@@ -185,7 +185,7 @@
     const quiet = many && !asked && after[top] < 0.1 && !group.children.length;
     useEffect(() => { if (open === null && !quiet) setOpen(true); }, [quiet]); // what was open stays open
     const unfolded = open === null ? !quiet : open;
-    const says = group.above && own < 0.0005 ? "does not apply" : none > after[top] ? group.none || "none of these" : space.labels[top];
+    const says = group.above && 1 - own > Math.max(after[top], none) ? "does not apply" : none > after[top] ? group.none || "none of these" : space.labels[top];
     return html`<section class=${`ll-group${faded ? " ll-faded" : ""}`} aria-label=${name}>
       ${many && html`<div class="ll-head"><h4>${quiet || open === false
         ? html`<button type="button" class="ll-fold" aria-expanded=${unfolded ? "true" : "false"} onClick=${() => setOpen(!unfolded)}>${name}</button>`

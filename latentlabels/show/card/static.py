@@ -47,8 +47,8 @@ def explore_document(posterior: Posterior, rows: Iterable[int] | None = None, si
         size: pixels of the longer side of a picture.
 
     Returns:
-        ``space``: `space_document`. ``images``: of each its ``name``, ``card`` (`image_document`) and ``picture``, a data URL or
-        None.
+        ``space``: `space_document`. ``images``: of each its ``name``, ``card`` (`image_document`) and ``picture``, a data URL
+        or None.
     """
     chosen = list(range(min(len(posterior), MOST)) if rows is None else rows)
     images = [
