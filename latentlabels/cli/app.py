@@ -28,6 +28,7 @@ from . import (
     demo,
     embed,
     evaluate,
+    explore,
     export,
     fit,
     inspect,
@@ -100,6 +101,8 @@ app.command("bench")(bench.bench)
 app.command("inspect")(inspect.inspect)
 app.command("sample-complete")(sample_complete.sample_complete)
 app.command("embed")(embed.embed)
+app.command("explore")(explore.explore)
+app.command("serve")(explore.serve)
 app.add_typer(cache.cache, name="cache")
 
 
