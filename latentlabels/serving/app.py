@@ -55,6 +55,7 @@ def make_app(service: Service, token: str, hosts: tuple[str, ...] = (), page: bo
     if page:
         app.include_router(routes_page.router())
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    app.openapi()  # worked out before there are threads
     return Guard(app, token, hosts, service.limits)
 
 
@@ -105,7 +106,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
-            statuses = [404, 408, 413, 421, 422, 500] + ([] if path in OPEN else [401])
+            statuses = [400, 404, 408, 413, 421, 422, 500] + ([] if path in OPEN else [401])
             statuses += [] if method == "get" else [409, 415, 503]
             for status in statuses:
                 operation["responses"][str(status)] = {"description": "A problem", "content": content}
