@@ -424,7 +424,9 @@ class LabelVector(TorchDistribution):
             return
         self._refuse_undefined("condition")
         forest = self.forest  # is it the label space that rules the rows out, whatever the logits?
-        log_any = exact.log_normalizers(forest, torch.zeros_like(self.logits), exact.pinned(without_asking(observed), torch.float64))
+        log_any = exact.log_normalizers(
+            forest, torch.zeros_like(self.logits), exact.pinned(without_asking(observed), torch.float64)
+        )
         never = torch.isneginf(log_any[..., 0].amax(-1)).expand(wrong.shape)
         if bool((wrong & never).any()):
             raise ObservationError(

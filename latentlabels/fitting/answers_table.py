@@ -49,7 +49,9 @@ def read_answers(path: Path, space: LabelSpace) -> Observed:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"data.answers: {path}: cannot be read ({error}); give a CSV with the columns image, label, value") from None
+        raise DataError(
+            f"data.answers: {path}: cannot be read ({error}); give a CSV with the columns image, label, value"
+        ) from None
     whole = text[: text.rfind("\n") + 1]
     lines = csv.DictReader((whole or text).splitlines())
     lost = [name for name in _COLUMNS if name not in (lines.fieldnames or ())]

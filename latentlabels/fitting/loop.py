@@ -286,7 +286,9 @@ class _Loop:
         """Held-out labels and their probabilities, in every process."""
         data, rows = self.data, self.data.held
         marginals = predict_marginals(self.module, data.batches, rows, 4 * self.settings.batch_size, fabric.device)
-        return Held(without_asking(data.observed[rows]).numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals)
+        return Held(
+            without_asking(data.observed[rows]).numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals
+        )
 
 
 @torch.no_grad()
