@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TiedLabelVector,
     )
     from .program.starting_point import derive_prior
+    from .questions import Question
     from .report import write_report
     from .review import find_mistakes
     from .show import plots
@@ -83,6 +84,7 @@ _HOMES = {
     "LatentLabels": "estimator",
     "Posterior": "posterior",
     "find_mistakes": "review",
+    "Question": "questions",
     "even_count_check": "checks",
     "known_label_check": "checks",
     "linked_label_check": "checks",
@@ -149,6 +151,7 @@ __all__ = [
     "Observed",
     "OneOf",
     "Posterior",
+    "Question",
     "RunError",
     "TiedLabelVector",
     "TinyCNN",
