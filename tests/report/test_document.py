@@ -292,6 +292,38 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     assert ["red/1.jpg" in "/".join(row) for row in page.rows].count(True) == 1
 
 
+def test_the_worst_errors_stand_with_what_the_images_show(make: Callable[..., Path]) -> None:
+    run = make()
+    found = _found(truth=True)
+    truth = found.truth.copy()
+    truth[2], truth[3] = 0, 0
+    truth[2, 0], truth[3, 0] = 1, 1
+    p = found.marginals.copy()
+    p[2], p[3] = 0.1, 0.1
+    p[2, 1], p[3, 0] = 0.9, 0.2
+    dataclasses.replace(found, truth=truth, marginals=p).write(run / EVALUATED)
+    said = _Page(write_report(run)).said("Worst errors")
+    absent, missed = said.split("Present, but missed")
+    assert absent.split("Found, but absent")[1].strip().endswith("red: 90 %; it shows blue")
+    assert missed.strip().endswith("blue: 20 %; nothing in its place")
+    _found(truth=True, error_rows=np.empty(0, int), error_labels=np.empty(0, int)).write(run / EVALUATED)
+    assert "Worst errors" not in _Page(write_report(run)).sections
+
+
+def test_confusion_is_a_table_of_shares(make: Callable[..., Path]) -> None:
+    run = make()
+    cells = [["car", "car", 6], ["car", "bike", 2], ["bike", None, 3], [None, None, 9], ["bad"], 3]
+    (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": {"vehicle": cells, "colour": 3}}))
+    page = _Page(write_report(run))
+    said = page.said("Confusion within a group")
+    assert "car (8)75 %25 %" in said
+    assert "bike (3)100 %" in said
+    assert "none of them (9)100 %" in said
+    for strange in (3, None, [], {"vehicle": {}}, {"vehicle": [[1, 2, None]]}):
+        (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": strange}))
+        assert "Confusion within a group" not in _Page(write_report(run)).sections
+
+
 def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
     run = make()
     found = _found()
