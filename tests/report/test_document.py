@@ -310,6 +310,31 @@ def test_the_worst_errors_stand_with_what_the_images_show(make: Callable[..., Pa
     assert "Worst errors" not in _Page(write_report(run)).sections
 
 
+def test_a_weak_fit_is_never_given_an_all_clear(make: Callable[..., Path]) -> None:
+    """mAP 32.7 %, macro-F1 15 % and a label at 0.6 %, which once had no warnings and nothing to do."""
+    run = make(never_known=[], warnings=[], known_counts={label: [60, 30] for label in SPACE.labels}, predicted_count=2.4)
+    plain = {"map": 0.07, "nll": 4.0, "brier": 0.05, "calibration_error_above": 0.002}
+    labels = {
+        label: {"support": 9, "average_precision": 0.006 if label == "red" else 0.4, "predicted": 0.009}
+        for label in SPACE.labels
+    }
+    figures = {
+        "num_images": 1500, "map": 0.327, "macro_f1": 0.15, "nll": 3.2, "brier": 0.04, "calibration_error_above": 0.01,
+        "calibration_error": 0.001, "brier_skill": 0.2, "nll_skill": 0.2, "ranking_skill": 0.276, "without_image": plain,
+        "per_label": labels,
+    }  # fmt: skip
+    (run / "evaluation.json").write_text(json.dumps(figures))
+    page = _Page(write_report(run))
+    first = page.text.split("latentlabels run ")[1]
+    assert first.startswith("Weak On 1,500 completely labelled images, the mAP is 33 % (7.0 % without looking at the image)")
+    assert (
+        '1 of 8 labels is weak: "red" (hardly told from other images; average precision 0.6 %, 0.6 % by chance).' in page.text
+    )
+    assert "No warnings" not in page.text
+    assert [row[:2] for row in page.rows if row[2:] and row[2].startswith("Do not rely")] == [["verdict", "The fit is weak."]]
+    assert "Look at its images" in page.said("Weak labels")
+
+
 def test_confusion_is_a_table_of_shares(make: Callable[..., Path]) -> None:
     run = make()
     cells = [["car", "car", 6], ["car", "bike", 2], ["bike", None, 3], [None, None, 9], ["bad"], 3]
