@@ -206,7 +206,7 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
         "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
         "images 1,200 0.60 labels known to be present per image, 0.20 known to be absent",
         "predicted labels per image 2.99 2.35 expected",
-        "epoch kept 1 of 0 to 2, stopped early",
+        "epoch kept 2 of 3, stopped early",
         "held-out log-likelihood −3.00 of the known labels, nats per image",
         "Weak labels",
         "1 4-doors doors 0 Never known to be present Label images that show it, or remove it from the label space.",
@@ -275,7 +275,7 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     _found(truth=True).write(run / EVALUATED)
     page = _Page(write_report(run))
     assert list(page.sections) == [
-        "What to do", "Worst errors", "Known labels that may be wrong", "Evaluation against complete labels",
+        "What to do", "Worst errors", "Possible mistakes", "Evaluation against complete labels",
         "Confusion within a group", "All labels", "Known labels", "Predictions on the training images", "Examples",
         "Images by label", "Training", "Label space", "Details",
     ]  # fmt: skip
@@ -540,7 +540,7 @@ def test_values_that_are_none(make: Callable[..., Path]) -> None:
     (run / "evaluation.json").write_text('{"map": null, "num_images": 3, "calibration": null}')
     text = _Page(write_report(run)).text
     assert "warning" not in text
-    assert "epoch kept – of 0 to 0" in text
+    assert "epoch kept – of 1" in text
     assert "held-out log-likelihood – " in text
     assert "mean average precision – 3 images" in text
 
@@ -646,7 +646,7 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     assert not (run / FITTED).exists()
     page = _Page(write_report(run, m, values, observed))
     assert StoredPredictions.read(run / FITTED, 3).num_images.tolist() == [60, 60]
-    assert "Known labels that may be wrong" in page.text
+    assert "Possible mistakes" in page.text
     with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)
 

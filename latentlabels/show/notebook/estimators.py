@@ -14,7 +14,7 @@ from ...checks import Level, Severity, fit_warnings, verdict_of
 from ...checks.advice import skill
 from ...checks.sentences import warning
 from ...space import LabelSpace, OneOf
-from ...words import count, finite, number, whole
+from ...words import count, epoch_number, finite, number
 from .known import MAX_NAMES, view
 
 _SHOWN = ("space", "annotation", "encoder")  # said in any case
@@ -103,9 +103,10 @@ def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     said = [] if predicted is None else [f"{number(predicted)} predicted"]
     said += [] if expected is None else [f"{number(expected)} expected"]
     history = getattr(m, "history_", None) or []
-    epochs = "" if best is None or best < 0 else whole(best)
+    epochs = "" if best is None or best < 0 else epoch_number(best)
     if epochs and history:
-        epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
+        last = epoch_number(history[-1].get("epoch", len(history) - 1))
+        epochs += f" of {last}{', stopped early' if d.get('stopped_early') else ''}"
     value, name = finite(d.get("held_out_log_likelihood")), objectives.find(m.objective).value().whole
     kept = list(getattr(m, "kept_", None) or {})
     verdict = verdict_of(d, None, history)

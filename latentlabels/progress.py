@@ -1,0 +1,390 @@
+"""How far a long command is: one bar from reading to report, with the time that is left.
+
+Who does the work says how far it is, with `phase`; who runs the command opens the bar around all of it, with `following`. On a
+terminal the bar stands on the last line, and what is printed meanwhile above it. Elsewhere, as in a log file, a line is written
+at the end of each phase, and every half minute in a longer one. Without a bar around it, `phase` shows nothing.
+
+The time that is left is that of the running phase, by its own speed, and what the plan expects of those to come.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+HEARTBEAT = 30.0
+"""Seconds between two lines of a log."""
+_BRIEF = 1.0  # seconds; a phase that takes no longer has no line of its own in a log
+_WIDTH = 20  # of the bar, in characters
+_TRUSTED = 0.5  # seconds after which the speed of a phase is believed
+
+
+class Phase(StrEnum):
+    """The parts of a long command, in their order."""
+
+    READING = "reading"
+    FEATURES = "features"
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    REPORT = "report"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is expected to do.
+
+    Attributes:
+        fixed: seconds that each of its phases takes in any case; a phase that is not named is not to come.
+        per_image: seconds that each takes for an image.
+        may_stop: whether training may end before its last epoch, so that what is left is "at most".
+    """
+
+    fixed: Mapping[Phase, float]
+    per_image: Mapping[Phase, float] = field(default_factory=dict)
+    may_stop: bool = False
+
+
+@dataclass
+class _Running:
+    """A phase that was begun.
+
+    Attributes:
+        phase: which one.
+        what: what is done, in words.
+        total: how many steps it has, if that is known.
+        begun: when.
+        start: how many steps were done before, by an earlier process.
+        done: how many are done.
+        stage: a word on where it stands, such as its epoch.
+        detailed: whether a phase within it said how far it was.
+    """
+
+    phase: Phase
+    what: str
+    total: float | None
+    begun: float
+    start: float = 0.0
+    done: float = 0.0
+    stage: str = ""
+    detailed: bool = False
+
+
+class Follower:
+    """What is known of the command that runs.
+
+    Args:
+        plan: what is expected.
+        clock: seconds, from any start.
+    """
+
+    def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic):
+        self.plan, self._clock = plan, clock
+        self.begun = clock()
+        self.process = os.getpid()
+        self.running: list[_Running] = []  # the innermost last
+        self._images = 0.0
+        self._reached: set[Phase] = set()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
+        return self._clock() - self.begun
+
+    def begin(self, phase: Phase, what: str, total: float | None, start: float = 0.0) -> _Running:
+        """A phase begins, perhaps within another one."""
+        if total is not None:
+            for outer in self.running:
+                outer.detailed = True
+        self.running.append(_Running(phase, what, total, self._clock(), start, start))
+        order = list(Phase)
+        self._reached |= set(order[: order.index(phase) + 1])
+        if phase in (Phase.READING, Phase.FEATURES):
+            self._images = max(self._images, total or 0.0)
+        return self.running[-1]
+
+    def end(self) -> _Running:
+        """The innermost phase is over."""
+        return self.running.pop()
+
+    def seconds(self, one: _Running) -> float:
+        """How long a phase has been running."""
+        return self._clock() - one.begun
+
+    @property
+    def left(self) -> float:
+        """Seconds that are expected to be left."""
+        coming = sum(self._expected(phase) for phase in self.plan.fixed if phase not in self._reached)
+        return coming + max((self._left_of(one) for one in self.running), default=0.0)
+
+    @property
+    def share(self) -> float:
+        """How much of the time has passed, in [0, 1]."""
+        whole = self.elapsed + self.left
+        return self.elapsed / whole if whole > 0 else 0.0
+
+    def _left_of(self, one: _Running) -> float:
+        spent = self.seconds(one)
+        if one.total and one.done > one.start and spent > _TRUSTED:
+            return spent * max(one.total - one.done, 0.0) / (one.done - one.start)
+        return max(self._expected(one.phase) - spent, 0.0)
+
+    def _expected(self, phase: Phase) -> float:
+        return self.plan.fixed.get(phase, 0.0) + self._images * self.plan.per_image.get(phase, 0.0)
+
+    def status(self) -> str:
+        """Where the command stands, in a line."""
+        doing = self.doing()
+        return f"{doing}; {self.remaining()}" if doing else self.remaining()
+
+    def doing(self) -> str:
+        """What is done now."""
+        one = self.running[-1] if self.running else None
+        if one is None:
+            return ""
+        parts = [one.what, *([one.stage] if one.stage else [])]
+        if not one.stage and one.total:
+            parts.append(f"{one.done:,.0f} of {one.total:,.0f}")
+        return ", ".join(parts)
+
+    def remaining(self) -> str:
+        """How far it is and how long it still takes, in words."""
+        share = f"{self.share:.0%} after {duration(self.elapsed)}".replace("%", " %")
+        if not self.running and round(self.left) == 0:
+            return share
+        training = Phase.TRAINING not in self._reached or any(one.phase is Phase.TRAINING for one in self.running)
+        bound = "at most" if self.plan.may_stop and training else "about"
+        return f"{share}, {bound} {duration(self.left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "8 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{round(whole / 60)} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+# --- where it is shown ----------------------------------------------------------------------------------
+
+
+class _Shown(ABC):
+    """Where a follower is shown. Abstract."""
+
+    def __init__(self, follower: Follower):
+        self.follower = follower
+
+    @abstractmethod
+    def open(self) -> None:
+        """Begin to show it; also again, after `close`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Show it no more."""
+
+    @abstractmethod
+    def line(self, text: str) -> None:
+        """Write a line that stays."""
+
+    def ended(self, one: _Running) -> None:  # noqa: B027
+        """A phase is over."""
+
+
+class _Log(_Shown):
+    """Plain lines in a file."""
+
+    def open(self) -> None:
+        self._over, self._said = threading.Event(), time.monotonic()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="progress")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def line(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        self._said = time.monotonic()
+
+    def ended(self, one: _Running) -> None:
+        spent = self.follower.seconds(one)
+        if spent > _BRIEF and not one.detailed:
+            self.line(f"{one.what}: done in {duration(spent)}; {self.follower.remaining()}")
+
+    def _beat(self) -> None:
+        """A line every half minute, also where nothing moves; other lines put it off."""
+        wait = HEARTBEAT
+        while not self._over.wait(wait):
+            since = time.monotonic() - self._said
+            if since >= HEARTBEAT:
+                self.line(self.follower.status())
+            wait = HEARTBEAT - since if since < HEARTBEAT else HEARTBEAT
+
+
+class _Terminal(_Shown):
+    """A bar on the last line of a terminal."""
+
+    def open(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        # what goes to sys.stderr meanwhile is printed above it; drawn anew also where nothing moves
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def _draw(self) -> Text:
+        from rich.text import Text
+
+        full, empty = "━╌" if (self._console.encoding or "").lower().startswith("utf") else "#."
+        width = _WIDTH if self._console.width >= 80 else _WIDTH // 3
+        cells = round(width * min(max(self.follower.share, 0.0), 1.0))
+        text = f"{full * cells}{empty * (width - cells)} {self.follower.remaining()}"  # which a narrow terminal shows, too
+        doing = self.follower.doing()
+        return Text(f"{text}: {doing}" if doing else text, no_wrap=True, overflow="ellipsis")
+
+
+_CURRENT: ContextVar[_Shown | None] = ContextVar("progress", default=None)
+
+
+def _current() -> _Shown | None:
+    """What this process shows; a process that was forked shows nothing."""
+    shown = _CURRENT.get()
+    return shown if shown is not None and shown.follower.process == os.getpid() else None
+
+
+class Step:
+    """A phase, for whoever does its work: call it with the number of steps that were done."""
+
+    def __init__(self, running: _Running | None = None):
+        self._running = running
+
+    def __call__(self, steps: float = 1) -> None:
+        """So many steps more are done."""
+        if self._running is not None:
+            self._running.done += steps
+
+    def stage(self, text: str) -> None:
+        """Say where it stands."""
+        if self._running is not None:
+            self._running.stage = text
+
+
+@contextmanager
+def phase(phase: Phase, what: str, total: float | None = None, start: float = 0.0, alone: bool = False) -> Iterator[Step]:
+    """A phase of the command that is followed, if any.
+
+    Args:
+        phase: which one.
+        what: what is done, in words.
+        total: its steps, where they can be counted.
+        start: of these, how many an earlier process has done.
+        alone: open a bar on a terminal where no command is followed.
+    """
+    with ExitStack() as stack:
+        if alone:
+            stack.enter_context(following(Plan({phase: 0.0}), log=False))
+        shown = _current()
+        if shown is None:
+            yield Step()
+            return
+        running = shown.follower.begin(phase, what, total, start)
+        try:
+            yield Step(running)
+        except BaseException:
+            shown.follower.end()
+            raise
+        shown.follower.end()
+        shown.ended(running)
+
+
+def line(text: str) -> None:
+    """Write a line that stays, if a command is followed."""
+    shown = _current()
+    if shown is not None:
+        shown.line(text)
+
+
+@contextmanager
+def following(plan: Plan, log: bool = True) -> Iterator[None]:
+    """Show how far the work inside is, on a terminal or, with `log`, as lines; inside another one, that one goes on.
+
+    Of several processes that do the same, or that another one has started, it is shown by the first.
+    """
+    first = all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
+    if _current() is not None or not first or multiprocessing.parent_process() is not None:
+        yield
+        return
+    with _opened(plan, log):
+        yield
+
+
+@contextmanager
+def _opened(plan: Plan, log: bool) -> Iterator[None]:
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if not (terminal or log):
+        yield
+        return
+    shown = (_Terminal if terminal else _Log)(Follower(plan))
+    before = _CURRENT.set(shown)
+    shown.open()
+    try:
+        yield
+    finally:
+        shown.close()
+        _CURRENT.reset(before)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a process that was started for the work needs to show it in the place of the first one."""
+
+    plan: Plan
+    log: bool
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Show it, in that process."""
+        with _opened(self.plan, self.log):
+            yield
+
+
+def handed() -> Handed | None:
+    """What is followed here, for another process; None where nothing is."""
+    shown = _current()
+    return None if shown is None else Handed(shown.follower.plan, isinstance(shown, _Log))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show nothing while another process does."""
+    shown = _current()
+    if shown is not None:
+        shown.close()
+    try:
+        yield
+    finally:
+        if shown is not None:
+            shown.open()
