@@ -308,7 +308,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks import Todo
+    from ..checks import Level, Todo
     from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
@@ -336,7 +336,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     for note in told(found["complete_images"]):
         console.print(f"note: {note}")
     show_verdict(console, found["verdict"])
-    if found["poor"]:
+    if found["poor"] or found["verdict"]["level"] == Level.WEAK:
         console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
     console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")

@@ -292,6 +292,63 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     assert ["red/1.jpg" in "/".join(row) for row in page.rows].count(True) == 1
 
 
+def test_the_worst_errors_stand_with_what_the_images_show(make: Callable[..., Path]) -> None:
+    run = make()
+    found = _found(truth=True)
+    truth = found.truth.copy()
+    truth[2], truth[3] = 0, 0
+    truth[2, 0], truth[3, 0] = 1, 1
+    p = found.marginals.copy()
+    p[2], p[3] = 0.1, 0.1
+    p[2, 1], p[3, 0] = 0.9, 0.2
+    dataclasses.replace(found, truth=truth, marginals=p).write(run / EVALUATED)
+    said = _Page(write_report(run)).said("Worst errors")
+    absent, missed = said.split("Present, but missed")
+    assert absent.split("Found, but absent")[1].strip().endswith("red: 90 %; it shows blue")
+    assert missed.strip().endswith("blue: 20 %; nothing in its place")
+    _found(truth=True, error_rows=np.empty(0, int), error_labels=np.empty(0, int)).write(run / EVALUATED)
+    assert "Worst errors" not in _Page(write_report(run)).sections
+
+
+def test_a_weak_fit_is_never_given_an_all_clear(make: Callable[..., Path]) -> None:
+    """mAP 32.7 %, macro-F1 15 % and a label at 0.6 %, which once had no warnings and nothing to do."""
+    run = make(never_known=[], warnings=[], known_counts={label: [60, 30] for label in SPACE.labels}, predicted_count=2.4)
+    plain = {"map": 0.07, "nll": 4.0, "brier": 0.05, "calibration_error_above": 0.002}
+    labels = {
+        label: {"support": 9, "average_precision": 0.006 if label == "red" else 0.4, "predicted": 0.009}
+        for label in SPACE.labels
+    }
+    figures = {
+        "num_images": 1500, "map": 0.327, "macro_f1": 0.15, "nll": 3.2, "brier": 0.04, "calibration_error_above": 0.01,
+        "calibration_error": 0.001, "brier_skill": 0.2, "nll_skill": 0.2, "ranking_skill": 0.276, "without_image": plain,
+        "per_label": labels,
+    }  # fmt: skip
+    (run / "evaluation.json").write_text(json.dumps(figures))
+    page = _Page(write_report(run))
+    first = page.text.split("latentlabels run ")[1]
+    assert first.startswith("Weak On 1,500 completely labelled images, the mAP is 33 % (7.0 % without looking at the image)")
+    assert (
+        '1 of 8 labels is weak: "red" (hardly told from other images; average precision 0.6 %, 0.6 % by chance).' in page.text
+    )
+    assert "No warnings" not in page.text
+    assert [row[:2] for row in page.rows if row[2:] and row[2].startswith("Do not rely")] == [["verdict", "The fit is weak."]]
+    assert "Look at its images" in page.said("Weak labels")
+
+
+def test_confusion_is_a_table_of_shares(make: Callable[..., Path]) -> None:
+    run = make()
+    cells = [["car", "car", 6], ["car", "bike", 2], ["bike", None, 3], [None, None, 9], ["bad"], 3]
+    (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": {"vehicle": cells, "colour": 3}}))
+    page = _Page(write_report(run))
+    said = page.said("Confusion within a group")
+    assert "car (8)75 %25 %" in said
+    assert "bike (3)100 %" in said
+    assert "none of them (9)100 %" in said
+    for strange in (3, None, [], {"vehicle": {}}, {"vehicle": [[1, 2, None]]}):
+        (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": strange}))
+        assert "Confusion within a group" not in _Page(write_report(run)).sections
+
+
 def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
     run = make()
     found = _found()
