@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ...words import number
+from ..words import number
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 
