@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from .axes import Axis
+    from .axis import Axis
     from .pixels import Embedded
 
 

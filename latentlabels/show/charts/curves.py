@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...metrics import CalibrationCurve
 from ...words import number, percent, whole
-from ..axes import linear, powers, shares
 from ..blocks import Beside, Block, Chart, Details, Legend, Series, Text, plain_table
+from .axes import linear, powers, shares
 
 _TAIL = 5e-4  # numbers of labels beyond which there is less than this are not drawn
 _MARKED = 40  # epochs above which single ones are not marked
