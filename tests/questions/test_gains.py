@@ -85,7 +85,7 @@ def test_the_free_label_nearest_one_half_is_asked_first():
     p = torch.tensor([[0.9, 0.45, 0.1], [0.2, 0.7, 0.52], [0.01, 0.3, 0.99]])
     asked = Posterior(space.distribution(p.logit())).next_questions(9, random_share=0.0)
     best = [(one.row, one.label) for one in sorted(asked, key=lambda one: -one.gain)]
-    order = sorted(((abs(float(p[i, k]) - 0.5), i, k) for i in range(3) for k in range(3)))
+    order = sorted((abs(float(p[i, k]) - 0.5), i, k) for i in range(3) for k in range(3))
     assert [(i, space.labels[k]) for _, i, k in order] == best
 
 
