@@ -71,8 +71,8 @@ def fit(
     """
     with Output(as_json) as output:
         given = {
-            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers, "reading": reading,
-            "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
+            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers,
+            "reading": reading, "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
