@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -379,12 +379,26 @@ def handed() -> Handed | None:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Show nothing while another process does."""
+    """Show nothing while other processes are started, one of which shows it; `shown_here` in this one ends the silence."""
+    with _changed("close", "open"):
+        yield
+
+
+@contextmanager
+def shown_here() -> Iterator[None]:
+    """Within `silent`: it is this process, after all, that does the work and shows it."""
+    with _changed("open", "close"):
+        yield
+
+
+@contextmanager
+def _changed(first: Literal["open", "close"], then: Literal["open", "close"]) -> Iterator[None]:
     shown = _current()
-    if shown is not None:
-        shown.close()
+    if shown is None:
+        yield
+        return
+    getattr(shown, first)()
     try:
         yield
     finally:
-        if shown is not None:
-            shown.open()
+        getattr(shown, then)()
