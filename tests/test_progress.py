@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from command import image_folder
 
-from latentlabels import progress
 from latentlabels.progress import Follower, Phase, Plan, duration, following, handed, line, phase, shown_here, silent
+from latentlabels.progress import shown as progress
 
 
 class Clock:
