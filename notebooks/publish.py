@@ -27,8 +27,7 @@ from PIL import Image
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "docs" / "notebooks"
 LARGEST = 600_000  # bytes of a copy
-WIDTH = 900  # pixels of a picture
-COLOURS = 128  # of a picture
+FORMS = ((900, 128), (750, 64), (600, 32))  # pixels of a picture's width, and its colours: the first that is small enough
 
 
 def in_step(source: Path, copy: Path) -> bool:
@@ -75,26 +74,24 @@ def outputs(notebook: Any) -> Iterator[Any]:
 
 
 def shorten(output: Any, folder: str) -> None:
-    """Make pictures small, and leave out where on this machine the notebook ran."""
+    """Leave out what is there twice, and where on this machine the notebook ran."""
     if output.output_type == "stream":
         output.text = output.text.replace(folder, "/tmp")
     data = output.get("data", {})
     if "image/png" in data:
         data.pop("image/jpeg", None)  # the same picture once more
     for kind, value in data.items():
-        if kind == "image/png":
-            data[kind] = small_png(value)
-        elif isinstance(value, str):
+        if kind != "image/png" and isinstance(value, str):
             data[kind] = value.replace(folder, "/tmp")
 
 
-def small_png(encoded: str) -> str:
-    """A picture of at most so many pixels and colours, both in base64."""
+def small_png(encoded: str, width: int, colours: int) -> str:
+    """A picture of at most so many pixels in width, and of so many colours, both in base64."""
     picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
-    if picture.width > WIDTH:
-        picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+    if picture.width > width:
+        picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    picture.quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()
 
 
@@ -109,7 +106,15 @@ def publish(source: Path, copy: Path, small: bool = False) -> int:
     for cell in notebook.cells:
         cell.source = relinked(cell.source)
         cell.metadata = {}
-    text = nbformat.writes(notebook) + "\n"
+    pictures = [
+        (output.data, output.data["image/png"]) for output in outputs(notebook) if "image/png" in output.get("data", {})
+    ]
+    for width, colours in FORMS:
+        for data, picture in pictures:
+            data["image/png"] = small_png(picture, width, colours)
+        text = nbformat.writes(notebook) + "\n"
+        if len(text.encode()) <= LARGEST:
+            break
     if len(text.encode()) > LARGEST:
         raise ValueError(f"{copy.name} would have {len(text.encode()):,} bytes, more than {LARGEST:,}; let it show less")
     copy.parent.mkdir(parents=True, exist_ok=True)

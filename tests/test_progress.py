@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from command import image_folder
 
-from latentlabels import progress
-from latentlabels.progress import Follower, Phase, Plan, duration, following, handed, line, phase, silent
+from latentlabels.progress import Follower, Phase, Plan, duration, following, handed, line, phase, shown_here, silent
+from latentlabels.progress import shown as progress
 
 
 class Clock:
@@ -110,6 +110,9 @@ def test_a_log_has_a_line_now_and_then_and_at_the_end_of_a_phase(capsys: pytest.
         said += capsys.readouterr().err
         line("epoch 1 of 2: training -1.000")
         with silent():
+            assert not [thread for thread in progress.threading.enumerate() if thread.name == "progress"]
+            with shown_here():
+                assert [thread for thread in progress.threading.enumerate() if thread.name == "progress"]
             assert not [thread for thread in progress.threading.enumerate() if thread.name == "progress"]
         assert handed() is not None
     said += capsys.readouterr().err

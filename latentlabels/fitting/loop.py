@@ -14,7 +14,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from ..annotation.asked import without_asking
 from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
-from ..progress import Phase, Step, handed, line, phase, silent
+from ..progress import Phase, Step, handed, line, phase, shown_here, silent
 from .averaging import WeightAverage
 from .checkpoint import load_checkpoint, restore, write_checkpoint
 from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
@@ -150,7 +150,8 @@ def train(
         if folder is None and fabric.strategy.launcher is not None:  # other processes say by file what they came to
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         loop = _Loop(module, data, settings, watch, folder, dict(identity or {}), resume and checkpoints is not None)
-        with silent() if fabric.strategy.launcher is not None else nullcontext():  # the first of those shows it
+        loop.launched = fabric.strategy.launcher is not None
+        with silent() if loop.launched else nullcontext():
             number = fabric.launch(loop.run)
         if number != os.getpid() and folder is not None:
             state = load_checkpoint(folder)
@@ -178,13 +179,20 @@ class _Loop:
     ):
         self.module, self.data, self.settings, self.watch = module, data, settings, watch
         self.folder, self.identity, self.resume = folder, identity, resume
-        self.handed = handed()
+        self.handed, self.launched = handed(), False
 
     def run(self, fabric: Fabric) -> int:
         """Train, in the process that this is called in; its number."""
-        started_for_it = multiprocessing.parent_process() is not None and fabric.is_global_zero
-        with self.handed.taken() if self.handed is not None and started_for_it else nullcontext():
+        with self._shown(fabric):
             return self._run(fabric)
+
+    def _shown(self, fabric: Fabric) -> AbstractContextManager[None]:
+        """How far it is, shown by the first of the processes: this one, or one that was started for the fit."""
+        if not self.launched or self.handed is None:
+            return nullcontext()
+        if multiprocessing.parent_process() is None:
+            return shown_here()
+        return self.handed.taken() if fabric.is_global_zero else nullcontext()
 
     def _run(self, fabric: Fabric) -> int:
         module, watch, settings, started = self.module, self.watch, self.settings, time.perf_counter()
