@@ -2,9 +2,11 @@
 (() => {
   "use strict";
   const { useState, useEffect, useMemo, useRef, useCallback } = preactHooks;
-  const { html, Api, Card, Space, sentence, Gallery, Questions, Keys, Mistakes, Labels, Complete, useRefit, Refit, Verdict } = LatentLabels;
+  const { html, Api, Card, Photo, Space, sentence, Gallery, Questions, Keys, Mistakes, Labels, Complete, useRefit, Refit, Verdict } = LatentLabels;
 
   const VIEWS = [["images", "Images"], ["mistakes", "Mistakes"], ["labels", "Labels"], ["complete", "Complete"]];
+
+  const runName = (health) => health.run.split(/[\\/]/).filter(Boolean).pop() || "latentlabels";
 
   function App({ space, health }) {
     const [view, setView] = useState("images"), [id, setId] = useState(null), [asking, setAsking] = useState(false);
@@ -21,7 +23,7 @@
     return html`<div class=${`page${drop.over ? " over" : ""}`}>
       ${view === "images" && !asking && html`<${Keys} keys=${{ q: ask }} />`}
       <header class="top">
-        <h1>${health.run || "latentlabels"}</h1>
+        <h1 title=${health.run}>${runName(health)}</h1>
         <nav aria-label="Views">${VIEWS.map(([name, text]) => html`<button type="button" key=${name} aria-current=${view === name ? "page" : null} onClick=${() => { setView(name); setAsking(false); }}>${text}</button>`)}</nav>
         <div class="acts">
           <label class="choice plain">Add a photo<input type="file" accept="image/*" class="ll-sr" onChange=${(event) => { drop.send(event.target.files[0]); event.target.value = ""; }} /></label>
@@ -110,20 +112,20 @@
     return html`
       <section class="centre" aria-label="Image">
         ${asking && html`<${Questions} onImage=${onImage} onSaved=${onSaved} onClose=${() => setAsking(false)} count=${count} />`}
-        <figure class="ll-photo"><img src=${Api.picture(id, 1024)} alt=${image.name} />
-          <figcaption><p class="ll-sentence">${marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p></figcaption></figure>
+        <${Photo} key=${image.id} src=${Api.picture(image.id, 1024)} name=${image.name}>
+          <p class="ll-sentence">${!Object.keys(stated).length ? image.sentence : marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p><//>
       </section>
       <section class="right" aria-label="Labels of the image">
         <div class="tabs" role="radiogroup" aria-label="How you know">${MODES.map(([value, text, why]) => html`<button type="button" key=${value} role="radio" title=${why} aria-checked=${mode === value ? "true" : "false"} onClick=${() => setMode(value)}>${text}</button>`)}</div>
         <p class="ll-quiet small">${MODES.find(([value]) => value === mode)[2]}</p>
-        <${Card} key=${image.id} space=${space} image=${image.card} stated=${stated} onStated=${setStated} answer=${answer} />
+        <${Card} key=${image.id} space=${space} image=${image.card} stated=${stated} onStated=${setStated} answer=${answer} marks=${image.known} />
         <div class="keep">${fresh.length > 0 && html`<button type="button" class="choice" onClick=${keep}>Save ${fresh.length === 1 ? "this label" : `these ${fresh.length} labels`} as ${fresh.length === 1 ? "an answer" : "answers"}</button>`}<span class="ll-quiet small" role="status">${kept}</span></div>
       </section>`;
   }
 
   const place = document.getElementById("app");
   Promise.all([Api.get("/v1/space"), Api.get("/v1/health")]).then(([space, health]) => {
-    document.title = `${health.run || "Explore"} – latentlabels`;
+    document.title = `${runName(health)} – latentlabels`;
     place.textContent = "";
     preact.render(html`<${App} space=${new Space(space)} health=${health} />`, place);
   }).catch((problem) => {

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { useState, useEffect, useMemo } = preactHooks;
-  const { html, Api, Keys, percent } = LatentLabels;
+  const { html, Api, Keys, Photo, percent } = LatentLabels;
 
   function useFetched(path, given, again) {
     const [found, setFound] = useState(null), [error, setError] = useState("");
@@ -48,8 +48,7 @@
       <p>${all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
       ${one && html`<div class="review">
         <${Keys} keys=${{ k: () => decide("keep"), c: () => decide("change"), u: () => decide("unsure"), arrowdown: () => setPlace(Math.min(place + 1, all.length - 1)), arrowup: () => setPlace(Math.max(place - 1, 0)) }} />
-        <figure class="ll-photo"><img src=${Api.picture(one.image, 1024)} alt=${one.name} />
-          <figcaption>
+        <${Photo} key=${one.image} src=${Api.picture(one.image, 1024)} name=${one.name}>
             <p class="ll-sentence">Known as <b>${one.value ? one.label : `no ${one.label}`}</b>, which the model gives ${percent(one.probability)}.${one.instead ? html` It says <b>${one.instead}</b> instead (${percent(one.instead_probability)}).` : ""}</p>
             <p class="ll-quiet"><button type="button" class="ll-more flush" onClick=${() => onImage(one.image)}>${one.name}</button></p>
             <div class="choices">
@@ -58,7 +57,7 @@
               <button type="button" class="choice plain" onClick=${() => decide("unsure")}>unsure <kbd>U</kbd></button>
             </div>
             ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-          </figcaption></figure>
+          <//>
         <ol class="suspects" aria-label="Possible mistakes">
           ${all.slice(0, 300).map((other, row) => html`<li key=${row}><button type="button" aria-pressed=${row === place ? "true" : "false"} onClick=${() => setPlace(row)}>
             <img src=${Api.picture(other.image, 96)} alt="" loading="lazy" />
@@ -140,7 +139,7 @@
       setBusy(false);
     };
     return html`<div class="review">
-      <figure class="ll-photo"><img src=${Api.picture(id, 1024)} alt=${image.name} /><figcaption class="ll-quiet">${image.name}</figcaption></figure>
+      <${Photo} src=${Api.picture(id, 1024)} name=${image.name}><p class="ll-quiet">${image.name}</p><//>
       <form class="every" onSubmit=${(event) => { event.preventDefault(); if (!open.length && possible && !busy) save(); }}>
         ${space.order.map((place) => space.groups[place]).map((group) => {
           const can = group.columns.map((k) => !possible || possible.present[k] || all[space.labels[k]] === 1);
