@@ -19,6 +19,7 @@ from .answer_file import AnswerFile, Entry
 from .problems import ProblemError
 
 NONE = "none"
+_SURE = 1e-9
 
 
 class Answering:
@@ -40,6 +41,8 @@ class Answering:
         self.asked = np.zeros((len(names), space.num_labels), bool)
         self._file = AnswerFile(path)
         self._row = {printable(name): row for row, name in enumerate(names)}
+        self._changed: set[int] = set()
+        self._closed: NDArray[np.int8] | None = None
         self._others: dict[str, NDArray[np.int8]] = {}
         for entry in self._file.entries:
             space.index(entry.label)
@@ -98,21 +101,48 @@ class Answering:
                 raise ProblemError("contradiction", f"impossible with what was answered before of this image, because {why}")
             self._file.add(entries, replaced)
             for old in replaced:
-                self._note(Entry(old.image, old.label, None))
+                self._note(Entry(old.image, old.label, None), asked=False)
             for entry in entries:
                 self._note(entry)
             return len(self._file.entries)
 
+    def merged(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Known labels (N, K) with the answers over them; known labels that no longer fit are unknown."""
+        with self.lock:
+            return _over(known, self.values, self.space)
+
     def implied(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
         """Known labels (B, K) with what the label space makes of them; impossible rows stay as they are."""
-        out = known.copy()
-        rows = np.flatnonzero((known != -1).any(1) & feasible(np.ascontiguousarray(known), self.space))
+        if not len(known):
+            return known.copy()
+        distinct, place = np.unique(known, axis=0, return_inverse=True)
+        rows = np.flatnonzero((distinct != -1).any(1) & feasible(distinct, self.space))
         if len(rows):
             with torch.no_grad():
                 even = LabelVector(self.space, torch.zeros(len(rows), self.space.num_logits, dtype=torch.float64))
-                p = even.condition(torch.from_numpy(known[rows])).marginals.numpy()
-            out[rows] = np.where(p < 1e-9, 0, np.where(p > 1 - 1e-9, 1, -1))
-        return out
+                p = even.condition(torch.from_numpy(distinct[rows])).marginals.numpy()
+            distinct[rows] = np.where(p < _SURE, 0, np.where(p > 1 - _SURE, 1, -1))
+        return np.asarray(distinct[place.reshape(-1)], np.int8)
+
+    def forget_closed(self) -> None:
+        """The known labels of the collection are others now."""
+        with self.lock:
+            self._closed = None
+
+    def closed(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Known labels (N, K) of the collection, the answers over them, and what follows from both by the label space.
+
+        Args:
+            known: of the collection, always the same; what did not change since the last call is not worked out again.
+        """
+        with self.lock:
+            if self._closed is None:
+                self._closed = self.implied(self.merged(known))
+            else:
+                rows = np.asarray(sorted(self._changed), np.int64)
+                self._closed[rows] = self.implied(_over(known[rows], self.values[rows], self.space))
+            self._changed.clear()
+            return self._closed
 
     def _stated(self, label: str | None, group: str | None, value: int | str | None) -> list[tuple[int, int | None]]:
         """Columns and values that an answer states."""
@@ -151,11 +181,19 @@ class Answering:
         labels = {self.space.labels[k] for k in columns}
         return [old for old in self._file.entries if old.image == name and old.label in labels]
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, asked: bool = True) -> None:
         k, value = self.space.index(entry.label), -1 if entry.value is None else entry.value
         row = self._row.get(entry.image)
         if row is None:
             self._others.setdefault(entry.image, np.full(self.space.num_labels, -1, np.int8))[k] = value
             return
         self.values[row, k] = value
-        self.asked[row, k] = True
+        self.asked[row, k] = asked
+        self._changed.add(row)
+
+
+def _over(known: NDArray[np.int8], told: NDArray[np.int8], space: LabelSpace) -> NDArray[np.int8]:
+    out = np.where(told == -1, known, told).astype(np.int8)
+    wrong = ~feasible(np.ascontiguousarray(out), space)
+    out[wrong] = told[wrong]
+    return out

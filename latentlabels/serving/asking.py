@@ -23,7 +23,7 @@ def questions(service: Service, number: int, per_label: bool) -> list[QuestionDo
     p = np.nan_to_num(found.marginals.astype(np.float64), nan=0.0).clip(1e-12, 1 - 1e-12)
     gain = -(p * np.log(p) + (1 - p) * np.log1p(-p))
     gain[~found.done] = 0.0
-    gain[(shown.collection.known != -1) | service.answering.asked] = 0.0
+    gain[service.settled()] = 0.0
     axis = 0 if per_label else 1
     best = gain.argmax(axis)
     value = gain.max(axis, initial=0.0)
@@ -48,10 +48,9 @@ def questions(service: Service, number: int, per_label: bool) -> list[QuestionDo
 
 def complete_next(service: Service) -> CompleteNext:
     """The first image of the random sample with a label that nobody knows."""
-    shown, answered = service.shown, service.answering.values
+    shown = service.shown
     rows = np.random.default_rng(_SEED).permutation(len(shown.collection))[:_SAMPLE]
-    known = np.where(answered[rows] == -1, shown.collection.known[rows], answered[rows]).astype(np.int8)
-    told = (service.answering.implied(known) != -1).all(1)
+    told = (service.answering.closed(shown.collection.known)[rows] != -1).all(1)
     left = np.flatnonzero(~told)
     image = str(rows[left[0]]) if len(left) else None
     return CompleteNext(image=image, done=int(told.sum()), of=len(rows))

@@ -34,7 +34,7 @@ class Collection:
         pictures: a picture to show for each: a file, an image inside of a file, or None; empty without pictures.
         known: int8 (N, K) of 1, 0, -1: what the run's table of known labels says.
         place: the folder or file that the images come from.
-        observed: as the run's table was read; None without one.
+        of_the_fit: whether the run was fitted on these.
     """
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Collection:
     pictures: Sequence[Path | PackedImage | None]
     known: NDArray[np.int8]
     place: Path
-    observed: Observed | None = None
+    of_the_fit: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,7 +80,7 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
             rows = np.arange(len(names)) if observed.images is None else selected(names, observed, str(place), "observed")
             known[rows] = observed.in_space(model.space_).known.dense()
     pictures = _matched(names, images) if vectors else _pictures(stream)
-    return Collection(tuple(names), stream, pictures, known, Path(place), observed)
+    return Collection(tuple(names), stream, pictures, known, Path(place), same)
 
 
 def _names(stream: InputStream, place: Path) -> list[str]:

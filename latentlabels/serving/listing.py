@@ -66,10 +66,9 @@ def summaries(service: Service, rows: NDArray[np.int64]) -> list[ImageSummary]:
 def usefulness(service: Service, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """The largest expected gain of a yes-or-no answer about a label that nobody knows, in nats; 0 where nobody has looked."""
     found = service.shown.predictor.found
-    known = service.shown.collection.known[rows]
     p = np.clip(found.marginals[rows].astype(np.float64), 1e-12, 1 - 1e-12)
     gain = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    gain[(known != -1) | service.answering.asked[rows]] = 0.0
+    gain[service.settled()[rows]] = 0.0
     return np.nan_to_num(gain).max(1, initial=0.0)
 
 

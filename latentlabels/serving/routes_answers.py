@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from . import asking
-from .documents import LIMITS, AnswerLine, AnswerRequest, Answers, CompleteNext, Questions, Saved
+from .documents import LIMITS, AnswerLine, AnswerRequest, Answers, CompleteNext, Questions, RefitState, Saved, VerdictDocument
+from .judging import verdict_on
 from .service import Service
 
 
@@ -36,5 +37,21 @@ def router(service: Service) -> APIRouter:
     @out.get("/v1/complete/next")
     def complete_next() -> CompleteNext:
         return asking.complete_next(service)
+
+    @out.post("/v1/refit", status_code=202)
+    def start_refit() -> RefitState:
+        return service.start_refit()
+
+    @out.get("/v1/refit")
+    def refit() -> RefitState:
+        return service.refit.state
+
+    @out.delete("/v1/refit")
+    def cancel_refit() -> RefitState:
+        return service.refit.cancel()
+
+    @out.get("/v1/verdict")
+    def verdict() -> VerdictDocument:
+        return verdict_on(service.shown.run)
 
     return out

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from . import cards, labels, listing
+from ..show import card
+from . import labels, listing
 from .documents import (
     LIMITS,
     Health,
@@ -43,7 +44,7 @@ def router(service: Service) -> APIRouter:
 
     @out.get("/v1/space")
     def space() -> dict[str, object]:
-        return cards.space_document(service.shown.space)
+        return card.space_document(service.shown.space)
 
     @out.get("/v1/images")
     def images(

@@ -21,15 +21,16 @@ from ..inputs.image_file import read_image
 from ..kind import Kind
 from ..locking import holding
 from ..posterior import Posterior
+from ..show.card import image_document
 from ..space import LabelSpace
-from . import cards
 from .answering import Answering
 from .changes import changes
 from .collection import Collection, open_collection
-from .documents import MovedLabel, OneImage, PosteriorOfImage, PosteriorRequest, UnmovedGroup
+from .documents import MovedLabel, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, UnmovedGroup
 from .limits import Limits
 from .predicting import Predictor
 from .problems import ProblemError
+from .refitting import Refit
 from .sentences import sentence_of
 from .uploads import Uploads
 
@@ -110,6 +111,7 @@ class Service:
             self.uploads = Uploads(self.limits)
             self._held.callback(self.uploads.close)
             undone.pop_all()
+        self.refit = Refit(self.show)
         self._placed: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -124,19 +126,33 @@ class Service:
 
     def close(self) -> None:
         """Stop, and let go of the table of answers."""
+        self.refit.cancel()
         self.shown.predictor.stop()
         self._held.close()
 
     def show(self, run: Path) -> None:
         """Show another run of the same labels in place of this one; what waits for the old model is still answered."""
         old, new = self.shown, self._show(run)
-        if new.space != old.space:
-            raise DataError(f"{run}: has other labels than {old.run}")
+        if new.space != old.space or new.collection.names != old.collection.names:
+            raise DataError(f"{run}: has other labels or images than {old.run}; begin again: latentlabels explore {run}")
         new.predictor.start()
         self.shown = new
+        self.answering.forget_closed()
         with suppress(ProblemError, LatentLabelsError):
             self.uploads.predict_again(new.predictor)
         old.predictor.stop()
+
+    def settled(self) -> NDArray[np.bool_]:
+        """Labels that nobody needs to be asked for: known, answered, implied by both, or skipped: bool (N, K)."""
+        return np.asarray((self.answering.closed(self.shown.collection.known) != -1) | self.answering.asked)
+
+    def start_refit(self) -> RefitState:
+        """Fit again with the answers, in the background; the new run is shown when it is there.
+
+        Raises:
+            ProblemError: a refit is running, or nothing was answered.
+        """
+        return self.refit.start(self.shown.run, self.shown.collection, self.answering)
 
     # --- images -----------------------------------------------------------------------------------------
 
@@ -214,7 +230,7 @@ class Service:
             id=image,
             name=name,
             sentence=sentence_of(posterior.marginals[0], space),
-            card=cards.image_document(posterior),
+            card=image_document(posterior),
             known=_named(self.known(image), space),
             answers=_named(self.answering.of(name), space),
         )
