@@ -66,7 +66,8 @@ def explore(
     """
     with Output(as_json) as output:
         if static or output_file is not None:
-            raise UsageError("--static is not available in this installation; leave it out")
+            _write(output, run, images, embeddings, output_file)
+            return
         _serve(output, run, images, embeddings, port, host, token, answers, page=True, browser=browser and not as_json)
 
 
@@ -91,6 +92,23 @@ def serve(
         _serve(output, run, images, embeddings, port, host, token, answers, page=False, browser=False)
 
 
+def _write(output: Output, run: Path, images: Path | None, embeddings: Path | None, file: Path | None) -> None:
+    """The page of one file."""
+    if file is None:
+        raise UsageError("--static writes a file; name it with -o, for example -o explore.html")
+    _check_run(run)
+    from ..serving.static_file import write_explore
+
+    path, shown = write_explore(run, file, images, embeddings)
+    output.emit({"file": path, "num_images": shown}, lambda console: console.print(str(path), soft_wrap=True))
+
+
+def _check_run(run: Path) -> None:
+    if not run.is_dir():
+        what = "is a file, not a run folder" if run.exists() else "run folder not found"
+        raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
+
+
 def _serve(
     output: Output, run: Path, images: Path | None, embeddings: Path | None, port: int, host: str, token: str | None,
     answers: Path | None, page: bool, browser: bool,
@@ -98,9 +116,7 @@ def _serve(
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise DataError(f'{" and ".join(missing)} not installed; run: pip install "latentlabels[serve]"')
-    if not run.is_dir():
-        what = "is a file, not a run folder" if run.exists() else "run folder not found"
-        raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
+    _check_run(run)
     if token is not None and (len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token):
         raise UsageError("--token: give at least 16 letters and digits, or leave it out for a random one")
     from ..serving.running import Place, start_serving
