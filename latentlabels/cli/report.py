@@ -13,6 +13,7 @@ from .output import Debug, Json, Output, RunFolder, Strict, UsageError
 from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:
+    from ..estimator import LatentLabels
     from ..space import LabelSpace
 
 
@@ -27,7 +28,7 @@ def report(
             "--embeddings",
             metavar="DIR|FILE",
             help="Report on these images: a folder, with or without a folder for each label. For a run on embeddings, an "
-            ".npz or .npy.",
+            ".npz or .npy; or a folder of pictures to show, found by the names of the run's images.",
         ),
     ] = None,
     observed: Annotated[
@@ -45,30 +46,40 @@ def report(
     For example: latentlabels report runs/photos
     """
     with Output(as_json) as output:
+        from ..kind import Kind
         from ..report import write_report
+        from ..report.pictures import add_pictures
 
         if images is None and observed is not None:
             raise UsageError("--observed needs the folder of its images; add --images DIR")
         if not run.is_dir():
             what = "is a file, not a run folder" if run.exists() else "run folder not found"
             raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
-        looked = None
+        looked = pictured = None
         if images is not None:
-            looked = _look(run, images, observed, reading, strict)
+            model = load_run(run)
+            if model.kind is Kind.EMBEDDINGS and images.is_dir():
+                if observed is not None:
+                    raise UsageError(f"--observed needs embeddings, and {images} is a folder of pictures; leave it out")
+                pictured = add_pictures(run, images)
+            else:
+                looked = _look(run, model, images, observed, reading, strict)
         path = write_report(run)
-        document = {"run": run, "report": path, "num_images": looked, "size": path.stat().st_size}
+        document = {
+            "run": run, "report": path, "num_images": looked, "num_pictures": pictured, "size": path.stat().st_size
+        }  # fmt: skip
         what = "" if looked is None else f", with predictions on {count(looked, 'image')}"
+        what += "" if pictured is None else f", with {count(pictured, 'picture')}"
         output.emit(document, lambda console: console.print(f"{path}{what}"))
 
 
-def _look(run: Path, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
+def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
     from ..observed import Observed, Tree
     from ..report.stored_predictions import FITTED, find
 
-    model = load_run(run)
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
     if table is not None or (embeddings and load_embeddings(images).has("observed")):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..show.blocks import Beside, Block, Span, Text, plain_table
-from ..show.pages import picture
-from ..show.plots import count_distribution, prevalence, reliability
+from ..show.charts.bars import prevalence
+from ..show.charts.curves import count_distribution, reliability, stacked
+from ..show.charts.photos import examples
 from ..words import count, finite, number, percent_of, whole
 from .contents import Contents
-from .fitted import gallery
 
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),
@@ -53,8 +53,7 @@ def _figures(contents: Contents) -> list[Block]:
         lead += " “Without the image” predicts each label's prevalence for every image: what a fit must beat."
     head = ("metric", "this fit", *(["without the image"] if plain is not None else []), "meaning")
     table = plain_table(head, rows, range(1, len(head) - 1))
-    alt = "share of labels truly present by predicted probability"
-    shown = [] if curve is None else [picture(lambda figure: reliability(curve, ax=figure), alt)]
+    shown = [] if curve is None else [stacked(reliability(curve))]
     return [Text(lead), Beside([table, *shown])]
 
 
@@ -70,19 +69,14 @@ def _pictures(contents: Contents) -> list[Block]:
         return []
     blocks: list[Block] = []
     if len(found.truth_counts):
-        counts = found.truth_counts
-        alt = "predicted and true distribution of the number of labels"
         blocks.append(Text("The number of labels per image, predicted and true."))
-        blocks.append(picture(lambda figure: count_distribution(found.count_probs, truth=counts, ax=figure), alt))
+        blocks += count_distribution(found.count_probs, truth=found.truth_counts)
     if prior is not None and len(found.truth_prevalence):
-        truth = found.truth_prevalence
-        alt = "prior, predicted and true prevalence of labels"
         blocks.append(Text("The share of images that show each label: before training, predicted, and true."))
-        blocks.append(picture(lambda figure: prevalence(prior, found.prevalence, space, truth=truth, ax=figure), alt))
+        blocks += prevalence(prior, found.prevalence, space, found.truth_prevalence, float(found.num_images[0]))
     if len(found.examples):
         at = found.examples
-        images = found.pictures[at] if len(found.pictures) else None
         true = found.truth[at] if len(found.truth) else None
         blocks.append(Text("A few of these images, with their true labels."))
-        blocks.append(gallery(found.marginals[at], space, images, truth=true))
+        blocks += examples(found.marginals[at], space, found.pictures_of(at), found.names_of(at), truth=true)
     return blocks

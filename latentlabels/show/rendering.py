@@ -29,7 +29,7 @@ def environment() -> Environment:
         keep_trailing_newline=False,
         finalize=_clean,
     )
-    found.filters |= {"one_line": one_line, "bar_length": bar_length}
+    found.filters |= {"one_line": one_line, "bar_length": bar_length, "place": place}
     found.globals |= {"light": colours.LIGHT._asdict(), "dark": colours.DARK._asdict(), "on_any_paper": colours.ON_ANY_PAPER}
     return found
 
@@ -54,6 +54,11 @@ def bar_length(share: float) -> str:
     """Percent of a bar's track for a share; nothing for NaN."""
     part = min(max(float(share), 0.0), 1.0) if math.isfinite(share) else 0.0
     return f"{100 * part:.4g}"
+
+
+def place(value: float) -> str:
+    """A share with as many digits as are seen."""
+    return f"{value:.3g}"
 
 
 def _clean(value: Any) -> Any:
