@@ -28,7 +28,7 @@
         <${Photo} key=${chosen} src=${image.picture} name=${image.name}>
           <p class="ll-sentence">${marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p><//>
       </div>
-      <${Card} key=${chosen} space=${space} image=${image.card} stated=${stated}
+      <${Card} key=${chosen} space=${space} image=${image.card} stated=${stated} marks=${image.marks || {}}
         onStated=${(next) => setAll({ ...all, [chosen]: next })} />
     </div>`;
   }
