@@ -13,9 +13,9 @@ from ..distributions.nonempty import EMPTY_ODDS
 from ..fitting.run_folder import Run
 from ..show.blocks import Live
 from ..show.card import Document, marginals_document, space_document
+from ..show.charts.photos import short_name
 from ..show.pixels import embedded
 from ..space import LabelSpace
-from ..words import printable
 from .stored_predictions import StoredPredictions
 
 _AGREES = 1e-3  # between stored marginals and those of the logits that are recovered from them
