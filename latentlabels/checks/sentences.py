@@ -90,6 +90,11 @@ def todo(finding: Finding) -> str:
     return " ".join(_TODO[one] for one in finding.todo)
 
 
+def advised(what: Todo) -> str:
+    """One thing to do, in words."""
+    return _TODO[what]
+
+
 def warning(finding: Finding) -> str:
     """What was found and what to do, in one text."""
     return " ".join(part for part in (sentence(finding), todo(finding)) if part)

@@ -19,7 +19,7 @@ from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .interrupt import advise
 from .label_options import reads_labels
-from .output import Debug, Json, Output, Strict, UsageError, show_facts
+from .output import Debug, Json, Output, Strict, UsageError, show_facts, show_verdict
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -269,11 +269,12 @@ def _finish(model: LatentLabels, inputs: Inputs, config: Config, out: Path) -> N
 
 
 def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
+    from ..checks import verdict_of
     from ..checks.advice import advise, poor
     from ..checks.sentences import warning
 
     bad = poor(advise(model.diagnostics_, model.history_, {"model": {"objective": model.objective}}))
-    found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "prior")}
+    found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "known_ranking", "prior")}
     counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
     return {
         "run": out,
@@ -285,6 +286,7 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
+        "verdict": verdict_of(model.diagnostics_, None, model.history_).to_dict(),
         "poor": None if bad is None else warning(bad),
         "unreadable": [image.name for image in inputs.left_out],
     }
@@ -296,7 +298,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks.sentences import begun_with, encoder_used, expected_labels, held_out, read_as, told
+    from ..checks import Todo
+    from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
@@ -322,8 +325,9 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     show_facts(console, rows)
     for note in told(found["complete_images"]):
         console.print(f"note: {note}")
+    show_verdict(console, found["verdict"])
     if found["poor"]:
-        console.print(f"\nThis fit is poor. {found['poor']}")
+        console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
     console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
     console.print(f"      latentlabels query {run} {one} --given LABEL")

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ..checks.diagnostics import diagnose
+from ..checks.known_ranking import known_ranking
 from ..config import FitConfig, ModelConfig
+from ..decisions import Decisions
 from ..errors import ConfigError
 from ..fitting import LabelModule, LoopSettings, TrainingResult, train
 from ..fitting.build import CHOSEN, label_vector
@@ -19,7 +21,7 @@ from ..fitting.checkpoint import begun_with
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
 from ..fitting.names import names_found
-from ..fitting.reference import decided
+from ..fitting.reference import decided, reference_rows
 from ..fitting.run_folder import hash_data
 from ..fitting.schedule import schedule_named
 from ..fitting.warm_start import TRAINED_BEFORE
@@ -27,6 +29,7 @@ from ..inputs import Inputs, Levels
 from ..inputs.batches import Batches
 from ..inputs.known_rows import label_rows
 from ..objectives import Known, Objective
+from ..observed import Observed
 from ..program import LabelModel
 from .preparing import Prepared
 from .settings import Settings, plain
@@ -78,6 +81,7 @@ def trained(
     count = _predicted_count(model, batches, rows[1], result, batch_size)
     diagnostics = _diagnostics(start, inputs, parts, result, count)
     decisions, references = decided(model, result.kept, batches, rows, batch_size)
+    diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
     return replace(
         start,
         history=result.history,
@@ -136,6 +140,20 @@ def _predicted_count(model: LabelModel, batches: Batches, held: Tensor, result: 
         return float(row["predicted_count"])
     rows = held if len(held) else torch.arange(min(len(batches), 1000))
     return float(label_vector(model.amortizer, batches, rows, batch_size).marginals.sum(-1).mean())
+
+
+def _known_ranking(
+    model: LabelModel, table: Observed, rows: tuple[Tensor, Tensor], decisions: Decisions
+) -> dict[str, tuple[int, float]]:  # fmt: skip
+    """How well each label ranks held-out images: label -> images known to show it, area under the curve."""
+    assert decisions.reference is not None
+    chosen = reference_rows(*rows, model.amortizer.head.out_features)
+    held = torch.isin(chosen, rows[1])
+    if not held.any():
+        return {}
+    marginals = model.amortizer.vector(decisions.reference[held]).marginals
+    found = known_ranking(table.known.rows(chosen[held].numpy()), marginals.numpy())
+    return {table.space.labels[k]: (number, round(area, 4)) for k, (number, area) in found.items()}
 
 
 def _diagnostics(start: Fitted, inputs: Inputs, parts: HeldOut, result: TrainingResult, count: float) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from ..errors import ConfigError
 from ..inputs import Inputs
 from ..inputs.stated import Stated
 from ..observed import Observed
+from ..observed.few import ALMOST_NONE
 from ..observed.image_files import warn
 from ..words import count, listed
 from .stratified import lost_labels, split_rows
-
-_FEW = 5  # training images of a label, below which a fit warns
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +117,14 @@ def warn_of_rare(parts: HeldOut) -> None:
         shown = listed([f'"{label}" {number}' for label, number in sorted(parts.rare.items(), key=lambda one: one[1])])
         have, them = ("has", "it") if len(parts.rare) == 1 else ("have", "them")
         warn(
-            f"{count(len(parts.rare), 'label')} {have} fewer than {_FEW} training images ({shown}): a fit learns almost "
+            f"{count(len(parts.rare), 'label')} {have} fewer than {ALMOST_NONE} training images ({shown}): a fit learns almost "
             f"nothing from so few; label more images that show {them}"
         )
 
 
 def _rare(table: Observed, train: Tensor) -> dict[str, int]:
     present = table.known.take(train.numpy()).counts()[0]
-    return {table.space.labels[k]: int(present[k]) for k in np.flatnonzero((present > 0) & (present < _FEW))}
+    return {table.space.labels[k]: int(present[k]) for k in np.flatnonzero((present > 0) & (present < ALMOST_NONE))}
 
 
 def check_stated(inputs: Inputs, share: float, where: Callable[[str], str] = str) -> None:

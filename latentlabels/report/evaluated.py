@@ -18,7 +18,21 @@ _METRICS = (
     ("f1_best", "F1 at the best threshold", "found with the true labels: no threshold for all labels is better", "share"),
     ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones; higher is better", "share"),
     ("group_accuracy", "group applies", "how often “does this group apply” is answered correctly", "share"),
-    ("calibration_error", "calibration error", "mean gap between probability and frequency; lower is better", "share"),
+    (
+        "brier_skill",
+        "Brier skill score",
+        "by how much the squared error is smaller than without the image; higher is better",
+        "share",
+    ),
+    ("nll_gain", "likelihood gained", "of whole label sets, nats per image; higher is better", "number"),
+    ("calibration_error_above", "calibration error above 5 %", "of probabilities above 5 %; lower is better", "share"),
+    ("label_calibration_error", "calibration error of a label", "mean over labels; lower is better", "share"),
+    (
+        "calibration_error",
+        "calibration error of all",
+        "mostly of absent labels near 0 %, so a model that never looks does well; lower is better",
+        "share",
+    ),
     ("brier", "Brier score", "mean squared error of the probabilities; lower is better", "number"),
     ("nll", "negative log-likelihood", "of whole label sets, nats per image; lower is better", "number"),
     ("num_impossible", "impossible label sets", "images whose true labels break the label space", "count"),
@@ -44,7 +58,7 @@ def _figures(contents: Contents) -> list[Block]:
     plain = stored if isinstance(stored, dict) else None
     size = metrics.get("num_images")
     rows = [
-        (name, *(_figure(given.get(key), style, size) for given in (metrics, plain) if given is not None), what)
+        (name, *(_figure(_of(given, key), style, size) for given in (metrics, plain) if given is not None), what)
         for key, name, what, style in _METRICS
         if key in metrics
     ]
@@ -55,6 +69,14 @@ def _figures(contents: Contents) -> list[Block]:
     table = plain_table(head, rows, range(1, len(head) - 1))
     shown = [] if curve is None else [stacked(reliability(curve))]
     return [Text(lead), Beside([table, *shown])]
+
+
+_SKILLS = ("brier_skill", "nll_gain")
+
+
+def _of(given: dict[str, Any], key: str) -> Any:
+    """A figure; skills are 0 where nobody looks at images."""
+    return 0.0 if key in _SKILLS and key not in given else given.get(key)
 
 
 def _figure(value: Any, style: str, size: Any) -> str:

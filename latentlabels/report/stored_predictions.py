@@ -36,7 +36,10 @@ _LIMIT = 2000  # images that are looked at
 SIDE = 96  # pixels of a thumbnail
 _EXAMPLES, _SUSPECTS = 6, 12
 _PLACES = 2  # labels of an example whose places are shown
-_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes")  # that files of earlier versions lack
+_ERRORS = 8  # of either kind
+_PER_LABEL = 2  # of them
+# that files of earlier versions lack
+_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes", "error_rows", "error_labels", "error_images")
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -80,6 +83,10 @@ class StoredPredictions:
         place_labels: the labels' columns.
         place_heat: (H, h, w) the probability of each place that it shows the label, if that is present.
         place_shapes: (H, 2) height and width of the pictures, whole in the square of their thumbnails.
+        error_rows: rows of the P images with the worst errors, where complete labels are known: labels that are absent with the
+            largest probabilities, then labels that are present with the smallest ones.
+        error_labels: the labels' columns.
+        error_images: the images' names.
     """
 
     num_images: NDArray[Any]
@@ -112,6 +119,9 @@ class StoredPredictions:
     place_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     place_heat: NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
     place_shapes: NDArray[Any] = field(default_factory=lambda: np.empty((0, 2), int))
+    error_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    error_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    error_images: NDArray[Any] = field(default_factory=lambda: np.empty(0, str))
 
     def names_of(self, rows: NDArray[Any]) -> list[str]:
         """Names of some of the P images; none where they are not known."""
@@ -175,13 +185,14 @@ class StoredPredictions:
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
         }  # fmt: skip
         columns = ("labels", "values", "probabilities", "instead", "others", "images")
+        shapes |= {"error_labels": {self.error_rows.shape}, "error_images": {self.error_rows.shape}}
         shapes |= {f"suspect_{name}": {(num_suspects,)} for name in columns}
         for name, allowed in shapes.items():
             if getattr(self, name).shape not in allowed:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}")
-        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows", "place_rows"), num_pictures)
+        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows", "place_rows", "error_rows"), num_pictures)
         sizes |= dict.fromkeys(
-            ("together_labels", "sheet_labels", "suspect_labels", "suspect_instead", "place_labels"), num_labels
+            ("together_labels", "sheet_labels", "suspect_labels", "suspect_instead", "place_labels", "error_labels"), num_labels
         )
         for name, size in sizes.items():
             numbers = getattr(self, name)
@@ -256,7 +267,8 @@ def find(
     suspects = suspect_labels(known, p, space, limit=_SUSPECTS)
     examples = _spread(len(p), _EXAMPLES)
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
-    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
+    errors = [] if complete is None else worst_errors(complete, p)
+    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects), *(row for row, _ in errors)})
     place = {row: number for number, row in enumerate(shown)}
     stated = int((known != -1).sum())
     looks = [(int(row), int(k)) for row in examples for k in np.argsort(-p[row], kind="stable")[:_PLACES]]
@@ -288,6 +300,9 @@ def find(
         suspect_images=np.array([chosen.names[found.row] for found in suspects], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
+        error_rows=np.array([place[row] for row, _ in errors], int),
+        error_labels=np.array([k for _, k in errors], int),
+        error_images=np.array([chosen.names[row] for row, _ in errors], dtype=str),
         **_places(posterior, chosen, looks, place),
     )
 
@@ -315,6 +330,33 @@ def _places(
         "place_heat": np.stack(heat),
         "place_shapes": np.array([sizes[row][::-1] for row, _ in looks], int),
     }
+
+
+def worst_errors(truth: NDArray[Any], p: NDArray[Any], limit: int = _ERRORS) -> list[tuple[int, int]]:
+    """Row and column of the worst errors: false positives, then false negatives, the worst first, so many of each at most.
+
+    Each image is shown once and each label twice at most among them, so that they show what goes wrong, not one image.
+
+    Args:
+        truth: (N, K) of 0 and 1.
+        p: (N, K) probabilities; decisions are at 0.5.
+        limit: of each kind.
+    """
+    found: list[tuple[int, int]] = []
+    for wrong in (np.where(truth == 0, p, -1.0), np.where(truth == 1, 1 - p, -1.0)):
+        rows, columns = np.nonzero(wrong > 0.5)
+        order = np.argsort(-wrong[rows, columns], kind="stable")
+        images: set[int] = set()
+        labels: dict[int, int] = {}
+        for row, k in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+            if row in images or labels.get(k, 0) >= _PER_LABEL:
+                continue
+            if len(images) == limit:
+                break
+            images.add(row)
+            labels[k] = labels.get(k, 0) + 1
+            found.append((row, k))
+    return found
 
 
 def looked_at(total: int) -> NDArray[np.int64]:

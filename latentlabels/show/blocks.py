@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from .charts.axes import Axis
+    from .axis import Axis
     from .pixels import Embedded
 
 

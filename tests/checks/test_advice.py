@@ -204,16 +204,16 @@ def test_held_out_images(total: int, severity: str, said: str) -> None:
 
 
 def test_known_labels() -> None:
-    found = {one.kind: one for one in advise({"known_counts": {"a": [0, 9], "b": [4, 0], "c": [5, 0]}}, [], OURS)}
+    found = {one.kind: one for one in advise({"known_counts": {"a": [0, 9], "b": [9, 0], "c": [10, 0]}}, [], OURS)}
     never, rarely = found[Kind.NEVER_KNOWN], found[Kind.RARELY_KNOWN]
     assert (never.severity, never.labels) == ("act", ("a",))
     assert sentence(never) == "1 of 3 labels is never known to be present: a."
     assert (rarely.severity, rarely.labels) == ("look", ("b",))
-    assert sentence(rarely) == "1 label is known to be present in fewer than 5 images: b."
+    assert sentence(rarely) == "1 label is known to be present in fewer than 10 images: b."
     assert Kind.KNOWN not in found
-    fine = _about(Kind.KNOWN, {"known_counts": {"c": [5, 0], "d": [6, 0]}}, [], OURS)
+    fine = _about(Kind.KNOWN, {"known_counts": {"c": [10, 0], "d": [11, 0]}}, [], OURS)
     assert fine is not None
-    assert sentence(fine) == "Each label is known to be present in at least 5 images."
+    assert sentence(fine) == "Each label is known to be present in at least 10 images."
 
 
 def test_the_most_pressing_comes_first() -> None:

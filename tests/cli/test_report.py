@@ -40,6 +40,34 @@ def test_the_report_is_made_anew(copy: Path) -> None:
     }  # fmt: skip
 
 
+def test_two_runs_are_compared(run: Path, copy: Path, tmp_path: Path) -> None:
+    done = latentlabels("report", copy, run, "-o", tmp_path / "new" / "page.html")
+    assert done.code == 0, done.err
+    assert done.out.strip().endswith(str(tmp_path / "new" / "page.html"))
+    assert "differs: nothing in the settings" in done.out
+    assert (tmp_path / "new" / "page.html").exists()
+    found = latentlabels("report", copy, run, "--json").document
+    assert found["report"] == str(copy / "comparison.html")
+    assert found["runs"] == [str(copy), str(run)]
+    assert [one["level"] for one in found["verdicts"]] == [found["verdicts"][0]["level"]] * 2
+    assert all(one["gain"] == 0 and not one["clear"] for one in found["labels"])
+    assert found["differs"] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nowhere"], "nowhere: run folder not found"),
+        (["OTHER", "--images", "x"], "leave them out to compare two"),
+        (["-o", "page.html"], "--out is for the comparison of two runs"),
+    ],
+)
+def test_what_is_no_comparison(copy: Path, run: Path, args: list[str], said: str) -> None:
+    done = latentlabels("report", copy, *(str(run) if arg == "OTHER" else arg for arg in args))
+    assert done.code == 2
+    assert said in done.err
+
+
 def test_a_folder_by_label_is_read_as_fit_reads_it(copy: Path, scenes: Path) -> None:
     before = StoredPredictions.read(copy / "findings.npz", 21)
     assert not str(before.source)

@@ -162,6 +162,8 @@ def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False
         sheet_shares=p[:, :top].mean(0), sheet=np.arange(6), suspect_rows=np.array([1]), suspect_labels=np.array([1 % size]),
         suspect_values=np.array([1]), suspect_probabilities=p[1, [1 % size]], suspect_instead=np.array([-1]),
         suspect_others=np.array([np.nan]), suspect_images=np.array(["photos/red/1.jpg"]),
+        error_rows=np.array([2, 3] if truth else [], int), error_labels=np.array([1 % size, 0] if truth else [], int),
+        error_images=np.array(["a/2.jpg", "a/3.jpg"] if truth else [], dtype=str),
         truth_prevalence=true.mean(0) if truth else np.empty(0),
         truth_counts=np.bincount(true.sum(1)) / 6 if truth else np.empty(0),
     )  # fmt: skip
@@ -197,21 +199,25 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
     page = _Page(path)
     text = page.text
     parts = [
-        "run – latentlabels run 1,200 images, 8 labels. The fit predicts 2.99 labels per image; 2.35 were expected "
-        "(source: set by expected_labels).",
+        "run – latentlabels run Unknown This fit was not compared with a prediction that never looks at the image",
+        '1 of 8 labels is weak: "4-doors" (never known to be present).',
+        "2 warnings the fit predicts 2.99 labels per image: state expected_labels",
+        "1 of 8 labels is never known to be present: 4-doors. The fit cannot learn it; it keeps its prior probability.",
+        "1,200 images, 8 labels. The fit predicts 2.99 labels per image; 2.35 were expected (source: set by expected_labels).",
         "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
         "images 1,200 0.60 labels known to be present per image, 0.20 known to be absent",
         "predicted labels per image 2.99 2.35 expected",
         "epoch kept 1 of 0 to 2, stopped early",
         "held-out log-likelihood −3.00 of the known labels, nats per image",
-        "2 warnings the fit predicts 2.99 labels per image: state expected_labels",
-        "1 of 8 labels is never known to be present: 4-doors. The fit cannot learn it; it keeps its prior probability.",
+        "Weak labels",
+        "1 4-doors doors 0 Never known to be present Label images that show it, or remove it from the label space.",
         "What to do checked found what to do",
-        "Training",
-        "Known labels Never known to be present: 4-doors.",
-        "Predictions on the training images The run folder holds no predictions on images.",
+        "checks passed: ",
         "Evaluation against complete labels Not measured yet",
         "All labels",
+        "Known labels Never known to be present: 4-doors.",
+        "Predictions on the training images The run folder holds no predictions on images.",
+        "Training",
         "Label space 8 labels in 5 groups.",
         "Details",
         "Configuration",
@@ -247,13 +253,16 @@ def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
     page = _Page(write_report(run))
     values = {row[0]: row[1] for row in page.rows if len(row) == 3}
     assert values["mean average precision"] == percent_of(metrics["map"], 50)
-    assert values["calibration error"] == percent_of(metrics["calibration_error"], 50)
+    assert values["calibration error of all"] == percent_of(metrics["calibration_error"], 50)
     assert values["Brier score"] == f"{metrics['brier']:.3f}"
     assert values["negative log-likelihood"] == f"{metrics['nll']:.2f}"
     assert values["labels that no image shows"] == "1"
     assert values["count negative log-likelihood"] == "–"
-    assert ["2", "red", "colour", "101", "30", "15 %", percent_of(metrics["per_label_ap"]["red"], 50)] in page.rows
-    assert ["1", "blue", "colour", "100", "30", "10.0 %", "–"] in page.rows
+    red = metrics["per_label"]["red"]
+    figures = [percent_of(red[key], 50) for key in ("average_precision", "precision", "recall", "calibration_error")]
+    assert ["2", "red", "colour", "101", "30", "15 %", str(red["support"]), *figures] in page.rows
+    [blue] = [row for row in page.rows if row[:3] == ["1", "blue", "colour"]]
+    assert blue[3:8] == ["100", "30", "10.0 %", "0", "–"]
     assert len(page.charts) == 4
     assert "Measured on 50 images with complete labels." in page.text
     assert f"mean average precision {values['mean average precision']} 50 images" in page.text
@@ -267,8 +276,9 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     _found(truth=True).write(run / EVALUATED)
     page = _Page(write_report(run))
     assert list(page.sections) == [
-        "What to do", "Training", "Known labels", "Predictions on the training images", "Examples", "Images by label",
-        "Known labels that may be wrong", "Evaluation against complete labels", "All labels", "Label space", "Details",
+        "What to do", "Worst errors", "Known labels that may be wrong", "Evaluation against complete labels",
+        "Confusion within a group", "All labels", "Known labels", "Predictions on the training images", "Examples",
+        "Images by label", "Training", "Label space", "Details",
     ]  # fmt: skip
     assert page.said("Predictions on the training images").startswith(
         "6 of the 60 images that the run was fitted on, evenly spaced. Probabilities take the known labels of an image into "
@@ -338,7 +348,7 @@ def test_tables_sort_by_the_one_script_that_is_allowed(make: Callable[..., Path]
     head = page.cells[at]
     assert all(cell["buttons"] == "1" for cell in head)
     numeric = [cell.get("class") == "num" for cell in head]
-    assert numeric == [True, False, False, *[True] * 5]
+    assert numeric == [True, False, False, *[True] * 9]
     for row, cells in zip(page.rows[at + 1 : at + 9], page.cells[at + 1 : at + 9], strict=True):
         assert [cell.get("class") == "num" for cell in cells] == numeric
         for said, cell in zip(row, cells, strict=True):
@@ -393,7 +403,7 @@ def test_an_interrupted_fit_says_how_to_go_on(make: Callable[..., Path]) -> None
     assert "epochs finished 3 of 9 at most" in page.text
     assert "held-out log-likelihood −2.90" in page.text
     assert len(page.charts) == 2
-    assert list(page.sections) == ["Training", "All labels", "Label space", "Details"]
+    assert list(page.sections) == ["All labels", "Training", "Label space", "Details"]
     for content in ("{", "3", "[3]"):
         (run / "checkpoints" / "last.json").write_text(content)
         with pytest.raises(RunError, match="the interrupted fit is damaged"):
@@ -461,7 +471,8 @@ def test_every_optional_piece_may_be_absent(make: Callable[..., Path]) -> None:
     (run / "environment.json").write_text(json.dumps(versions | {"format": 1}))  # as version 0.1 left it
     page = _Page(write_report(run))
     assert not page.pictures and not page.charts
-    assert "bare 1 label. 54 weights" in page.text
+    assert "bare Unknown This fit was not compared with a prediction that never looks at the image" in page.text
+    assert " 1 label. 54 weights" in page.text
     assert "1 warning diagnostics.json is missing" in page.text
     assert "No epoch was recorded." in page.text
     assert "The run folder does not say which labels were known." in page.text
@@ -473,7 +484,7 @@ def test_values_that_are_none(make: Callable[..., Path]) -> None:
     run = make(history=rows, best_epoch=-1, held_out_log_likelihood=None, never_known=[], warnings=[], stopped_early=False)
     (run / "evaluation.json").write_text('{"map": null, "num_images": 3, "calibration": null}')
     text = _Page(write_report(run)).text
-    assert "No warnings." in text
+    assert "warning" not in text
     assert "epoch kept – of 0 to 0" in text
     assert "held-out log-likelihood – " in text
     assert "mean average precision – 3 images" in text

@@ -94,7 +94,7 @@ def test_no_width_scrolls_the_whole_page(opened: Any, width: int) -> None:
 def test_paper_loses_nothing(opened: Any) -> None:
     page = opened(718)  # A4 without its margins, at 96 pixels per inch
     rows = page.locator("tr").count()
-    page.locator("input[type=search]").fill("bike")
+    page.locator("#all-labels input[type=search]").fill("bike")
     assert page.locator("tr:visible").count() < rows
     assert page.evaluate(CUT_OFF)  # folded, scrolled or searched away
     page.emulate_media(media="print")

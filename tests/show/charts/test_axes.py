@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlabels.show.charts.axes import Axis, linear, powers, round_values, shares
+from latentlabels.show.axis import Axis
+from latentlabels.show.charts.axes import linear, powers, round_values, shares
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(1, 12), st.booleans())
