@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TiedLabelVector,
     )
     from .program.starting_point import derive_prior
+    from .questions import Question
     from .report import write_report
     from .show import plots
     from .space import Free, LabelSpace, OneOf
@@ -81,6 +82,7 @@ _HOMES = {
     "Inputs": "inputs",
     "LatentLabels": "estimator",
     "Posterior": "posterior",
+    "Question": "questions",
     "even_count_check": "checks",
     "known_label_check": "checks",
     "linked_label_check": "checks",
@@ -146,6 +148,7 @@ __all__ = [
     "Observed",
     "OneOf",
     "Posterior",
+    "Question",
     "RunError",
     "TiedLabelVector",
     "TinyCNN",

@@ -32,6 +32,7 @@ from . import (
     export,
     fit,
     inspect,
+    next,
     predict,
     query,
     report,
@@ -92,6 +93,7 @@ app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
+app.command("next")(next.next_questions)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("export")(export.export)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from ..errors import DataError
 from .output import Debug, Json, Output, RunFolder, UsageError
+from .sources import load_run
 
 Images = Annotated[
     Path | None,
@@ -35,6 +37,9 @@ AnswersFile = Annotated[
     Path | None,
     typer.Option("--answers", metavar="FILE", help="The table that answers are kept in. Default: RUN/answers.csv."),
 ]
+
+
+_STATIC = 500  # images that the page of one file is chosen from
 
 
 def explore(
@@ -66,9 +71,9 @@ def explore(
     """
     with Output(as_json) as output:
         if static or output_file is not None:
-            _write(output, run, images, embeddings, output_file)
+            _write_static(output, run, images, embeddings, static, output_file)
             return
-        _serve(output, run, images, embeddings, port, host, token, answers, page=True, browser=browser and not as_json)
+        _serve(output, run, images, embeddings, answers, Listening(port, host, token, True, browser and not as_json))
 
 
 def serve(
@@ -79,6 +84,15 @@ def serve(
     host: Host = "127.0.0.1",
     token: Token = None,
     answers: AnswersFile = None,
+    label_studio: Annotated[
+        str | None,
+        typer.Option(
+            "--label-studio",
+            metavar="ADDRESS",
+            help="The Label Studio that pictures of its tasks are fetched from, such as http://localhost:8080, with the access "
+            "token in the environment variable LABEL_STUDIO_API_KEY.",
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -89,36 +103,33 @@ def serve(
     The addresses are described at /openapi.json.
     """
     with Output(as_json) as output:
-        _serve(output, run, images, embeddings, port, host, token, answers, page=False, browser=False)
+        if label_studio is not None and not label_studio.startswith(("http://", "https://")):
+            raise UsageError(f"--label-studio {label_studio}: give an address such as http://localhost:8080")
+        _serve(output, run, images, embeddings, answers, Listening(port, host, token, False, False, label_studio))
 
 
-def _write(output: Output, run: Path, images: Path | None, embeddings: Path | None, file: Path | None) -> None:
-    """The page of one file."""
-    if file is None:
-        raise UsageError("--static writes a file; name it with -o, for example -o explore.html")
-    _check_run(run)
-    from ..serving.static_file import write_explore
+class Listening(NamedTuple):
+    """Where the service listens, and what for; see `serving.running.Place`."""
 
-    path, shown = write_explore(run, file, images, embeddings)
-    output.emit({"file": path, "num_images": shown}, lambda console: console.print(str(path), soft_wrap=True))
-
-
-def _check_run(run: Path) -> None:
-    if not run.is_dir():
-        what = "is a file, not a run folder" if run.exists() else "run folder not found"
-        raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
+    port: int
+    host: str
+    token: str | None
+    page: bool
+    browser: bool
+    label_studio: str | None = None
 
 
 def _serve(
-    output: Output, run: Path, images: Path | None, embeddings: Path | None, port: int, host: str, token: str | None,
-    answers: Path | None, page: bool, browser: bool,
+    output: Output, run: Path, images: Path | None, embeddings: Path | None, answers: Path | None, listening: Listening
 ) -> None:  # fmt: skip
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise DataError(f'{" and ".join(missing)} not installed; run: pip install "latentlabels[serve]"')
     _check_run(run)
-    if token is not None and (len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token):
+    given = listening.token
+    if given is not None and (len(given) < 16 or not given.isascii() or not given.isprintable() or " " in given):
         raise UsageError("--token: give at least 16 letters and digits, or leave it out for a random one")
+    from ..serving.label_studio import Home
     from ..serving.running import Place, start_serving
     from ..serving.service import Service, Source
 
@@ -128,11 +139,46 @@ def _serve(
         size = len(service.shown.collection)
         document = {"address": address, "token": token, "run": run, "num_images": size, "answers": service.answering.path}
         output.emit(document, lambda console: console.print(address))
-        if not page:
+        if not listening.page:
             output.note(f"token: {token}")
         output.note(f"answers are kept in {service.answering.path}; stop with Ctrl-C")
 
+    home = Home(listening.label_studio, os.environ.get("LABEL_STUDIO_API_KEY"))
+    place = Place(listening.host, listening.port, given, listening.page, listening.browser, home)
     try:
-        start_serving(service, Place(host, port, token, page, browser), say)
+        start_serving(service, place, say)
     finally:
         service.close()
+
+
+def _write_static(
+    output: Output, run: Path, images: Path | None, embeddings: Path | None, static: bool, target: Path | None
+) -> None:  # fmt: skip
+    """Write the page of one file."""
+    if target is None or not static:
+        raise UsageError("--static and -o FILE go together, for example --static -o explore.html")
+    _check_run(run)
+    import numpy as np
+
+    from ..posterior import Posterior
+    from ..serving.collection import open_collection
+    from ..show.card import most_instructive, write_static
+
+    model = load_run(run)
+    collection = open_collection(run, model, images, embeddings)
+    rows = np.unique(np.linspace(0, len(collection) - 1, min(len(collection), _STATIC)).round().astype(np.int64))
+    inputs = collection.stream.block(rows).inputs
+    good = rows[inputs.rows]
+    found = model.posterior(inputs)
+    pictures = [collection.pictures[row] for row in good] if len(collection.pictures) else None
+    posterior = Posterior(found.distribution, [collection.names[row] for row in good], pictures)
+    chosen = most_instructive(posterior)
+    path = write_static(posterior, target, chosen, title=run.resolve().name)
+    document = {"page": path, "run": run, "num_images": len(chosen), "size": path.stat().st_size}
+    output.emit(document, lambda console: console.print(f"{path}"))
+
+
+def _check_run(run: Path) -> None:
+    if not run.is_dir():
+        what = "is a file, not a run folder" if run.exists() else "run folder not found"
+        raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")

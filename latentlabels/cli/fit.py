@@ -44,6 +44,7 @@ def fit(
     labels: options.Labels = None,
     observed: options.Table = None,
     complete: options.Complete = None,
+    answers: options.Answers = None,
     embeddings: options.Embeddings = None,
     overrides: options.Overrides = None,
     begin: Annotated[
@@ -69,7 +70,7 @@ def fit(
     """
     with Output(as_json) as output:
         given = {
-            "images": images, "labels": labels, "observed": observed, "complete": complete, "reading": reading,
+            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers, "reading": reading,
             "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it

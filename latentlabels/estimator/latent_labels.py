@@ -188,6 +188,7 @@ class LatentLabels(Answers):
         *,
         held_out: str | ArrayLike | None = None,
         together: str | ArrayLike | None = None,
+        answers: Labels | None = None,
         checkpoints: str | Path | None = None,
         resume: bool = False,
         watch: Sequence[str] = (),
@@ -206,6 +207,9 @@ class LatentLabels(Answers):
                 `held_out` of each label's images, drawn by `seed`, after which every label still has a training image.
             together: N values, equal for images that belong together (of one patient, of one site), or a column or table as
                 above; such images are held out together or not at all.
+            answers: answers to questions about single labels, which somebody asked (see `Posterior.next_questions`), as
+                `observed`: of some images, by name, or (N, K) of 1, 0, -1. They are evidence of their own, p(answer | y) = 1
+                or 0, beside the annotation of `observed`.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -218,7 +222,7 @@ class LatentLabels(Answers):
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
         settings, before = self._checked()
-        prepared = prepare(settings, before, images, observed, truth, held_out, together)
+        prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
         found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)

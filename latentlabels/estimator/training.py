@@ -65,7 +65,7 @@ def trained(
     assert anchor is not None
     if objective.needs_truth and truth is None:
         raise ConfigError(f'objective "{settings.model.objective}" needs complete labels; give them as fit(..., truth=Y)')
-    known = label_rows(table)
+    known = label_rows(table, inputs.answers, objective.is_likelihood)
     parts = hold_out(inputs, float(settings.fit.held_out), int(settings.fit.seed))
     warn_of_rare(parts)
     rows = parts.rows
@@ -76,7 +76,8 @@ def trained(
     loop = _loop_settings(settings.fit, objective, tuple(watch), len(rows[1]))
     complete = None if truth is None else torch.from_numpy(truth)
     folder = None if checkpoints is None else Path(checkpoints)
-    identity = begun_with(table.space, table, rows[1], _begun_settings(settings, start.params, loop, inputs.levels))
+    begun = _begun_settings(settings, start.params, loop, inputs.levels)
+    identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
     count = _predicted_count(model, batches, rows[1], result, batch_size)
     diagnostics = _diagnostics(start, inputs, parts, result, count)

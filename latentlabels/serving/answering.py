@@ -106,10 +106,15 @@ class Answering:
                 self._note(entry)
             return len(self._file.entries)
 
-    def merged(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Known labels (N, K) with the answers over them; known labels that no longer fit are unknown."""
+    def merged(self, known: NDArray[np.int8], rows: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
+        """Known labels (B, K) with the answers over them; known labels that no longer fit are unknown.
+
+        Args:
+            known: of the images.
+            rows: (B,) which images these are; None for all.
+        """
         with self.lock:
-            return _over(known, self.values, self.space)
+            return _over(known, self.values if rows is None else self.values[rows], self.space)
 
     def implied(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
         """Known labels (B, K) with what the label space makes of them; impossible rows stay as they are."""

@@ -16,16 +16,19 @@ from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..errors import LatentLabelsError
-from . import routes_answers, routes_images, routes_page
+from . import label_studio, routes_answers, routes_images, routes_page
 from .documents import Problem
 from .guard import OPEN, Guard
+from .label_studio import Home
 from .problems import MEDIA_TYPE, ProblemError, kind_of_status
 from .service import Service
 
 _LOG = logging.getLogger(__name__)
 
 
-def make_app(service: Service, token: str, hosts: tuple[str, ...] = (), page: bool = True) -> Guard:
+def make_app(
+    service: Service, token: str, hosts: tuple[str, ...] = (), page: bool = True, home: Home | None = None
+) -> Guard:  # fmt: skip
     """The ASGI application of a service.
 
     Args:
@@ -33,6 +36,7 @@ def make_app(service: Service, token: str, hosts: tuple[str, ...] = (), page: bo
         token: that requests have to bear.
         hosts: further host names under which the service may be asked.
         page: whether the page is served, or the JSON interface alone.
+        home: the Label Studio that may ask; None to fetch no pictures from it.
     """
 
     @asynccontextmanager
@@ -52,9 +56,11 @@ def make_app(service: Service, token: str, hosts: tuple[str, ...] = (), page: bo
     app.add_exception_handler(Exception, _unexpected)
     app.include_router(routes_images.router(service))
     app.include_router(routes_answers.router(service))
+    app.include_router(label_studio.router(service, home or Home()))
     if page:
         app.include_router(routes_page.router())
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    app.openapi()  # worked out before there are threads
     return Guard(app, token, hosts, service.limits)
 
 
@@ -105,7 +111,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
-            statuses = [404, 408, 413, 421, 422, 500] + ([] if path in OPEN else [401])
+            statuses = [400, 404, 408, 413, 421, 422, 500] + ([] if path in OPEN else [401])
             statuses += [] if method == "get" else [409, 415, 503]
             for status in statuses:
                 operation["responses"][str(status)] = {"description": "A problem", "content": content}

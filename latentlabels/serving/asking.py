@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ObservationError
+from ..posterior import Posterior
 from .documents import CompleteNext, QuestionDocument
+from .listing import usefulness
 from .service import Service
 
 _SAMPLE, _SEED = 100, 0
-_RANDOM_EVERY = 10
+_RANDOM_SHARE = 0.1
+_CONSIDERED = 2000  # images that questions are chosen among, half of them at random where there are more
 
 
 def questions(service: Service, number: int, per_label: bool) -> list[QuestionDocument]:
-    """Questions about labels that nobody knows, by the entropy of the answer; every tenth one at random.
+    """The questions whose answers teach most, given what is known and answered; a share of them is random.
 
     Args:
         service: of the run.
         number: how many.
-        per_label: one of each label in turn, in place of one for each image.
+        per_label: each label is asked by itself, and an image may be asked several times.
     """
-    shown, found = service.shown, service.shown.predictor.found
-    p = np.nan_to_num(found.marginals.astype(np.float64), nan=0.0).clip(1e-12, 1 - 1e-12)
-    gain = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    gain[~found.done] = 0.0
-    gain[service.settled()] = 0.0
-    axis = 0 if per_label else 1
-    best = gain.argmax(axis)
-    value = gain.max(axis, initial=0.0)
-    order = [int(one) for one in np.argsort(-value, kind="stable")[:number] if value[one] > 0]
-    pairs = [(int(best[one]), one) if per_label else (one, int(best[one])) for one in order]
+    shown = service.shown
+    rows = _considered(service)
+    if not len(rows):
+        return []
+    known = np.where(service.settled()[rows], np.maximum(service.answering.closed(shown.collection.known)[rows], 0), -1)
+    posterior = _given(service, rows)
+    seed = _SEED + len(service.answering)
+    found = posterior.next_questions(
+        n=number, known=known.astype(np.int8), per_label=per_label, random_share=_RANDOM_SHARE, seed=seed,
+        most_per_image=None if per_label else 1,
+    )  # fmt: skip
+    return [_document(service, one, int(rows[one.row])) for one in found]
+
+
+def _considered(service: Service) -> NDArray[np.int64]:
+    """Images that the model has looked at: the most useful ones, and as many at random."""
+    found = service.shown.predictor.found
+    rows = np.flatnonzero(~np.isnan(found.marginals[:, 0]))
+    if len(rows) <= _CONSIDERED:
+        return rows
+    useful = rows[np.argsort(-usefulness(service, rows), kind="stable")[: _CONSIDERED // 2]]
     rng = np.random.default_rng([_SEED, len(service.answering)])
-    out = []
-    for place, (row, k) in enumerate(pairs):
-        random = place % _RANDOM_EVERY == _RANDOM_EVERY - 1
-        if random:
-            open_ = np.argwhere(gain > 0)
-            row, k = map(int, open_[rng.integers(len(open_))])
-        label = shown.space.labels[k]
-        out.append(
-            QuestionDocument(
-                id=f"{row}-{k}", image=str(row), name=shown.collection.names[row], label=label, group=None,
-                text=f"Is “{label}” present?", choices=["yes", "no"], gain=float(gain[row, k]), random=random,
-            )
-        )  # fmt: skip
-    return out
+    return np.unique(np.concatenate([useful, rng.choice(rows, _CONSIDERED // 2, replace=False)]))
+
+
+def _given(service: Service, rows: NDArray[np.int64]) -> Posterior:
+    """The posterior of some images given their known labels, by the run's annotation, and the answers."""
+    shown = service.shown
+    posterior = shown.predictor.posterior(shown.predictor.found.flat[rows], [shown.collection.names[row] for row in rows])
+    told = service.answering.merged(shown.collection.known[rows], rows)
+    try:
+        return posterior.observing(told, shown.model.conditions_by)
+    except ObservationError:  # another objective's label space may contradict what is known
+        return posterior
+
+
+def _document(service: Service, one: Any, row: int) -> QuestionDocument:
+    about = one.label if one.label is not None else one.group
+    return QuestionDocument(
+        id=f"{row}-{about}", image=str(row), name=service.shown.collection.names[row], label=one.label, group=one.group,
+        text=one.text, choices=list(one.choices), gain=one.gain, random=one.random,
+    )  # fmt: skip
 
 
 def complete_next(service: Service) -> CompleteNext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -19,9 +18,8 @@ Which = Literal["likely", "borderline", "wrong"]
 def all_labels(service: Service) -> LabelList:
     """Every label with its prevalence by the model, and how many images are known to show it."""
     shown = service.shown
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # nobody has looked yet
-        mean = np.nanmean(shown.predictor.found.marginals, 0)
+    p, done = shown.predictor.found.marginals, ~np.isnan(shown.predictor.found.marginals[:, 0])
+    mean = p[done].mean(0) if done.any() else np.full(p.shape[1], np.nan)
     known = ((shown.collection.known == 1) | (service.answering.values == 1)).sum(0)
     return LabelList(
         labels=[

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -183,9 +182,7 @@ class Predictor:
                     one.answer.set_exception(ProblemError("not-an-image", str(error)) if _is_data(error) else error)
 
     def _read(self, files: list[Path]) -> Inputs:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return read_files(files, self.model._as_fitted(), Reading(unreadable="rows"))
+        return read_files(files, self.model._as_fitted(), Reading(unreadable="rows"))
 
     def _flat(self, inputs: Inputs) -> NDArray[np.float32]:
         with self._working, torch.no_grad():
@@ -197,9 +194,7 @@ class Predictor:
         """Look at images of the collection; one that cannot be read has its reason kept."""
         found = self.found
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                inputs = self.stream.block(rows).inputs
+            inputs = self.stream.block(rows).inputs
             flat = self._flat(inputs)
             good = rows[inputs.rows]
             found.flat[good] = flat

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import DataError
 from .app import make_app
+from .label_studio import Home
 from .service import Service
 
 
@@ -29,6 +30,7 @@ class Place:
         token: that requests have to bear; None for a random one.
         page: whether the page is served.
         browser: whether a browser is opened.
+        home: the Label Studio that may ask.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +38,7 @@ class Place:
     token: str | None = None
     page: bool = True
     browser: bool = False
+    home: Home | None = None
 
 
 class _Patient(H11Protocol):
@@ -94,10 +97,10 @@ def start_serving(service: Service, place: Place, say: Callable[[str, str], None
     address = f"http://{host}:{port}/?token={token}" if place.page else f"http://{host}:{port}/"
     limits = service.limits
     protocol = type("Patient", (_Patient,), {"head_seconds": limits.head_seconds})
+    app = make_app(service, token, (place.host,), place.page, place.home)
     config = uvicorn.Config(
-        make_app(service, token, (place.host,), place.page), http=protocol, ws="none", log_level="warning", access_log=False,
-        server_header=False, limit_concurrency=limits.connections, timeout_keep_alive=int(limits.head_seconds),
-        timeout_graceful_shutdown=5,
+        app, http=protocol, ws="none", log_level="warning", access_log=False, server_header=False,
+        limit_concurrency=limits.connections, timeout_keep_alive=int(limits.head_seconds), timeout_graceful_shutdown=5,
     )  # fmt: skip
     say(address, token)
     if place.browser:

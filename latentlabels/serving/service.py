@@ -17,7 +17,8 @@ from PIL import Image
 from .. import __version__
 from ..errors import DataError, LabelSpaceError, LatentLabelsError, ObservationError
 from ..estimator import LatentLabels
-from ..inputs.image_file import read_image
+from ..inputs.image_file import read_picture, scaled
+from ..inputs.levels import Levels
 from ..kind import Kind
 from ..locking import holding
 from ..posterior import Posterior
@@ -205,7 +206,7 @@ class Service:
             if file is None:
                 raise ProblemError("not-found", "this run has embeddings without pictures; give their folder by --images DIR")
         try:
-            found = read_image(file, (size, size), self.shown.model.fitted_.levels)
+            found = _picture(file, size, self.shown.model.fitted_.levels)
         except DataError as error:
             raise ProblemError("not-found", f"{error}") from None
         found.thumbnail((size, size), Image.Resampling.BILINEAR)
@@ -325,6 +326,14 @@ class Service:
             "status": "ok", "version": __version__, "run": str(shown.run), "num_images": len(shown.collection),
             "num_labels": shown.space.num_labels, "num_predicted": shown.predictor.num_done,
         }  # fmt: skip
+
+
+def _picture(file: Any, size: int, levels: Levels | None) -> Image.Image:
+    """As `read_image`, whose filter of warnings is not for several threads."""
+    picture = read_picture(file, (size, size)).picture
+    if isinstance(picture, Image.Image) and levels is None:
+        return picture
+    return Image.fromarray(np.ascontiguousarray(scaled(picture, levels).transpose(1, 2, 0)))
 
 
 def _named(row: NDArray[np.int8], space: LabelSpace) -> dict[str, int]:

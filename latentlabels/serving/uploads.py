@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tempfile
 import threading
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,11 +103,9 @@ def _checked(content: bytes, limits: Limits) -> str:
     if not content:
         raise ProblemError("not-an-image", "the body is empty; send the bytes of a picture")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=formats()) as image:
-                (width, height), kind = image.size, image.format or ""
-    except Image.DecompressionBombError:
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
+            (width, height), kind = image.size, image.format or ""
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many(limits) from None
     except UnidentifiedImageError:
         return ".tif" if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") else ".bin"

@@ -38,7 +38,7 @@ def test_holds_what_the_model_says_of_its_images(fitted: Fitted, tmp_path: Path)
 
 def test_needs_the_name_of_a_file_and_a_run(fitted: Fitted, tmp_path: Path):
     done = latentlabels("explore", fitted.run, "--static")
-    assert done.code == 2 and "-o explore.html" in done.err
+    assert done.code == 2 and "-o FILE" in done.err
     done = latentlabels("explore", tmp_path / "none", "--static", "-o", tmp_path / "explore.html")
     assert done.code == 2 and "run folder not found" in done.err
     assert not (tmp_path / "explore.html").exists()
