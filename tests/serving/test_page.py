@@ -198,6 +198,7 @@ def test_every_view_is_accessible_and_no_wider_than_the_window(opened: tuple[Ope
     for view in VIEWS:
         if view == "ask":
             page.get_by_role("button", name="Images", exact=True).click()
+            page.wait_for_selector(".ll-card")
             page.keyboard.press("q")
             page.wait_for_selector(".question")
         else:
@@ -219,3 +220,17 @@ def test_no_file_but_the_pages_own_is_found():
     assert page_file("app.js") is not None and page_file("card.css") is not None and page_file("preact.js") is not None
     for name in ("__init__.py", "../app.py", "vendor/preact.js", "LICENSE.htm", "", "static.py", str(Path(__file__))):
         assert page_file(name) is None
+
+
+def test_a_refit_learns_from_the_answers_and_says_what_it_changed(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+    yes = page.locator(".choice kbd", has_text=re.compile("^Y$")).count() > 0
+    page.keyboard.press("y" if yes else "1")
+    page.get_by_role("button", name=re.compile("^Refit with")).click()
+    page.locator(".refit progress").wait_for()
+    page.get_by_text("The model has learned from your answers").wait_for(timeout=120_000)
+    told = page.locator(".refit").inner_text()
+    assert "Before" in told and "After" in told
+    assert not page.problems
