@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ..annotation.asked import with_answers
 from ..errors import ObservationError
 from ..posterior import Posterior
 from .documents import CompleteNext, QuestionDocument
@@ -55,9 +57,11 @@ def _given(service: Service, rows: NDArray[np.int64]) -> Posterior:
     """The posterior of some images given their known labels, by the run's annotation, and the answers."""
     shown = service.shown
     posterior = shown.predictor.posterior(shown.predictor.found.flat[rows], [shown.collection.names[row] for row in rows])
-    told = service.answering.merged(shown.collection.known[rows], rows)
+    told, answered = service.answering.merged(shown.collection.known[rows], rows), service.answering.values[rows]
+    picked = np.where((told == 1) & (answered == 1), -1, told)  # what was asked for is no pick
+    known = with_answers(torch.from_numpy(picked), torch.from_numpy(answered)).numpy()
     try:
-        return posterior.observing(told, shown.model.conditions_by)
+        return posterior.observing(known, shown.model.conditions_by)
     except ObservationError:  # another objective's label space may contradict what is known
         return posterior
 

@@ -35,6 +35,7 @@ class Collection:
         known: int8 (N, K) of 1, 0, -1: what the run's table of known labels says.
         place: the folder or file that the images come from.
         of_the_fit: whether the run was fitted on these.
+        of_embeddings: whether the model sees embeddings in place of pictures.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Collection:
     known: NDArray[np.int8]
     place: Path
     of_the_fit: bool = False
+    of_embeddings: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,7 +82,7 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
             rows = np.arange(len(names)) if observed.images is None else selected(names, observed, str(place), "observed")
             known[rows] = observed.in_space(model.space_).known.dense()
     pictures = _matched(names, images) if vectors else _pictures(stream)
-    return Collection(tuple(names), stream, pictures, known, Path(place), same)
+    return Collection(tuple(names), stream, pictures, known, Path(place), same, vectors)
 
 
 def _names(stream: InputStream, place: Path) -> list[str]:

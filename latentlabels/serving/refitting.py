@@ -11,11 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal
 
-import numpy as np
-
-from ..config import DataConfig, read_config
+from ..config import read_config
 from ..fitting.run_folder import CHECKPOINTS
-from ..writing import scratch, separated, write_text
+from ..shards import is_packed
+from ..writing import scratch
 from .answering import Answering
 from .collection import Collection
 from .documents import RefitState, VerdictDocument
@@ -64,7 +63,7 @@ class Refit:
             before = verdict_on(run)
             out = next(new for n in range(2, 10_000) if not (new := run.with_name(f"{run.name}-{n}")).exists())
             command = [sys.executable, "-m", "latentlabels", "fit", "--from", str(run), "--out", str(out)]
-            command += _data(collection, answering, out)
+            command += _data(collection, answering)
             log = scratch()
             self._cancelled = False
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
@@ -125,25 +124,11 @@ class Refit:
         self._state = RefitState(state=state, progress=progress, message=message, before=before, after=after)
 
 
-def _data(collection: Collection, answering: Answering, out: Path) -> list[str]:
-    """The options that give a fit the answers: as answers where it takes them, else among the known labels."""
-    where = "data.images" if collection.place.is_dir() else "data.embeddings"
-    same = ["--set", f"{where}={collection.place.resolve()}"]
-    if "answers" in DataConfig.model_fields:
-        return [*same, "--set", f"data.answers={answering.path.resolve()}"]
-    table = answering.path.with_name(f"{answering.path.stem}-{out.name}.csv").resolve()
-    _write_known(collection, answering, table)
-    return [*same, "--observed", str(table), "--unlisted", "unknown"]
-
-
-def _write_known(collection: Collection, answering: Answering, table: Path) -> None:
-    """Known labels and answers in one table; an answer takes the place of known labels that it contradicts."""
-    known = answering.merged(collection.known)
-    rows = [["image", "label", "value"]]
-    labels = answering.space.labels
-    for row, k in zip(*np.nonzero(known != -1), strict=True):
-        rows.append([collection.names[row], labels[k], str(known[row, k])])
-    write_text(table, separated(rows))
+def _data(collection: Collection, answering: Answering) -> list[str]:
+    """The options that give a fit the images and the answers."""
+    where = "data.embeddings" if collection.of_embeddings else "data.images"
+    place = str(collection.place) if is_packed(collection.place) else str(collection.place.resolve())
+    return ["--set", f"{where}={place}", "--answers", str(answering.path.resolve())]
 
 
 def _epochs_of(out: Path) -> Callable[[], tuple[int | None, int]]:
