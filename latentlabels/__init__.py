@@ -188,6 +188,7 @@ __all__ = [
 # services that classes of lower rooms offer, and that rooms above them do
 provide("distribution", "distributions:LabelVector")
 provide("notebook view", "show.notebook:notebook_view")
+provide("explore", "show.notebook:explore")
 provide("one line", "show.notebook:one_line")
 
 _moved.install(__name__)
