@@ -1,6 +1,6 @@
 """Which questions teach most: a fit after 500 answers, by how the questions were chosen.
 
-    python benchmarks/questions.py DATA... [--scenes] [--seeds 5] [--number 500] [--rounds 5] [--random 0.1] [--ways ...] [--keep FILE]
+    python benchmarks/questions.py DATA... [--scenes] [--seeds 5] [--number 500] [--rounds 5] [--ways ...] [--keep FILE]
 
 DATA are folders as `benchmarks/common.py` reads them; --scenes adds toy scenes, rendered and embedded by lite0. A question is
 about one label of one training image; an oracle answers it from the complete labels. Ways to choose: `random` and `uncertain`

@@ -13,9 +13,7 @@ from command import latentlabels
 def filled(path: Path, vectors: Path) -> pd.DataFrame:
     """The table with true answers."""
     found, frame = np.load(vectors), pd.read_csv(path, dtype=str, keep_default_na=False)
-    truth = pd.DataFrame(
-        found["truth"], columns=[str(one) for one in found["labels"]], index=[str(one) for one in found["images"]]
-    )
+    truth = pd.DataFrame(found["truth"], columns=found["labels"].tolist(), index=found["images"].tolist())
     for row, line in frame.iterrows():
         here = truth.loc[line["image"]]
         if line["label"] in truth.columns:
