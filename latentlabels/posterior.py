@@ -207,6 +207,19 @@ class Posterior:
             )
         return self.places(label)
 
+    def explore(self, rows: Sequence[int] | None = None, title: str = "Explore", height: int = 760) -> Any:
+        """A page on which you state labels of an image and see the others move; a notebook shows it.
+
+        Args:
+            rows: numbers of the images to show; None for 24 of them, half of which the model is least sure of.
+            title: the page's heading.
+            height: of the frame in a notebook, pixels.
+
+        Returns:
+            An `Exploration`; its ``save("explore.html")`` writes the page to a file that needs no network.
+        """
+        return provided("explore")(self, rows, title, height)
+
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
         y = torch.as_tensor(np.asarray(truth), dtype=torch.float32)
@@ -265,7 +278,7 @@ class Posterior:
             ConfigError: an unknown kind, or a coverage out of range.
         """
         if self.known is not None:
-            raise DataError("sets hold for images of which nothing is known; ask posterior(images) without known labels")
+            raise DataError("sets hold for images without known labels; ask posterior(images) without known labels")
         if self.guarantee is None:
             raise DataError("sets need complete images; call calibrate(images, complete), then ask for the posterior again")
         inclusion = self.guarantee.conformal.inclusion(coverage, kind)

@@ -162,7 +162,7 @@ def _write_static(
 
     from ..posterior import Posterior
     from ..serving.collection import open_collection
-    from ..show.card import write_static
+    from ..show.card import most_instructive, write_static
 
     model = load_run(run)
     collection = open_collection(run, model, images, embeddings)
@@ -172,8 +172,9 @@ def _write_static(
     found = model.posterior(inputs)
     pictures = [collection.pictures[row] for row in good] if len(collection.pictures) else None
     posterior = Posterior(found.distribution, [collection.names[row] for row in good], pictures)
-    path = write_static(posterior, target, title=run.name)
-    document = {"page": path, "run": run, "num_images": len(posterior), "size": path.stat().st_size}
+    chosen = most_instructive(posterior)
+    path = write_static(posterior, target, chosen, title=run.resolve().name)
+    document = {"page": path, "run": run, "num_images": len(chosen), "size": path.stat().st_size}
     output.emit(document, lambda console: console.print(f"{path}"))
 
 

@@ -53,4 +53,7 @@ def of_label(service: Service, label: str, which: Which, limit: int) -> ImageLis
     else:
         rows = np.flatnonzero(wrong(service)[:, k])
         rows = rows[np.argsort(-np.abs(p[rows] - 0.5), kind="stable")]
-    return ImageList(total=len(rows), images=summaries(service, rows[:limit]))
+    found = summaries(service, rows[:limit])
+    for one, row in zip(found, rows, strict=False):  # the label that was asked for comes first
+        one.top = [(label, float(p[row])), *(other for other in one.top if other[0] != label)]
+    return ImageList(total=len(rows), images=found)

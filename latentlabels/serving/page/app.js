@@ -2,26 +2,28 @@
 (() => {
   "use strict";
   const { useState, useEffect, useMemo, useRef, useCallback } = preactHooks;
-  const { html, Api, Card, Space, sentence, Gallery, Questions, Keys, Mistakes, Labels, Complete, useRefit, Refit, Verdict } = LatentLabels;
+  const { html, Api, Card, Photo, Space, sentence, Gallery, Questions, Keys, Mistakes, Labels, Complete, useRefit, Refit, Verdict } = LatentLabels;
 
   const VIEWS = [["images", "Images"], ["mistakes", "Mistakes"], ["labels", "Labels"], ["complete", "Complete"]];
+
+  const runName = (health) => health.run.split(/[\\/]/).filter(Boolean).pop() || "latentlabels";
 
   function App({ space, health }) {
     const [view, setView] = useState("images"), [id, setId] = useState(null), [asking, setAsking] = useState(false);
     const [verdict, setVerdict] = useState(null), [count, setCount] = useState(0), [version, setVersion] = useState(0);
-    const [notice, setNotice] = useState("");
+    const [notice, setNotice] = useState(""), [uploads, setUploads] = useState({}); // names of files by id
     const readAnswers = useCallback(() => Api.get("/v1/answers").then((found) => setCount(found.answers.filter((one) => one.value !== null).length)).catch(() => {}), []);
     const readVerdict = useCallback(() => Api.get("/v1/verdict").then(setVerdict).catch(() => {}), []);
     useEffect(() => { readAnswers(); readVerdict(); }, []);
     const refit = useRefit(() => { readVerdict(); setVersion((before) => before + 1); });
     const open = (image) => { setId(image); setView("images"); };
     const saved = () => readAnswers();
-    const drop = useUpload((image) => { setAsking(false); setVersion((before) => before + 1); open(image); }, setNotice);
+    const drop = useUpload((image, name) => { setUploads((before) => ({ ...before, [image]: name })); setAsking(false); setVersion((before) => before + 1); open(image); }, setNotice);
     const ask = () => { setView("images"); setAsking(true); };
     return html`<div class=${`page${drop.over ? " over" : ""}`}>
       ${view === "images" && !asking && html`<${Keys} keys=${{ q: ask }} />`}
       <header class="top">
-        <h1>${health.run || "latentlabels"}</h1>
+        <h1 title=${health.run}>${runName(health)}</h1>
         <nav aria-label="Views">${VIEWS.map(([name, text]) => html`<button type="button" key=${name} aria-current=${view === name ? "page" : null} onClick=${() => { setView(name); setAsking(false); }}>${text}</button>`)}</nav>
         <div class="acts">
           <label class="choice plain">Add a photo<input type="file" accept="image/*" class="ll-sr" onChange=${(event) => { drop.send(event.target.files[0]); event.target.value = ""; }} /></label>
@@ -36,7 +38,7 @@
       <main>
         ${view === "images" && html`<div class="three">
           <${Gallery} space=${space} chosen=${id} onChoose=${(image) => { setId(image); setAsking(false); }} version=${version} />
-          ${id ? html`<${One} id=${id} space=${space} asking=${asking} setAsking=${setAsking} onImage=${setId} count=${count} onSaved=${saved} version=${version} setNotice=${setNotice} />` : html`<p class="ll-quiet">No image yet. Drop a photo here.</p>`}
+          ${id ? html`<${One} id=${id} space=${space} asking=${asking} setAsking=${setAsking} onImage=${setId} count=${count} onSaved=${saved} version=${version} setNotice=${setNotice} uploads=${uploads} />` : html`<p class="ll-quiet">No image yet. Drop a photo here.</p>`}
         </div>`}
         ${view === "mistakes" && html`<${Mistakes} key=${version} space=${space} onSaved=${saved} onImage=${open} />`}
         ${view === "labels" && html`<${Labels} key=${version} onImage=${open} />`}
@@ -53,7 +55,7 @@
       if (!file) return;
       try {
         setNotice("");
-        onImage((await Api.upload(file)).id);
+        onImage((await Api.upload(file)).id, file.name);
       } catch (problem) { setNotice(`The photo cannot be used: ${problem.message}`); }
     };
     held.current = send;
@@ -78,7 +80,7 @@
   ];
 
   // The image in the middle, and its card.
-  function One({ id, space, asking, setAsking, onImage, count, onSaved, version, setNotice }) {
+  function One({ id, space, asking, setAsking, onImage, count, onSaved, version, setNotice, uploads }) {
     const [image, setImage] = useState(null), [stated, setStated] = useState({}), [mode, setMode] = useState("looked-up");
     const [answer, setAnswer] = useState(null), [kept, setKept] = useState("");
     useEffect(() => {
@@ -106,24 +108,25 @@
         onSaved();
       } catch (problem) { setKept(`Not saved: ${problem.message}`); }
     };
+    const name = image && (uploads[image.id] || image.name);
     if (!image) return html`<section class="centre"><p class="ll-quiet">Loading…</p></section>`;
     return html`
       <section class="centre" aria-label="Image">
         ${asking && html`<${Questions} onImage=${onImage} onSaved=${onSaved} onClose=${() => setAsking(false)} count=${count} />`}
-        <figure class="ll-photo"><img src=${Api.picture(id, 1024)} alt=${image.name} />
-          <figcaption><p class="ll-sentence">${marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p></figcaption></figure>
+        <${Photo} key=${image.id} src=${Api.picture(image.id, 1024)} name=${name}>
+          <p class="ll-sentence">${!Object.keys(stated).length ? image.sentence : marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${name}</p><//>
       </section>
       <section class="right" aria-label="Labels of the image">
         <div class="tabs" role="radiogroup" aria-label="How you know">${MODES.map(([value, text, why]) => html`<button type="button" key=${value} role="radio" title=${why} aria-checked=${mode === value ? "true" : "false"} onClick=${() => setMode(value)}>${text}</button>`)}</div>
         <p class="ll-quiet small">${MODES.find(([value]) => value === mode)[2]}</p>
-        <${Card} key=${image.id} space=${space} image=${image.card} stated=${stated} onStated=${setStated} answer=${answer} />
+        <${Card} key=${image.id} space=${space} image=${image.card} stated=${stated} onStated=${setStated} answer=${answer} marks=${image.known} />
         <div class="keep">${fresh.length > 0 && html`<button type="button" class="choice" onClick=${keep}>Save ${fresh.length === 1 ? "this label" : `these ${fresh.length} labels`} as ${fresh.length === 1 ? "an answer" : "answers"}</button>`}<span class="ll-quiet small" role="status">${kept}</span></div>
       </section>`;
   }
 
   const place = document.getElementById("app");
   Promise.all([Api.get("/v1/space"), Api.get("/v1/health")]).then(([space, health]) => {
-    document.title = `${health.run || "Explore"} – latentlabels`;
+    document.title = `${runName(health)} – latentlabels`;
     place.textContent = "";
     preact.render(html`<${App} space=${new Space(space)} health=${health} />`, place);
   }).catch((problem) => {

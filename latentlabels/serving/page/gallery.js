@@ -5,7 +5,7 @@
   const { html, Api, percent } = LatentLabels;
   const PAGE = 100, GAP = 6, LEAST = 84;
 
-  const SORTS = [["useful", "Most useful first"], ["uncertain", "Most uncertain first"], ["name", "By name"]];
+  const SORTS = [["useful", "Most useful"], ["uncertain", "Most uncertain"], ["name", "By name"]];
   const SHOWS = [["all", "All images"], ["uncertain", "Uncertain"], ["mistakes", "Possible mistakes"], ["wrong", "Against known labels"], ["answered", "Answered"]];
 
   // Pages of a list of images, fetched when they come into view.
@@ -108,7 +108,6 @@
             style=${{ width: `${side}px`, height: `${side}px`, transform: `translate(${(number % columns) * step}px, ${row * step}px)` }}
             onClick=${() => image && (setPlace(number), onChoose(image.id))}>
             ${image && html`<img src=${Api.picture(image.id, 96)} alt="" loading="lazy" decoding="async" onError=${(event) => { event.target.hidden = true; }} /><span class="under">${image.name}</span>`}
-            ${image && image.num_known > 0 && html`<span class="mark" title=${`${image.num_known} known`}>${image.num_known}</span>`}
           </div>`;
         })}
       </div>

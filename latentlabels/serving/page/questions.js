@@ -27,9 +27,8 @@
   }
 
   function Questions({ onImage, onSaved, onClose, count }) {
-    const [queue, setQueue] = useState(null), [error, setError] = useState(""), [busy, setBusy] = useState(false);
+    const [queue, setQueue] = useState(null), [error, setError] = useState("");
     const [last, setLast] = useState("");
-    const here = useRef(null);
     const fetchMore = () => Api.get("/v1/next", { n: 20 }).then((found) => { setQueue(found.questions); setError(""); }).catch((problem) => setError(problem.message));
     useEffect(() => { fetchMore(); }, []);
     const question = queue && queue[0];
@@ -37,35 +36,38 @@
       if (question) onImage(question.image);
       for (const next of (queue || []).slice(1, 3)) new Image().src = Api.picture(next.image, 1024);
     }, [question]);
-    const answer = async (choice) => {
-      if (busy || !question) return;
-      setBusy(true);
+    const sending = useRef(Promise.resolve());
+    // The next question comes at once; answers are sent one after the other, and one that is refused is said to be.
+    const answer = (choice) => {
+      if (!question) return;
+      const rest = queue.slice(1);
+      setQueue(rest.length ? rest : null);
+      sending.current = sending.current.then(() => send(question, choice)).then(() => (rest.length ? null : fetchMore()));
+    };
+    const send = async (asked, choice) => {
+      const subject = asked.label === null ? { group: asked.group } : { label: asked.label };
       try {
-        const subject = question.label === null ? { group: question.group } : { label: question.label };
-        await Api.post("/v1/answers", { image: question.image, ...subject, value: valueOf(question, choice), kind: "question" });
+        await Api.post("/v1/answers", { image: asked.image, ...subject, value: valueOf(asked, choice), kind: "question" });
         setError("");
-        setLast(choice === null ? `Skipped: ${question.text}` : `Saved: ${question.text} ${choice}.`);
-        const rest = queue.slice(1);
-        if (rest.length) setQueue(rest); else { setQueue(null); await fetchMore(); }
+        setLast(choice === null ? `Skipped: ${asked.text}` : `Saved: ${asked.text} ${choice}.`);
         onSaved(choice !== null);
       } catch (problem) {
-        setError(`Not saved: ${problem.message}`);
-        if (problem.status === 409 || problem.status === 422) setQueue(queue.slice(1));
+        setError(`Not saved (${asked.name}, ${asked.text}): ${problem.message}`);
+        if (!problem.status) setQueue((now) => [asked, ...(now || [])]); // the service is away: it is asked once more
       }
-      setBusy(false);
     };
     const keys = { s: () => answer(null), escape: onClose };
     const yesNo = question && question.label !== null;
     if (yesNo) Object.assign(keys, { y: () => answer(question.choices[0]), n: () => answer(question.choices[1]) });
     if (question) question.choices.slice(0, 9).forEach((choice, number) => { keys[String(number + 1)] = () => answer(choice); });
-    return html`<section class="ask" aria-label="Questions" ref=${here}>
+    return html`<section class="ask" aria-label="Questions">
       <${Keys} keys=${keys} />
       <div class="ask-head"><span class="ll-quiet">${count === 1 ? "1 answer" : `${count} answers`} so far</span>
         <button type="button" class="ll-more" onClick=${onClose}>Stop asking <kbd>Esc</kbd></button></div>
       ${question ? html`
         <p class="question" aria-live="polite">${question.text}</p>
         <div class="choices">
-          ${question.choices.map((choice, number) => html`<button type="button" key=${choice} class="choice" aria-disabled=${busy ? "true" : null} onClick=${() => answer(choice)}>
+          ${question.choices.map((choice, number) => html`<button type="button" key=${choice} class="choice" onClick=${() => answer(choice)}>
             ${choice} ${yesNo ? html`<kbd>${number ? "N" : "Y"}</kbd>` : number < 9 && html`<kbd>${number + 1}</kbd>`}</button>`)}
           <button type="button" class="choice plain" onClick=${() => answer(null)}>skip <kbd>S</kbd></button>
         </div>

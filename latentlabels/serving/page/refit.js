@@ -21,9 +21,15 @@
     return { ...state, running, start, cancel, dismiss: () => setState({ state: "idle" }) };
   }
 
+  // The sentence without the level in front of it, which has a mark of its own.
+  function plain({ level, sentence }) {
+    const rest = sentence.toLowerCase().startsWith(`${level}: `) ? sentence.slice(level.length + 2) : sentence;
+    return rest.charAt(0).toUpperCase() + rest.slice(1);
+  }
+
   function Verdict({ verdict, name }) {
     if (!verdict) return null;
-    return html`<div class="verdict">${name && html`<b>${name}</b>`}<span class=${`level ${verdict.level}`}>${verdict.level}</span> <span>${verdict.sentence}</span></div>`;
+    return html`<div class="verdict">${name && html`<b>${name}</b>`}<span class=${`level ${verdict.level}`}>${verdict.level}</span> <span>${plain(verdict)}</span></div>`;
   }
 
   function Refit({ refit }) {

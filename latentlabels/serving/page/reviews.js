@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { useState, useEffect, useMemo } = preactHooks;
-  const { html, Api, Keys, percent } = LatentLabels;
+  const { html, Api, Keys, Photo, percent } = LatentLabels;
 
   function useFetched(path, given, again) {
     const [found, setFound] = useState(null), [error, setError] = useState("");
@@ -20,6 +20,12 @@
     return error ? html`<p class="problem" role="alert">${error}</p>` : html`<p class="ll-quiet">Loading…</p>`;
   }
 
+  // The label of the same group that the model says in place of a known one; null where there is none.
+  function rivalOf(space, one) {
+    const group = one && space.owner[space.column.get(one.label)].group;
+    return one && one.value && one.instead && one.instead !== one.label && group.labels.includes(one.instead) ? one.instead : null;
+  }
+
   const number = (value) => (value < 10 ? Math.round(10 * value) / 10 : Math.round(value)).toLocaleString("en");
 
   function Mistakes({ space, onSaved, onImage }) {
@@ -27,12 +33,12 @@
     const [place, setPlace] = useState(0), [decided, setDecided] = useState({}), [problem, setProblem] = useState("");
     if (!found) return html`<div class="view"><${Waiting} error=${error} /></div>`;
     const all = found.mistakes, one = all[place];
+    const rival = rivalOf(space, one), absent = one && `no ${one.label}`;
+    const says = rival || (one && (one.value ? absent : one.label));
     const decide = async (decision) => {
       if (!one) return;
-      const owner = space.owner[space.column.get(one.label)].group;
-      const rival = owner.kind === "one_of" && one.instead && owner.labels.includes(one.instead) ? { group: owner.name, value: one.instead } : null;
       const stays = { label: one.label, value: one.value };
-      const change = rival || { label: one.label, value: 1 - one.value };
+      const change = rival ? { group: space.owner[space.column.get(one.label)].group.name, value: rival } : { label: one.label, value: 1 - one.value };
       const body = decision === "keep" ? stays : decision === "change" ? change : { label: one.label, value: null };
       try {
         await Api.post("/v1/answers", { image: one.image, ...body, kind: "mistake", decision });
@@ -48,17 +54,16 @@
       <p>${all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
       ${one && html`<div class="review">
         <${Keys} keys=${{ k: () => decide("keep"), c: () => decide("change"), u: () => decide("unsure"), arrowdown: () => setPlace(Math.min(place + 1, all.length - 1)), arrowup: () => setPlace(Math.max(place - 1, 0)) }} />
-        <figure class="ll-photo"><img src=${Api.picture(one.image, 1024)} alt=${one.name} />
-          <figcaption>
-            <p class="ll-sentence">Known as <b>${one.value ? one.label : `no ${one.label}`}</b>, which the model gives ${percent(one.probability)}.${one.instead ? html` It says <b>${one.instead}</b> instead (${percent(one.instead_probability)}).` : ""}</p>
+        <${Photo} key=${one.image} src=${Api.picture(one.image, 1024)} name=${one.name}>
+            <p class="ll-sentence">Known as <b>${one.value ? one.label : absent}</b>, which the model gives ${percent(one.probability)}.${one.instead ? html` It says <b>${one.instead}</b> (${percent(one.instead_probability)}).` : ""}</p>
             <p class="ll-quiet"><button type="button" class="ll-more flush" onClick=${() => onImage(one.image)}>${one.name}</button></p>
             <div class="choices">
-              <button type="button" class="choice" onClick=${() => decide("keep")}>keep “${one.value ? one.label : `no ${one.label}`}” <kbd>K</kbd></button>
-              <button type="button" class="choice" onClick=${() => decide("change")}>change${one.instead ? ` to “${one.instead}”` : ""} <kbd>C</kbd></button>
+              <button type="button" class="choice" onClick=${() => decide("keep")}>keep “${one.value ? one.label : absent}” <kbd>K</kbd></button>
+              <button type="button" class="choice" onClick=${() => decide("change")}>change to “${says}” <kbd>C</kbd></button>
               <button type="button" class="choice plain" onClick=${() => decide("unsure")}>unsure <kbd>U</kbd></button>
             </div>
             ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-          </figcaption></figure>
+          <//>
         <ol class="suspects" aria-label="Possible mistakes">
           ${all.slice(0, 300).map((other, row) => html`<li key=${row}><button type="button" aria-pressed=${row === place ? "true" : "false"} onClick=${() => setPlace(row)}>
             <img src=${Api.picture(other.image, 96)} alt="" loading="lazy" />
@@ -96,14 +101,9 @@
       <h3>${label} <span class="ll-quiet">known in ${known === 1 ? "1 image" : `${known.toLocaleString("en")} images`}</span></h3>
       <div class="tabs" role="group" aria-label="Which images">${WHICH.map(([value, text]) => html`<button type="button" aria-pressed=${value === which ? "true" : "false"} onClick=${() => setWhich(value)}>${text}</button>`)}</div>
       ${!found ? html`<${Waiting} error=${error} />` : found.images.length ? html`<div class="sheet-of">${found.images.map((image) => html`<button type="button" key=${image.id} title=${image.name} onClick=${() => onImage(image.id)}>
-        <img src=${Api.picture(image.id, 320)} alt=${image.name} loading="lazy" /><span class="ll-quiet">${percentOf(image, label)}</span></button>`)}</div>`
+        <img src=${Api.picture(image.id, 320)} alt=${image.name} loading="lazy" /><span class="ll-quiet">${image.top.length ? percent(image.top[0][1]) : image.name}</span></button>`)}</div>`
         : html`<p class="ll-quiet">${which === "wrong" ? "No image contradicts what is known of this label." : "No image."}</p>`}
     </section>`;
-  }
-
-  function percentOf(image, label) {
-    const own = image.probability !== undefined ? [label, image.probability] : (image.top || []).find(([name]) => name === label);
-    return own ? percent(own[1]) : image.name;
   }
 
   // Every label of an image of the random sample: one choice for each group.
@@ -140,7 +140,7 @@
       setBusy(false);
     };
     return html`<div class="review">
-      <figure class="ll-photo"><img src=${Api.picture(id, 1024)} alt=${image.name} /><figcaption class="ll-quiet">${image.name}</figcaption></figure>
+      <${Photo} src=${Api.picture(id, 1024)} name=${image.name}><p class="ll-quiet">${image.name}</p><//>
       <form class="every" onSubmit=${(event) => { event.preventDefault(); if (!open.length && possible && !busy) save(); }}>
         ${space.order.map((place) => space.groups[place]).map((group) => {
           const can = group.columns.map((k) => !possible || possible.present[k] || all[space.labels[k]] === 1);

@@ -55,12 +55,12 @@
     return order[(order.indexOf(value) + 1) % order.length];
   }
 
-  function Row({ label, text, p, ghost, value, fixed, present, absent, why, onState, told, busy }) {
+  function Row({ label, text, p, ghost, value, fixed, mark, present, absent, why, onState, told }) {
     const note = useId();
     const barred = value === -1 && !present; // it can only be absent
     const forced = value === -1 && !absent;
     const state = value === 1 ? "present" : value === 0 ? "absent" : "unknown";
-    const name = `${text || label}: ${percent(p)}, ${fixed ? `known ${state}` : state}${barred ? ", cannot be present" : ""}`;
+    const name = `${text || label}: ${percent(p)}, ${fixed ? `known ${state}` : state}${mark === undefined ? "" : mark ? ", known in the table" : ", known absent in the table"}${barred ? ", cannot be present" : ""}`;
     const set = (to) => {
       if (fixed || (to === 1 && !present) || (to === 0 && !absent)) return;
       onState(label, to);
@@ -83,7 +83,7 @@
       <button type="button" class="ll-main" aria-label=${name} aria-disabled=${fixed || (barred && forced) ? "true" : null}
         aria-describedby=${why ? note : null} aria-keyshortcuts="+ - Backspace"
         onClick=${() => set(nextValue(value, present, absent))} onKeyDown=${key}>
-        <span class="ll-name">${text || label}</span>
+        <span class="ll-name">${text || label}${mark !== undefined && html` <span class="ll-mark" title="in the table of known labels">${mark ? "known" : "known absent"}</span>`}</span>
         <span class="ll-track" aria-hidden="true">
           ${moved && html`<span class="ll-ghost" style=${{ width: `${100 * ghost}%` }}></span>`}
           <span class="ll-fill" style=${{ width: `${100 * Math.min(1, p)}%` }}></span>
@@ -133,11 +133,11 @@
 
   // The rows of labels, in an order that stays while statements change; many of them behind a button.
   function Rows({ state, columns, more = FEW, search = false }) {
-    const { space, base, after, ghost, said, fixed, possible, onState, whyNot } = state;
+    const { space, base, after, ghost, said, fixed, marks, possible, onState, whyNot } = state;
     const [all, setAll] = useState(false), [text, setText] = useState("");
     const order = useMemo(() => columns.slice().sort((a, b) => base[b] - base[a]), [columns, base]);
     const matching = text ? order.filter((k) => space.labels[k].toLowerCase().includes(text.toLowerCase())) : order;
-    const shown = all ? matching.slice(0, 500) : matching.filter((k, place) => place < more || said[space.labels[k]] !== undefined);
+    const shown = all ? matching.slice(0, 500) : matching.filter((k, place) => place < more || said[space.labels[k]] !== undefined || marks[space.labels[k]] === 1);
     const facts = shown.map((k) => {
       const label = space.labels[k], value = said[label] === undefined ? -1 : said[label];
       const rest = value === -1 ? possible : space.possible(without(said, label));
@@ -151,7 +151,7 @@
       ${search && columns.length > 20 && html`<input type="search" class="ll-search" placeholder=${`Search ${columns.length} labels`}
         aria-label=${`Search ${columns.length} labels`} value=${text} onInput=${(event) => setText(event.target.value)} />`}
       ${facts.map(({ k, label, value, present, absent, why }) => html`<${Fragment} key=${label}>
-        <${Row} label=${label} p=${after[k]} ghost=${ghost ? ghost[k] : null} value=${value} fixed=${fixed[label] !== undefined}
+        <${Row} label=${label} p=${after[k]} ghost=${ghost ? ghost[k] : null} value=${value} fixed=${fixed[label] !== undefined} mark=${marks[label]}
           present=${present} absent=${absent} why=${why} told=${shared && why === shared} onState=${onState} />
         ${space.owner[k].group.kind === "free" && html`<${Children} state=${state} group=${space.owner[k].group} />`}
       <//>`)}
@@ -236,11 +236,20 @@
     </div>`;
   }
 
+  // A picture with its caption; a small one is not blown up beyond four times its size.
+  function Photo({ src, name, children }) {
+    const [most, setMost] = useState(null);
+    const loaded = (event) => setMost(4 * event.target.naturalWidth);
+    return html`<figure class="ll-photo">
+      ${src && html`<img src=${src} alt=${name} style=${{ maxWidth: most ? `min(100%, ${most}px)` : "100%" }} onLoad=${loaded} />`}
+      <figcaption>${children}</figcaption></figure>`;
+  }
+
   // The whole card.
   //
   // space: Space. image: what image_document gives. stated: {label: 1 or 0}. onStated: called with the new object.
-  // answer: see useConditioned.
-  function Card({ space, image, stated, onStated, answer = null }) {
+  // answer: see useConditioned. marks: {label: 1 or 0} that a table says, shown and not conditioned on.
+  function Card({ space, image, stated, onStated, answer = null, marks = {} }) {
     const found = useConditioned(space, image, stated, answer);
     const applies = useMemo(() => space.applies(found.after), [space, found.after]);
     const ghostApplies = useMemo(() => found.ghost && space.applies(found.ghost), [space, found.ghost]);
@@ -253,7 +262,7 @@
       return reasons.get(asked);
     };
     const onState = (label, value) => onStated(value === -1 ? without(stated, label) : { ...stated, [label]: value }, label, value);
-    const state = { space, ...found, applies, ghostApplies, stated, fixed: image.known, whyNot, onState, onClear: () => onStated({}) };
+    const state = { space, ...found, applies, ghostApplies, stated, marks, fixed: image.known, whyNot, onState, onClear: () => onStated({}) };
     return html`<div class="ll-card">
       <${Told} state=${state} />
       ${roots.filter((group) => group.kind !== "free").map((group) => html`<div class="ll-box" key=${group.name}><${Group} state=${state} group=${group} /></div>`)}
@@ -263,5 +272,5 @@
     </div>`;
   }
 
-  globalThis.LatentLabels = { ...LatentLabels, Card, useConditioned, percent, sentence, listed, html };
+  globalThis.LatentLabels = { ...LatentLabels, Card, useConditioned, Photo, percent, sentence, listed, html };
 })();

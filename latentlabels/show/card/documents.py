@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...distributions import LabelVector
 from ...posterior import Posterior
@@ -80,7 +80,7 @@ def image_document(posterior: Posterior, row: int = 0) -> Document:
     known = None if posterior.known is None else posterior.known[row]
     return {
         "components": [
-            {"weight": weight, "logits": _numbers(own)}
+            {"weight": weight, "logits": numbers(own.tolist())}
             for weight, own in zip(weights.tolist(), logits, strict=True)
             if weight > 0
         ],
@@ -95,9 +95,9 @@ def _empty_odds(distribution: LabelVector) -> float:
     return math.exp(distribution.log_odds_of_empty)
 
 
-def _numbers(values: Tensor) -> list[float | str]:
-    """Eight digits: no less than float32 has, in half the space."""
-    return [float(f"{value:.8g}") if math.isfinite(value) else _WORDS[value] for value in values.tolist()]
+def numbers(values: Iterable[float]) -> list[float | str]:
+    """Logits as JSON holds them, with eight digits: no less than float32 has, in half the space."""
+    return [float(f"{value:.8g}") if math.isfinite(value) else _WORDS[value] for value in values]
 
 
 _WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { useState, useMemo } = preactHooks;
-  const { html, Card, Space, sentence } = LatentLabels;
+  const { html, Card, Photo, Space, sentence } = LatentLabels;
 
   function Explore({ given }) {
     const space = useMemo(() => new Space(given.space), [given]);
@@ -25,12 +25,10 @@
             aria-pressed=${number === chosen ? "true" : "false"} onClick=${() => setChosen(number)}>
             ${one.picture ? html`<img src=${one.picture} alt="" />` : html`<span class="ll-name">${number + 1}</span>`}</button>`)}
         </div>`}
-        <figure class="ll-photo">
-          ${image.picture && html`<img src=${image.picture} alt=${image.name} />`}
-          <figcaption><p class="ll-sentence">${marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p></figcaption>
-        </figure>
+        <${Photo} key=${chosen} src=${image.picture} name=${image.name}>
+          <p class="ll-sentence">${marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${image.name}</p><//>
       </div>
-      <${Card} key=${chosen} space=${space} image=${image.card} stated=${stated}
+      <${Card} key=${chosen} space=${space} image=${image.card} stated=${stated} marks=${image.marks || {}}
         onStated=${(next) => setAll({ ...all, [chosen]: next })} />
     </div>`;
   }

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from ...posterior import Posterior
 from ...words import count, printable
 from ..pixels import embedded
+from ..rendering import render
 from .documents import Document, image_document, space_document
 
 SCRIPTS = Path(__file__).parent
@@ -27,7 +26,7 @@ _SIDE = 400  # pixels of its longer side
 
 @lru_cache(maxsize=2)
 def script(explore: bool = True) -> str:
-    """All scripts of the card as one, with the one that shows what `data` gives."""
+    """All scripts of the card as one, with the one that shows a document inside the page."""
     files = (*_ORDER, "explore.js") if explore else _ORDER
     return "\n".join((SCRIPTS / file).read_text(encoding="utf-8") for file in files)
 
@@ -73,52 +72,22 @@ def _picture(pictures: Any, row: int, size: int) -> str | None:
     return None if shown is None else f"data:image/jpeg;base64,{shown.data}"
 
 
-def data(document: Document, name: str = "latentlabels-data") -> str:
-    """The element that holds a document inside a page, and the place where `script` shows it."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    name = escape(name)
-    return (
-        f'<script type="application/json" id="{name}">{text}</script>\n'
-        f'<div data-latentlabels="{name}"><noscript>This part of the page needs JavaScript.</noscript></div>'
-    )
-
-
 def static_page(posterior: Posterior, rows: Iterable[int] | None = None, title: str = "Explore", size: int = _SIDE) -> str:
     """The whole page; arguments as of `explore_document`.
 
     Its policy lets nothing run but its own script, known by a hash, and nothing be fetched.
     """
-    document = explore_document(posterior, rows, size)
-    code = script()
+    document, code = explore_document(posterior, rows, size), script()
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    shown = f"{count(len(document['images']), 'image')}, {count(posterior.space.num_labels, 'label')}"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{escape(title)} – latentlabels</title>
-<style>{style()}{_PAGE}</style>
-</head>
-<body class="ll"><main>
-<header><h1>{escape(title)}</h1><p class="ll-quiet">{shown}. Say what you know of an image; the other labels move.</p></header>
-{data(document)}
-</main><script>{code}</script></body>
-</html>
-"""
-
-
-_PAGE = """
-body.ll { margin: 0; background: var(--ll-back); }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
-header { margin-bottom: 1.25rem; }
-h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
-@media (max-width: 480px) { main { padding: 1rem 0.75rem 3rem; } }
-"""
+    return render(
+        "explore.html",
+        title=title,
+        shown=f"{count(len(document['images']), 'image')}, {count(posterior.space.num_labels, 'label')}",
+        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        style=style(),
+        document=document,
+        script=code,
+    )
 
 
 def write_static(

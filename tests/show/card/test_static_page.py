@@ -142,3 +142,16 @@ def test_a_page_is_small_without_its_pictures():
 def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: Path):
     posterior = Posterior(_posterior().distribution, None, [tmp_path / "a.jpg"] * 3)
     assert [image["picture"] for image in explore_document(posterior)["images"]] == [None] * 3
+
+
+def test_a_notebook_shows_the_page_in_a_frame(tmp_path: Path):
+    shown = _posterior().explore(rows=[1], title="Two & two", height=500)
+    with chromium() as browser:
+        page = browser.new_page()
+        page.set_content(f"<!DOCTYPE html><html lang='en'><title>notebook</title>{shown._repr_html_()}")
+        frame = page.frame_locator("iframe")
+        frame.locator(".ll-main").first.click()
+        assert frame.locator(".ll-present").count() == 1
+        assert frame.locator("h1").inner_text() == "Two & two"
+    assert shown.save(tmp_path / "explore.html").read_text(encoding="utf-8") == shown.html
+    assert len(_posterior().explore().html) > len(shown.html)
