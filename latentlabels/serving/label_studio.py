@@ -262,7 +262,7 @@ def _authorization(base: str, key: str) -> str:
     if key.count(".") != 2:
         return f"Token {key}"
     body, head = json.dumps({"refresh": key}).encode(), {"Content-Type": "application/json"}
-    with _OPENER.open(urllib.request.Request(f"{base}/api/token/refresh", body, head), timeout=_SECONDS) as answer:
+    with _OPENER.open(urllib.request.Request(f"{base}/api/token/refresh/", body, head), timeout=_SECONDS) as answer:
         return f"Bearer {json.loads(answer.read(100_000))['access']}"
 
 

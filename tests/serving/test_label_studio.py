@@ -37,7 +37,7 @@ class _Photos(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         key = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["refresh"]
-        self.send_response(200 if self.path == "/api/token/refresh" and key == "a.b.c" else 401)
+        self.send_response(200 if self.path == "/api/token/refresh/" and key == "a.b.c" else 401)
         self.end_headers()
         self.wfile.write(json.dumps({"access": "short"}).encode())
 
