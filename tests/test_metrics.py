@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from latentlabels.errors import DataError
-from latentlabels.metrics import Evaluation, average_precisions, calibration_curve, evaluate, map_known
+from latentlabels.metrics import (
+    Evaluation,
+    average_precisions,
+    calibration_curve,
+    evaluate,
+    map_known,
+    score_constant,
+    score_labels,
+)
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace(
@@ -213,12 +221,16 @@ def test_metrics_do_not_depend_on_how_images_are_divided(size: int) -> None:
     for start in range(0, 200, size):
         found.add(*(given[start : start + size] for given in (truth, p, log_prob, counts)))
         found = Evaluation(8, space, state=json.loads(json.dumps(found.state())))  # as a command that is continued
-    parts = found.result(average_precisions(zip(truth.T == 1, p.T.astype(float), strict=True)))
+    parts = found.result(score_labels(zip(truth.T == 1, p.T.astype(float), strict=True), truth, found.rivals))
     assert parts.nll == whole.nll == np.inf
     one, other = parts.to_dict(), whole.to_dict()
     assert one.pop("per_label_ap") == other.pop("per_label_ap")
     for key, value in other.pop("calibration").items():
         assert one["calibration"][key] == pytest.approx(value, rel=1e-12), key
+    for label, figures in other.pop("per_label").items():
+        assert one["per_label"][label] == {k: v if v is None else pytest.approx(v) for k, v in figures.items()}
+    assert one.pop("confusion") == other.pop("confusion")
+    one.pop("per_label")
     for key, value in other.items():
         assert one[key] == (value if value is None else pytest.approx(value, rel=1e-12)), key
 
@@ -231,3 +243,93 @@ def test_an_average_precision_is_one_at_most() -> None:
         assert value == pytest.approx(1.0)
         assert value is not None
         assert value <= 1.0
+
+
+# --- label by label --------------------------------------------------------------------------------------
+
+
+def test_a_label_by_hand() -> None:
+    found = evaluate(TRUTH, P, space=SPACE).per_label
+    striped = found["striped"]  # 0.2, 0.8, 0.6 where truth is no, yes, no
+    assert (striped.support, striped.precision, striped.recall) == (1, 0.5, 1.0)
+    assert striped.f1 == pytest.approx(2 / 3)
+    assert striped.predicted == pytest.approx(1.6 / 3)
+    assert striped.brier == pytest.approx((0.04 + 0.04 + 0.36) / 3)
+    assert striped.calibration_error == pytest.approx((0.2 + 0.2 + 0.6) / 3)  # three bins of one entry each
+    nothing = found["2-doors"]  # no image shows it, and none is said to
+    assert (nothing.support, nothing.average_precision, nothing.precision, nothing.recall, nothing.f1) == (0, *[None] * 4)
+    assert found["bike"].precision is None and found["bike"].recall == 0.0
+
+
+def test_calibration_above_five_percent_leaves_out_what_fills_the_first_bin() -> None:
+    truth, p = np.zeros((1000, 1)), np.full((1000, 1), 0.01)
+    truth[:100], p[:100] = 1, 0.3
+    found = evaluate(truth, p)
+    assert found.calibration_error == pytest.approx(0.1 * 0.7 + 0.9 * 0.01)
+    assert found.calibration_error_above == pytest.approx(0.7)
+    assert found.label_calibration_error == pytest.approx(found.calibration_error)
+    assert evaluate([[0]], [[0.05]]).calibration_error_above is None
+
+
+def test_constant_probabilities_are_scored_without_their_entries() -> None:
+    rng = np.random.default_rng(0)
+    truth, p = rng.random((300, 4)) < [0.0, 0.02, 0.4, 0.8], np.array([0.1, 0.03, 0.3, 0.7])
+    table = np.broadcast_to(p, truth.shape)
+    slow = score_labels(zip(truth.T, table.T, strict=True))
+    fast = score_constant(truth.sum(0), p, 300)
+    assert fast.above.count == slow.above.count
+    assert fast.above.error == pytest.approx(slow.above.error)
+    for one, other in zip(fast.figures, slow.figures, strict=True):
+        for key in ("support", "average_precision", "precision", "recall", "f1", "predicted", "brier", "calibration_error"):
+            a, b = getattr(one, key), getattr(other, key)
+            assert a == (b if b is None else pytest.approx(b)), key
+
+
+def test_confusion_within_a_group_by_hand() -> None:
+    found = evaluate(TRUTH, P, space=SPACE).confusion
+    assert found["colour"] == (("blue", "blue", 1), ("red", "red", 2))
+    # 0.7 says car; 0.3, 0.2, 0.1 are less than "none of them"
+    assert found["vehicle"] == (("car", "car", 1), ("bike", None, 1), (None, None, 1))
+    assert found["doors"] == (("4-doors", "2-doors", 1), (None, None, 2))
+    assert evaluate(TRUTH, P, space=SPACE).to_dict()["confusion"]["vehicle"][1] == ["bike", None, 1]
+
+
+def _scenes(seed: int, size: int = 800) -> tuple[np.ndarray, np.ndarray]:
+    """Truth of cat, dog, sofa and sky, of which sofas go with cats, and scores that show all of them clearly."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random((size, 4)) < [0.15, 0.2, 0.1, 0.5]
+    truth[:, 2] |= truth[:, 0] & (rng.random(size) < 0.7)
+    truth[truth[:, 0], 1] = False
+    p = np.clip(np.where(truth, 0.8, 0.15) + rng.normal(0, 0.1, truth.shape), 0, 1)
+    return truth, p
+
+
+def test_two_labels_that_are_confused_on_purpose_are_named() -> None:
+    truth, p = _scenes(0)
+    clear = evaluate(truth, p, space=LabelSpace.free(["cat", "dog", "sofa", "sky"]))
+    assert [one.confused_with for one in clear.per_label.values()] == [None] * 4
+    pets = truth[:, :2].any(1)
+    for k in (0, 1):  # no score tells a cat from a dog
+        p[:, k] = np.clip(np.where(pets, 0.6, 0.1) + np.random.default_rng(k).normal(0, 0.1, len(p)), 0, 1)
+    found = evaluate(truth, p, space=LabelSpace.free(["cat", "dog", "sofa", "sky"]))
+    cat, dog = found.per_label["cat"].confused_with, found.per_label["dog"].confused_with
+    assert cat is not None and dog is not None
+    assert (cat.label, dog.label) == (1, 0)
+    assert cat.share > 0.9 and cat.otherwise == pytest.approx(truth[~truth[:, 0], 1].mean())
+    assert found.per_label["sofa"].confused_with is None and found.per_label["sky"].confused_with is None
+    assert found.to_dict()["per_label"]["cat"]["confused_with"]["label"] == "dog"
+
+
+def test_chance_is_confused_with_nothing() -> None:
+    alarms = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        truth = rng.random((200, 6)) < 0.2
+        found = evaluate(truth, rng.random(truth.shape)).per_label.values()
+        alarms += sum(one.confused_with is not None for one in found)
+    assert alarms <= 2  # of 240 labels, each with a false alarm in a thousand at most
+
+
+def test_labels_of_a_group_are_confused_within_it() -> None:
+    space = LabelSpace([OneOf("colour", ["blue", "red"]), Free("striped"), Free("dotted")])
+    assert Evaluation(4, space).rivals == ((1,), (0,), (3,), (2,))

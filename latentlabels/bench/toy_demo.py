@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from .. import objectives
 from ..annotation import UniformPositive
-from ..checks.prevalence_baseline import evaluation_document, without_image
+from ..checks import verdict_of
+from ..checks.prevalence_baseline import evaluation_document, skill_figures, without_image
 from ..datasets.street_scenes import TOY_SPACE, ToyScenes, render_scenes, write_scenes
 from ..errors import DataError
 from ..estimator import LatentLabels
+from ..fitting.run_folder import read_run
 from ..metrics import Metrics
 from ..program.starting_point import derive_prior
 from ..space import OneOf
@@ -89,9 +92,11 @@ def run_demo(
             row = fit.result()
             rows[fits[fit]] = row
             log(f"{row['what']}: mAP {percent_of(row['map'] / 100, test_size)}, {row['seconds']:.0f} s")
+    verdict = _judge(out / "run", rows["full-labels"])
     result = {
         "rows": [_without_image(scenes, test), *(rows[name] for name in OBJECTIVES)],
         "num_images": test_size,
+        "verdict": verdict,
         "run": str(out / "run"),
         "picture": str(out / "picture.png"),
         "scenes": str(out / "scenes"),
@@ -120,6 +125,21 @@ def _fit(objective: str, scenes: ToyScenes, test: ToyScenes, epochs: int, out: P
     return {"objective": objective, "what": OBJECTIVES[objective], "seconds": seconds, **_figures(metrics)}
 
 
+def _judge(run: Path, full: dict[str, Any]) -> dict[str, Any]:
+    """The verdict on the run, beside the fit on complete labels, which its evaluation and its report then know of."""
+    from ..report import write_report
+
+    path = run / "evaluation.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    figures = {"map": full["map"] / 100, "nll": full["nll"], "brier": full["brier"]}
+    document["full_labels"] = figures | skill_figures(figures, document["without_image"])
+    fitted = read_run(run)
+    document["verdict"] = verdict_of(fitted.diagnostics, document, fitted.history).to_dict()
+    write_json(path, document)
+    write_report(run)
+    return dict(document["verdict"])
+
+
 def _without_image(scenes: ToyScenes, test: ToyScenes) -> dict[str, Any]:
     """The row of the prediction that is the same for every scene: prevalences, from the known labels of the training scenes."""
     prior = derive_prior(TOY_SPACE, scenes.observed, UniformPositive())
@@ -136,6 +156,7 @@ def _figures(metrics: Metrics) -> dict[str, float | None]:
         "f1": round(100 * metrics.f1, 1),
         "group_accuracy": None if metrics.group_accuracy is None else round(100 * metrics.group_accuracy, 1),
         "nll": None if nll is None or not np.isfinite(nll) else round(nll, 2),
+        "brier": round(metrics.brier, 5),
     }
 
 

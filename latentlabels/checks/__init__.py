@@ -1,7 +1,7 @@
 """What known labels say about themselves, about a fit and about the assumed annotation."""
 
 from .complete_images import PickCheck, pick_check
-from .finding import Finding, Kind, Severity, Todo
+from .finding import Basis, Finding, Kind, Level, Reason, Severity, Todo
 from .known_labels import (
     KnownCount,
     LinkedCount,
@@ -16,19 +16,25 @@ from .prevalence_baseline import without_image
 from .proposal import Proposal, propose
 from .sentences import fit_warnings
 from .suspects import SuspectLabel, suspect_labels
+from .verdict import Verdict, WeakLabel, verdict_of
 
 __all__ = [
+    "Basis",
     "Finding",
     "GroupMovement",
     "Kind",
     "KnownCount",
+    "Level",
     "LinkedCount",
     "MovedLabel",
     "PickCheck",
     "Proposal",
+    "Reason",
     "Severity",
     "SuspectLabel",
     "Todo",
+    "Verdict",
+    "WeakLabel",
     "alarms",
     "even_count_check",
     "fit_warnings",
@@ -41,5 +47,6 @@ __all__ = [
     "shared_by",
     "suspect_labels",
     "unmoved_sentences",
+    "verdict_of",
     "without_image",
 ]

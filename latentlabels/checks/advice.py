@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import objectives
+from ..observed.few import FEW_IMAGES
 from ..words import finite
 from .diagnostics import FALSE_ALARM, scale
 from .finding import Finding, Kind, Severity, Todo
 
-_FEW = 5  # images with a known label, below which nothing much can be learned of it
 _GAP = 0.5  # nats per image between training and held-out images that point to overfitting
 _EVERYWHERE = 0.98  # share of images from which a label tells nothing
 _MISCALIBRATED = 0.05
@@ -41,7 +41,7 @@ def advise(
     ours = objectives.of_run(config).is_likelihood
     found = [
         skill(diagnostics, history, ours),
-        _ranking(diagnostics, history),
+        ranking(diagnostics),
         _measured(metrics or {}),
         _source(diagnostics, ours),
         scale(diagnostics, ours),
@@ -88,7 +88,8 @@ def skill(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool
     return Finding(Kind.SKILL, Severity.FINE, facts=facts)
 
 
-def _ranking(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Finding | None:
+def ranking(d: Mapping[str, Any]) -> Finding | None:
+    """Whether held-out images are ranked better than in random order, against known labels."""
     stored = d.get("without_image")
     stored = stored if isinstance(stored, Mapping) else {}
     keys = ("known_map", "known_map_by_chance", "known_map_largest_by_chance")
@@ -154,13 +155,13 @@ def _known(d: Mapping[str, Any]) -> list[Finding]:
     if not counts:
         return []
     never = tuple(label for label, number in counts.items() if not number)
-    rare = tuple(label for label, number in counts.items() if 0 < number < _FEW)
+    rare = tuple(label for label, number in counts.items() if 0 < number < FEW_IMAGES)
     found = []
     if never:
         facts = {"num_labels": len(counts)}
         found.append(Finding(Kind.NEVER_KNOWN, Severity.ACT, never, facts, (Todo.FIND_OR_DROP,)))
     if rare:
-        found.append(Finding(Kind.RARELY_KNOWN, Severity.LOOK, rare, {"fewer_than": _FEW}, (Todo.FIND_IMAGES,)))
+        found.append(Finding(Kind.RARELY_KNOWN, Severity.LOOK, rare, {"fewer_than": FEW_IMAGES}, (Todo.FIND_IMAGES,)))
     if not never and not rare:
         found.append(Finding(Kind.KNOWN, Severity.FINE, facts={"least": min(counts.values())}))
     return found
@@ -198,12 +199,15 @@ def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Findin
 
 def _measured(metrics: Mapping[str, Any]) -> Finding | None:
     """How the fit does on completely labelled images, beside the prediction that never looks at one."""
-    error = finite(metrics.get("calibration_error"))
+    pooled, above = (finite(metrics.get(key)) for key in ("calibration_error", "calibration_error_above"))
+    error = pooled if above is None else above  # absent labels near 0 fill the pooled one
     if error is None:
         return Finding(Kind.UNMEASURED, Severity.LOOK, todo=(Todo.LABEL_COMPLETELY,))
     plain = metrics.get("without_image")
     plain = plain if isinstance(plain, Mapping) else {}
     facts: dict[str, Any] = {"num_images": int(finite(metrics.get("num_images")) or 0), "calibration_error": error}
+    if above is not None:
+        facts |= {"above": True, "calibration_error_without_image": finite(plain.get("calibration_error_above"))}
     for key in ("map", "nll", "brier"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
     lost = [key for key in ("map", "nll", "brier") if _worse(facts, key, higher=key == "map")]

@@ -74,6 +74,34 @@ class Todo(StrEnum):
     STATE_NOISE = "state-noise"
 
 
+class Level(StrEnum):
+    """How good a fit is, beside a prediction that never looks at an image."""
+
+    STRONG = "strong"
+    FAIR = "fair"
+    WEAK = "weak"
+    UNKNOWN = "unknown"
+
+
+class Basis(StrEnum):
+    """What a verdict rests on."""
+
+    COMPLETE = "complete labels"
+    KNOWN = "held-out known labels"
+    RANKING = "ranking of held-out known labels"
+    NOTHING = "nothing"
+
+
+class Reason(StrEnum):
+    """Why a label is weak."""
+
+    NEVER_KNOWN = "never known"
+    FEW_IMAGES = "few images"
+    CONFUSED = "confused"
+    NOT_LEARNED = "not learned"
+    PREVALENCE = "prevalence far off"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at.

@@ -16,7 +16,7 @@ import torch
 from ..annotation import Annotation
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..distributions.nonempty import EMPTY_ODDS
-from ..metrics import Evaluation, Metrics
+from ..metrics import Evaluation, Metrics, score_constant
 from ..observed.known_table import KnownTable, table_of
 from ..program.starting_point import Anchor, prior_logits
 from ..space import LabelSpace
@@ -63,8 +63,7 @@ def without_image(truth: npt.ArrayLike, space: LabelSpace, prevalence: npt.Array
         same, numbers = (np.broadcast_to(one, (len(part), len(one))) for one in (marginals, counts))
         found.add(part, same, log_prob, numbers)
         shown += part.sum(0)
-    # images that all have the same probability are in no order: each rank has the share of those that show the label
-    return found.result([float(share) if share else None for share in shown / len(y)])
+    return found.result(score_constant(shown.astype(np.int64), marginals.astype(np.float64), len(y)))
 
 
 def stored_prevalence(diagnostics: Mapping[str, Any], space: LabelSpace) -> npt.NDArray[np.float64] | None:
@@ -89,8 +88,37 @@ def evaluation_document(
     plain = None
     if prevalence is not None:
         plain = without_image(truth, space, prevalence).to_dict()
-        del plain["calibration"], plain["per_label_ap"]
-    return {**metrics.to_dict(), "without_image": plain}
+        for key in ("calibration", "per_label_ap", "per_label", "confusion"):
+            del plain[key]
+    return {**metrics.to_dict(), "without_image": plain, **skill_figures(metrics.to_dict(), plain)}
+
+
+def skill_figures(metrics: Mapping[str, Any], plain: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """What looking at images adds, in figures that a prediction which never looks at one has 0 of.
+
+    Args:
+        metrics: of the fit, as evaluation.json holds them.
+        plain: of the prediction without looking, likewise; None where it is not known.
+
+    Returns:
+        `brier_skill`, 1 - Brier score / Brier score without looking, the Brier skill score (D. S. Wilks, Statistical Methods in
+        the Atmospheric Sciences, chapter 8); `nll_gain`, nats per image by which the negative log-likelihood is smaller;
+        `nll_skill`, that as a share; `ranking_skill`, the way of the mAP from that without looking to 1. None where a figure
+        behind it is missing or infinite.
+    """
+
+    def figure(of: Mapping[str, Any] | None, key: str) -> float | None:
+        return None if of is None else finite(of.get(key))
+
+    (brier, brier0), (nll, nll0), (ap, ap0) = (
+        (figure(metrics, key), figure(plain, key)) for key in ("brier", "nll", "map")
+    )  # fmt: skip
+    return {
+        "brier_skill": 1 - brier / brier0 if brier is not None and brier0 else None,
+        "nll_gain": nll0 - nll if nll is not None and nll0 is not None else None,
+        "nll_skill": 1 - nll / nll0 if nll is not None and nll0 else None,
+        "ranking_skill": (ap - ap0) / (1 - ap0) if ap is not None and ap0 is not None and ap0 < 1 else None,
+    }
 
 
 class KnownScore(NamedTuple):

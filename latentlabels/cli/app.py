@@ -27,9 +27,12 @@ from . import (
     demo,
     embed,
     evaluate,
+    explore,
     export,
     fit,
     inspect,
+    mistakes,
+    next,
     predict,
     query,
     report,
@@ -91,8 +94,10 @@ app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("query")(query.query)
 app.command("complete")(complete.complete)
+app.command("next")(next.next_questions)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
+app.command("mistakes")(mistakes.mistakes)
 app.command("export")(export.export)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
@@ -100,6 +105,8 @@ app.command("bench")(bench.bench)
 app.command("inspect")(inspect.inspect)
 app.command("sample-complete")(sample_complete.sample_complete)
 app.command("embed")(embed.embed)
+app.command("explore")(explore.explore)
+app.command("serve")(explore.serve)
 app.add_typer(cache.cache, name="cache")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..words import NONE, count, number, percent_of
-from .output import Debug, Json, Output, table
+from .output import Debug, Json, Output, show_verdict, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     console.print(table(_COLUMNS, rows, numeric=_COLUMNS[1:]))
     console.print(f"\nMeasured on {count(size, 'test scene')}. NLL: negative log-likelihood of all labels of a scene, in nats.")
     console.print("Lower is better for NLL and calibration error, higher for the rest.")
+    show_verdict(console, result["verdict"])
     console.print(f"\n{'report':<9}{result['report']}\n{'picture':<9}{result['picture']}\n{'run':<9}{result['run']}")
     scenes = Path(result["scenes"])
     console.print(f"\nnext: latentlabels predict {result['run']} {scenes / 'images-by-label'} -o probabilities.csv")

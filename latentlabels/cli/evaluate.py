@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError
-from ..words import count, number, percent_of
+from ..words import NONE, count, number, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
 from .label_options import TABLES, reads_labels
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, table
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, plain, show_verdict, table
 from .sources import load_run, read_labels, stream_labelled
 from .streaming import about
 
@@ -34,7 +36,16 @@ _METRICS = (
     ("f1_best", "F1 at the best threshold", "share", "found with the true labels: no threshold for all labels is better"),
     ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
     ("group_accuracy", "which groups apply", "share", "share answered correctly; higher is better"),
-    ("calibration_error", "calibration error", "share", "probability against frequency; lower is better"),
+    (
+        "brier_skill",
+        "Brier skill score",
+        "share",
+        "share of the squared error without the image that is gone; higher is better",
+    ),
+    ("nll_gain", "likelihood gained", "number", "whole label sets, nats per image; higher is better"),
+    ("calibration_error_above", "calibration above 5 %", "share", "probability against frequency above 5 %; lower is better"),
+    ("label_calibration_error", "calibration of a label", "share", "the same, mean over labels; lower is better"),
+    ("calibration_error", "calibration error", "share", "the same of all entries, mostly absent ones; lower is better"),
     ("brier", "Brier score", "number", "squared error of the probabilities; lower is better"),
     ("nll", "negative log-likelihood", "number", "whole label sets, nats per image; lower is better"),
     ("count_error", "count error", "number", "labels per image; lower is better"),
@@ -54,6 +65,15 @@ def evaluate(
             help="A table of complete labels: a column `image`, and a column of 1 or 0 for each label.",
         ),
     ] = None,
+    full: Annotated[
+        Path | None,
+        typer.Option(
+            "--full-labels",
+            metavar="RUN",
+            help="A run of the objective full-labels that was evaluated on the same images. The verdict says how much of its "
+            "gain this run reaches.",
+        ),
+    ] = None,
     resume: options.Resume = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -66,6 +86,7 @@ def evaluate(
     Writes evaluation.json into the run folder and adds the figures to its report.html. For an .npz with an array `truth`,
     leave out --truth. If the command is interrupted, run it again to continue.
     """
+    from ..checks import verdict_of
     from ..checks.prevalence_baseline import evaluation_document
     from ..observed import Tree
     from .measuring import measure
@@ -79,15 +100,42 @@ def evaluate(
         assert images is not None  # read_labels has seen to it
         _check_complete(known, truth or images, reading.get("unlisted"))
         stream = stream_labelled(model, images, known, strict, "truth", tree)
-        measured = measure(run, model, stream, about(run, stream, "evaluate"), resume, output)
+        measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
         found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
         found |= _decided(measured.decided)
+        if full is not None:
+            found["full_labels"] = _full_labels(full, found)
+        found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
         document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
         clear_leftovers(run)
         write_json(run / "evaluation.json", plain(document))
         _report(run, model, stream, measured)
         measured.part.discard()
         output.emit(document, lambda console: _show(console, measured.metrics, found, run))
+
+
+def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a fit on complete labels, beside the same prediction that never looks at an image.
+
+    Raises:
+        UsageError: another objective, a run that was not evaluated, or other images.
+    """
+    from ..checks.prevalence_baseline import skill_figures
+    from ..fitting.run_folder import read_run
+
+    where = f"--full-labels {run}"
+    objective = (read_run(run).config.get("model") or {}).get("objective")
+    if objective != "full-labels":
+        raise UsageError(f'{where}: its objective is "{objective}"; give a run of the objective full-labels')
+    try:
+        stored = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+        theirs = stored["num_images"], {label: one["support"] for label, one in stored["per_label"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{where}: not evaluated yet; run latentlabels evaluate {run} on the same images first") from error
+    if theirs != (found["num_images"], {label: one["support"] for label, one in found["per_label"].items()}):
+        raise UsageError(f"{where}: evaluated on other images; run latentlabels evaluate {run} on the same images first")
+    figures = {key: stored.get(key) for key in ("map", "nll", "brier")}
+    return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 
 
 def _decided(found: ScoredDecisions) -> dict[str, Any]:
@@ -141,9 +189,9 @@ def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) 
     size, plain_ = metrics.num_images, found["without_image"]
     columns = ("metric", "this run", *(("without the image",) if plain_ else ()), "meaning")
     rows = [
-        (name, *(_figure(of.get(key), style, size) for of in (found, plain_) if of), meaning)
+        (name, *(_figure(_of(given, key), style, size) for given in (found, plain_) if given), meaning)
         for key, name, style, meaning in _METRICS
-        if found[key] is not None
+        if found.get(key) is not None
     ]
     console.print(table(columns, rows, numeric=columns[1:-1], title=f"measured on {count(size, 'image')} with complete labels"))
     console.print(f"\nThe run's thresholds are for {found['thresholds_for']}, found from {found['thresholds_from']}.")
@@ -153,16 +201,48 @@ def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) 
         console.print(f"The run calls the true labels of {count(metrics.num_impossible, 'image')} impossible.")
     if metrics.num_labels_without_positive:
         console.print(f"No image shows {count(metrics.num_labels_without_positive, 'label')}; the means leave them out.")
-    ranked: list[tuple[float, str]] = sorted(
-        ((value, label) for label, value in metrics.per_label_ap.items() if value is not None), reverse=True
-    )
-    if len(ranked) <= 2 * _SHOWN:
-        title, shown = "average precision by label", ranked
-    else:
+    _show_labels(console, metrics)
+    _show_confusion(console, metrics)
+    show_verdict(console, found["verdict"])
+    console.print(f"\nall figures: {run / 'evaluation.json'}, {run / 'report.html'}")
+
+
+def _of(given: Mapping[str, Any], key: str) -> float | None:
+    """A figure; what images add is 0 for a prediction that never looks at one."""
+    return given.get(key, 0.0 if key in ("brier_skill", "nll_gain") else None)
+
+
+def _show_labels(console: Console, metrics: Metrics) -> None:
+    """The figures of each label, by average precision."""
+    size = metrics.num_images
+    measured = [(one.average_precision, label) for label, one in metrics.per_label.items() if one.average_precision is not None]
+    ranked = sorted(measured, reverse=True)
+    title, shown = "average precision and others by label", ranked
+    if len(ranked) > 2 * _SHOWN:
         title = f"average precision: the best and worst {_SHOWN} of {len(ranked)} labels"
         shown = [*ranked[:_SHOWN], *ranked[-_SHOWN:]]
+    rows = []
+    for value, label in shown:
+        one = metrics.per_label[label]
+        figures = (value, one.support / size, one.precision, one.recall, one.calibration_error)
+        rows.append((label, f"{one.support:,}", *(NONE if share is None else percent_of(share, size) for share in figures)))
+    columns = ("label", "support", "AP", "by chance", "precision", "recall", "calibration")
     console.print()
-    console.print(
-        table(("label", "AP"), [(label, percent_of(value, size)) for value, label in shown], numeric=("AP",), title=title)
-    )
-    console.print(f"\nall figures: {run / 'evaluation.json'}, {run / 'report.html'}")
+    console.print(table(columns, rows, numeric=columns[1:], title=title))
+
+
+def _show_confusion(console: Console, metrics: Metrics) -> None:
+    """The most frequent confusions within groups."""
+    none = "none of them"
+    found = [
+        (number, group, true or none, said or none)
+        for group, cells in metrics.confusion.items()
+        for true, said, number in cells
+        if true != said
+    ]
+    if not found:
+        return
+    rows = [(group, true, said, f"{number:,}") for number, group, true, said in sorted(found, reverse=True)[:_SHOWN]]
+    columns = ("group", "shown", "called", "images")
+    console.print()
+    console.print(table(columns, rows, numeric=columns[3:], title="most frequent confusions within a group"))

@@ -20,7 +20,7 @@ from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .interrupt import advise
 from .label_options import reads_labels
-from .output import Debug, Json, Output, Strict, UsageError, show_facts
+from .output import Debug, Json, Output, Strict, UsageError, show_facts, show_verdict
 from .sources import explained, make_config, read_training
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def fit(
     labels: options.Labels = None,
     observed: options.Table = None,
     complete: options.Complete = None,
+    answers: options.Answers = None,
     embeddings: options.Embeddings = None,
     overrides: options.Overrides = None,
     begin: Annotated[
@@ -70,8 +71,8 @@ def fit(
     """
     with Output(as_json) as output:
         given = {
-            "images": images, "labels": labels, "observed": observed, "complete": complete, "reading": reading,
-            "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
+            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers,
+            "reading": reading, "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
@@ -278,11 +279,12 @@ def _plan(config: Config) -> Plan:
 
 
 def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
+    from ..checks import verdict_of
     from ..checks.advice import advise, poor
     from ..checks.sentences import warning
 
     bad = poor(advise(model.diagnostics_, model.history_, {"model": {"objective": model.objective}}))
-    found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "prior")}
+    found = {key: value for key, value in model.diagnostics_.items() if key not in ("known_counts", "known_ranking", "prior")}
     counts = list(model.diagnostics_["known_counts"].values())  # of the images that could be read
     return {
         "run": out,
@@ -294,6 +296,7 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
+        "verdict": verdict_of(model.diagnostics_, None, model.history_).to_dict(),
         "poor": None if bad is None else warning(bad),
         "unreadable": [image.name for image in inputs.left_out],
     }
@@ -305,7 +308,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks.sentences import begun_with, encoder_used, expected_labels, held_out, read_as, told
+    from ..checks import Level, Todo
+    from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run = found["run"]
@@ -331,8 +335,9 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     show_facts(console, rows)
     for note in told(found["complete_images"]):
         console.print(f"note: {note}")
-    if found["poor"]:
-        console.print(f"\nThis fit is poor. {found['poor']}")
+    show_verdict(console, found["verdict"])
+    if found["poor"] or found["verdict"]["level"] == Level.WEAK:
+        console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
     console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
     console.print(f"      latentlabels query {run} {one} --given LABEL")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..program.starting_point import Anchor
 
 _LISTED = 30
-_FEW = 10
 _LOOKED_FOR = 20_000_000  # images x labels up to which a label space is proposed unasked
 
 
@@ -218,6 +217,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     from ..checks.sentences import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
+    from ..observed.few import FEW_IMAGES
     from ..observed.record import SEVERAL
 
     bad, groups = found["unreadable"], found["groups"]
@@ -244,9 +244,9 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
     if found["never_known"]:
         rows.append(("never known", f"{listed(found['never_known'], 10)}: a fit cannot learn these labels"))
-    few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < _FEW]
+    few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < FEW_IMAGES]
     if few:
-        rows.append((f"known fewer than {_FEW} times", listed(few, 10)))
+        rows.append((f"known fewer than {FEW_IMAGES} times", listed(few, 10)))
     rows += [
         ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
         ("labels per image", expected_labels(found)),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..decisions import ScoredDecisions, Thresholds, score_decisions
 from ..errors import DataError
-from ..metrics import Evaluation, Metrics, average_precisions
+from ..metrics import Evaluation, Metrics, score_labels
 from ..observed.image_files import warn
 from ..words import count
 from ..writing import Part
@@ -142,4 +142,5 @@ def measure(
     rows = file.rows()
     truth = stream.known.values if len(rows) == len(stream) else stream.known.known.rows(rows)
     decided = file.decided(truth, model.decisions_.thresholds)
-    return Measured(found.result(average_precisions(file.columns(truth))), decided, rows, truth, tally.unreadable, part)
+    scores = score_labels(file.columns(truth), truth, found.rivals)
+    return Measured(found.result(scores), decided, rows, truth, tally.unreadable, part)

@@ -136,6 +136,18 @@ def show_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
         console.print(line)
 
 
+def show_verdict(console: Console, found: Mapping[str, Any]) -> None:
+    """Print how good a run is, and its weakest labels.
+
+    Args:
+        console: where to.
+        found: `Verdict.to_dict()`.
+    """
+    console.print(f"\n{found['sentence']}")
+    if found["weakest_sentence"]:
+        console.print(found["weakest_sentence"])
+
+
 def existing(path: Path, what: str) -> Path:
     """`path`, if it is there.
 

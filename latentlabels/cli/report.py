@@ -1,4 +1,4 @@
-"""`latentlabels report`: rebuild the report of a run, or report on new images."""
+"""`latentlabels report`: rebuild the report of a run, report on new images, or compare two runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..words import count
+from ..words import count, listed, percent
 from .label_options import TABLES, reads_labels
-from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, table
 from .sources import load_run, read_asked, read_labelled, read_labels
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..estimator import LatentLabels
+    from ..report import Comparison
     from ..space import LabelSpace
 
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 def report(
     reading: dict[str, Any],
     run: RunFolder,
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER]", help="Another run, to compare the first one with.", show_default=False)
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -27,7 +34,7 @@ def report(
             "--embeddings",
             metavar="DIR|FILE",
             help="Report on these images: a folder, with or without a folder for each label. For a run on embeddings, an "
-            ".npz or .npy.",
+            ".npz or .npy; or a folder of pictures to show, found by the names of the run's images.",
         ),
     ] = None,
     observed: Annotated[
@@ -36,39 +43,94 @@ def report(
             "--observed", metavar="TABLE", help="A table of known labels of these images, if their folders do not name them."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where the comparison goes. Default: comparison.html in RUN."),
+    ] = None,
     strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Rebuild a run's report, or report on new images.
+    """Rebuild a run's report, report on new images, or compare two runs.
 
-    For example: latentlabels report runs/photos
+    For example: latentlabels report runs/photos, or latentlabels report runs/photos runs/more-labels
     """
     with Output(as_json) as output:
+        from ..kind import Kind
         from ..report import write_report
+        from ..report.pictures import add_pictures
 
+        if other is not None:
+            if images is not None or observed is not None:
+                raise UsageError("--images and --observed are for the report of one run; leave them out to compare two")
+            _compare(run, other, out or run / "comparison.html", output)
+            return
+        if out is not None:
+            raise UsageError("--out is for the comparison of two runs; the report of one run goes into its folder")
         if images is None and observed is not None:
             raise UsageError("--observed needs the folder of its images; add --images DIR")
-        if not run.is_dir():
-            what = "is a file, not a run folder" if run.exists() else "run folder not found"
-            raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
-        looked = None
+        _check_folder(run)
+        looked = pictured = None
         if images is not None:
-            looked = _look(run, images, observed, reading, strict)
+            model = load_run(run)
+            if model.kind is Kind.EMBEDDINGS and images.is_dir():
+                if observed is not None:
+                    raise UsageError(f"--observed needs embeddings, and {images} is a folder of pictures; leave it out")
+                pictured = add_pictures(run, images)
+            else:
+                looked = _look(run, model, images, observed, reading, strict)
         path = write_report(run)
-        document = {"run": run, "report": path, "num_images": looked, "size": path.stat().st_size}
+        document = {
+            "run": run, "report": path, "num_images": looked, "num_pictures": pictured, "size": path.stat().st_size
+        }  # fmt: skip
         what = "" if looked is None else f", with predictions on {count(looked, 'image')}"
+        what += "" if pictured is None else f", with {count(pictured, 'picture')}"
         output.emit(document, lambda console: console.print(f"{path}{what}"))
 
 
-def _look(run: Path, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
+def _check_folder(run: Path) -> None:
+    if not run.is_dir():
+        what = "is a file, not a run folder" if run.exists() else "run folder not found"
+        raise UsageError(f"{run}: {what}; create one with `latentlabels fit ... --out RUN`")
+
+
+def _compare(run: Path, other: Path, out: Path, output: Output) -> None:
+    """Write the comparison of two runs, and say what is most important."""
+    from ..report import compare, write_comparison
+
+    for folder in (run, other):
+        _check_folder(folder)
+    found = compare(run, other)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = write_comparison(found, out)
+    document = {"runs": [run, other], "report": path, **found.to_dict()}
+    output.emit(document, lambda console: _show(console, found, path))
+
+
+def _show(console: Console, found: Comparison, path: Path) -> None:
+    rows = [(one.name, *one.said, one.better_of(found.names)) for one in found.figures]
+    console.print(table(("figure", *found.names, "better"), rows, numeric=found.names))
+    for name, verdict in zip(found.names, found.verdicts, strict=True):
+        console.print(f"\n{name}: {verdict.sentence}")
+    console.print(f"\ndiffers: {listed([key for key, _, _ in found.differs], 12) or 'nothing in the settings'}")
+    clear = [one for one in found.changes if one.is_clear]
+    lost, gained = [one for one in clear if one.gain < 0], [one for one in clear if one.gain > 0][::-1]
+    for what, chosen in (("loses", lost), ("gains", gained)):
+        if chosen:
+            named = [f"{one.label} {percent(one.values[0])} to {percent(one.values[1])}" for one in chosen]
+            console.print(f"{found.names[1]} {what}, by {found.measured_by}: {listed(named, 5)}")
+    if found.same_images is False:
+        console.print("\nThe runs were evaluated on different images.")
+    console.print(f"\n{path}")
+
+
+def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
     from ..observed import Observed, Tree
     from ..report.stored_predictions import FITTED, find
 
-    model = load_run(run)
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
     if table is not None or (embeddings and load_embeddings(images).has("observed")):

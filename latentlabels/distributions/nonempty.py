@@ -363,7 +363,7 @@ class NonEmptyLabelVector(LabelVector):
     def _excludes_empty(observed: Tensor, how: Annotation) -> bool:
         """Whether what is known of every image rules out the empty set by itself; an image that was found shows a label."""
         can_be_wrong = how.noise and how.selection_weights(observed.shape[-1], torch.float64, observed.device) is None
-        return not can_be_wrong and bool((observed == 1).any(-1).all())
+        return not can_be_wrong and bool((observed > 0).any(-1).all())
 
 
 def _weighted(q: LabelVector, empty_odds: float, given: Given | None) -> NonEmptyLabelVector:

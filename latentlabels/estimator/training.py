@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ..checks.diagnostics import diagnose
+from ..checks.known_ranking import known_ranking
 from ..config import FitConfig, ModelConfig
+from ..decisions import Decisions
 from ..errors import ConfigError
 from ..fitting import LabelModule, LoopSettings, TrainingResult, train
 from ..fitting.build import CHOSEN, label_vector
@@ -19,7 +21,7 @@ from ..fitting.checkpoint import begun_with
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
 from ..fitting.names import names_found
-from ..fitting.reference import decided
+from ..fitting.reference import decided, reference_rows
 from ..fitting.run_folder import hash_data
 from ..fitting.schedule import schedule_named
 from ..fitting.warm_start import TRAINED_BEFORE
@@ -27,6 +29,7 @@ from ..inputs import Inputs, Levels
 from ..inputs.batches import Batches
 from ..inputs.known_rows import label_rows
 from ..objectives import Known, Objective
+from ..observed import Observed
 from ..program import LabelModel
 from ..progress import Phase, phase
 from .preparing import Prepared
@@ -63,7 +66,7 @@ def trained(
     assert anchor is not None
     if objective.needs_truth and truth is None:
         raise ConfigError(f'objective "{settings.model.objective}" needs complete labels; give them as fit(..., truth=Y)')
-    known = label_rows(table)
+    known = label_rows(table, inputs.answers, objective.is_likelihood)
     parts = hold_out(inputs, float(settings.fit.held_out), int(settings.fit.seed))
     warn_of_rare(parts)
     rows = parts.rows
@@ -74,12 +77,14 @@ def trained(
     loop = _loop_settings(settings.fit, objective, tuple(watch), len(rows[1]))
     complete = None if truth is None else torch.from_numpy(truth)
     folder = None if checkpoints is None else Path(checkpoints)
-    identity = begun_with(table.space, table, rows[1], _begun_settings(settings, start.params, loop, inputs.levels))
+    begun = _begun_settings(settings, start.params, loop, inputs.levels)
+    identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
     with phase(Phase.EVALUATION, "evaluation"):
         count = _predicted_count(model, batches, rows[1], result, batch_size)
         diagnostics = _diagnostics(start, inputs, parts, result, count)
         decisions, references = decided(model, result.kept, batches, rows, batch_size)
+        diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
     return replace(
         start,
         history=result.history,
@@ -138,6 +143,20 @@ def _predicted_count(model: LabelModel, batches: Batches, held: Tensor, result: 
         return float(row["predicted_count"])
     rows = held if len(held) else torch.arange(min(len(batches), 1000))
     return float(label_vector(model.amortizer, batches, rows, batch_size).marginals.sum(-1).mean())
+
+
+def _known_ranking(
+    model: LabelModel, table: Observed, rows: tuple[Tensor, Tensor], decisions: Decisions
+) -> dict[str, tuple[int, float]]:  # fmt: skip
+    """How well each label ranks held-out images: label -> images known to show it, area under the curve."""
+    assert decisions.reference is not None
+    chosen = reference_rows(*rows, model.amortizer.head.out_features)
+    held = torch.isin(chosen, rows[1])
+    if not held.any():
+        return {}
+    marginals = model.amortizer.vector(decisions.reference[held]).marginals
+    found = known_ranking(table.known.rows(chosen[held].numpy()), marginals.numpy())
+    return {table.space.labels[k]: (number, round(area, 4)) for k, (number, area) in found.items()}
 
 
 def _diagnostics(start: Fitted, inputs: Inputs, parts: HeldOut, result: TrainingResult, count: float) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..annotation.asked import without_asking
 from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
@@ -304,7 +305,9 @@ class _Loop:
         """Held-out labels and their probabilities, in every process."""
         data, rows = self.data, self.data.held
         marginals = predict_marginals(self.module, data.batches, rows, 4 * self.settings.batch_size, fabric.device)
-        return Held(data.observed[rows].numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals)
+        return Held(
+            without_asking(data.observed[rows]).numpy(), None if data.truth is None else data.truth[rows].numpy(), marginals
+        )
 
 
 @torch.no_grad()

@@ -6,14 +6,18 @@ the Brier score and the calibration error; decisions at 0.5 by F1; and the group
 group apply" is answered right.
 """
 
-from .figures import CalibrationCurve, Metrics
-from .scores import average_precisions, calibration_curve, evaluate, map_known
+from .by_label import average_precisions, score_constant, score_labels
+from .figures import CalibrationCurve, Confusion, LabelFigures, LabelScores, Metrics
+from .scores import calibration_curve, evaluate, map_known
 from .sums import Evaluation
 from .thresholds import best_f1_threshold, expected_f1_threshold, f1_at
 
 __all__ = [
     "CalibrationCurve",
+    "Confusion",
     "Evaluation",
+    "LabelFigures",
+    "LabelScores",
     "Metrics",
     "average_precisions",
     "best_f1_threshold",
@@ -22,4 +26,6 @@ __all__ = [
     "expected_f1_threshold",
     "f1_at",
     "map_known",
+    "score_constant",
+    "score_labels",
 ]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score
 
 from ..errors import DataError
 from ..space import LabelSpace
+from .by_label import average_precisions, score_labels
 from .figures import CalibrationCurve, Metrics
-from .refused import Array, checked, strangers
+from .refused import checked, strangers
 from .sums import Calibration, Evaluation
 
 
@@ -43,17 +41,7 @@ def evaluate(
     present, p = checked(truth, marginals)
     found = Evaluation(p.shape[1], space, predicted_by)
     found.add(truth, marginals, log_prob, count_probs)
-    return found.result(average_precisions(zip(present.T, p.T, strict=True)))
-
-
-def average_precisions(columns: Iterable[tuple[npt.NDArray[np.bool_], Array]]) -> list[float | None]:
-    """The average precision of each label, None for one that no image shows.
-
-    Args:
-        columns: of each label, whether it is present, and its probability: (N,) each.
-    """
-    # scikit-learn's sum of shares may be 1 and a rounding error
-    return [min(float(average_precision_score(*column)), 1.0) if column[0].any() else None for column in columns]
+    return found.result(score_labels(zip(present.T, p.T, strict=True), present, found.rivals))
 
 
 def map_known(observed: npt.ArrayLike, marginals: npt.ArrayLike) -> float | None:

@@ -1,7 +1,8 @@
-"""Sums behind `Metrics`, over blocks of images: all of it but the ranking, which needs all probabilities of a label at once."""
+"""Sums behind `Metrics`, over blocks of images: all of it but `by_label`, which needs all probabilities of a label at once."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..space import LabelSpace, OneOf
-from .figures import CalibrationCurve, Metrics
+from .figures import CalibrationCurve, LabelScores, Metrics
 from .refused import Array, checked, checked_counts, checked_log_prob
 
 _BINS = 15
@@ -36,6 +37,13 @@ class Calibration:
         self._count += np.bincount(where, minlength=self.bins)
         self._predicted += np.bincount(where, p.ravel(), self.bins)
         self._present += np.bincount(where, present.ravel(), self.bins)
+
+    def count(self, p: float, number: int, present: int) -> None:
+        """Count `number` entries of one probability, of which some are present."""
+        place = min(int(p * self.bins), self.bins - 1)
+        self._count[place] += number
+        self._predicted[place] += p * number
+        self._present[place] += present
 
     def curve(self) -> CalibrationCurve:
         """The curve of all entries."""
@@ -92,11 +100,27 @@ class Evaluation:
         by_label = np.zeros((3, num_labels), np.int64) if state is None else np.asarray(state["by_label"], np.int64)
         self._hits, self._wrong, self._shown = by_label
         self._calibration = Calibration(_BINS, None if state is None else state["calibration"])
+        self._choices = {group.name: self.space.columns(group) for group in self.space.groups if isinstance(group, OneOf)}
+        stored = {} if state is None else state["confusion"]
+        self._confusion = {
+            name: Counter({(true, said): number for true, said, number in stored.get(name, ())}) for name in self._choices
+        }
+
+    @property
+    def rivals(self) -> tuple[tuple[int, ...], ...]:
+        """Of each label the columns that it may be confused with: the others of its group, and those of no group."""
+        free = [k for k, label in enumerate(self.space.labels) if self.space.group_of(label).name not in self._choices]
+        among = [tuple(self._choices.get(self.space.group_of(label).name, free)) for label in self.space.labels]
+        return tuple(tuple(k for k in columns if k != own) for own, columns in enumerate(among))
 
     def state(self) -> dict[str, Any]:
         """The sums so far, ready for JSON; a new `Evaluation` continues from them exactly."""
         by_label = [part.tolist() for part in (self._hits, self._wrong, self._shown)]
-        return {"sums": asdict(self._sums), "by_label": by_label, "calibration": self._calibration.state()}
+        confusion = {
+            name: [[*cell, number] for cell, number in sorted(cells.items())] for name, cells in self._confusion.items()
+        }
+        calibration = self._calibration.state()
+        return {"sums": asdict(self._sums), "by_label": by_label, "calibration": calibration, "confusion": confusion}
 
     def add(
         self, truth: npt.ArrayLike, marginals: npt.ArrayLike, log_prob: npt.ArrayLike | None = None,
@@ -116,6 +140,7 @@ class Evaluation:
         self._wrong += (decided ^ present).sum(0)
         self._shown += present.sum(0)
         self._add_groups(present, p)
+        self._add_choices(present, p)
         self._add_counts(present, p, count_probs)
         if log_prob is not None:
             values = checked_log_prob(log_prob, len(p))
@@ -127,6 +152,16 @@ class Evaluation:
             columns = self.space.columns(group)
             applies = _any_present(p[:, columns], [self.predicted_by.labels[k] for k in columns], self.predicted_by)
             self._sums.right += int(((applies > 0.5) == present[:, columns].any(1)).sum())
+
+    def _add_choices(self, present: npt.NDArray[np.bool_], p: Array) -> None:
+        """Count what a group shows and what is most probable of it; the number after its last label stands for none."""
+        for name, columns in self._choices.items():
+            shown, of_group = present[:, columns], p[:, columns]
+            none = 1 - _any_present(of_group, [self.predicted_by.labels[k] for k in columns], self.predicted_by)
+            said = np.column_stack([of_group, none]).argmax(1)
+            true = np.where(shown.any(1), shown.argmax(1), len(columns))
+            one = shown.sum(1) <= 1
+            self._confusion[name].update(zip(true[one].tolist(), said[one].tolist(), strict=True))
 
     def _add_counts(self, present: npt.NDArray[np.bool_], p: Array, count_probs: npt.ArrayLike | None) -> None:
         numbers = present.sum(1)
@@ -140,12 +175,13 @@ class Evaluation:
         with np.errstate(divide="ignore"):  # a number that was given no chance costs infinity
             self._sums.count_log_prob = (self._sums.count_log_prob or 0.0) + float(np.log(found).sum())
 
-    def result(self, precisions: Sequence[float | None]) -> Metrics:
+    def result(self, labels: LabelScores) -> Metrics:
         """The metrics of all images.
 
         Args:
-            precisions: K average precisions, None for a label that no image shows; see `average_precisions`.
+            labels: the K labels on the same images; see `score_labels`.
         """
+        precisions = [one.average_precision for one in labels.figures]
         scored = [value for value in precisions if value is not None]
         shown = self._shown > 0
         label_f1 = 2 * self._hits[shown] / (2 * self._hits + self._wrong)[shown]
@@ -161,13 +197,22 @@ class Evaluation:
             num_impossible=None if sums.log_prob is None else sums.impossible,
             brier=sums.squares / (total * self.space.num_labels),
             calibration_error=curve.error,
+            calibration_error_above=labels.above.error if sum(labels.above.count) else None,
+            label_calibration_error=float(np.mean([one.calibration_error for one in labels.figures])),
             f1=2 * hits / (2 * hits + wrong) if hits or wrong else 1.0,
             macro_f1=float(label_f1.mean()) if label_f1.size else None,
             count_error=sums.distance / total,
             count_nll=None if sums.count_log_prob is None else -sums.count_log_prob / total,
             group_accuracy=sums.right / (total * len(self._groups)) if self._groups else None,
             calibration=curve,
+            per_label=dict(zip(self.space.labels, labels.figures, strict=True)),
+            confusion={name: self._named(name) for name in self._choices},
         )
+
+    def _named(self, group: str) -> tuple[tuple[str | None, str | None, int], ...]:
+        """The cells of a group's table of confusion, by name."""
+        names: list[str | None] = [*(self.space.labels[k] for k in self._choices[group]), None]
+        return tuple((names[true], names[said], number) for (true, said), number in sorted(self._confusion[group].items()))
 
 
 def _any_present(p: Array, labels: Sequence[str], predicted: LabelSpace) -> Array:

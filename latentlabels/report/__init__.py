@@ -1,5 +1,6 @@
-"""`report.html` of a run folder."""
+"""`report.html` of a run folder, and two runs side by side."""
 
+from .comparison import Comparison, compare, write_comparison
 from .document import write_report
 
-__all__ = ["write_report"]
+__all__ = ["Comparison", "compare", "write_comparison", "write_report"]

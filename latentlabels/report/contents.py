@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import objectives
-from ..checks import Finding, fit_warnings
+from ..checks import Finding, Verdict, fit_warnings, verdict_of
 from ..checks.advice import advise
 from ..checks.prevalence_baseline import stored_prevalence
 from ..errors import DataError, LabelSpaceError, RunError
@@ -84,6 +84,11 @@ class Contents:
         found = self.fitted
         prevalence = {} if found is None else dict(zip(self.run.space.labels, found.prevalence.tolist(), strict=True))
         return advise(self.run.diagnostics, self.run.history, self.run.config, self.metrics, prevalence)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """How good the fit is, beside a prediction that never looks at an image, and its weakest labels."""
+        return verdict_of(self.run.diagnostics, self.metrics, self.run.history)
 
 
 def gather(folder: Path) -> Contents:

@@ -1,9 +1,9 @@
 """`report.html` in a run folder: what a fit found, in one file that needs no network.
 
-The answer stands first: how many labels per image are predicted and were expected, which epoch was kept, whether the fit
-learned anything from the images, and what to do. Then come training, known labels, predictions on the training images
-(`findings.npz`), results on completely labelled images (`evaluation.json`, `evaluation.npz`), and every label in a table.
-The report says what a run folder lacks. Templates escape whatever a user named; pictures are part of the file.
+The verdict stands first: how good the fit is beside a prediction that never looks at an image, and the weakest labels. Then
+come what to do, the worst errors and figures on completely labelled images (`evaluation.json`, `evaluation.npz`), known labels
+that may be wrong, the data, predictions on the training images (`findings.npz`), training, and details. The report says what a
+run folder lacks. Templates escape whatever a user named; pictures are part of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..estimator import LatentLabels
 from ..show.blocks import Section
 from ..show.pages import page
 from ..writing import write_text
-from . import evaluated, fitted, labels, overview
+from . import confusion, errors, evaluated, fitted, labels, mistakes, overview
 from .contents import gather
 from .stored_predictions import FITTED, find
 
@@ -53,21 +53,24 @@ def write_report(
         find(model, images, observed).write(Path(run_dir) / FITTED)
     contents = gather(Path(run_dir))
     sections = [
+        Section("Weak labels", labels.weak(contents)),
         Section("What to do", overview.advice(contents)),
-        Section("Training", fitted.training(contents)),
+        Section("Worst errors", errors.worst(contents)),
+        Section("Possible mistakes", mistakes.possible(contents)),
+        Section("Evaluation against complete labels", evaluated.evaluation(contents)),
+        Section("Confusion within a group", confusion.groups(contents)),
+        Section("All labels", labels.every_label(contents)),
         Section("Known labels", fitted.known(contents)),
         Section("How labels are named", labels.learned(contents)),
         Section(fitted.whose(contents), fitted.together(contents)),
         Section("Examples", fitted.examples(contents)),
         Section("Where labels are", fitted.places(contents)),
         Section("Images by label", fitted.sheet(contents)),
-        Section("Known labels that may be wrong", fitted.suspects(contents)),
-        Section("Evaluation against complete labels", evaluated.evaluation(contents)),
-        Section("All labels", labels.every_label(contents)),
+        Section("Training", fitted.training(contents)),
         Section("Label space", labels.space(contents)),
         Section("Details", labels.details(contents)),
     ]
-    top = [*overview.answer(contents), *overview.warned(contents)]
+    top = [*overview.verdict(contents), *overview.warned(contents), *overview.answer(contents)]
     path = contents.folder / "report.html"
     write_text(path, page(contents.folder.resolve().name, top, sections, script=True))
     return path

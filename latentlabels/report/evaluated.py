@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..show.blocks import Beside, Block, Span, Text, plain_table
-from ..show.pages import picture
-from ..show.plots import count_distribution, prevalence, reliability
+from ..show.charts.bars import prevalence
+from ..show.charts.curves import count_distribution, reliability, stacked
+from ..show.charts.photos import examples
 from ..words import count, finite, number, percent_of, whole
 from .contents import Contents
-from .fitted import gallery
 
 _METRICS = (
     ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),
@@ -18,7 +18,21 @@ _METRICS = (
     ("f1_best", "F1 at the best threshold", "found with the true labels: no threshold for all labels is better", "share"),
     ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones; higher is better", "share"),
     ("group_accuracy", "group applies", "how often “does this group apply” is answered correctly", "share"),
-    ("calibration_error", "calibration error", "mean gap between probability and frequency; lower is better", "share"),
+    (
+        "brier_skill",
+        "Brier skill score",
+        "by how much the squared error is smaller than without the image; higher is better",
+        "share",
+    ),
+    ("nll_gain", "likelihood gained", "of whole label sets, nats per image; higher is better", "number"),
+    ("calibration_error_above", "calibration error above 5 %", "of probabilities above 5 %; lower is better", "share"),
+    ("label_calibration_error", "calibration error of a label", "mean over labels; lower is better", "share"),
+    (
+        "calibration_error",
+        "calibration error of all",
+        "mostly of absent labels near 0 %, so a model that never looks does well; lower is better",
+        "share",
+    ),
     ("brier", "Brier score", "mean squared error of the probabilities; lower is better", "number"),
     ("nll", "negative log-likelihood", "of whole label sets, nats per image; lower is better", "number"),
     ("num_impossible", "impossible label sets", "images whose true labels break the label space", "count"),
@@ -44,7 +58,7 @@ def _figures(contents: Contents) -> list[Block]:
     plain = stored if isinstance(stored, dict) else None
     size = metrics.get("num_images")
     rows = [
-        (name, *(_figure(given.get(key), style, size) for given in (metrics, plain) if given is not None), what)
+        (name, *(_figure(_of(given, key), style, size) for given in (metrics, plain) if given is not None), what)
         for key, name, what, style in _METRICS
         if key in metrics
     ]
@@ -53,9 +67,16 @@ def _figures(contents: Contents) -> list[Block]:
         lead += " “Without the image” predicts each label's prevalence for every image: what a fit must beat."
     head = ("metric", "this fit", *(["without the image"] if plain is not None else []), "meaning")
     table = plain_table(head, rows, range(1, len(head) - 1))
-    alt = "share of labels truly present by predicted probability"
-    shown = [] if curve is None else [picture(lambda figure: reliability(curve, ax=figure), alt)]
+    shown = [] if curve is None else [stacked(reliability(curve))]
     return [Text(lead), Beside([table, *shown])]
+
+
+_SKILLS = ("brier_skill", "nll_gain")
+
+
+def _of(given: dict[str, Any], key: str) -> Any:
+    """A figure; skills are 0 where nobody looks at images."""
+    return 0.0 if key in _SKILLS and key not in given else given.get(key)
 
 
 def _figure(value: Any, style: str, size: Any) -> str:
@@ -70,19 +91,14 @@ def _pictures(contents: Contents) -> list[Block]:
         return []
     blocks: list[Block] = []
     if len(found.truth_counts):
-        counts = found.truth_counts
-        alt = "predicted and true distribution of the number of labels"
         blocks.append(Text("The number of labels per image, predicted and true."))
-        blocks.append(picture(lambda figure: count_distribution(found.count_probs, truth=counts, ax=figure), alt))
+        blocks += count_distribution(found.count_probs, truth=found.truth_counts)
     if prior is not None and len(found.truth_prevalence):
-        truth = found.truth_prevalence
-        alt = "prior, predicted and true prevalence of labels"
         blocks.append(Text("The share of images that show each label: before training, predicted, and true."))
-        blocks.append(picture(lambda figure: prevalence(prior, found.prevalence, space, truth=truth, ax=figure), alt))
+        blocks += prevalence(prior, found.prevalence, space, found.truth_prevalence, float(found.num_images[0]))
     if len(found.examples):
         at = found.examples
-        images = found.pictures[at] if len(found.pictures) else None
         true = found.truth[at] if len(found.truth) else None
         blocks.append(Text("A few of these images, with their true labels."))
-        blocks.append(gallery(found.marginals[at], space, images, truth=true))
+        blocks += examples(found.marginals[at], space, found.pictures_of(at), found.names_of(at), truth=true)
     return blocks

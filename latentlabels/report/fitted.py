@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import PurePath
-from typing import Any
-
-import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-
 from ..checks import SuspectLabel
 from ..checks.sentences import held_out, read_as
-from ..show.blocks import Beside, Block, Details, Span, Text, plain_table
-from ..show.pages import picture
+from ..show.blocks import Block, Details, Span, Text, plain_table
+from ..show.charts.bars import known_counts, prevalence
+from ..show.charts.curves import count_distribution, history
+from ..show.charts.heat_maps import co_occurrence
+from ..show.charts.photos import contact_sheet
+from ..show.charts.photos import examples as cards
+from ..show.charts.photos import places as heated
+from ..show.charts.photos import suspects as doubted
 from ..show.pixels import without_margin
-from ..show.plots import (
-    co_occurrence,
-    contact_sheet,
-    count_distribution,
-    history,
-    known_counts,
-    posterior_gallery,
-    prevalence,
-    suspect_labels,
-    where,
-)
 from ..space import LabelSpace
 from ..words import count, finite, listed, percent
 from .contents import Contents
+from .live import live_examples
 from .stored_predictions import StoredPredictions
 
 _NAMES = 40  # that a sentence lists
@@ -41,21 +29,16 @@ def training(contents: Contents) -> list[Block]:
         return [Text("No epoch was recorded.")]
     name, unit = contents.value
     expected = finite(run.diagnostics.get("expected_labels"))
-    alt = f"{name} of training and held-out images by epoch, and predicted labels per image"
     text = (
         "How probable the known labels are, on training images and on held-out images. The epoch that does best on held-out "
         "images is kept."
         if name == "log-likelihood"
         else "The loss that was minimised, with its sign changed, by epoch."
     )
-    value = f"{name}\n{unit}"
+    value = f"{name} {unit}"
     parts = run.diagnostics.get("held_out")
     held = [] if not isinstance(parts, dict) else [Text(f"Held out: {held_out(parts)}.")]
-    return [
-        Text(text),
-        *held,
-        picture(lambda figure: history(run.history, contents.best_epoch, expected, value, ax=figure), alt),
-    ]
+    return [Text(text), *held, *history(run.history, contents.best_epoch, expected, value)]
 
 
 def known(contents: Contents) -> list[Block]:
@@ -67,10 +50,9 @@ def known(contents: Contents) -> list[Block]:
         return [Text("The run folder does not say which labels were known.")]
     never = [label for label, (present, _) in counts.items() if not present]
     text = f"Never known to be present: {listed(never, _NAMES)}." if never else "Every label has at least one labelled image."
-    alt = "images that each label is known to be present in, and absent from"
     how = contents.run.diagnostics.get("read_as")
     read = [] if not isinstance(how, dict) else [Text(f"Read as {read_as(how)}.")]
-    return [*read, Text(text), picture(lambda figure: known_counts(counts, ax=figure), alt)]
+    return [*read, Text(text), *known_counts(counts)]
 
 
 def whose(contents: Contents) -> str:
@@ -90,18 +72,15 @@ def together(contents: Contents) -> list[Block]:
     names = [space.labels[k] for k in found.together_labels]
     blocks: list[Block] = [Text(_predicted(found))]
     if prior is not None:
-        alt = "prior and posterior prevalence of labels"
         blocks.append(Text("The share of images that show each label, before training and according to the fit."))
-        blocks.append(picture(lambda figure: prevalence(prior, found.prevalence, space, ax=figure), alt))
+        blocks += prevalence(prior, found.prevalence, space, images=float(found.num_images[0]))
     counted, paired = (int(number) for number in found.num_parts)
     blocks.append(Text(f"The number of labels per image{_of(counted, found)}."))
-    alt = "distribution of the number of labels per image"
-    blocks.append(picture(lambda figure: count_distribution(found.count_probs, expected=expected, ax=figure), alt))
+    blocks += count_distribution(found.count_probs, expected=expected)
     if len(names) > 1:
         text = "Labels that go together: of the images that show the label of a row, the share that show that of a column"
-        alt = "probability of one label where another is present"
         blocks.append(Text(f"{text}{_of(paired, found)}."))
-        blocks.append(picture(lambda figure: co_occurrence(found.together, space, labels=names, ax=figure), alt))
+        blocks += co_occurrence(found.together, space, names)
     return blocks
 
 
@@ -134,11 +113,19 @@ def examples(contents: Contents) -> list[Block]:
     if found is None or not len(found.examples):
         return []
     rows = found.examples
-    images = found.pictures[rows] if len(found.pictures) else None
-    text = "The most probable labels of a few images, predicted from the image alone. Known labels are orange or marked."
-    if images is None:
-        text += " Embeddings have no pictures."
-    return [Text(text), gallery(found.marginals[rows], space, images, observed=found.observed[rows])]
+    text: list[str | Span] = [
+        "The most probable labels of a few images, predicted from the image alone. Known labels are orange or marked."
+    ]
+    if not len(found.pictures):
+        text.append(" Embeddings have no pictures.")
+        todo = Span("latentlabels report RUN --images DIR", "code")
+        text += [" To add pictures by their names, run ", todo, "."] if len(found.names) else []
+    shown = cards(found.marginals[rows], space, found.pictures_of(rows), found.names_of(rows), found.observed[rows])
+    live = live_examples(contents.run, found, rows)
+    if live is None:
+        return [Text(text), *shown]
+    asked = "Say what you know of an image: click a label once if it is present, twice if it is absent, and the others move."
+    return [Text(asked), live, Details("The same images side by side", [Text(text), *shown])]
 
 
 def places(contents: Contents) -> list[Block]:
@@ -150,59 +137,22 @@ def places(contents: Contents) -> list[Block]:
     said = [f"{space.labels[k]} {percent(float(found.marginals[row, k]))}" for row, k in zip(rows, columns, strict=True)]
     text = "Where the most probable labels of a few images are, and how probable these are."
     images = [without_margin(found.pictures[row], shape) for row, shape in zip(rows, found.place_shapes, strict=True)]
-    shown = picture(
-        lambda figure: where(found.place_heat, images, captions=said, ax=figure),
-        f"heat maps of {listed(said, 6)}",
-        photos=True,
-    )
-    return [Text(text), shown]
-
-
-def gallery(
-    marginals: NDArray[Any],
-    space: LabelSpace,
-    images: NDArray[Any] | None,
-    observed: NDArray[Any] | None = None,
-    truth: NDArray[Any] | None = None,
-) -> Beside:
-    """A picture for each image, which a narrow page sets below each other."""
-
-    def draw(figure: Figure, at: slice) -> None:
-        shown, known, true = (None if given is None else given[at] for given in (images, observed, truth))
-        posterior_gallery(marginals[at], space, shown, known, true, ax=figure)
-
-    parts = []
-    for row, p in enumerate(marginals):
-        labels = [space.labels[k] for k in np.flatnonzero(p > 0.5)[:8]]
-        alt = f"above 50 %: {listed(labels, _NAMES) or 'none'}"
-        parts.append(picture(partial(draw, at=slice(row, row + 1)), alt, photos=True))
-    return Beside(parts, "cards")
+    return [Text(text), heated(found.place_heat, images, rows.tolist(), said)]
 
 
 def sheet(contents: Contents) -> list[Block]:
     """Images by label."""
     found, space = contents.fitted, contents.run.space
-    if found is None or not len(found.sheet) or not len(found.pictures):
+    if found is None or not len(found.sheet) or not (len(found.pictures) or len(found.names)):
         return []
     names = [space.labels[k] for k in found.sheet_labels]
     shares = [f"in {percent(float(share))} of all" for share in found.sheet_shares]
     rows = found.sheet
     text = "The most frequent labels, each with the images most likely to show it, predicted from the image alone."
-    shown = picture(
-        lambda figure: contact_sheet(
-            found.marginals[rows],
-            space,
-            found.pictures[rows],
-            labels=names,
-            observed=found.observed[rows],
-            per_label=7,
-            remarks=shares,
-            ax=figure,
-        ),
-        f"the most probable images of {listed(names, 8)}",
-        photos=True,
+    shown = contact_sheet(
+        found.marginals[rows], space, found.pictures_of(rows), found.names_of(rows), names, found.observed[rows], shares
     )
-    return [Text(text), shown]
+    return [Text(text), *shown]
 
 
 def suspects(contents: Contents) -> list[Block]:
@@ -213,24 +163,18 @@ def suspects(contents: Contents) -> list[Block]:
     if not len(found.suspect_rows):
         return [Text("No labels of these images are known.")]
     listing = _listing(found, contents.run.space)
-    images = found.pictures if len(found.pictures) else None
+    images = found.pictures_of(found.suspect_rows)
     text = (
         "The known labels that the fit finds least probable, from the image alone. Some are mistakes; others show what the fit "
         "has not learned. Check them."
     )
     names = [str(name) for name in found.suspect_images]
-    short = [f"image {name}" if name.isdigit() else "/".join(PurePath(name).parts[-2:]) for name in names]
     rows = [
         (name, one.label, "present" if one.value else "absent", percent(one.probability), one.instead or "")
         for name, one in zip(names, listing, strict=True)
     ]
     full = plain_table(("image", "label", "known to be", "probability of that", "more probable"), rows, [3])
-    shown = picture(
-        lambda figure: suspect_labels(listing, images, names=short, ax=figure),
-        "known labels of least probability",
-        photos=True,
-    )
-    return [Text(text), shown, Details("The same as a table", [full])]
+    return [Text(text), *doubted(listing, images, names), Details("The same as a table", [full])]
 
 
 def _listing(found: StoredPredictions, space: LabelSpace) -> list[SuspectLabel]:

@@ -40,6 +40,8 @@ def every_label(contents: Contents) -> list[Block]:
         for k, label in enumerate(labels)
     ]
     text = "Click a heading to sort." + (" Prior and posterior: the share of images that show the label." if found else "")
+    if contents.metrics:
+        text += " Support: images with complete labels that show it. In random order, the average precision is the true share."
     head = ("column", "label", "group", *(column.name for column in columns))
     search = "find a label" if len(rows) > _SEARCHABLE else ""
     return [Text(text), Table(head, rows, frozenset((0, *range(3, len(head)))), sortable=True, search=search)]
@@ -59,11 +61,50 @@ def _columns(contents: Contents) -> list[_Column]:
     if contents.evaluated is not None and len(contents.evaluated.truth_prevalence):
         truth = contents.evaluated.truth_prevalence.tolist()
         columns.append(_Column("true share", truth, float(contents.evaluated.num_images[0])))
-    precision = contents.metrics.get("per_label_ap")
+    return columns + _measured(contents)
+
+
+_MEASURED = (
+    ("support", "support"),
+    ("average_precision", "average precision"),
+    ("precision", "precision at 0.5"),
+    ("recall", "recall at 0.5"),
+    ("calibration_error", "calibration error"),
+)
+
+
+def _measured(contents: Contents) -> list[_Column]:
+    """What complete labels say of each label; of files of earlier versions the average precision alone."""
+    labels, size = contents.run.space.labels, finite(contents.metrics.get("num_images"))
+    figures, precision = contents.metrics.get("per_label"), contents.metrics.get("per_label_ap")
+    if isinstance(figures, dict) and figures:
+        of = [given if isinstance(given := figures.get(label), dict) else {} for label in labels]
+        return [_Column(name, [one.get(key) for one in of], size, key != "support") for key, name in _MEASURED]
     if isinstance(precision, dict) and precision:
-        size = finite(contents.metrics.get("num_images"))
-        columns.append(_Column("average precision", [precision.get(label) for label in labels], size))
-    return columns
+        return [_Column("average precision", [precision.get(label) for label in labels], size)]
+    return []
+
+
+def weak(contents: Contents) -> list[Block]:
+    """The labels that are not to be relied on, the weakest first, with the reason and what to do."""
+    found = contents.verdict.weakest
+    if not found or not contents.run.weights:
+        return []
+    counts = contents.counts
+    rows = [
+        Row((
+            Cell(whole(place + 1), value=place + 1),
+            one.label,
+            _group(contents.run.space.group_of(one.label)) if one.label in contents.run.space.labels else "",
+            Cell(whole(counts.get(one.label, (None, 0))[0]), value=counts.get(one.label, (None, 0))[0]),
+            Cell(one.reason[:1].upper() + one.reason[1:], "wide"),
+            Cell(one.todo, "wide"),
+        ))
+        for place, one in enumerate(found)
+    ]  # fmt: skip
+    head = ("rank", "label", "group", "known present", "why it is weak", "what to do")
+    search = "find a label" if len(rows) > _SEARCHABLE else ""
+    return [Table(head, rows, frozenset((0, 3)), sortable=True, search=search)]
 
 
 def learned(contents: Contents) -> list[Block]:

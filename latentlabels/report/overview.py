@@ -1,4 +1,4 @@
-"""The answer first: a fit in a sentence and a few figures, what to worry about, and what to do."""
+"""The answer first: how good a fit is in a sentence and a few figures, what to worry about, and what to do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import shlex
 from typing import Any
 
 from ..checks.advice import poor
-from ..checks.finding import Finding, Kind, Severity
-from ..checks.sentences import sentence, title, todo, warning
+from ..checks.finding import Finding, Kind, Level, Severity, Todo
+from ..checks.sentences import advised, sentence, title, todo
 from ..fitting.run_folder import begun_config
-from ..show.blocks import Block, Notice, Row, Table, Text, Tile, Tiles
+from ..show.blocks import Block, Details, Notice, Row, Table, Text, Tile, Tiles, Verdict
 from ..words import count, epoch_number, finite, listed, number, percent_of, whole
 from .contents import Contents
+
+
+def verdict(contents: Contents) -> list[Block]:
+    """How good the fit is, and its weakest labels."""
+    if not contents.run.weights:
+        return []
+    found = contents.verdict
+    notes = [found.weakest_sentence] if found.weakest else []
+    return [Verdict(found.level.value, found.because[:1].upper() + found.because[1:], notes)]
 
 
 def answer(contents: Contents) -> list[Block]:
@@ -56,15 +65,25 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
         gain = number(skill.facts["gain"], 2)
         tiles.append(Tile("gain on prevalences alone", gain if gain.startswith("−") else f"+{gain}", "nats per held-out image"))
     if metrics:
-        size = metrics.get("num_images")
-        tested = f"{whole(size)} images"
-        plain = metrics.get("without_image")
-        beside = f", {percent_of(plain.get('map'), size)} without the image" if isinstance(plain, dict) else ""
-        tiles += [
-            Tile("mean average precision", percent_of(metrics.get("map"), size), tested + beside),
-            Tile("calibration error", percent_of(metrics.get("calibration_error"), size), "of the probabilities"),
-        ]
+        tiles += _measured(metrics)
     return tiles
+
+
+def _measured(metrics: dict[str, Any]) -> list[Tile]:
+    """Figures on complete labels, each beside that of a prediction that never looks at an image."""
+    size = metrics.get("num_images")
+    plain = metrics.get("without_image")
+    plain = plain if isinstance(plain, dict) else {}
+    beside = f", {percent_of(plain.get('map'), size)} without the image" if plain else ""
+    tiles = [Tile("mean average precision", percent_of(metrics.get("map"), size), f"{whole(size)} images{beside}")]
+    if finite(metrics.get("nll_gain")) is not None:
+        tiles.append(Tile("gain on complete labels", number(metrics["nll_gain"], 2), "nats per image, 0 without the image"))
+    if finite(metrics.get("brier_skill")) is not None:
+        tiles.append(Tile("Brier skill score", percent_of(metrics["brier_skill"], size), "0 % without the image"))
+    key = "calibration_error_above" if "calibration_error_above" in metrics else "calibration_error"
+    above = "of probabilities above 5 %" if key != "calibration_error" else "of the probabilities"
+    beside = f"; {percent_of(plain.get(key), size)} without the image" if plain else ""
+    return [*tiles, Tile("calibration error", percent_of(metrics.get(key), size), above + beside)]
 
 
 def _settings(contents: Contents) -> list[str]:
@@ -109,10 +128,9 @@ def _epochs(contents: Contents) -> str:
 
 
 def warned(contents: Contents) -> list[Block]:
-    """What the reader should be told before anything else: above all, that a fit has learned nothing."""
+    """What the reader should be told beside the verdict."""
     run = contents.run
-    bad = poor(contents.advice) if run.weights else None
-    warnings = [*([] if bad is None else [warning(bad)]), *contents.warnings]
+    warnings = list(contents.warnings)
     never = [str(label) for label in run.diagnostics.get("never_known") or []]
     if not run.weights:
         warnings.append(_interrupted(contents))
@@ -124,9 +142,7 @@ def warned(contents: Contents) -> list[Block]:
             f"{len(never):,} of {count(run.space.num_labels, 'label')} {verb} never known to be present: {listed(never)}. "
             f"The fit cannot learn {them}; {keep} prior probability."
         )
-    if not warnings:
-        return [Text("No warnings.", "fine")]
-    return [Notice(count(len(warnings), "warning"), warnings)]
+    return [Notice(count(len(warnings), "warning"), warnings)] if warnings else []
 
 
 def _interrupted(contents: Contents) -> str:
@@ -143,9 +159,18 @@ def advice(contents: Contents) -> list[Block]:
     """What was looked at, what was found, and what to do."""
     if not contents.run.weights:
         return []
-    return [Table(("checked", "found", "what to do"), [_row(one) for one in contents.advice], kind="advice")]
+    head = ("checked", "found", "what to do")
+    rows = [_row(one) for one in contents.advice if one.severity is not Severity.FINE]
+    if contents.verdict.level is Level.WEAK and poor(contents.advice) is None:
+        rows.insert(0, Row(("verdict", "The fit is weak.", advised(Todo.LEARN_MORE)), Severity.ACT.value))
+    passed = [one for one in contents.advice if one.severity is Severity.FINE]
+    blocks: list[Block] = [Table(head, rows, kind="advice")] if rows else []
+    if passed:
+        names = listed(list(dict.fromkeys(title(one) for one in passed)), len(passed))
+        table = Table(head[:2], [Row((title(one), sentence(one)), one.severity.value) for one in passed], kind="advice")
+        blocks.append(Details(f"{count(len(passed), 'check')} passed: {names}", [table], "passed"))
+    return blocks
 
 
 def _row(one: Finding) -> Row:
-    nothing = "Nothing to do." if one.severity is Severity.FINE else ""
-    return Row((title(one), sentence(one), todo(one) or nothing), one.severity.value)
+    return Row((title(one), sentence(one), todo(one)), one.severity.value)

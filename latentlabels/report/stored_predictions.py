@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 
 FITTED, EVALUATED = "findings.npz", "evaluation.npz"
 _LIMIT = 2000  # images that are looked at
-_THUMBNAIL = 96  # pixels
+SIDE = 96  # pixels of a thumbnail
 _EXAMPLES, _SUSPECTS = 6, 12
 _PLACES = 2  # labels of an example whose places are shown
-_NEW = ("place_rows", "place_labels", "place_heat", "place_shapes")  # that files of earlier versions lack
+_ERRORS = 8  # of either kind
+_PER_LABEL = 2  # of them
+# that files of earlier versions lack
+_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes", "error_rows", "error_labels")
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -58,7 +61,7 @@ class StoredPredictions:
         together_labels: (L,) columns of the labels that are most often present.
         together: (L, L) how often two of them are present at once.
         num_parts: of how many of the images count_probs is, and together: (2,). Fewer than N where labels are very many.
-        pictures: (P, 3, 96, 96) uint8 thumbnails; of none for embeddings.
+        pictures: (P, 3, 96, 96) uint8 thumbnails, white throughout where there is no picture; of none for embeddings.
         marginals: (P, K) of these images, from the image alone.
         observed: (P, K) what was known of them, 1, 0, -1.
         truth: (P, K) their complete labels; empty where they are not known.
@@ -75,10 +78,14 @@ class StoredPredictions:
         suspect_images: the images' names.
         truth_prevalence: (K,) share of the N images; empty where complete labels are not known.
         truth_counts: (m + 1,) share of the images that count_probs is of with as many labels; as well.
+        names: of the P images; none in files of earlier versions.
         place_rows: rows of the P images with a label whose place is shown; of none without regions.
         place_labels: the labels' columns.
         place_heat: (H, h, w) the probability of each place that it shows the label, if that is present.
         place_shapes: (H, 2) height and width of the pictures, whole in the square of their thumbnails.
+        error_rows: rows of the P images with the worst errors, where complete labels are known: labels that are absent with the
+            largest probabilities, then labels that are present with the smallest ones.
+        error_labels: the labels' columns.
     """
 
     num_images: NDArray[Any]
@@ -106,10 +113,23 @@ class StoredPredictions:
     suspect_images: NDArray[Any]
     truth_prevalence: NDArray[Any]
     truth_counts: NDArray[Any]
+    names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=str))
     place_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     place_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     place_heat: NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
     place_shapes: NDArray[Any] = field(default_factory=lambda: np.empty((0, 2), int))
+    error_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    error_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+
+    def names_of(self, rows: NDArray[Any]) -> list[str]:
+        """Names of some of the P images; none where they are not known."""
+        return [str(name) for name in self.names[rows]] if len(self.names) else []
+
+    def pictures_of(self, rows: NDArray[Any]) -> list[NDArray[np.uint8] | None]:
+        """Pictures of some of the P images; None where there is none."""
+        if not len(self.pictures):
+            return [None] * len(rows)
+        return [one if (one != 255).any() else None for one in self.pictures[rows]]
 
     def write(self, path: str | Path) -> Path:
         """Write them as an .npz, which holds no pickle."""
@@ -155,20 +175,22 @@ class StoredPredictions:
         shapes: dict[str, set[tuple[int, ...]]] = {
             "num_images": {(2,)}, "source": {()}, "num_known": {(2,)}, "num_parts": {(2,)},
             "count_probs": {(max(self.count_probs.size, 1),)}, "together": {(num_together, num_together)},
-            "pictures": {(num, 3, _THUMBNAIL, _THUMBNAIL) for num in (0, num_pictures)},
+            "pictures": {(num, 3, SIDE, SIDE) for num in (0, num_pictures)},
             "marginals": {table}, "observed": {table}, "truth": {table, (0, num_labels)}, "sheet_shares": {(num_sheet,)},
+            "names": {(num_pictures,), (0,)},
             "place_labels": {self.place_rows.shape}, "place_shapes": {(self.place_rows.size, 2)},
             "place_heat": {(self.place_rows.size, *self.place_heat.shape[1:3])},
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
         }  # fmt: skip
         columns = ("labels", "values", "probabilities", "instead", "others", "images")
+        shapes |= {"error_labels": {self.error_rows.shape}}
         shapes |= {f"suspect_{name}": {(num_suspects,)} for name in columns}
         for name, allowed in shapes.items():
             if getattr(self, name).shape not in allowed:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}")
-        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows", "place_rows"), num_pictures)
+        sizes = dict.fromkeys(("examples", "sheet", "suspect_rows", "place_rows", "error_rows"), num_pictures)
         sizes |= dict.fromkeys(
-            ("together_labels", "sheet_labels", "suspect_labels", "suspect_instead", "place_labels"), num_labels
+            ("together_labels", "sheet_labels", "suspect_labels", "suspect_instead", "place_labels", "error_labels"), num_labels
         )
         for name, size in sizes.items():
             numbers = getattr(self, name)
@@ -243,7 +265,8 @@ def find(
     suspects = suspect_labels(known, p, space, limit=_SUSPECTS)
     examples = _spread(len(p), _EXAMPLES)
     sheet = {int(row) for k in sheet_labels for row in np.argsort(-p[:, k], kind="stable")[:_SHEET_IMAGES]}
-    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects)})
+    errors = [] if complete is None else worst_errors(complete, p)
+    shown = sorted({*examples.tolist(), *sheet, *(found.row for found in suspects), *(row for row, _ in errors)})
     place = {row: number for number, row in enumerate(shown)}
     stated = int((known != -1).sum())
     looks = [(int(row), int(k)) for row in examples for k in np.argsort(-p[row], kind="stable")[:_PLACES]]
@@ -258,6 +281,7 @@ def find(
         together=of_paired.co_occurrence([space.labels[k] for k in together]),
         num_parts=np.array([len(counted), len(paired)]),
         pictures=_thumbnails(chosen, shown),
+        names=np.array([chosen.names[row] for row in shown], dtype=str),
         marginals=p[shown],
         observed=known[shown],
         truth=np.empty((0, size)) if complete is None else complete[shown],
@@ -274,6 +298,8 @@ def find(
         suspect_images=np.array([chosen.names[found.row] for found in suspects], dtype=str),
         truth_prevalence=np.empty(0) if complete is None else complete.mean(0),
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
+        error_rows=np.array([place[row] for row, _ in errors], int),
+        error_labels=np.array([k for _, k in errors], int),
         **_places(posterior, chosen, looks, place),
     )
 
@@ -303,6 +329,33 @@ def _places(
     }
 
 
+def worst_errors(truth: NDArray[Any], p: NDArray[Any], limit: int = _ERRORS) -> list[tuple[int, int]]:
+    """Row and column of the worst errors: false positives, then false negatives, the worst first, so many of each at most.
+
+    Each image is shown once and each label twice at most among them, so that they show what goes wrong, not one image.
+
+    Args:
+        truth: (N, K) of 0 and 1.
+        p: (N, K) probabilities; decisions are at 0.5.
+        limit: of each kind.
+    """
+    found: list[tuple[int, int]] = []
+    for wrong in (np.where(truth == 0, p, -1.0), np.where(truth == 1, 1 - p, -1.0)):
+        rows, columns = np.nonzero(wrong > 0.5)
+        order = np.argsort(-wrong[rows, columns], kind="stable")
+        images: set[int] = set()
+        labels: dict[int, int] = {}
+        for row, k in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+            if row in images or labels.get(k, 0) >= _PER_LABEL:
+                continue
+            if len(images) == limit:
+                break
+            images.add(row)
+            labels[k] = labels.get(k, 0) + 1
+            found.append((row, k))
+    return found
+
+
 def looked_at(total: int) -> NDArray[np.int64]:
     """Numbers of the images that `find` looks at, of so many."""
     return _spread(total, _LIMIT)
@@ -325,6 +378,6 @@ def _given(model: LatentLabels, posterior: Posterior, known: NDArray[np.int8]) -
 def _thumbnails(inputs: Inputs, rows: Sequence[int]) -> NDArray[np.uint8]:
     """uint8 (P, 3, 96, 96), whole images on white; none for embeddings."""
     if inputs.kind is Kind.EMBEDDINGS or not rows:
-        return np.empty((0, 3, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    shown = np.stack([thumbnail(np.asarray(inputs.picture(row)), _THUMBNAIL) for row in rows])
+        return np.empty((0, 3, SIDE, SIDE), np.uint8)
+    shown = np.stack([thumbnail(np.asarray(inputs.picture(row)), SIDE) for row in rows])
     return np.ascontiguousarray(shown.transpose(0, 3, 1, 2))

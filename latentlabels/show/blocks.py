@@ -1,13 +1,17 @@
-"""What a page is made of, as data: texts, tables, pictures. `pages` renders them; no markup is written in Python.
+"""What a page is made of, as data: texts, tables, charts, pictures. `pages` renders them; no markup is written in Python.
 
 Whatever text a block holds is escaped by the templates, so that no name of a user's can become markup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .axis import Axis
+    from .pixels import Embedded
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,22 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The first thing that a page says: how good something is, as a colour and as a word.
+
+    Attributes:
+        level: "strong", "fair", "weak" or "unknown".
+        sentence: why.
+        notes: what else belongs to it, one sentence each.
+    """
+
+    what: ClassVar[str] = "verdict"
+    level: str
+    sentence: Words
+    notes: Sequence[Words] = ()
+
+
+@dataclass(frozen=True)
 class Item:
     """An entry of a list, with a class for its mark."""
 
@@ -83,6 +103,19 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A track with parts that are filled, or with dots on it. What it shows stands in words beside it.
+
+    Attributes:
+        parts: shares of the track from the left, each with its colour: "blue", "orange", "green", "grey" or "pale".
+        dots: places on the track from 0 to 1, each with its colour; "ring" is a grey one that is hollow.
+    """
+
+    parts: Sequence[tuple[float, str]] = ()
+    dots: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
 class Cell:
     """A cell of a table.
 
@@ -90,11 +123,15 @@ class Cell:
         words: what it says.
         kind: its classes; "num" is set to the right, "wide" wraps.
         value: what a column of numbers is sorted by; None sorts last.
+        bar: what is drawn below the words, or in place of them.
+        span: how many columns it takes.
     """
 
     words: Words
     kind: str = ""
     value: float | None = None
+    bar: Bar | None = None
+    span: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +147,7 @@ class Table:
     """A table.
 
     Attributes:
-        head: names of the columns.
+        head: names of the columns; none if empty.
         rows: cells, each a text or a `Cell`.
         numbers: columns that are set to the right.
         caption: above it.
@@ -130,26 +167,127 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Legend:
+    """What colours mean: pairs of a colour as in `Bar`, perhaps with a mark ("grey dashes", "green dot"), and words."""
+
+    what: ClassVar[str] = "legend"
+    entries: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Shares as shades, each with its number: a table with a name for each row and each column.
+
+    Attributes:
+        corner: what rows and columns are.
+        rows: R names.
+        columns: C names.
+        values: R rows of C shares in [0, 1]; None where there is none.
+        said: R rows of C texts.
+        column_rules: columns that a line stands before, as between groups.
+        row_rules: rows likewise.
+        hints: R rows of C texts that a pointer shows; none if empty.
+        caption: above it.
+    """
+
+    what: ClassVar[str] = "heat"
+    corner: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    said: Sequence[Sequence[str]]
+    column_rules: frozenset[int] = frozenset()
+    row_rules: frozenset[int] = frozenset()
+    hints: Sequence[Sequence[str]] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of a chart, (x, y) in the units of its axes.
+
+    Attributes:
+        points: in the order of x.
+        colour: as in `Bar`.
+        mark: "line", "dashes", "dots" or "bars".
+        width: of a bar, in units of x.
+        hints: a text for each point that a pointer shows; none if empty.
+    """
+
+    points: Sequence[tuple[float, float]]
+    colour: str
+    mark: str
+    width: float = 0.8
+    hints: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines, dots or upright bars over two axes.
+
+    Attributes:
+        x: the axis below.
+        y: the axis at the left.
+        series: what is drawn, the first one undermost.
+        alt: what it shows, in words.
+        tall: its height in rem.
+    """
+
+    what: ClassVar[str] = "chart"
+    x: Axis
+    y: Axis
+    series: Sequence[Series]
+    alt: str
+    tall: float = 11.0
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A small picture with what is said about it.
+
+    Attributes:
+        picture: None where there is none: the name then stands alone.
+        name: of the image.
+        words: below the name.
+        kind: of its frame: "known", "absent", "wrong" or none.
+        bars: its labels.
+    """
+
+    picture: Embedded | None
+    name: str = ""
+    words: Words = ""
+    kind: str = ""
+    bars: Table | None = None
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Pictures side by side: of kind "strip", small ones with a line below, or "photocards", each beside its bars."""
+
+    what: ClassVar[str] = "photos"
+    photos: Sequence[Photo]
+    kind: str = "strip"
+
+
+@dataclass(frozen=True)
 class Picture:
-    """A figure inside the page.
+    """A figure inside the page, whose colours dark pages invert.
 
     Attributes:
         data: its SVG in base64.
         alt: what it shows, in words.
-        kind: "plot", which dark pages invert, or "photos".
         least: pixels of width below which a narrow page scrolls it.
     """
 
     what: ClassVar[str] = "picture"
     data: str
     alt: str
-    kind: str
     least: int
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Blocks side by side where there is room: of kind "pair" or "cards"."""
+    """Blocks side by side where there is room: of kind "pair", "charts", "strips" or "stack"."""
 
     what: ClassVar[str] = "beside"
     blocks: Sequence[Block]
@@ -158,11 +296,12 @@ class Beside:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are folded up."""
+    """Blocks that are folded up, on paper unfolded: of kind "passed" a mark says that all is well."""
 
     what: ClassVar[str] = "details"
     summary: str
     blocks: Sequence[Block]
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,7 +312,22 @@ class Source:
     text: str
 
 
-Block = Text | Heading | Tiles | Notice | Listing | Table | Picture | Beside | Details | Source
+@dataclass(frozen=True)
+class Live:
+    """Images with the card on which labels are stated. A page holds one at most.
+
+    Attributes:
+        document: what `show.card.explore_document` gives.
+    """
+
+    what: ClassVar[str] = "live"
+    document: Mapping[str, Any]
+
+
+Block = (
+    Text | Heading | Tiles | Notice | Verdict | Listing | Table | Legend | HeatMap | Chart | Photos | Picture | Beside | Details
+    | Source | Live
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ ON_ANY_PAPER = {"blue": "#1f83c1", "vermilion": "#d55e00", "grey": "#80868d"}
 
 
 class Scheme(NamedTuple):
-    """The colours of a page: text, remarks, lines, paper, boxes, and marks of what to look at."""
+    """The colours of a page: text, remarks, lines, paper, boxes, marks of what to look at, and what charts are drawn in.
+
+    `heat` is the shade of a heat map's largest share, on which text stands.
+    """
 
     ink: str
     quiet: str
@@ -28,13 +31,22 @@ class Scheme(NamedTuple):
     hint: str
     good: str
     bad: str
+    blue: str
+    orange: str
+    green: str
+    grey: str
+    pale: str
+    track: str
+    heat: str
 
 
 LIGHT = Scheme(
     ink="#1c2024", quiet="#5b636b", line="#dfe3e7", paper="#ffffff", card="#f5f7f8", warn="#fff4e5", edge="#d55e00",
     hint="#e6c300", good="#00734f", bad="#b34700",
+    blue=BLUE, orange=VERMILION, green=GREEN, grey=GREY, pale="#c3c9cf", track=TRACK, heat="#4d9fd0",
 )  # fmt: skip
 DARK = Scheme(
     ink="#e6e9ec", quiet="#a3acb5", line="#363c43", paper="#16191c", card="#1f2428", warn="#33261a", edge="#f08a3c",
     hint="#c9ae1c", good="#3fc79a", bad="#f08a3c",
+    blue="#56b4e9", orange="#f08a3c", green="#3fc79a", grey="#a3acb5", pale="#5d666f", track="#2a3036", heat="#1f6796",
 )  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def environment() -> Environment:
         keep_trailing_newline=False,
         finalize=_clean,
     )
-    found.filters |= {"one_line": one_line, "bar_length": bar_length}
+    found.filters |= {"one_line": one_line, "bar_length": bar_length, "json_inside": json_inside, "place": place}
     found.globals |= {"light": colours.LIGHT._asdict(), "dark": colours.DARK._asdict(), "on_any_paper": colours.ON_ANY_PAPER}
     return found
 
@@ -50,10 +52,21 @@ def one_line(value: Any) -> str:
     return " ".join(str(value).split())
 
 
+def json_inside(document: Mapping[str, Any]) -> Markup:
+    """A document as JSON that can stand inside a script element."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
 def bar_length(share: float) -> str:
     """Percent of a bar's track for a share; nothing for NaN."""
     part = min(max(float(share), 0.0), 1.0) if math.isfinite(share) else 0.0
     return f"{100 * part:.4g}"
+
+
+def place(value: float) -> str:
+    """A share with as many digits as are seen."""
+    return f"{value:.3g}"
 
 
 def _clean(value: Any) -> Any:

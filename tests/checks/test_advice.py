@@ -94,6 +94,18 @@ def test_a_poor_model_is_called_poor_however_well_it_is_calibrated(fit: dict[str
     assert said in sentence(found)
 
 
+def test_calibration_is_that_of_probabilities_above_five_percent() -> None:
+    plain = {"map": 0.2, "nll": 4.0, "brier": 0.2, "calibration_error": 0.001, "calibration_error_above": 0.03}
+    fit = {"map": 0.5, "nll": 3.0, "brier": 0.1, "calibration_error": 0.004, "calibration_error_above": 0.06}
+    found = _about(Kind.MEASURED, {}, [], OURS, {"num_images": 400, "without_image": plain, **fit})
+    assert found is not None
+    assert found.severity is Severity.LOOK  # 0.4 % of all entries is 6 % of those that matter
+    assert sentence(found) == (
+        "The calibration error of probabilities above 5 % is 6 % on 400 completely labelled images (3.0 % without looking at "
+        "the image)."
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "severity"), [(0.0, "fine"), (0.05, "fine"), (0.0501, "look"), (None, "look"), (math.nan, "look")]
 )
@@ -204,16 +216,16 @@ def test_held_out_images(total: int, severity: str, said: str) -> None:
 
 
 def test_known_labels() -> None:
-    found = {one.kind: one for one in advise({"known_counts": {"a": [0, 9], "b": [4, 0], "c": [5, 0]}}, [], OURS)}
+    found = {one.kind: one for one in advise({"known_counts": {"a": [0, 9], "b": [9, 0], "c": [10, 0]}}, [], OURS)}
     never, rarely = found[Kind.NEVER_KNOWN], found[Kind.RARELY_KNOWN]
     assert (never.severity, never.labels) == ("act", ("a",))
     assert sentence(never) == "1 of 3 labels is never known to be present: a."
     assert (rarely.severity, rarely.labels) == ("look", ("b",))
-    assert sentence(rarely) == "1 label is known to be present in fewer than 5 images: b."
+    assert sentence(rarely) == "1 label is known to be present in fewer than 10 images: b."
     assert Kind.KNOWN not in found
-    fine = _about(Kind.KNOWN, {"known_counts": {"c": [5, 0], "d": [6, 0]}}, [], OURS)
+    fine = _about(Kind.KNOWN, {"known_counts": {"c": [10, 0], "d": [11, 0]}}, [], OURS)
     assert fine is not None
-    assert sentence(fine) == "Each label is known to be present in at least 5 images."
+    assert sentence(fine) == "Each label is known to be present in at least 10 images."
 
 
 def test_the_most_pressing_comes_first() -> None:

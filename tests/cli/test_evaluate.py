@@ -56,6 +56,55 @@ def test_the_run_folder_and_its_report_have_the_figures(measured: Done, copy: Pa
     assert found.num_images.tolist() == [60, 60]
 
 
+def test_each_label_confusion_and_the_verdict(measured: Done, copy: Path, scenes: Path) -> None:
+    found = measured.document
+    truth = pd.read_csv(scenes / "truth.csv", index_col="image")
+    posterior = LatentLabels.load(copy).posterior([scenes / "images-by-label" / name for name in truth.index])
+    y, p = truth.to_numpy(np.int8), posterior.marginals
+    for k, label in enumerate(posterior.space.labels):
+        one, said = found["per_label"][label], p[:, k] > 0.5
+        assert one["support"] == y[:, k].sum()
+        assert one["recall"] == (None if not y[:, k].any() else pytest.approx((said & (y[:, k] == 1)).sum() / y[:, k].sum()))
+        assert one["predicted"] == pytest.approx(p[:, k].mean(), abs=1e-4)
+    plain = found["without_image"]
+    assert found["brier_skill"] == pytest.approx(1 - found["brier"] / plain["brier"])
+    assert found["nll_gain"] == pytest.approx(plain["nll"] - found["nll"])
+    assert sum(number for _, _, number in found["confusion"]["colour"]) == 60
+    right = sum(number for true, said, number in found["confusion"]["colour"] if true == said)
+    columns = [posterior.space.index(label) for label in posterior.space.named("colour").labels]
+    assert right == (p[:, columns].argmax(1) == y[:, columns].argmax(1)).sum()
+    assert found["verdict"]["level"] in ("fair", "weak")  # 60 scenes, which it was fitted on
+    done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", scenes / "truth.csv")
+    assert found["verdict"]["sentence"] in done.out
+    assert "most frequent confusions within a group" in done.out
+    report = (copy / "report.html").read_text()
+    assert "Worst errors" in report
+    assert "Confusion within a group" in report
+
+
+def test_what_full_labels_gave_is_a_measure(vector_run: Path, vectors: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(vector_run, tmp_path / "run")
+    done = latentlabels("evaluate", run, "--embeddings", vectors, "--full-labels", vector_run)
+    assert done.code == 2
+    assert 'its objective is "collapsed"; give a run of the objective full-labels' in done.err
+    full = tmp_path / "full"
+    fitted = latentlabels(
+        "fit", "--embeddings", vectors, "--set", "model.objective=full-labels", "--set", "fit.epochs=1", "--out", full
+    )
+    assert fitted.code == 0, fitted.err
+    done = latentlabels("evaluate", run, "--embeddings", vectors, "--full-labels", full)
+    assert done.code == 2
+    assert f"not evaluated yet; run latentlabels evaluate {full} on the same images first" in done.err
+    assert latentlabels("evaluate", full, "--embeddings", vectors).code == 0
+    done = latentlabels("evaluate", run, "--embeddings", vectors, "--full-labels", full, "--json")
+    assert done.code == 0, done.err
+    theirs = json.loads((full / "evaluation.json").read_text())
+    measure = done.document["full_labels"]
+    assert measure["brier"] == theirs["brier"]
+    plain = done.document["without_image"]["brier"]
+    assert measure["brier_skill"] == pytest.approx(1 - theirs["brier"] / plain)
+
+
 def test_text(measured: Done, copy: Path, scenes: Path) -> None:
     done = latentlabels("evaluate", copy, "--images", scenes / "images-by-label", "--truth", scenes / "truth.csv")
     found = measured.document

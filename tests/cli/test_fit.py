@@ -466,6 +466,9 @@ def test_a_fit_that_learned_nothing_is_called_poor(tmp_path: Path) -> None:
         name: latentlabels("fit", "--embeddings", tmp_path / f"{name}.npz", "--set", "fit.epochs=5", "--out", tmp_path / name)
         for name in ("noise", "told")
     }
-    assert "This fit is poor." in fits["noise"].out
+    assert "\nWeak: known labels of " in fits["noise"].out
+    assert "Do not rely on these probabilities." in fits["noise"].out
+    assert fits["noise"].out.index("Weak: ") > fits["noise"].out.index("report ")
     assert "without looking at the image" in fits["noise"].out
-    assert "poor" not in fits["told"].out
+    assert "\nFair: known labels of " in fits["told"].out
+    assert "Do not rely" not in fits["told"].out

@@ -15,6 +15,7 @@ from latentlabels import LatentLabels
 from latentlabels.fitting.run_folder import write_manifest
 from latentlabels.observed import Observed
 from latentlabels.report.stored_predictions import StoredPredictions, find
+from latentlabels.show.pixels import thumbnail
 
 
 @pytest.fixture
@@ -34,7 +35,37 @@ def test_the_report_is_made_anew(copy: Path) -> None:
     assert (done.code, done.out.strip()) == (0, str(copy / "report.html"))
     assert (copy / "report.html").read_bytes() == before
     document = latentlabels("report", copy, "--json").document
-    assert document == {"run": str(copy), "report": str(copy / "report.html"), "num_images": None, "size": len(before)}
+    assert document == {
+        "run": str(copy), "report": str(copy / "report.html"), "num_images": None, "num_pictures": None, "size": len(before)
+    }  # fmt: skip
+
+
+def test_two_runs_are_compared(run: Path, copy: Path, tmp_path: Path) -> None:
+    done = latentlabels("report", copy, run, "-o", tmp_path / "new" / "page.html")
+    assert done.code == 0, done.err
+    assert done.out.strip().endswith(str(tmp_path / "new" / "page.html"))
+    assert "differs: nothing in the settings" in done.out
+    assert (tmp_path / "new" / "page.html").exists()
+    found = latentlabels("report", copy, run, "--json").document
+    assert found["report"] == str(copy / "comparison.html")
+    assert found["runs"] == [str(copy), str(run)]
+    assert [one["level"] for one in found["verdicts"]] == [found["verdicts"][0]["level"]] * 2
+    assert all(one["gain"] == 0 and not one["clear"] for one in found["labels"])
+    assert found["differs"] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nowhere"], "nowhere: run folder not found"),
+        (["OTHER", "--images", "x"], "leave them out to compare two"),
+        (["-o", "page.html"], "--out is for the comparison of two runs"),
+    ],
+)
+def test_what_is_no_comparison(copy: Path, run: Path, args: list[str], said: str) -> None:
+    done = latentlabels("report", copy, *(str(run) if arg == "OTHER" else arg for arg in args))
+    assert done.code == 2
+    assert said in done.err
 
 
 def test_a_folder_by_label_is_read_as_fit_reads_it(copy: Path, scenes: Path) -> None:
@@ -90,6 +121,28 @@ def test_embeddings_with_what_is_known_of_them(vector_run: Path, vectors: Path, 
     assert StoredPredictions.read(run / "findings.npz", 4).num_known.tolist() == [0, 0]
 
 
+def test_a_run_on_embeddings_shows_pictures_by_their_names(vector_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(vector_run, tmp_path / "run"))
+    before = StoredPredictions.read(run / "findings.npz", 4)
+    for row in range(0, 40, 2):
+        picture(tmp_path / "photos" / "shop" / f"{row:02d}.png", seed=row)
+    (tmp_path / "photos" / "shop" / "00.png").write_bytes(b"no picture")
+    done = latentlabels("report", run, "--images", tmp_path / "photos", "--json")
+    assert done.code == 0, done.err
+    found = StoredPredictions.read(run / "findings.npz", 4)
+    np.testing.assert_array_equal(found.marginals, before.marginals)
+    files = [tmp_path / "photos" / str(name).replace(".jpg", ".png") for name in found.names]
+    shown = [file for file in files if file.exists() and file.stem != "00"]
+    assert 0 < len(shown) < len(files)
+    assert done.document["num_pictures"] == len(shown)
+    for file, pixels in zip(files, found.pictures_of(np.arange(len(files))), strict=True):
+        assert (pixels is not None) == (file in shown)
+        if pixels is not None:
+            np.testing.assert_array_equal(pixels.transpose(1, 2, 0), thumbnail(file, 96))
+    page = _said(run)
+    assert "Embeddings have no pictures." not in page and "data:image/jpeg" in page and "shop/39.jpg" in page
+
+
 def test_a_run_that_was_saved_without_images_gets_them(copy: Path, scenes: Path) -> None:
     (copy / "findings.npz").unlink()
     latentlabels("report", copy)
@@ -114,7 +167,12 @@ def test_wrong_use_is_one_message(run: Path, vector_run: Path, vectors: Path, sc
     _one_message(latentlabels("report", tmp_path / "file"), 2, "a file, not a run folder")
     _one_message(latentlabels("report", tmp_path / "empty"), 1, "not a complete run folder")
     _one_message(latentlabels("report", run, "--images", vectors), 2, "embeddings, but this run takes images")
-    _one_message(latentlabels("report", vector_run, "--images", scenes), 2, "this run was fitted on embeddings")
+    _one_message(latentlabels("report", vector_run, "--images", scenes), 1, "none of its", 'for example "shop/0')
+    bare = Path(shutil.copytree(vector_run, tmp_path / "bare"))
+    (bare / "findings.npz").unlink()
+    _one_message(latentlabels("report", bare, "--images", scenes), 1, "no predictions that name images")
+    table = scenes / "truth.csv"
+    _one_message(latentlabels("report", vector_run, "--images", scenes, "--observed", table), 2, "--observed needs embeddings")
     _one_message(latentlabels("report", run, "--images", tmp_path / "nowhere"), 2, "file or folder not found")
     _one_message(latentlabels("report", run, "--images", tmp_path / "empty"), 1, "no images found")
     _one_message(

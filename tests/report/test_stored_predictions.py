@@ -20,7 +20,7 @@ from latentlabels.annotation import Ignorable
 from latentlabels.checks import suspect_labels
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed
-from latentlabels.report.stored_predictions import StoredPredictions, find
+from latentlabels.report.stored_predictions import StoredPredictions, find, worst_errors
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace([OneOf("colour", ["red", "blue"]), OneOf("vehicle", ["car", "bike"], optional=True), Free("striped")])
@@ -373,3 +373,45 @@ def test_files_of_earlier_versions_have_no_places(model: LatentLabels, tmp_path:
         old = {name: arrays[name] for name in arrays.files if not name.startswith("place_")}
     np.savez(path, **old)
     assert not len(StoredPredictions.read(path, K).place_rows)
+
+
+# --- worst errors ---------------------------------------------------------------------------------------
+
+
+def test_the_worst_errors_by_hand() -> None:
+    truth = np.array([[0, 0, 1], [0, 1, 1], [0, 0, 0], [1, 0, 1]])
+    p = np.array([[0.9, 0.8, 0.9], [0.6, 0.1, 0.2], [0.7, 0.95, 0.3], [0.45, 0.5, 0.9]])
+    # absent: .95 (2, 1), .9 (0, 0), .6 (1, 0); the .8 and .7 are of images that are there already. .5 is no decision
+    # present: .1 (1, 1), .45 (3, 0); the .2 is of the same image
+    assert worst_errors(truth, p) == [(2, 1), (0, 0), (1, 0), (1, 1), (3, 0)]
+    assert worst_errors(truth, p, limit=1) == [(2, 1), (1, 1)]
+    assert worst_errors(truth, truth.astype(float)) == []
+    many = worst_errors(np.zeros((9, 1)), np.linspace(0.6, 0.9, 9)[:, None])
+    assert many == [(8, 0), (7, 0)]  # a label is shown twice at most
+
+
+def test_worst_errors_are_kept_with_their_names_and_pictures(model: LatentLabels, tmp_path: Path) -> None:
+    truth, _ = _tables(40, 3)
+    images = _colours(40)
+    found = find(model, images, truth=truth)
+    p = model.predict_proba(images)
+    expected = worst_errors(truth, p)
+    assert len(found.error_rows) == len(expected) > 0
+    for place, (row, k) in enumerate(expected):
+        assert found.error_labels[place] == k
+        assert found.names[found.error_rows[place]] == str(row)
+        np.testing.assert_allclose(found.marginals[found.error_rows[place]], p[row], atol=1e-5)
+        np.testing.assert_array_equal(found.truth[found.error_rows[place]], truth[row])
+    _check_pictures(found, model, images)
+    again = StoredPredictions.read(found.write(tmp_path / "found.npz"), K)
+    np.testing.assert_array_equal(again.error_rows, found.error_rows)
+    assert not len(find(model, images).error_rows)
+
+
+def test_files_from_before_the_errors_can_be_read(model: LatentLabels, tmp_path: Path) -> None:
+    truth, _ = _tables(20, 3)
+    path = find(model, _colours(20), truth=truth).write(tmp_path / "new.npz")
+    with np.load(path) as stored:
+        np.savez(tmp_path / "old.npz", **{key: stored[key] for key in stored.files if not key.startswith("error")})
+    old = StoredPredictions.read(tmp_path / "old.npz", K)
+    assert len(old.error_rows) == len(old.error_labels) == 0

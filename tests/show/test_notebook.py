@@ -363,6 +363,9 @@ def test_after_a_fit_what_came_out(fitted):
     )
     assert said["epoch kept"].startswith(f"{d['best_epoch'] + 1} of 4")
     assert said["on held-out images"].startswith(f"{number(d['held_out_log_likelihood'])} (log-likelihood")
+    verdict = ll.checks.verdict_of(d, None, fitted.history_)
+    assert said["verdict"] == verdict.sentence
+    assert said.get("weak labels", "") == verdict.weakest_sentence
     assert ".posterior(images)" in page(fitted).text and "Warning" not in page(fitted).text
 
 

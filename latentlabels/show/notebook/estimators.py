@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import objectives
-from ...checks import Severity, fit_warnings
+from ...checks import Level, Severity, fit_warnings, verdict_of
 from ...checks.advice import skill
 from ...checks.sentences import warning
 from ...space import LabelSpace, OneOf
@@ -109,7 +109,10 @@ def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         epochs += f" of {last}{', stopped early' if d.get('stopped_early') else ''}"
     value, name = finite(d.get("held_out_log_likelihood")), objectives.find(m.objective).value().whole
     kept = list(getattr(m, "kept_", None) or {})
+    verdict = verdict_of(d, None, history)
     found = [
+        ("verdict", "" if verdict.level is Level.UNKNOWN else verdict.sentence, ""),
+        ("weak labels", verdict.weakest_sentence if d else "", ""),
         ("labels per image", ", ".join(said), str(source or "") if said else ""),
         ("epoch kept", epochs, ""),
         ("on held-out images", "" if value is None else number(value), name),

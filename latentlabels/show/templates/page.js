@@ -28,3 +28,19 @@ for (const box of document.querySelectorAll(".sorted")) {
     });
   }
 }
+const folded = [...document.querySelectorAll("details:not([open])")];  // on paper nothing is folded
+addEventListener("beforeprint", () => folded.forEach(one => { one.dataset.open = one.open; one.open = true; }));
+addEventListener("afterprint", () => folded.forEach(one => { one.open = one.dataset.open === "true"; }));
+const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
+if (links.size) {
+  const seen = new Set();
+  const watch = new IntersectionObserver(entries => {
+    for (const one of entries) one.isIntersecting ? seen.add(one.target) : seen.delete(one.target);
+    const first = [...document.querySelectorAll("section")].find(section => seen.has(section));
+    for (const [id, link] of links) {
+      if (first && first.id === id) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  }, {rootMargin: "-10% 0px -60% 0px"});
+  for (const section of document.querySelectorAll("section")) watch.observe(section);
+}

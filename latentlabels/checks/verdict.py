@@ -1,0 +1,310 @@
+"""The verdict on a fit: strong, fair or weak beside a prediction that never looks at an image, and its weakest labels.
+
+On complete labels three figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
+how far the mAP is on its way from chance to 1; see `prevalence_baseline.skill_figures`. Each of them is 0 for a model that
+never looks at an image, whereas the calibration error is best for it. Without complete labels it is the gain in the likelihood
+of held-out known labels; that cannot tell how good the scale of probabilities is, so that no fit is called strong by it.
+
+docs/reports.md says how the thresholds were found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..observed.few import FEW_IMAGES
+from ..words import finite
+from . import verdict_words
+from .advice import ranking, skill
+from .finding import Basis, Level, Reason, Severity
+
+STRONG = {"brier_skill": 0.35, "nll_skill": 0.35, "ranking_skill": 0.5}
+FAIR = {"brier_skill": 0.15, "nll_skill": 0.15, "ranking_skill": 0.3}
+FAIR_KNOWN = 0.15
+"""Gain on held-out known labels as a share of their negative log-likelihood without looking; of other objectives, ranking."""
+STRONG_OF_FULL, FAIR_OF_FULL = 0.75, 0.4
+"""Shares of what a fit on complete labels gains, in the worst of the three figures."""
+WEAK_LABEL = 0.2
+"""Way of a label's average precision from chance to 1 below which the label is weak."""
+WEAK_AREA = 0.75
+"""Area under the ROC curve of held-out known labels, likewise."""
+FAR_OFF = 2.0
+"""Ratio of predicted to true share of images, either way, that is far off."""
+MANY, SOME = 1 / 3, 1 / 5
+"""Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count."""
+ENOUGH_MEASURED = 50
+"""Complete images from which a fit can be called strong."""
+_SUPPORT = 5  # complete images that show a label from which it counts as measured
+_DEVIATIONS = 3.0
+_SOMETHING = 0.05  # of the way from chance to 1, from which a label is confused with another rather than not learned
+
+
+@dataclass(frozen=True)
+class WeakLabel:
+    """A label that is not to be relied on.
+
+    Attributes:
+        label: its name.
+        why: the first reason that holds.
+        facts: the figures behind it, as JSON holds them.
+    """
+
+    label: str
+    why: Reason
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether held-out or complete labels say so, beside the number of known ones."""
+        return "average_precision" in self.facts or "area" in self.facts
+
+    @property
+    def reason(self) -> str:
+        """The reason, in words."""
+        return verdict_words.reason(self.why, self.facts)
+
+    @property
+    def todo(self) -> str:
+        """What to do, in words."""
+        return verdict_words.todo(self.why)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"label": self.label, "reason": self.reason, "todo": self.todo, "why": self.why.value, **self.facts}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a fit first.
+
+    Attributes:
+        level: strong, fair, weak or unknown.
+        basis: what that rests on.
+        facts: the figures behind it, as JSON holds them.
+        weakest: the weak labels, the weakest first.
+    """
+
+    level: Level
+    basis: Basis
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    weakest: tuple[WeakLabel, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words: "Strong: on 1,000 completely labelled images ..."."""
+        return f"{self.level.value.capitalize()}: {self.because}"
+
+    @property
+    def because(self) -> str:
+        """The same without the level, which stands before it."""
+        return verdict_words.because(self.level, self.basis, self.facts)
+
+    @property
+    def weakest_sentence(self) -> str:
+        """The weakest labels in words; "" where none is weak."""
+        named = [(one.label, one.reason) for one in self.weakest[: verdict_words.NAMED]]
+        return verdict_words.weakest(named, len(self.weakest), int(self.facts.get("num_labels", 0)))
+
+    def to_dict(self, most: int = 20) -> dict[str, Any]:
+        """As JSON holds it, with so many weak labels at most."""
+        return {
+            "level": self.level.value,
+            "sentence": self.sentence,
+            "weakest_sentence": self.weakest_sentence,
+            "basis": self.basis.value,
+            "figures": dict(self.facts),
+            "num_weak": len(self.weakest),
+            "weakest": [one.to_dict() for one in self.weakest[:most]],
+        }
+
+
+def verdict_of(
+    diagnostics: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
+) -> Verdict:
+    """The verdict on a fit.
+
+    Args:
+        diagnostics: `LatentLabels.diagnostics_`, or a run folder's diagnostics.json.
+        metrics: on complete labels, as evaluation.json holds them; with `full_labels`, figures of a fit on complete labels.
+        history: a mapping for each epoch.
+
+    Returns:
+        Whatever is missing or strange is not spoken of; where nothing is left the level is unknown.
+    """
+    metrics = metrics or {}
+    labels = _labels(diagnostics, metrics)
+    weak = sorted(_weak_labels(labels, diagnostics, metrics), key=lambda one: one[0])
+    weakest = tuple(label for _, label in weak)
+    common = {"num_labels": len(labels), "num_weak": len(weakest)}
+    certain = sum(one.why is not Reason.FEW_IMAGES or one.is_measured for one in weakest)
+    share = certain / max(len(labels), 1)
+    for judge in (_by_complete, _by_known, _by_ranking):
+        found = judge(diagnostics, metrics, history)
+        if found is not None:
+            level, basis, facts = found
+            if share > MANY:
+                level = Level.WEAK
+            elif share > SOME and level is Level.STRONG:
+                level = Level.FAIR
+            return Verdict(level, basis, {**facts, **common}, weakest)
+    return Verdict(Level.UNKNOWN, Basis.NOTHING, common, weakest)
+
+
+_Judged = tuple[Level, Basis, dict[str, Any]] | None
+
+
+def _by_complete(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+) -> _Judged:  # fmt: skip
+    del diagnostics, history
+    plain = metrics.get("without_image")
+    size = finite(metrics.get("num_images"))
+    if not isinstance(plain, Mapping) or not size:
+        return None
+    skills = {key: value for key in STRONG if (value := finite(metrics.get(key))) is not None}
+    if not skills:
+        return None
+    facts: dict[str, Any] = {
+        "num_images": int(size),
+        **skills,
+        "num_impossible": int(finite(metrics.get("num_impossible")) or 0),
+    }
+    for key in ("map", "nll", "brier"):
+        facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
+    level = _reached(skills)
+    of_full = _of_full(skills, metrics.get("full_labels"))
+    if of_full is not None:
+        facts["of_full_labels"] = of_full
+        if of_full < FAIR_OF_FULL:
+            level = Level.WEAK
+        elif of_full < STRONG_OF_FULL and level is Level.STRONG:
+            level = Level.FAIR
+    if level is Level.STRONG and (size < ENOUGH_MEASURED or facts["num_impossible"] or len(skills) < 2):
+        level = Level.FAIR
+    return level, Basis.COMPLETE, facts
+
+
+def _reached(skills: Mapping[str, float]) -> Level:
+    for level, wanted in ((Level.STRONG, STRONG), (Level.FAIR, FAIR)):
+        if all(value >= wanted[key] for key, value in skills.items()):
+            return level
+    return Level.WEAK
+
+
+def _of_full(skills: Mapping[str, float], full: Any) -> float | None:
+    """The smallest share of what a fit on complete labels gains; None where that is not known, or gains nothing."""
+    if not isinstance(full, Mapping):
+        return None
+    theirs = {key: value for key in skills if (value := finite(full.get(key))) is not None and value > 0}
+    return min(skills[key] / value for key, value in theirs.items()) if theirs else None
+
+
+def _by_known(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+) -> _Judged:  # fmt: skip
+    del metrics
+    found = skill(diagnostics, history, True)
+    if found is None:
+        return None
+    facts = dict(found.facts)
+    facts["share"] = facts["gain"] / -facts["without_image"] if facts["without_image"] < 0 else None
+    enough = found.severity is not Severity.ACT and not facts["by_chance"] and (facts["share"] or 0.0) >= FAIR_KNOWN
+    return (Level.FAIR if enough else Level.WEAK), Basis.KNOWN, facts
+
+
+def _by_ranking(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+) -> _Judged:  # fmt: skip
+    del metrics, history
+    found = ranking(diagnostics)
+    if found is None:
+        return None
+    facts = dict(found.facts)
+    chance = facts["chance"]
+    facts["share"] = (facts["score"] - chance) / (1 - chance) if chance < 1 else 0.0
+    enough = found.severity is Severity.FINE and facts["share"] >= FAIR_KNOWN
+    return (Level.FAIR if enough else Level.WEAK), Basis.RANKING, facts
+
+
+# --- labels ----------------------------------------------------------------------------------------------
+
+
+def _labels(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    counts, measured = diagnostics.get("known_counts"), metrics.get("per_label_ap")
+    given = counts if isinstance(counts, Mapping) and counts else measured
+    return [str(label) for label in given] if isinstance(given, Mapping) else []
+
+
+def _weak_labels(
+    labels: Sequence[str], diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> Iterator[tuple[float, WeakLabel]]:  # fmt: skip
+    """Each weak label with what it is sorted by: how far it is from chance."""
+    counts, areas = (_mapping(diagnostics.get(key)) for key in ("known_counts", "known_ranking"))
+    measured, size = _mapping(metrics.get("per_label")), finite(metrics.get("num_images")) or 0.0
+    for label in labels:
+        known = _first(counts.get(label))
+        facts = {} if known is None else {"known": int(known)}
+        figures = _mapping(measured.get(label))
+        support, precision = finite(figures.get("support")), finite(figures.get("average_precision"))
+        if size and support is not None and precision is not None and _SUPPORT <= support < size:
+            found = _measured(facts, figures, support, precision, size)
+        else:
+            found = _from_known(facts, areas.get(label))
+        if found is not None:
+            yield found[0], WeakLabel(label, found[1], found[2])
+
+
+_Weak = tuple[float, Reason, dict[str, Any]] | None
+
+
+def _measured(
+    facts: dict[str, Any], figures: Mapping[str, Any], support: float, precision: float, size: float
+) -> _Weak:  # fmt: skip
+    share = support / size
+    way = (precision - share) / (1 - share)
+    facts |= {"average_precision": precision, "true_share": share, "num_images": int(size)}
+    predicted = finite(figures.get("predicted"))
+    if way >= WEAK_LABEL:
+        if predicted is None or not _far_off(predicted, support, size):
+            return None
+        return way, Reason.PREVALENCE, facts | {"predicted_share": predicted}
+    if facts.get("known") == 0:
+        return -1.0, Reason.NEVER_KNOWN, facts
+    if "known" in facts and facts["known"] < FEW_IMAGES:
+        return way, Reason.FEW_IMAGES, facts
+    confused = figures.get("confused_with")
+    if way >= _SOMETHING and isinstance(confused, Mapping) and isinstance(confused.get("label"), str):
+        return way, Reason.CONFUSED, facts | {"with": confused["label"], "share": finite(confused.get("share"))}
+    return way, Reason.NOT_LEARNED, facts
+
+
+def _far_off(predicted: float, support: float, size: float) -> bool:
+    expected, error = predicted * size, math.sqrt(support + 1)
+    ratio = (expected + 0.5) / (support + 0.5)
+    return not 1 / FAR_OFF <= ratio <= FAR_OFF and abs(expected - support) > _DEVIATIONS * error
+
+
+def _from_known(facts: dict[str, Any], ranked: Any) -> _Weak:
+    known = facts.get("known")
+    if known == 0:
+        return -1.0, Reason.NEVER_KNOWN, facts
+    area = finite(ranked[1]) if isinstance(ranked, Sequence) and not isinstance(ranked, str) and len(ranked) == 2 else None
+    if area is not None and area < WEAK_AREA:
+        reason = Reason.FEW_IMAGES if known is not None and known < FEW_IMAGES else Reason.NOT_LEARNED
+        return 2 * area - 1, reason, facts | {"area": area, "num_held_out": int(finite(ranked[0]) or 0)}
+    if area is None and known is not None and known < FEW_IMAGES:
+        return known / FEW_IMAGES, Reason.FEW_IMAGES, facts
+    return None
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {}
+
+
+def _first(pair: Any) -> float | None:
+    return finite(pair[0]) if isinstance(pair, list | tuple) and pair else None
