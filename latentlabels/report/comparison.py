@@ -13,7 +13,7 @@ from ..errors import RunError
 from ..show.blocks import Block, Cell, Row, Section, Table, Text
 from ..show.blocks import Verdict as Banner
 from ..show.pages import page
-from ..words import NONE, count, finite, listed, number, percent_of, whole
+from ..words import NONE, count, epoch_number, finite, listed, number, percent_of, whole
 from ..writing import write_text
 from .contents import Contents, gather
 
@@ -38,7 +38,7 @@ _FIT: tuple[tuple[str, str, str, bool | None], ...] = (
     ("num_images", "images", "count", None),
     ("expected_labels", "expected labels per image", "number", None),
     ("predicted_count", "predicted labels per image", "number", None),
-    ("best_epoch", "epoch kept", "count", None),
+    ("best_epoch", "epoch kept", "epoch", None),
     ("seconds", "seconds", "count", None),
 )
 
@@ -50,7 +50,7 @@ class Figure:
     Attributes:
         name: what it is.
         values: of the first run and of the second; None where it is missing.
-        style: "share", "number" or "count".
+        style: "share", "number", "count", or "epoch", which is counted from 0 and said from 1.
         better: whether higher is better; None where neither is.
         sizes: images that each was measured on; None where it was not measured on images.
     """
@@ -283,7 +283,9 @@ def _figures_shown(found: Comparison) -> list[Block]:
 def _said(value: float | None, style: str, size: float | None) -> str:
     if value is None:
         return NONE
-    return percent_of(value, size) if style == "share" else whole(value) if style == "count" else number(value)
+    if style == "share":
+        return percent_of(value, size)
+    return {"count": whole, "epoch": epoch_number}.get(style, number)(value)
 
 
 def _points(gain: float) -> str:

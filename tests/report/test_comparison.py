@@ -13,6 +13,7 @@ import torch
 from latentlabels.errors import RunError
 from latentlabels.fitting.run_folder import Run, environment, write_run
 from latentlabels.report import compare, write_comparison
+from latentlabels.report.comparison import Figure
 from latentlabels.space import LabelSpace
 
 Make = Callable[..., Path]
@@ -129,3 +130,8 @@ def test_what_cannot_be_compared(make: Make, tmp_path: Path) -> None:
     (unfinished / "checkpoints").mkdir()
     with pytest.raises(RunError, match="not finished"):
         compare(make("b"), unfinished)
+
+
+def test_an_epoch_is_counted_from_1() -> None:
+    figure = Figure("epoch kept", (0.0, None), "epoch", None)
+    assert figure.said == ("1", "–")
