@@ -284,7 +284,9 @@ def _figures_shown(found: Comparison) -> list[Block]:
 def _said(value: float | None, style: str, size: float | None) -> str:
     if value is None:
         return NONE
-    return percent_of(value, size) if style == "share" else whole(value) if style == "count" else number(value)
+    if style == "share":
+        return percent_of(value, size)
+    return {"count": whole}.get(style, number)(value)
 
 
 def _points(gain: float) -> str:
