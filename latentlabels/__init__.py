@@ -16,7 +16,7 @@ from .providers import provide
 __version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from . import annotation, checks, decisions, exact, metrics, objectives
+    from . import annotation, checks, decisions, exact, metrics, objectives, review
     from .checks import even_count_check, fit_warnings, known_label_check, linked_label_check, suspect_labels
     from .datasets.class_and_colour import class_and_colour
     from .datasets.hiding import hide
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
         TiedLabelVector,
     )
     from .program.starting_point import derive_prior
+    from .questions import Question
     from .report import write_report
+    from .review import find_mistakes
     from .show import plots
     from .space import Free, LabelSpace, OneOf
 
@@ -81,6 +83,8 @@ _HOMES = {
     "Inputs": "inputs",
     "LatentLabels": "estimator",
     "Posterior": "posterior",
+    "find_mistakes": "review",
+    "Question": "questions",
     "even_count_check": "checks",
     "known_label_check": "checks",
     "linked_label_check": "checks",
@@ -116,6 +120,7 @@ _ROOMS = {
     "metrics": "metrics",
     "objectives": "objectives",
     "plots": "show.plots",
+    "review": "review",
 }
 
 __all__ = [
@@ -146,6 +151,7 @@ __all__ = [
     "Observed",
     "OneOf",
     "Posterior",
+    "Question",
     "RunError",
     "TiedLabelVector",
     "TinyCNN",
@@ -162,6 +168,7 @@ __all__ = [
     "even_count_check",
     "exact",
     "export_model",
+    "find_mistakes",
     "fit_warnings",
     "hide",
     "known_label_check",
@@ -172,6 +179,7 @@ __all__ = [
     "plots",
     "render_scene",
     "render_scenes",
+    "review",
     "suspect_labels",
     "write_report",
     "write_scenes",
@@ -180,6 +188,7 @@ __all__ = [
 # services that classes of lower rooms offer, and that rooms above them do
 provide("distribution", "distributions:LabelVector")
 provide("notebook view", "show.notebook:notebook_view")
+provide("explore", "show.notebook:explore")
 provide("one line", "show.notebook:one_line")
 
 _moved.install(__name__)

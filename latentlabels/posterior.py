@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from .annotation import Annotation, Ignorable
+from .annotation.asked import without_asking
 from .decisions import Aim, Conformal, Thresholds, expected_thresholds
 from .decisions.conformal import Kind as SetKind
 from .distributions import LabelVector
@@ -18,6 +19,7 @@ from .errors import DataError, LabelSpaceError, ObservationError
 from .metrics import Metrics, evaluate
 from .observed import name_column
 from .providers import provided
+from .questions import Question, Wanted, next_questions
 from .space import LabelSpace
 from .space.feasibility import contradiction, feasible
 from .words import count, printable
@@ -159,14 +161,19 @@ class Posterior:
         return Posterior(conditioned, self.images, self.pictures, known, self.places)
 
     def observing(self, observed: NDArray[np.int8], how: Annotation) -> Posterior:
-        """The posterior given the known labels of each image, (N, K) of 1, 0, -1, under an annotation.
+        """The posterior given the known labels of each image, (N, K) of 1, 0, -1 and `annotation.asked.ASKED`.
+
+        Args:
+            observed: what is known.
+            how: the annotation of the labels that were picked.
 
         Raises:
             ObservationError: known labels that are impossible; the rows are named.
         """
         with torch.no_grad():
             conditioned = self.distribution.condition(torch.as_tensor(observed, dtype=torch.int8), how)
-        return Posterior(conditioned, self.images, self.pictures, observed, self.places)
+        told = without_asking(torch.as_tensor(observed)).numpy()
+        return Posterior(conditioned, self.images, self.pictures, told, self.places)
 
     @property
     def has_places(self) -> bool:
@@ -199,6 +206,19 @@ class Posterior:
                 "model.regions: true"
             )
         return self.places(label)
+
+    def explore(self, rows: Sequence[int] | None = None, title: str = "Explore", height: int = 760) -> Any:
+        """A page on which you state labels of an image and see the others move; a notebook shows it.
+
+        Args:
+            rows: numbers of the images to show; None for 24 of them, half of which the model is least sure of.
+            title: the page's heading.
+            height: of the frame in a notebook, pixels.
+
+        Returns:
+            An `Exploration`; its ``save("explore.html")`` writes the page to a file that needs no network.
+        """
+        return provided("explore")(self, rows, title, height)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
         """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
@@ -258,7 +278,7 @@ class Posterior:
             ConfigError: an unknown kind, or a coverage out of range.
         """
         if self.known is not None:
-            raise DataError("sets hold for images of which nothing is known; ask posterior(images) without known labels")
+            raise DataError("sets hold for images without known labels; ask posterior(images) without known labels")
         if self.guarantee is None:
             raise DataError("sets need complete images; call calibrate(images, complete), then ask for the posterior again")
         inclusion = self.guarantee.conformal.inclusion(coverage, kind)
@@ -287,6 +307,46 @@ class Posterior:
     def group_probs(self) -> dict[str, NDArray[np.float32]]:
         """For each group the probability that it applies (that any of its labels is present): (N,) each."""
         return {g.name: self.marginals[:, self.space.columns(g)].sum(1).clip(0.0, 1.0) for g in self.space.groups}
+
+    def next_questions(
+        self,
+        n: int = 20,
+        features: NDArray[np.floating[Any]] | None = None,
+        known: NDArray[np.int8] | None = None,
+        per_label: bool = False,
+        random_share: float = 0.1,
+        seed: int = 0,
+        about: str | None = None,
+        most_per_image: int | None = None,
+    ) -> list[Question]:
+        """The questions about these images whose answers are expected to teach most.
+
+        A question is about one label, or about a group of labels that exclude each other. Its gain is the expected reduction of
+        the entropy of the image's label set, exact. Questions that are nearly copies of each other are not asked together.
+
+        Args:
+            n: how many; fewer where fewer are open.
+            features: (N, D) by which images are compared; None to compare their label probabilities.
+            known: (N, K) of 1, 0, -1: further labels that are not asked. What the posterior is given is never asked.
+            per_label: ask each label by itself, those of groups too.
+            random_share: share of the questions that are drawn at random from all open ones, in [0, 1].
+            seed: of the random share.
+            about: the label of interest; the gain is then about this label alone.
+            most_per_image: how many questions one image is asked at most; None for any number.
+
+        Returns:
+            The chosen questions, the best first, and after them the random ones.
+
+        Raises:
+            DataError: numbers out of range, or tables of another size.
+            LabelSpaceError: a label of interest that the space lacks.
+        """
+        both = self.known
+        if known is not None:
+            both = known if both is None else np.where(np.asarray(both) == -1, known, both)
+        wanted = Wanted(n, per_label, random_share, seed, about, most_per_image)
+        with torch.no_grad():
+            return next_questions(self.distribution, self.images, both, features, wanted)
 
     def co_occurrence(self, labels: Sequence[str] | None = None) -> NDArray[np.float32]:
         """How often two labels are present together: the exact mean of P(both) over the images.

@@ -79,6 +79,12 @@ def test_the_example_of_an_export_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert done.labels.name == "vectors.onnx"  # type: ignore[attr-defined]
 
 
+def test_the_example_of_explore_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(read("explore.md"))
+    assert "data-latentlabels" in (tmp_path / "explore.html").read_text(encoding="utf-8")
+
+
 def test_the_page_of_exports_names_all_formats() -> None:
     from latentlabels.export import FORMATS
 

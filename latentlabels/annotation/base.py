@@ -1,12 +1,13 @@
 """What every annotation is: p(o | y), with mistakes, its exact sums and its draws.
 
-An image of which every label is known came about in another way: somebody was asked for all of its labels. Whatever the
-annotation of the others, log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Its values may be
-what an annotation does not describe, such as several known positives.
+If every label of an image is known, somebody was asked for all of its labels. Whatever the annotation of the other images,
+log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Such a row may hold values that the
+annotation does not describe, such as several known positives.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, ObservationError
 from ..exact.evidence import Evidence, mix, pinned, pinned_where
+from .asked import ASKED, only_picked, pinning, without_asking
 from .learned import LEARN, Learned
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def as_observed(observed: Tensor) -> Tensor:
     if not observed.is_floating_point():
         return observed.to(torch.int8) if observed.dtype == torch.bool else observed
     unknown = torch.isnan(observed)
-    wrong = ~unknown & (observed != 1) & (observed != 0) & (observed != -1)
+    wrong = ~unknown & (observed != 1) & (observed != 0) & (observed != -1) & (observed != ASKED)
     if bool(wrong.any()):
         place, value = tuple(wrong.nonzero()[0].tolist()), float(observed[wrong][0])
         raise ObservationError(
@@ -125,6 +127,17 @@ class Annotation(ABC):
         out.learned = learned
         return out
 
+    def with_noise(self, noise: float) -> Annotation:
+        """The same annotation with another rate of mistakes.
+
+        Raises:
+            ConfigError: a rate outside of [0, 1).
+        """
+        out = copy.copy(self)
+        Annotation.__init__(out, noise=noise)
+        out._learns = tuple(one for one in self._learns if one != "noise")
+        return out
+
     # --- what a subclass states -------------------------------------------------------------------------
 
     @abstractmethod
@@ -145,7 +158,7 @@ class Annotation(ABC):
         A row of presences alone can be the annotation's, too, where that describes several known positives.
         """
         told = (observed != -1).all(-1)
-        return told if self._never_all(observed.shape[-1]) else told & (observed == 0).any(-1)
+        return told if self._never_all(observed.shape[-1]) else told & ((observed == 0) | (observed == ASKED)).any(-1)
 
     def complete_rows(self, table: KnownTable) -> NDArray[np.int64]:
         """The same of a table (N, K), numbers of rows; rows of presences alone are complete where other rows are."""
@@ -182,7 +195,8 @@ class Annotation(ABC):
         """log p(o | y); of annotations with `selection_weights`, of being found and of o, which y makes possible.
 
         Args:
-            observed: (..., K) of 1, 0 and -1; NaN in a table of floats means unknown.
+            observed: (..., K) of 1, 0 and -1; NaN in a table of floats means unknown. `ASKED` is a presence that was asked
+                for; see `annotation.asked`.
             y: (..., K) of 0 and 1, broadcast against `observed`.
 
         Returns:
@@ -195,8 +209,11 @@ class Annotation(ABC):
         observed = as_observed(observed)
         told = self.complete(observed)
         if bool(told.any()):
-            stated = torch.where((observed == (y > 0.5)).all(-1), 0.0, -torch.inf)
+            stated = torch.where((without_asking(observed) == (y > 0.5)).all(-1), 0.0, -torch.inf)
             return torch.where(told, stated, self.log_prob(observed.masked_fill(told.unsqueeze(-1), -1), y))
+        asked, observed = observed == ASKED, only_picked(observed)
+        if bool(asked.any()):
+            return torch.where((asked & (y <= 0.5)).any(-1), -torch.inf, self.log_prob(observed, y))
         self.check(observed)
         present = y > 0.5
         dtype = torch.promote_types(y.dtype, torch.float32) if y.is_floating_point() else torch.get_default_dtype()
@@ -221,7 +238,7 @@ class Annotation(ABC):
         """p(o | .) as a mixture of products over labels, for the exact sums.
 
         Args:
-            observed: (..., K) int8.
+            observed: (..., K) int8 of 1, 0, -1 and `ASKED`.
             bound: gives the `CountBound` of the images, worked out only where it is needed.
             dtype: of the logits, which sets the tolerance; weights and tilts are in double precision.
         """
@@ -229,9 +246,11 @@ class Annotation(ABC):
         told = self.complete(observed)
         if bool(told.any()):
             others = observed.masked_fill(told.unsqueeze(-1), -1)
-            return pinned_where(told, observed, self.evidence(others, bound, dtype))
+            return pinned_where(told, without_asking(observed), self.evidence(others, bound, dtype))
+        asked, observed = observed == ASKED, only_picked(observed)
         self.check(observed)
-        return self._with_mistakes(self.products(observed, bound, dtype), observed)
+        found = self._with_mistakes(self.products(observed, bound, dtype), observed)
+        return pinning(found, asked) if bool(asked.any()) else found
 
     def evidence_of_any(self, num_labels: int, most: int) -> Callable[[Tensor], Evidence]:
         """`evidence` as one sequence of operations for all observations, which an exported graph can hold; nothing is checked.

@@ -40,6 +40,15 @@ Complete = Annotated[
         "table says of an image counts. See `latentlabels sample-complete`.",
     ),
 ]
+Answers = Annotated[
+    Path | None,
+    typer.Option(
+        "--answers",
+        metavar="TABLE",
+        help="Answers to questions about these images: CSV with the columns image, label and value (1, 0 or empty). See "
+        "`latentlabels next`.",
+    ),
+]
 Embeddings = Annotated[
     Path | None,
     typer.Option(

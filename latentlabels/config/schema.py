@@ -46,7 +46,7 @@ __all__ = [
 
 
 _PATHS = (
-    *("data.images", "data.observed", "data.complete", "data.embeddings", "labels", "fit.init_from"),
+    *("data.images", "data.observed", "data.complete", "data.answers", "data.embeddings", "labels", "fit.init_from"),
     *("bench.truth", "bench.test.embeddings", "bench.test.images", "bench.test.truth"),
 )
 
@@ -62,7 +62,7 @@ class Config(Section):
     bench: BenchConfig | None = Field(default=None, description="a mapping: test, objectives, seeds, ...")
 
     _source: Source = PrivateAttr(default_factory=Source)
-    _PATHS: ClassVar[tuple[str, ...]] = ("images", "observed", "complete", "embeddings")
+    _PATHS: ClassVar[tuple[str, ...]] = ("images", "observed", "complete", "answers", "embeddings")
 
     def where(self, key: str) -> str:
         """``file:line`` of a key path such as ``"fit.epochs"``, or of the nearest key above it."""

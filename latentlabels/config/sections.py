@@ -118,6 +118,7 @@ class DataConfig(Section):
     images: Path | None = Field(default=None, description="the path of a folder of images")
     observed: Path | None = Field(default=None, description="the path of a table of known labels")
     complete: Path | None = Field(default=None, description="the path of a table of completely labelled images")
+    answers: Path | None = Field(default=None, description="the path of a table of answers to questions: image, label, value")
     format: str | None = Field(
         default=None, description="the name of a format of known labels, or null to see it from the file"
     )

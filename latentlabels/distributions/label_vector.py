@@ -18,6 +18,7 @@ from torch.distributions import constraints
 
 from .. import exact
 from ..annotation import Annotation, CountBound, Ignorable
+from ..annotation.asked import ASKED, without_asking
 from ..annotation.base import as_observed
 from ..errors import ObservationError
 from ..space import LabelSpace
@@ -399,7 +400,7 @@ class LabelVector(TorchDistribution):
                 f"observed has shape {tuple(observed.shape)}, but the space has {self.space.num_labels} labels"
             )
         observed = as_observed(observed)
-        if self._validate_args and bool(((observed < -1) | (observed > 1)).any()):
+        if self._validate_args and bool(((observed < -1) | (observed > 1) & (observed != ASKED)).any()):
             raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
         return observed
 
@@ -423,7 +424,9 @@ class LabelVector(TorchDistribution):
             return
         self._refuse_undefined("condition")
         forest = self.forest  # is it the label space that rules the rows out, whatever the logits?
-        log_any = exact.log_normalizers(forest, torch.zeros_like(self.logits), exact.pinned(observed, torch.float64))
+        log_any = exact.log_normalizers(
+            forest, torch.zeros_like(self.logits), exact.pinned(without_asking(observed), torch.float64)
+        )
         never = torch.isneginf(log_any[..., 0].amax(-1)).expand(wrong.shape)
         if bool((wrong & never).any()):
             raise ObservationError(
@@ -449,7 +452,7 @@ class LabelVector(TorchDistribution):
         ):  # nine nodes at most are exact, and cost less than a bound
             return CountBound(float(longest), block, longest)
         with torch.no_grad():
-            value = exact.largest_expected_count(forest, self.logits)
+            value = exact.largest_expected_count(forest, self.logits) + float((observed == ASKED).sum(-1).max())
             if forest.any_bound:  # what is known of a group may make its other labels likelier, up to its whole tree
                 value += float(((observed != -1) & forest.bound_columns).sum(-1).max()) * block
         return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
@@ -493,7 +496,7 @@ def _posterior_components(
     potential = how.log_cardinality(observed, forest.max_count, torch.float64) if not how.noise else None
     base, before = prior._one_forest()
     if potential is not None and base is not None:
-        pins = exact.pinned(observed, torch.float64)
+        pins = exact.pinned(without_asking(observed), torch.float64)
         own_z, own = exact.posterior_logits(forest, base.unsqueeze(-2), pins)
         potential = potential + own_z[..., 0] - total
         potential = potential if before is None else potential + before

@@ -19,6 +19,7 @@ from ..fitting.build import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.places import Places
 from ..inputs import InputBlock, InputParts, Inputs, InputStream, PixelFormat, Reading, Wanted, open_stream, read_inputs
+from ..inputs.known_rows import label_rows
 from ..observed import Observed, Tree
 from ..posterior import Guarantee, Posterior
 from ..program import RegionHead
@@ -76,7 +77,8 @@ def posterior_of(found: Fitted, inputs: Inputs, conditioned: bool, batch_size: i
     if not conditioned:
         return posterior
     assert inputs.observed is not None
-    return posterior.observing(inputs.observed.values, annotation_of(found))
+    known = label_rows(inputs.observed, inputs.answers, asked=True)[rows]
+    return posterior.observing(known.numpy(), annotation_of(found))
 
 
 class Answers(FittedAttributes):
@@ -177,6 +179,24 @@ class Answers(FittedAttributes):
 
     def _posterior(self, inputs: Inputs, conditioned: bool) -> Posterior:
         return posterior_of(self._found, inputs, conditioned, self.batch_size)
+
+    def features(self, images: Images) -> NDArray[np.float32]:
+        """What the encoder makes of images: float32 (N, D), by which images can be compared. Of a map, its mean.
+
+        Args:
+            images: as for `fit`, or a folder of any images.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        inputs, amortizer = self.read(images), self._found.program.model.amortizer
+        amortizer.eval()
+        parts = []
+        with torch.no_grad():
+            for rows in torch.arange(len(inputs)).split(max(self.batch_size, 64)):
+                found = amortizer.features(inputs.items.inputs(rows))
+                parts.append(found.flatten(2).mean(-1) if found.dim() > 2 else found)
+        return torch.cat(parts).float().numpy() if parts else np.zeros((0, 0), np.float32)
 
     @property
     def conditions_by(self) -> Annotation:

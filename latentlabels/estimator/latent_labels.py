@@ -19,12 +19,16 @@ from ..decisions import Aim, Decisions
 from ..errors import AnchorWarning, ConfigError, nearest
 from ..fitting.calibrating import By, calibrated
 from ..fitting.fitted import Fitted
+from ..fitting.plan import plan_of
 from ..fitting.reference import load_kept
 from ..fitting.run_folder import write_run
 from ..kind import AUTO, Kind, kind_of
+from ..posterior import Posterior
+from ..progress import following
 from ..providers import provided
 from ..space import LabelSpace
 from .answers import Answers
+from .cross_fitting import cross_fitted
 from .preparing import prepare
 from .settings import Settings
 from .storing import restored, run_of
@@ -188,6 +192,7 @@ class LatentLabels(Answers):
         *,
         held_out: str | ArrayLike | None = None,
         together: str | ArrayLike | None = None,
+        answers: Labels | None = None,
         checkpoints: str | Path | None = None,
         resume: bool = False,
         watch: Sequence[str] = (),
@@ -206,6 +211,9 @@ class LatentLabels(Answers):
                 `held_out` of each label's images, drawn by `seed`, after which every label still has a training image.
             together: N values, equal for images that belong together (of one patient, of one site), or a column or table as
                 above; such images are held out together or not at all.
+            answers: answers to questions about single labels, which somebody asked (see `Posterior.next_questions`), as
+                `observed`: of some images, by name, or (N, K) of 1, 0, -1. They are evidence of their own, p(answer | y) = 1
+                or 0, beside the annotation of `observed`.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -218,8 +226,9 @@ class LatentLabels(Answers):
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
         settings, before = self._checked()
-        prepared = prepare(settings, before, images, observed, truth, held_out, together)
-        found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
+        with following(plan_of(settings.model, settings.fit), log=False):
+            prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
+            found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found
@@ -255,6 +264,39 @@ class LatentLabels(Answers):
         inputs = self.read(images, complete)
         self.fitted_ = calibrated(self.fitted_, inputs, self.batch_size, aim, by)
         return self
+
+    def cross_posterior(
+        self,
+        images: Images,
+        observed: Labels | None = None,
+        folds: int = 2,
+        *,
+        together: str | ArrayLike | None = None,
+        noise: float | None = None,
+    ) -> Posterior:
+        """The posterior of all labels of each image, by a fit that has not seen the image.
+
+        The images are parted into folds, and each fold is predicted by a fit to the others with the settings of this one.
+        Copies, and images that belong together, are in one fold. Features of an encoder that is not trained are computed
+        once. This estimator stays as it is.
+
+        Args:
+            images: all images, as for `fit`.
+            observed: their known labels, as for `fit`.
+            folds: how many parts; more of them leave each fit more images, and take longer.
+            together: which images belong together, as for `fit`.
+            noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
+
+        Returns:
+            Of the images alone, in their order; copies that `fit` merges are one image.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: fewer than 2 folds.
+            DataError: too few images or known labels.
+        """
+        self._check_fitted()
+        return cross_fitted(self.fitted_, images, observed, folds=folds, together=together, noise=noise).posterior
 
     def use(self, rule: str) -> LatentLabels:
         """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.

@@ -14,18 +14,21 @@ from ..config import ModelConfig
 from ..decisions import Decisions, Thresholds
 from ..errors import DataError
 from ..fitting import build_program, decide_head
+from ..fitting.answers_table import with_answers
 from ..fitting.build import CHOSEN, Earlier, features_of, features_once, settle, wanted_by, warn_of_start
 from ..fitting.fitted import Fitted
 from ..fitting.names import show_names
 from ..fitting.stated_split import with_statements
 from ..fitting.warm_start import as_before, check_same_encoder, has_scale, labels_read, take_over, wanted_after
 from ..inputs import Inputs, Reading, Wanted, kind_given, read_inputs
+from ..inputs.alignment import as_observed
 from ..inputs.batches import Batches
 from ..inputs.merging import with_copies_merged
 from ..kind import Kind
 from ..observed import Observed
 from ..observed.options import ReadOptions
 from ..program.starting_point import Anchor, derive_prior
+from ..progress import Phase, phase
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ def prepare(
     truth: Labels | None = None,
     held_out: str | ArrayLike | None = None,
     together: str | ArrayLike | None = None,
+    answers: Labels | None = None,
 ) -> Prepared:
     """Read the data and build the program. Warnings point at whoever called the caller.
 
@@ -81,12 +85,14 @@ def prepare(
         truth: complete labels.
         held_out: which images are held out.
         together: which images belong together.
+        answers: to questions about these images.
 
     Raises:
         ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
     """
     choice = _choose(settings, before, images)
-    inputs, table = _read(settings, choice.wanted, images, observed, truth, held_out, together)
+    with phase(Phase.READING, "reading the data"):
+        inputs, table = read_training(settings, choice.wanted, images, observed, truth, held_out, together, answers)
     how = learn(settings.annotation, table.known, table.space)
     anchor = derive_prior(table.space, table.known, how, settings.model.expected_labels)
     warn_of_start(choice.model, anchor, table.space.num_labels, stacklevel=3)
@@ -110,7 +116,7 @@ def _choose(settings: Settings, before: Fitted | None, images: Images) -> _Choic
     return _Choice(model, why, wanted)
 
 
-def _read(
+def read_training(
     settings: Settings,
     wanted: Wanted,
     images: Images,
@@ -118,8 +124,9 @@ def _read(
     truth: Labels | None,
     held_out: str | ArrayLike | None,
     together: str | ArrayLike | None,
+    answers: Labels | None = None,
 ) -> tuple[Inputs, Observed]:
-    """The images to fit, without those of a test, copies merged; and their known labels."""
+    """The images to fit, without those of a test, copies merged; and their known labels. Arguments are those of `prepare`."""
     merge = not settings.annotation.one_positive
     how = Reading(labelled=True, merge=merge, recognise=True, white=settings.white)
     inputs = read_inputs(images, observed, truth, space=settings.space, wanted=wanted, how=how)
@@ -129,6 +136,8 @@ def _read(
             "observed is missing, so there are no known labels to learn from; give "
             "fit(images, observed), or a folder with one folder of images for each label"
         )
+    if answers is not None:
+        inputs = with_answers(inputs, as_observed(answers, table.space, inputs.names))
     inputs = with_statements(inputs, held_out, together)
     if not isinstance(images, Inputs):  # else whoever read them has seen to it
         read = ReadOptions() if table.how_read is None else ReadOptions(contradictions=table.how_read.policy)

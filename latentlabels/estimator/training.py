@@ -31,6 +31,7 @@ from ..inputs.known_rows import label_rows
 from ..objectives import Known, Objective
 from ..observed import Observed
 from ..program import LabelModel
+from ..progress import Phase, phase
 from .preparing import Prepared
 from .settings import Settings, plain
 
@@ -65,7 +66,7 @@ def trained(
     assert anchor is not None
     if objective.needs_truth and truth is None:
         raise ConfigError(f'objective "{settings.model.objective}" needs complete labels; give them as fit(..., truth=Y)')
-    known = label_rows(table)
+    known = label_rows(table, inputs.answers, objective.is_likelihood)
     parts = hold_out(inputs, float(settings.fit.held_out), int(settings.fit.seed))
     warn_of_rare(parts)
     rows = parts.rows
@@ -76,12 +77,14 @@ def trained(
     loop = _loop_settings(settings.fit, objective, tuple(watch), len(rows[1]))
     complete = None if truth is None else torch.from_numpy(truth)
     folder = None if checkpoints is None else Path(checkpoints)
-    identity = begun_with(table.space, table, rows[1], _begun_settings(settings, start.params, loop, inputs.levels))
+    begun = _begun_settings(settings, start.params, loop, inputs.levels)
+    identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
-    count = _predicted_count(model, batches, rows[1], result, batch_size)
-    diagnostics = _diagnostics(start, inputs, parts, result, count)
-    decisions, references = decided(model, result.kept, batches, rows, batch_size)
-    diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
+    with phase(Phase.EVALUATION, "evaluation"):
+        count = _predicted_count(model, batches, rows[1], result, batch_size)
+        diagnostics = _diagnostics(start, inputs, parts, result, count)
+        decisions, references = decided(model, result.kept, batches, rows, batch_size)
+        diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
     return replace(
         start,
         history=result.history,

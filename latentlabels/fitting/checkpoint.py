@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import RunError
 from ..observed import Observed
+from ..observed.known_table import KnownTable
 from ..space import LabelSpace
 from ..writing import replacing, write_json
 from .averaging import WeightAverage
@@ -53,7 +54,9 @@ class Checkpoint:
     average: dict[str, Tensor]
 
 
-def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mapping[str, Any]) -> dict[str, str]:
+def begun_with(
+    space: LabelSpace, table: Observed, held: Tensor, settings: Mapping[str, Any], answers: KnownTable | None = None
+) -> dict[str, str]:
     """What makes a fit this one and no other, for `write_checkpoint`: a hash of each thing by its name.
 
     Args:
@@ -61,6 +64,7 @@ def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mappi
         table: the known labels and the images' names.
         held: rows that are held out.
         settings: that change what a fit comes to.
+        answers: to questions.
     """
     return {
         "label space": _hash(json.dumps(space.to_config(), sort_keys=True).encode()),
@@ -68,6 +72,7 @@ def begun_with(space: LabelSpace, table: Observed, held: Tensor, settings: Mappi
         "known labels": table.known.digest()[:16],
         "held-out images": _hash(held.numpy().astype("<i8").tobytes()),
         "settings": _hash(json.dumps(dict(settings), sort_keys=True, default=str).encode()),
+        **({} if answers is None else {"answers": answers.digest()[:16]}),
     }
 
 

@@ -16,6 +16,7 @@ from ..observed import Observed, Tree
 from ..observed.options import ReadOptions, class_names, texts
 from ..observed.record import SPLIT
 from ..space import LabelSpace
+from .answers_table import read_answers, with_answers
 from .complete_table import with_complete
 from .held_out import check_stated
 from .single_positive import single_positive
@@ -27,7 +28,7 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
 
     What `data.split` and `data.together` state goes with them; the images of a test are left out. With
     `data.single_positive` one present label of each image is kept, and the complete labels are the truth. What the table
-    `data.complete` says of an image replaces what was known of it.
+    `data.complete` says of an image replaces what was known of it. The table `data.answers` goes with them.
 
     Args:
         config: whose `data`, `labels` and `annotation` are read.
@@ -46,6 +47,10 @@ def training_inputs(config: Config, wanted: Wanted, how: Reading | None = None) 
     if config.data.complete is not None:
         one_positive = KINDS[config.annotation.kind].one_positive
         inputs = with_complete(inputs, config.data.complete, one_positive, config.data.strict)
+    if config.data.answers is not None:
+        assert inputs.observed is not None  # the training data of a config have labels
+        answers = read_answers(config.data.answers, inputs.observed.space)
+        inputs = with_answers(inputs, answers, f"data.answers: {config.data.answers}", config.data.strict)
     found = with_statements(inputs, config.data.split, config.data.together, IN_CONFIG)
     check_stated(found, config.fit.held_out, lambda key: f"{config.where(key)}: {key}")
     # an image with a copy would have two known labels, which the published setting does not give it

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from ..kind import Kind
 from ..observed import Observed
+from ..observed.known_table import KnownTable
 from ..observed.packed import PackedImage
 from .arrays import PixelFormat
 from .augmentation import Augment
@@ -87,6 +88,7 @@ class Inputs:
         notes: what is doubtful about the pixels.
         features: what the items are the features of; None where they are pixels or embeddings.
         completed: what a table of complete images said of them; None without one.
+        answers: answers to questions about some of them, (N, K) of 1, 0, -1; None without any. See `annotation.asked`.
     """
 
     kind: Kind
@@ -108,6 +110,7 @@ class Inputs:
     notes: tuple[PixelNote, ...] = ()
     features: FeatureSource | None = None
     completed: Completed | None = None
+    answers: KnownTable | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -141,6 +144,7 @@ class Inputs:
             shapes=None if self.shapes is None else self.shapes[index],
             stated=None if self.stated is None else self.stated.take(index),
             copies=None if self.copies is None else self.copies.take(index),
+            answers=None if self.answers is None else self.answers.take(index),
         )
 
     def labelled(self, observed: Observed | None, truth: NDArray[np.int8] | None = None) -> Inputs:

@@ -8,13 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..annotation.asked import with_answers, without_asking
 from ..observed import Observed
 from ..observed.known_table import BLOCK, KnownTable
 from ..observed.sparse import SparseKnown
 
 
 class LabelRows(Protocol):
-    """(N, K) int8 of 1, 0 and -1, of which rows are asked for. A tensor is one."""
+    """(N, K) int8 of 1, 0 and -1, read by rows. A tensor is one."""
 
     @property
     def shape(self) -> torch.Size:
@@ -44,9 +45,43 @@ class SparseRows:
         return torch.from_numpy(self.known.rows(rows.numpy()))
 
 
-def label_rows(table: Observed) -> LabelRows:
-    """The known labels of a table, in the form that takes less memory."""
-    return SparseRows(table.known) if isinstance(table.known, SparseKnown) else table.to_tensor()
+class AnsweredRows:
+    """Rows of known labels with the answers to questions.
+
+    Args:
+        rows: (N, K) of 1, 0 and -1.
+        answers: the same of answers alone.
+        asked: whether presences that were asked for are told apart, as `annotation.asked` does.
+    """
+
+    def __init__(self, rows: LabelRows, answers: KnownTable, asked: bool):
+        self.rows, self.answers, self.asked = rows, answers, asked
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, K)."""
+        return self.rows.shape
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        """(B, K) of some rows."""
+        found = with_answers(self.rows[rows], torch.from_numpy(self.answers.rows(rows.numpy())))
+        return found if self.asked else without_asking(found)
+
+
+def label_rows(table: Observed, answers: KnownTable | None = None, asked: bool = False) -> LabelRows:
+    """The known labels of a table, in the form that takes less memory.
+
+    Args:
+        table: N rows.
+        answers: to questions about them.
+        asked: see `AnsweredRows`.
+    """
+    sparse = isinstance(table.known, SparseKnown)
+    rows = SparseRows(table.known) if sparse else table.to_tensor()
+    if answers is None:
+        return rows
+    found = AnsweredRows(rows, answers, asked)
+    return found if sparse else found[torch.arange(rows.shape[0])]
 
 
 def blocks_of(known: LabelRows, rows: Tensor) -> Iterator[Tensor]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .. import exact
 from ..annotation import Annotation, CountBound, UniformPositive
+from ..annotation.asked import ASKED
 from ..distributions import LabelVector, NonEmptyLabelVector
 from ..exact.picked import FlatGroups, PickedLogLikelihood, Terms, flat_groups, serves
 from ..inputs.known_rows import blocks_of
@@ -43,17 +44,17 @@ class _Program(NamedTuple):
 class _OnePositive:
     """What is worked out once for a data set of which each image to train on has one known label, present: most training.
 
-    Some may be complete instead.
+    Of some more may be known: all labels, or answers to questions.
 
     Args:
         model: of the program.
         label: (N, 1) the known label of each image.
         groups: of the label space.
-        complete: (N,) which images are complete; None where none is.
+        apart: (N,) images of which more is known, complete or by answers; None where there are none.
     """
 
-    def __init__(self, model: LabelModel, label: Tensor, groups: FlatGroups, complete: Tensor | None):
-        self.model, self.complete = model, complete
+    def __init__(self, model: LabelModel, label: Tensor, groups: FlatGroups, apart: Tensor | None):
+        self.model, self.apart = model, apart
         self.annotation, self.groups, self.space = model.annotation, groups, model.amortizer.space
         self.own, self.place = groups.group[label], groups.place[label]  # (N, 1)
         self.example = torch.full((1, self.space.num_labels), -1, dtype=torch.int8)
@@ -62,7 +63,7 @@ class _OnePositive:
         odds = q.empty_odds if isinstance(q, NonEmptyLabelVector) else 1.0
         self.terms = Terms(
             torch.zeros(1, 1), torch.zeros(1), 1 - odds, (model.scale_prior - 1) * (odds < 1),
-            0.0 if model.expected_labels is None or complete is not None else model.count_weight,
+            0.0 if model.expected_labels is None or apart is not None else model.count_weight,
             model.expected_labels or 1.0,
         )  # fmt: skip
         self._rules: dict[tuple[int, torch.dtype], Terms] = {}
@@ -74,39 +75,38 @@ class _OnePositive:
         groups, rows = flat_groups(forest), known.rows
         simple = model.beta == 0 and model.amortizer.mixture == 1 and len(rows) > 0
         how = model.annotation
-        complete = torch.cat(
-            [how.complete(block) for block in blocks_of(known.observed, torch.arange(known.observed.shape[0]))]
-        )
-        picked = rows[~complete[rows]]
+        every = torch.arange(known.observed.shape[0])
+        complete = torch.cat([how.complete(block) for block in blocks_of(known.observed, every)])
+        apart = complete | torch.cat([_has_answers(block) for block in blocks_of(known.observed, every)])
+        picked = rows[~apart[rows]]
         simple = simple and len(picked) > 0 and all(_one_each(block) for block in blocks_of(known.observed, picked))
         q = model.amortizer.vector(torch.zeros(1, model.amortizer.head.out_features))
         simple = simple and (not isinstance(q, NonEmptyLabelVector) or q.empty_odds > _LEAST_ODDS)
         if not simple or groups is None or not _shares_evidence(how, known.observed[picked[:2]]):
             return None
-        every = torch.arange(known.observed.shape[0])
         label = torch.cat([block.argmax(-1, keepdim=True) for block in blocks_of(known.observed, every)])
-        return cls(model, label, groups, complete if bool(complete.any()) else None)
+        return cls(model, label, groups, apart if bool(apart.any()) else None)
 
     def loss(self, logits: Tensor, index: Tensor, observed: Tensor) -> Tensor | None:
         """Minus the mean log-likelihood of images by row; None where the general sums do better."""
         if not len(logits) or not serves(logits):
             return None
-        return self._of_picked(logits, index) if self.complete is None else self._of_both(logits, index, observed)
+        return self._of_picked(logits, index) if self.apart is None else self._of_both(logits, index, observed)
 
     def _of_both(self, logits: Tensor, index: Tensor, observed: Tensor) -> Tensor | None:
-        """The same of a batch in which some images are complete."""
-        assert self.complete is not None
-        complete, model = self.complete.index_select(0, index), self.model
+        """The same of a batch in which more is known of some images."""
+        assert self.apart is not None
+        apart, model = self.apart.index_select(0, index), self.model
         value = logits.new_zeros(())
-        if not bool(complete.all()):
-            picked = self._of_picked(logits[~complete], index[~complete])
+        if not bool(apart.all()):
+            picked = self._of_picked(logits[~apart], index[~apart])
             if picked is None:
                 return None
-            value = picked * (~complete).sum()
+            value = picked * (~apart).sum()
         q = model.amortizer.vector(logits)
-        if bool(complete.any()):
-            told = q.take(complete.nonzero().squeeze(-1))
-            value = value - (told.log_prob(observed[complete].to(logits.dtype)) + model.scale_prior * told.log_mass).sum()
+        if bool(apart.any()):
+            told = q.take(apart.nonzero().squeeze(-1))
+            value = value - (told.log_marginal(observed[apart], self.annotation) + model.scale_prior * told.log_mass).sum()
         value = value / len(logits)
         if model.expected_labels is None:
             return value
@@ -127,6 +127,11 @@ class _OnePositive:
             less, log_weight = evidence.tilt.double().exp() - 1, evidence.log_weight
             self._rules[step, rest.dtype] = self.terms._replace(less=less.to(rest.dtype), log_weight=log_weight.to(rest.dtype))
         return self._rules[step, rest.dtype]
+
+
+def _has_answers(observed: Tensor) -> Tensor:
+    """Which images (B, K) have answers beside one picked label, or none: bool (B,)."""
+    return ((observed == ASKED) | (observed == 0)).any(-1)
 
 
 def _one_each(observed: Tensor) -> bool:

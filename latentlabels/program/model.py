@@ -35,6 +35,7 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from ..annotation import Annotation
+from ..annotation.asked import ASKED
 from ..distributions.label_vector import LabelVector
 from .amortizer import Amortizer
 from .decoder import FeatureDecoder
@@ -209,6 +210,5 @@ def _check_rows(own: LabelVector, observed: Tensor) -> None:
             f"images give {tuple(own.batch_shape)} label vectors and observed has shape {tuple(observed.shape)}; "
             f"give observed of shape {(*own.batch_shape, own.space.num_labels)}, one row for each image"
         )
-    low, high = torch.aminmax(observed) if observed.numel() else (0, 0)
-    if low < -1 or high > 1:
+    if bool(((observed < -1) | (observed > 1) & (observed != ASKED)).any()):
         raise ValueError("observed holds something else than 1 (known present), 0 (known absent) and -1 (unknown)")

@@ -16,6 +16,7 @@ from ..show.pixels import without_margin
 from ..space import LabelSpace
 from ..words import count, finite, listed, percent
 from .contents import Contents
+from .live import live_examples
 from .stored_predictions import StoredPredictions
 
 _NAMES = 40  # that a sentence lists
@@ -120,7 +121,11 @@ def examples(contents: Contents) -> list[Block]:
         todo = Span("latentlabels report RUN --images DIR", "code")
         text += [" To add pictures by their names, run ", todo, "."] if len(found.names) else []
     shown = cards(found.marginals[rows], space, found.pictures_of(rows), found.names_of(rows), found.observed[rows])
-    return [Text(text), *shown]
+    live = live_examples(contents.run, found, rows)
+    if live is None:
+        return [Text(text), *shown]
+    asked = "Say what you know of an image: click a label once if it is present, twice if it is absent, and the others move."
+    return [Text(asked), live, Details("The same images side by side", [Text(text), *shown])]
 
 
 def places(contents: Contents) -> list[Block]:

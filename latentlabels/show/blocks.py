@@ -5,9 +5,9 @@ Whatever text a block holds is escaped by the templates, so that no name of a us
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from .axis import Axis
@@ -313,9 +313,21 @@ class Source:
     text: str
 
 
+@dataclass(frozen=True)
+class Live:
+    """Images with the card on which labels are stated. A page holds one at most.
+
+    Attributes:
+        document: what `show.card.explore_document` gives.
+    """
+
+    what: ClassVar[str] = "live"
+    document: Mapping[str, Any]
+
+
 Block = (
     Text | Heading | Tiles | Notice | Verdict | Listing | Table | Legend | HeatMap | Chart | Photos | Picture | Beside | Details
-    | Source
+    | Source | Live
 )  # fmt: skip
 
 

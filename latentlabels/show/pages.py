@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
-from .blocks import Block, Picture, Section
+from . import card
+from .blocks import Block, Live, Picture, Section
 from .rendering import asset, render
 
 _LEGIBLE = 0.75  # of a picture's natural size
@@ -33,10 +34,11 @@ def page(title: str, top: Sequence[Block], sections: Sequence[Section], script: 
         script: whether tables can be sorted.
         wide: whether it is as wide as tables of many columns.
     """
-    code = asset("page.js") if script else ""
+    live = any(isinstance(block, Live) for section in sections for block in section.blocks)
+    code = (asset("page.js") if script else "") + (card.script() if live else "")
     named = _named([one for one in sections if one.blocks])
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'" + f"; script-src 'sha256-{digest}'" * script
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'" + f"; script-src 'sha256-{digest}'" * bool(code)
     return render(
         "page.html",
         title=title,
@@ -44,7 +46,7 @@ def page(title: str, top: Sequence[Block], sections: Sequence[Section], script: 
         sections=named,
         contents=named if len(named) >= _CONTENTS and not wide else [],
         policy=policy,
-        style=asset("page.css") + asset("charts.css"),
+        style=asset("page.css") + asset("charts.css") + (card.style() if live else ""),
         script=code,
         wide=wide,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def environment() -> Environment:
         keep_trailing_newline=False,
         finalize=_clean,
     )
-    found.filters |= {"one_line": one_line, "bar_length": bar_length, "place": place}
+    found.filters |= {"one_line": one_line, "bar_length": bar_length, "json_inside": json_inside, "place": place}
     found.globals |= {"light": colours.LIGHT._asdict(), "dark": colours.DARK._asdict(), "on_any_paper": colours.ON_ANY_PAPER}
     return found
 
@@ -48,6 +50,12 @@ def asset(template: str) -> str:
 def one_line(value: Any) -> str:
     """A text without line breaks and tabs."""
     return " ".join(str(value).split())
+
+
+def json_inside(document: Mapping[str, Any]) -> Markup:
+    """A document as JSON that can stand inside a script element."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def bar_length(share: float) -> str:

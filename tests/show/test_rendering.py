@@ -77,7 +77,7 @@ def test_a_name_that_a_template_is_not_given_is_an_error():
 def test_every_kind_of_block_has_a_template():
     source = (TEMPLATES / "blocks.html").read_text(encoding="utf-8")
     kinds = [thing.what for thing in vars(blocks).values() if isinstance(thing, type) and hasattr(thing, "what")]
-    assert len(kinds) == 15
+    assert len(kinds) == 16
     assert sorted(re.findall(r'block.what == "(\w+)"', source)) == sorted(kinds)
 
 

@@ -1,0 +1,193 @@
+"""What every request passes before the interface sees it: host name, token, size and time of its body; and headers after it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import ipaddress
+import json
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from .limits import Limits
+from .problems import MEDIA_TYPE, ProblemError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = ("/v1/health", "/health", "/openapi.json")
+"""Addresses that need no token: they tell nothing about images or labels."""
+_GUARDED = ("/v1/", "/setup", "/predict")
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        b"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+
+
+class Guard:
+    """Stands before an ASGI application.
+
+    Args:
+        app: what answers.
+        token: that requests have to bear: in the header `Authorization` (Bearer, or the password of Basic), or as `?token=`
+            of a GET.
+        hosts: names under which the service may be asked, beside IP addresses and localhost. Others are refused: a page of
+            another site could have its own name point here (DNS rebinding).
+        limits: of bodies.
+    """
+
+    def __init__(self, app: App, token: str, hosts: tuple[str, ...], limits: Limits):
+        self.app, self.limits = app, limits
+        self._token = token.encode()
+        self._hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        sender = _Sender(send, private=scope["path"].startswith("/v1/"))
+        try:
+            headers = {name.lower(): value for name, value in scope["headers"]}
+            self._check_host(headers.get(b"host", b""))
+            self._check_token(scope, headers)
+            body = await self._body(scope, headers, receive)
+        except ProblemError as problem:
+            await _refuse(problem, sender)
+            return
+        if body is None:  # the client has gone
+            return
+        await self.app(scope, _replay(body, receive), sender)
+
+    def _check_host(self, host: bytes) -> None:
+        try:
+            text = host.decode("ascii")
+        except UnicodeDecodeError:
+            text = ""
+        name = text[1 : text.find("]")] if text.startswith("[") else text.partition(":")[0]
+        if name.lower() in self._hosts:
+            return
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            raise ProblemError(
+                "host", f'asked as "{name[:100]}", which is not a name of this service; use the address it printed'
+            ) from None
+
+    def _check_token(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        path = scope["path"]
+        if path in OPEN or not path.startswith(_GUARDED):
+            return
+        given = _credentials(headers.get(b"authorization", b""))
+        if not given and scope["method"] in ("GET", "HEAD"):
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            given = query.get("token", [""])[0].encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self._token):
+            what = "wrong" if given else "missing"
+            raise ProblemError(
+                "unauthorized",
+                f"the token is {what}; use the printed address, or send Authorization: Bearer TOKEN",
+            )
+
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        """The whole body; None if the client went away.
+
+        Raises:
+            ProblemError: a body that is too large, or arrives too slowly.
+        """
+        most = self.limits.upload_bytes if scope["path"] == "/v1/uploads" else self.limits.json_bytes
+        too_large = ProblemError("too-large", f"the body has more than {most:,} bytes; send less at once")
+        stated = headers.get(b"content-length", b"0")
+        if not stated.isdigit():
+            raise ProblemError("bad-request", "the header Content-Length is not a number")
+        if int(stated) > most:
+            raise too_large
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > most:
+                        raise too_large
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            raise ProblemError(
+                "too-slow", f"the body did not arrive within {self.limits.body_seconds:g} s; send it again"
+            ) from None
+
+
+class _Sender:
+    """Adds the headers of every response."""
+
+    def __init__(self, send: Send, private: bool):
+        self._send, self._private = send, private
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            given = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in given}
+            given += [one for one in _HEADERS if one[0] not in names]
+            if self._private and b"cache-control" not in names:
+                given.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": given}
+        await self._send(message)
+
+
+def _credentials(header: bytes) -> bytes:
+    scheme, _, value = header.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return value.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> MutableMapping[str, Any]:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _refuse(problem: ProblemError, send: Send) -> None:
+    content = json.dumps(problem.document()).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
+    if problem.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

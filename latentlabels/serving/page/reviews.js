@@ -1,0 +1,164 @@
+// Three more views: known labels that may be wrong, the images of a label, and images to label completely.
+(() => {
+  "use strict";
+  const { useState, useEffect, useMemo } = preactHooks;
+  const { html, Api, Keys, Photo, percent } = LatentLabels;
+
+  function useFetched(path, given, again) {
+    const [found, setFound] = useState(null), [error, setError] = useState("");
+    useEffect(() => {
+      const abort = new AbortController();
+      setFound(null);
+      setError("");
+      Api.get(path, given, abort.signal).then(setFound).catch((problem) => { if (problem.name !== "AbortError") setError(problem.message); });
+      return () => abort.abort();
+    }, [path, JSON.stringify(given), again]);
+    return [found, error];
+  }
+
+  function Waiting({ error }) {
+    return error ? html`<p class="problem" role="alert">${error}</p>` : html`<p class="ll-quiet">Loading…</p>`;
+  }
+
+  // The label of the same group that the model says in place of a known one; null where there is none.
+  function rivalOf(space, one) {
+    const group = one && space.owner[space.column.get(one.label)].group;
+    return one && one.value && one.instead && one.instead !== one.label && group.labels.includes(one.instead) ? one.instead : null;
+  }
+
+  const number = (value) => (value < 10 ? Math.round(10 * value) / 10 : Math.round(value)).toLocaleString("en");
+
+  function Mistakes({ space, onSaved, onImage }) {
+    const [found, error] = useFetched("/v1/mistakes", {}, 0);
+    const [place, setPlace] = useState(0), [decided, setDecided] = useState({}), [problem, setProblem] = useState("");
+    if (!found) return html`<div class="view"><${Waiting} error=${error} /></div>`;
+    const all = found.mistakes, one = all[place];
+    const rival = rivalOf(space, one), absent = one && `no ${one.label}`;
+    const says = rival || (one && (one.value ? absent : one.label));
+    const decide = async (decision) => {
+      if (!one) return;
+      const stays = { label: one.label, value: one.value };
+      const change = rival ? { group: space.owner[space.column.get(one.label)].group.name, value: rival } : { label: one.label, value: 1 - one.value };
+      const body = decision === "keep" ? stays : decision === "change" ? change : { label: one.label, value: null };
+      try {
+        await Api.post("/v1/answers", { image: one.image, ...body, kind: "mistake", decision });
+        setDecided({ ...decided, [place]: decision });
+        setProblem("");
+        setPlace(Math.min(place + 1, all.length - 1));
+        onSaved(decision !== "unsure");
+      } catch (refused) { setProblem(`Not saved: ${refused.message}`); }
+    };
+    const range = `between ${number(found.low)} and ${number(found.high)}`;
+    return html`<div class="view">
+      <h2>Possible mistakes</h2>
+      <p>${all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
+      ${one && html`<div class="review">
+        <${Keys} keys=${{ k: () => decide("keep"), c: () => decide("change"), u: () => decide("unsure"), arrowdown: () => setPlace(Math.min(place + 1, all.length - 1)), arrowup: () => setPlace(Math.max(place - 1, 0)) }} />
+        <${Photo} key=${one.image} src=${Api.picture(one.image, 1024)} name=${one.name}>
+            <p class="ll-sentence">Known as <b>${one.value ? one.label : absent}</b>, which the model gives ${percent(one.probability)}.${one.instead ? html` It says <b>${one.instead}</b> (${percent(one.instead_probability)}).` : ""}</p>
+            <p class="ll-quiet"><button type="button" class="ll-more flush" onClick=${() => onImage(one.image)}>${one.name}</button></p>
+            <div class="choices">
+              <button type="button" class="choice" onClick=${() => decide("keep")}>keep “${one.value ? one.label : absent}” <kbd>K</kbd></button>
+              <button type="button" class="choice" onClick=${() => decide("change")}>change to “${says}” <kbd>C</kbd></button>
+              <button type="button" class="choice plain" onClick=${() => decide("unsure")}>unsure <kbd>U</kbd></button>
+            </div>
+            ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+          <//>
+        <ol class="suspects" aria-label="Possible mistakes">
+          ${all.slice(0, 300).map((other, row) => html`<li key=${row}><button type="button" aria-pressed=${row === place ? "true" : "false"} onClick=${() => setPlace(row)}>
+            <img src=${Api.picture(other.image, 96)} alt="" loading="lazy" />
+            <span><b>${other.value ? other.label : `no ${other.label}`}</b> ${percent(other.probability)}${other.instead ? html`<br /><span class="ll-quiet">${other.instead} ${percent(other.instead_probability)}</span>` : ""}</span>
+            ${decided[row] && html`<span class="ll-quiet done">${{ keep: "kept", change: "changed", unsure: "unsure" }[decided[row]]}</span>`}</button></li>`)}
+        </ol></div>`}
+    </div>`;
+  }
+
+  const WHICH = [["likely", "Most likely"], ["borderline", "Borderline"], ["wrong", "Wrong"]];
+
+  function Labels({ onImage }) {
+    const [found, error] = useFetched("/v1/labels", {}, 0);
+    const [search, setSearch] = useState(""), [label, setLabel] = useState(null), [which, setWhich] = useState("likely");
+    const rows = useMemo(() => (found ? found.labels.filter((one) => one.label.toLowerCase().includes(search.toLowerCase()) || one.group.toLowerCase().includes(search.toLowerCase())) : []), [found, search]);
+    const shown = label || (found && found.labels.length ? found.labels[0].label : null);
+    if (!found) return html`<div class="view"><${Waiting} error=${error} /></div>`;
+    return html`<div class="view">
+      <h2>Labels</h2>
+      <div class="labels">
+        <div class="choose">
+          <input type="search" aria-label="Search labels" placeholder=${`Search ${found.labels.length} labels`} value=${search} onInput=${(event) => setSearch(event.target.value)} />
+          <ul aria-label="Labels">${rows.slice(0, 400).map((one) => html`<li key=${one.label}><button type="button" aria-pressed=${one.label === shown ? "true" : "false"} onClick=${() => setLabel(one.label)}>
+            <span>${one.label}${one.group !== one.label ? html` <span class="ll-quiet">${one.group}</span>` : ""}</span>
+            <span class="ll-quiet figure">${one.prevalence === null ? "" : percent(one.prevalence)}</span></button></li>`)}</ul>
+          ${rows.length > 400 && html`<p class="ll-quiet small">${rows.length - 400} more; search for them.</p>`}
+        </div>
+        ${shown && html`<${Shown} key=${shown + which} label=${shown} which=${which} setWhich=${setWhich} known=${found.labels.find((one) => one.label === shown).known} onImage=${onImage} />`}
+      </div></div>`;
+  }
+
+  function Shown({ label, which, setWhich, known, onImage }) {
+    const [found, error] = useFetched(`/v1/labels/${encodeURIComponent(label)}`, { which, limit: 60 }, 0);
+    return html`<section class="pictures" aria-label=${label}>
+      <h3>${label} <span class="ll-quiet">known in ${known === 1 ? "1 image" : `${known.toLocaleString("en")} images`}</span></h3>
+      <div class="tabs" role="group" aria-label="Which images">${WHICH.map(([value, text]) => html`<button type="button" aria-pressed=${value === which ? "true" : "false"} onClick=${() => setWhich(value)}>${text}</button>`)}</div>
+      ${!found ? html`<${Waiting} error=${error} />` : found.images.length ? html`<div class="sheet-of">${found.images.map((image) => html`<button type="button" key=${image.id} title=${image.name} onClick=${() => onImage(image.id)}>
+        <img src=${Api.picture(image.id, 320)} alt=${image.name} loading="lazy" /><span class="ll-quiet">${image.top.length ? percent(image.top[0][1]) : image.name}</span></button>`)}</div>`
+        : html`<p class="ll-quiet">${which === "wrong" ? "No image contradicts what is known of this label." : "No image."}</p>`}
+    </section>`;
+  }
+
+  // Every label of an image of the random sample: one choice for each group.
+  function Complete({ space, onSaved }) {
+    const [round, setRound] = useState(0), [found, error] = useFetched("/v1/complete/next", {}, round);
+    const id = found && found.image;
+    return html`<div class="view">
+      <h2>Complete images</h2>
+      <p class="ll-quiet">Label each image of a random sample completely. A hundred of them tell how good the model is and fix how many labels it expects.</p>
+      ${!found ? html`<${Waiting} error=${error} />` : html`
+        <p role="status">${found.done} of ${found.of} done</p><progress max=${Math.max(1, found.of)} value=${found.done} aria-label="Images done"></progress>
+        ${id ? html`<${CompleteOne} key=${id} id=${id} space=${space} onDone=${() => { onSaved(true); setRound(round + 1); }} />` : html`<p>The sample is complete. Thank you.</p>`}`}
+    </div>`;
+  }
+
+  function CompleteOne({ id, space, onDone }) {
+    const [image, error] = useFetched(`/v1/images/${encodeURIComponent(id)}`, {}, 0);
+    const [said, setSaid] = useState({}), [busy, setBusy] = useState(false), [problem, setProblem] = useState("");
+    if (!image) return html`<${Waiting} error=${error} />`;
+    const all = { ...image.known, ...image.answers, ...said };
+    const possible = space.possible(all);
+    const open = space.labels.filter((label, k) => all[label] === undefined && possible && possible.present[k] && possible.absent[k]);
+    const choose = (group, label) => setSaid((before) => ({ ...before, ...Object.fromEntries(group.labels.map((own) => [own, own === label ? 1 : 0])) }));
+    const save = async () => {
+      setBusy(true);
+      try {
+        const sure = space.possible(all);
+        for (const [k, label] of space.labels.entries()) {
+          const value = all[label] !== undefined ? all[label] : sure.present[k] ? 1 : 0;
+          if (image.answers[label] !== value) await Api.post("/v1/answers", { image: id, label, value, kind: "complete" });
+        }
+        onDone();
+      } catch (refused) { setProblem(`Not saved: ${refused.message}`); }
+      setBusy(false);
+    };
+    return html`<div class="review">
+      <${Photo} src=${Api.picture(id, 1024)} name=${image.name}><p class="ll-quiet">${image.name}</p><//>
+      <form class="every" onSubmit=${(event) => { event.preventDefault(); if (!open.length && possible && !busy) save(); }}>
+        ${space.order.map((place) => space.groups[place]).map((group) => {
+          const can = group.columns.map((k) => !possible || possible.present[k] || all[space.labels[k]] === 1);
+          if (!can.some(Boolean)) return null;
+          const present = group.labels.find((label) => all[label] === 1), none = !present && group.labels.every((label) => all[label] === 0);
+          return html`<fieldset key=${group.name}><legend>${group.name}</legend>
+            ${group.labels.map((label, at) => html`<label key=${label}><input type="radio" name=${`g${group.number}`} checked=${present === label} disabled=${!can[at] && !present} onChange=${() => choose(group, label)} /> ${group.kind === "free" ? "yes" : label}</label>`)}
+            ${(group.optional || group.above) && html`<label><input type="radio" name=${`g${group.number}`} checked=${none} onChange=${() => choose(group, null)} /> ${group.kind === "free" ? "no" : group.none || "none of these"}</label>`}
+          </fieldset>`;
+        })}
+        <div class="choices">
+          <button type="button" class="choice plain" onClick=${() => setSaid((before) => ({ ...before, ...Object.fromEntries(open.filter((label) => space.owner[space.column.get(label)].group.optional).map((label) => [label, 0])) }))}>All others absent</button>
+          <button type="submit" class="choice" aria-disabled=${open.length || !possible ? "true" : null}>${open.length ? `${open.length} labels left` : "Save, next image"}</button>
+        </div>
+        ${!possible && html`<p class="problem" role="alert">These labels contradict each other. Change one.</p>`}
+        ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      </form></div>`;
+  }
+
+  globalThis.LatentLabels = { ...LatentLabels, Mistakes, Labels, Complete };
+})();

@@ -1,0 +1,56 @@
+"""What goes wrong in a request, as a value and as a problem document (RFC 9457)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {
+    "bad-request": (400, "The request cannot be read"),
+    "unauthorized": (401, "The token is missing or wrong"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "This address does not take that method"),
+    "too-slow": (408, "The request took too long to arrive"),
+    "conflict": (409, "That does not fit the present state"),
+    "too-large": (413, "The request is too large"),
+    "media-type": (415, "That kind of content is not taken here"),
+    "host": (421, "This service does not answer to that host name"),
+    "invalid": (422, "The request is not valid"),
+    "not-an-image": (422, "The content is not a readable image"),
+    "unknown-label": (422, "A label is not in the label space"),
+    "contradiction": (422, "The labels contradict each other"),
+    "internal": (500, "Something went wrong inside the service"),
+    "busy": (503, "The service is busy"),
+}
+
+
+@dataclass
+class ProblemError(Exception):
+    """What is wrong with a request.
+
+    Attributes:
+        kind: one of a fixed list, which gives status and title.
+        detail: what is wrong, what was expected, and what mends it.
+    """
+
+    kind: str
+    detail: str
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        return _TITLES[self.kind][0]
+
+    def document(self) -> dict[str, Any]:
+        """type, title, status and detail."""
+        status, title = _TITLES[self.kind]
+        return {"type": f"urn:latentlabels:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
+
+
+def kind_of_status(status: int) -> str:
+    """The kind of problem that a bare HTTP status stands for."""
+    for kind, (number, _) in _TITLES.items():
+        if number == status:
+            return kind
+    return "bad-request" if status < 500 else "internal"

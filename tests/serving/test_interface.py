@@ -1,0 +1,111 @@
+"""The interface: what it answers, and that the numbers are the package's own."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from served import Fitted, png
+from starlette.testclient import TestClient
+
+from latentlabels import LatentLabels
+
+
+@pytest.fixture
+def looked(client: TestClient) -> TestClient:
+    """The client, once the model has looked at every image."""
+    until = time.monotonic() + 60
+    while client.get("/v1/health").json()["num_predicted"] < 60:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return client
+
+
+def test_the_posterior_is_that_of_the_model(looked: TestClient, fitted: Fitted) -> None:
+    names = [one["name"] for one in looked.get("/v1/images?sort=name").json()["images"]]
+    model = LatentLabels.load(fitted.run)
+    expected = model.posterior([fitted.images / names[4]])
+    image = next(one for one in looked.get("/v1/images?sort=name").json()["images"] if one["name"] == names[4])
+    asked = {"images": [image["id"]], "present": ["car"], "absent": ["night"]}
+    found = looked.post("/v1/posterior", json=asked).json()["images"][0]
+    after = expected.given(["car"], ["night"])
+    assert list(found["marginals"].values()) == pytest.approx(after.marginals[0].tolist(), abs=1e-5)
+    assert found["count"] == pytest.approx(after.count_probs()[0].tolist(), abs=1e-5)
+    picked = looked.post("/v1/posterior", json={**asked, "absent": [], "annotation": "picked"}).json()["images"][0]
+    row = np.full((1, model.space_.num_labels), -1, np.int8)
+    row[0, model.space_.index("car")] = 1
+    by_annotation = expected.observing(row, model.conditions_by)
+    assert list(picked["marginals"].values()) == pytest.approx(by_annotation.marginals[0].tolist(), abs=1e-5)
+
+
+def test_what_moved_and_what_did_not(looked: TestClient) -> None:
+    asked = {"images": ["3"], "present": ["car"]}
+    found = looked.post("/v1/posterior", json=asked).json()["images"][0]
+    moved = {one["label"] for one in found["moved"]}
+    unmoved = {one["group"]: one["reason"] for one in found["unmoved"]}
+    assert "4-doors" in moved and "bike" in moved and "car" not in moved
+    assert "independent" in unmoved["shape"] or "%" in unmoved["shape"]
+    assert "vehicle" not in unmoved and "doors" not in unmoved
+
+
+def test_images_are_listed_page_by_page(looked: TestClient) -> None:
+    whole = looked.get("/v1/images?limit=500").json()
+    assert whole["total"] == 60 and len({one["id"] for one in whole["images"]}) == 60
+    parts = [looked.get(f"/v1/images?offset={k}&limit=25").json()["images"] for k in (0, 25, 50)]
+    assert [one for part in parts for one in part] == whole["images"]
+    useful = [one["usefulness"] for one in whole["images"]]
+    assert useful == sorted(useful, reverse=True)
+    named = looked.get("/v1/images?search=RED/").json()
+    assert named["total"] and all(one["name"].startswith("red/") for one in named["images"])
+    likely = looked.get("/v1/images", params={"label": "headlights", "at_least": 0.0}).json()
+    assert likely["total"] == 60
+    assert looked.get("/v1/images", params={"label": "car", "at_least": 1.0}).json()["total"] == 0
+
+
+def test_pictures_are_small_jpegs(looked: TestClient) -> None:
+    found = looked.get("/v1/images/0/picture?size=96")
+    assert found.status_code == 200 and found.headers["content-type"] == "image/jpeg" and found.content[:2] == b"\xff\xd8"
+    assert looked.get("/v1/images/0/picture?size=97").status_code == 422
+
+
+def test_an_upload_is_asked_as_other_images_are(looked: TestClient) -> None:
+    made = looked.post("/v1/uploads", content=png(), headers={"content-type": "image/png"})
+    assert made.status_code == 201
+    found = made.json()
+    assert found["id"] == "u1" and found["sentence"] and found["known"] == {}
+    assert looked.get("/v1/images/u1/picture?size=320").status_code == 200
+    after = looked.post("/v1/posterior", json={"images": ["u1", "0"], "present": ["bus"]}).json()
+    assert [one["id"] for one in after["images"]] == ["u1", "0"]
+    assert all(one["marginals"]["bus"] == pytest.approx(1) for one in after["images"])
+
+
+def test_answers_are_asked_kept_and_not_asked_again(looked: TestClient) -> None:
+    first = looked.get("/v1/next?n=5").json()["questions"]
+    assert len(first) == 5 and len({one["image"] for one in first}) == 5
+    for question in first:
+        about = {"label": question["label"]} if question["label"] else {"group": question["group"]}
+        value = 0 if question["label"] else None
+        made = looked.post("/v1/answers", json={"image": question["image"], **about, "value": value})
+        assert made.status_code == 201 and made.json()["saved"]
+    again = {one["id"] for one in looked.get("/v1/next?n=60").json()["questions"]}
+    assert not again & {one["id"] for one in first}
+    assert len(looked.get("/v1/answers").json()["answers"]) >= 5
+
+
+def test_labels_and_mistakes_and_the_sample(looked: TestClient) -> None:
+    labels = looked.get("/v1/labels").json()["labels"]
+    assert len(labels) == 21 and sum(one["known"] for one in labels) == 60
+    for which in ("likely", "borderline", "wrong"):
+        assert looked.get(f"/v1/labels/car?which={which}&limit=5").status_code == 200
+    mistakes = looked.get("/v1/mistakes").json()
+    assert mistakes["low"] <= mistakes["expected"] <= mistakes["high"]
+    before = looked.get("/v1/complete/next").json()
+    assert before["done"] == 0 and before["of"] == 60
+    for group, value in {"colour": "red", "vehicle": "none", "shape": "ball"}.items():
+        answer = {"image": before["image"], "group": group, "value": value, "kind": "complete"}
+        looked.post("/v1/answers", json=answer)
+    for label in ("striped", "headlights", "smoke", "night", "rain", "tree"):
+        looked.post("/v1/answers", json={"image": before["image"], "label": label, "value": 0, "kind": "complete"})
+    after = looked.get("/v1/complete/next").json()
+    assert after["done"] == 1 and after["image"] != before["image"]
