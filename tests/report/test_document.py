@@ -265,7 +265,7 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     page = _Page(write_report(run))
     assert list(page.sections) == [
         "What to do", "Training", "Known labels", "Predictions on the training images", "Examples", "Images by label",
-        "Known labels that may be wrong", "Evaluation against complete labels", "All labels", "Label space", "Details",
+        "Possible mistakes", "Evaluation against complete labels", "All labels", "Label space", "Details",
     ]  # fmt: skip
     assert page.said("Predictions on the training images").startswith(
         "6 of the 60 images that the run was fitted on, evenly spaced. Probabilities take the known labels of an image into "
@@ -574,7 +574,7 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     assert not (run / FITTED).exists()
     page = _Page(write_report(run, m, values, observed))
     assert StoredPredictions.read(run / FITTED, 3).num_images.tolist() == [60, 60]
-    assert "Known labels that may be wrong" in page.text
+    assert "Possible mistakes" in page.text
     with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)
 
