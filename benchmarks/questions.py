@@ -57,7 +57,7 @@ def fitted(data: Data, answers: Answers | None, seed: int) -> LatentLabels:
         return model.fit(data.train, Observed.from_array(data.observed, data.space), answers=answers)
 
 
-def asked(data: Data, model: LatentLabels, answers: Answers, number: int, way: str, seed: int) -> None:
+def asked(data: Data, model: LatentLabels, answers: Answers, number: int, way: str, seed: int, random: float) -> None:
     """Ask further questions; the answers are written down."""
     known = np.where(answers == -1, data.observed, answers)
     if way == "random":
@@ -72,19 +72,19 @@ def asked(data: Data, model: LatentLabels, answers: Answers, number: int, way: s
             gains = np.where(known == -1, label_gains(posterior.marginals.astype(float)), -1)
             rows, columns = np.unravel_index(np.argsort(-gains, axis=None)[:number], gains.shape)
         else:
-            found = posterior.next_questions(number, data.train, known=known, per_label=True, seed=seed)
+            found = posterior.next_questions(number, data.train, known=known, per_label=True, random_share=random, seed=seed)
             rows = np.array([one.row for one in found])
             columns = np.array([data.space.index(str(one.label)) for one in found])
     answers[rows, columns] = data.truth[rows, columns]
 
 
-def run(data: Data, way: str, number: int, rounds: int, seed: int, first: LatentLabels) -> dict[str, float]:
+def run(data: Data, way: str, number: int, rounds: int, seed: int, first: LatentLabels, random: float) -> dict[str, float]:
     """The figures after all answers."""
     answers, model = np.full(data.truth.shape, -1, np.int8), first
     times = rounds if way in ("questions", "entropy-rounds") else 1
     for turn in range(times):
         size = number * (turn + 1) // times - number * turn // times
-        asked(data, model, answers, size, way, 1000 * seed + turn)
+        asked(data, model, answers, size, way, 1000 * seed + turn, random)
         model = fitted(data, answers, seed)
     figures = measure(model.posterior(data.test), data.test_truth, data.space)
     return figures | {"yes": float((answers == 1).sum() / max((answers != -1).sum(), 1))}
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--number", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--random", type=float, default=0.1, help="random share of `questions`")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--keep", type=Path, help="a JSON file of the figures; what is in it is not measured again")
     given = parser.parse_args()
@@ -108,14 +109,14 @@ def main() -> None:
         for seed in range(given.seeds):
             first: LatentLabels | None = None
             for way in found:
-                key = f"{name} {way} {seed} {given.number}"
+                key = f"{name} {way} {seed} {given.number} {given.random if way.startswith('questions') else ''}"
                 if key not in kept:
                     started = time.process_time()
                     first = fitted(data, None, seed) if first is None else first
                     if way == "none":
                         kept[key] = measure(first.posterior(data.test), data.test_truth, data.space)
                     else:
-                        kept[key] = run(data, way, given.number, given.rounds, seed, first)
+                        kept[key] = run(data, way, given.number, given.rounds, seed, first, given.random)
                     kept[key]["seconds"] = time.process_time() - started
                     if given.keep is not None:
                         given.keep.write_text(json.dumps(kept))

@@ -113,7 +113,7 @@ def test_its_published_copy_is_in_step_and_shows_pictures(path: Path, publishing
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     assert any("image/png" in output.get("data", {}) for output in outputs)
-    assert not re.search(r"/(?:home|root|work|Users)/|/tmp/tmp", copy.read_text(encoding="utf-8"))
+    assert not re.search(r"/(?:home|root|work|Users)/|/tmp/tmp", str(outputs))  # where it ran
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert target.startswith("https://") or (copy.parent / target).exists(), target

@@ -61,6 +61,9 @@ def leave(code: int) -> None:
     from ..processes import end_children
 
     end_children()
+    with suppress(OSError, ValueError, AttributeError):
+        if sys.__stderr__.isatty():  # type: ignore[union-attr]  # None under pythonw, which the line above covers
+            sys.__stderr__.write("\x1b[?25h")  # type: ignore[union-attr]  # the cursor, which a progress bar hides
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

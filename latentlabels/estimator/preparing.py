@@ -95,6 +95,10 @@ def prepare(
         inputs, table = read_training(settings, choice.wanted, images, observed, truth, held_out, together, answers)
     how = learn(settings.annotation, table.known, table.space)
     anchor = derive_prior(table.space, table.known, how, settings.model.expected_labels)
+    if inputs.answers is not None:  # answers teach a label that nobody picked
+        seen = inputs.answers.counts()[0] > 0
+        never = tuple(label for label in anchor.never_known if not seen[table.space.index(label)])
+        anchor = replace(anchor, never_known=never)
     warn_of_start(choice.model, anchor, table.space.num_labels, stacklevel=3)
     torch.manual_seed(int(settings.fit.seed))
     start = _build(settings, choice, before, inputs, table, how, anchor)

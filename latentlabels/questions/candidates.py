@@ -13,7 +13,7 @@ from ..space import Free, Group, LabelSpace
 from .gains import Array, group_gains, group_outcomes, label_gains, label_gains_about
 from .question import NONE, Question, worded
 
-BALANCE = 0.2
+BALANCE = 0.1
 """Exponent of a label's mean probability, by which gains are divided: measured, see benchmarks/README.md, "questions"."""
 
 _SETTLED = 1e-6  # a question whose answer is so certain is closed: what is known implies it

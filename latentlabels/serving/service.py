@@ -25,6 +25,7 @@ from ..locking import holding
 from ..posterior import Posterior
 from ..show.card import image_document
 from ..space import LabelSpace
+from ..writing import write_bytes
 from .answering import Answering
 from .collection import Collection, open_collection
 from .documents import MovedLabel, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, UnmovedGroup
@@ -309,12 +310,10 @@ class Service:
                 number = len(list(self.files.glob("upload-*")))
                 while True:
                     target = self.files / f"upload-{number}{upload.file.suffix}"
-                    try:
-                        with target.open("xb") as file:
-                            file.write(content)
+                    if not target.exists():
+                        write_bytes(target, content)  # on the disk before the answer is
                         break
-                    except FileExistsError:
-                        number += 1
+                    number += 1
                 self._placed[image] = str(target.resolve())
             return self._placed[image]
 

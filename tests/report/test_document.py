@@ -328,7 +328,8 @@ def test_a_weak_fit_is_never_given_an_all_clear(make: Callable[..., Path]) -> No
     first = page.text.split("latentlabels run ")[1]
     assert first.startswith("Weak On 1,500 completely labelled images, the mAP is 33 % (7.0 % without looking at the image)")
     assert (
-        '1 of 8 labels is weak: "red" (hardly told from other images; average precision 0.6 %, 0.6 % by chance).' in page.text
+        '1 of 8 labels is weak: "red" (hardly distinguished from other images; average precision 0.6 %, 0.6 % by chance).'
+        in page.text
     )
     assert "No warnings" not in page.text
     assert [row[:2] for row in page.rows if row[2:] and row[2].startswith("Do not rely")] == [["verdict", "The fit is weak."]]

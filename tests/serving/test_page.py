@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from browser import chromium, overflow, serious
-from served import Fitted, Running, png, running
+from served import TOKEN, Fitted, Running, png, running
 
 from latentlabels.serving.page import page_file
 
@@ -233,4 +233,41 @@ def test_a_refit_learns_from_the_answers_and_says_what_it_changed(opened: tuple[
     page.get_by_text("The model has learned from your answers").wait_for(timeout=120_000)
     told = page.locator(".refit").inner_text()
     assert "Before" in told and "After" in told
+    assert not page.problems
+
+
+def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], run: Fitted):
+    page = opened[0]()
+    image = {"image": "2", "label": "striped", "value": 1, "probability": 0.02, "instead": None, "instead_probability": None}
+    rival = {"image": "3", "label": "red", "value": 1, "probability": 0.01, "instead": "blue", "instead_probability": 0.9}
+    name = page.evaluate(
+        "async token => (await (await fetch('/v1/images/3', {headers: {Authorization: `Bearer ${token}`}})).json()).name", TOKEN
+    )
+    found = {"expected": 2.4, "low": 1.0, "high": 4.0, "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}]}
+    page.route("**/v1/mistakes", lambda route: route.fulfill(json=found))
+    page.get_by_role("button", name="Mistakes", exact=True).click()
+    page.get_by_role("button", name="change to “no striped”").wait_for()
+    page.keyboard.press("u")
+    page.get_by_role("button", name="change to “blue”").wait_for()
+    page.keyboard.press("c")
+    page.locator(".suspects .done", has_text="changed").wait_for()
+    assert {"image": name, "label": "blue", "value": "1"} in _answers(run)
+    assert not page.problems
+
+
+def test_an_image_is_labelled_completely(opened: tuple[Opened, Running], run: Fitted):
+    page = opened[0]()
+    page.get_by_role("button", name="Complete", exact=True).click()
+    page.locator(".every").wait_for()
+    name = page.locator(".review .ll-photo img").get_attribute("alt")
+    assert page.get_by_text(re.compile("^0 of ")).count() == 1
+    for group in page.locator(".every fieldset").all():
+        if group.is_visible() and not group.locator("input:checked").count():
+            group.locator("input:not([disabled])").last.check()  # "no", "none of these", or the last label
+    others = page.get_by_role("button", name="All others absent")
+    others.click()
+    page.get_by_role("button", name="Save, next image").click()
+    page.get_by_text(re.compile("^1 of ")).wait_for()
+    said = {row["label"]: row["value"] for row in _answers(run) if row["image"] == name}
+    assert len(said) >= 15 and "0" in said.values()
     assert not page.problems

@@ -119,6 +119,10 @@
     </div>`;
   }
 
+  const chosen = (group, label) => Object.fromEntries(group.labels.map((own) => [own, own === label ? 1 : 0]));
+  const below = (group) => group.children.flatMap((child) => [...child.labels, ...below(child)]);
+  const without = (stated, labels) => Object.fromEntries(Object.entries(stated).filter(([label]) => !labels.includes(label)));
+
   function CompleteOne({ id, space, onDone }) {
     const [image, error] = useFetched(`/v1/images/${encodeURIComponent(id)}`, {}, 0);
     const [said, setSaid] = useState({}), [busy, setBusy] = useState(false), [problem, setProblem] = useState("");
@@ -126,7 +130,11 @@
     const all = { ...image.known, ...image.answers, ...said };
     const possible = space.possible(all);
     const open = space.labels.filter((label, k) => all[label] === undefined && possible && possible.present[k] && possible.absent[k]);
-    const choose = (group, label) => setSaid((before) => ({ ...before, ...Object.fromEntries(group.labels.map((own) => [own, own === label ? 1 : 0])) }));
+    const choose = (group, label) => setSaid((before) => { // what hangs below the group is asked again where it cannot stay
+      const next = { ...before, ...chosen(group, label) };
+      const rest = space.possible({ ...image.known, ...image.answers, ...next }) ? {} : Object.fromEntries(below(group).map((own) => [own, undefined]));
+      return Object.fromEntries(Object.entries({ ...next, ...rest }).filter(([, value]) => value !== undefined));
+    });
     const save = async () => {
       setBusy(true);
       try {
@@ -148,7 +156,7 @@
           const present = group.labels.find((label) => all[label] === 1), none = !present && group.labels.every((label) => all[label] === 0);
           return html`<fieldset key=${group.name}><legend>${group.name}</legend>
             ${group.labels.map((label, at) => html`<label key=${label}><input type="radio" name=${`g${group.number}`} checked=${present === label} disabled=${!can[at] && !present} onChange=${() => choose(group, label)} /> ${group.kind === "free" ? "yes" : label}</label>`)}
-            ${(group.optional || group.above) && html`<label><input type="radio" name=${`g${group.number}`} checked=${none} onChange=${() => choose(group, null)} /> ${group.kind === "free" ? "no" : group.none || "none of these"}</label>`}
+            ${(group.optional || group.above) && html`<label><input type="radio" name=${`g${group.number}`} checked=${none} disabled=${!none && !space.possible({ ...image.known, ...image.answers, ...without(said, below(group)), ...chosen(group, null) })} onChange=${() => choose(group, null)} /> ${group.kind === "free" ? "no" : group.none || "none of these"}</label>`}
           </fieldset>`;
         })}
         <div class="choices">

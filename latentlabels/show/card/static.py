@@ -13,6 +13,7 @@ import numpy as np
 
 from ...posterior import Posterior
 from ...words import count, printable
+from ...writing import write_text
 from ..pixels import embedded
 from ..rendering import render
 from .documents import Document, image_document, space_document
@@ -107,7 +108,7 @@ def write_static(
     """
     chosen = most_instructive(posterior) if rows is None else rows
     path = Path(path)
-    path.write_text(static_page(posterior, chosen, title, size), encoding="utf-8", errors="replace")
+    write_text(path, static_page(posterior, chosen, title, size))
     return path
 
 

@@ -34,14 +34,14 @@ def history(
 
     Args:
         epochs: mappings with `epoch`, `train_log_likelihood`, `held_out_log_likelihood` and `predicted_count`; missing values
-            are left out.
-        best_epoch: the epoch whose weights were kept; the one with the best held-out value if not given.
+            are left out. Their epochs are counted from 0, those shown from 1.
+        best_epoch: from 0, the epoch whose weights were kept; the one with the best held-out value if not given.
         expected_labels: what the number of predicted labels is compared with.
         value: what the first two are called.
     """
     entries = list(epochs)
     numbers = [_number(entry.get("epoch")) for entry in entries]
-    at = [float(i) if found is None else found for i, found in enumerate(numbers)]
+    at = [1 + (float(i) if found is None else found) for i, found in enumerate(numbers)]  # people count from 1
     lines = {
         key: [(x, y) for x, entry in zip(at, entries, strict=True) if (y := _number(entry.get(key))) is not None]
         for key in (*_LINES, "predicted_count")
@@ -49,20 +49,21 @@ def history(
     if not any(lines.values()):
         return [Text("No epoch was recorded.")]
     held = lines["held_out_log_likelihood"]
-    if best_epoch is None and held:
-        best_epoch = int(max(held, key=lambda point: point[1])[0])
+    best = None if best_epoch is None else best_epoch + 1
+    if best is None and held:
+        best = int(max(held, key=lambda point: point[1])[0])
     parts = []
     values = [(key, *look) for key, look in _LINES.items() if lines[key]]
     if values:
         series = [(colour, mark, name, lines[key]) for key, colour, mark, name in values]
-        parts.append(_by_epoch(value, series, at, best_epoch))
+        parts.append(_by_epoch(value, series, at, best))
     counts = lines["predicted_count"]
     if counts:
         series = [("green", "line", "predicted", counts)]
         if expected_labels is not None:
             level = [(min(at), expected_labels), (max(at), expected_labels)]
             series.insert(0, ("grey", "dashes", f"{expected_labels:.2f} expected", level))
-        parts.append(_by_epoch("predicted labels per image", series, at, best_epoch, low=0.0))
+        parts.append(_by_epoch("predicted labels per image", series, at, best, low=0.0))
     rows = [[whole(x), *(number(_number(entry.get(key))) for key in lines)] for x, entry in zip(at, entries, strict=True)]
     table = plain_table(("epoch", "training", "held out", "predicted labels"), rows, range(4))
     return [Beside(parts, "charts"), Details("Training as a table", [table])]

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ...posterior import Posterior
+from ...writing import write_text
 from ..card import most_instructive, static_page
 
 
@@ -26,7 +27,7 @@ class Exploration:
     def save(self, path: str | Path) -> Path:
         """Write the page, which can be opened from disk."""
         path = Path(path)
-        path.write_text(self.html, encoding="utf-8", errors="replace")
+        write_text(path, self.html)
         return path
 
     def _repr_html_(self) -> str:

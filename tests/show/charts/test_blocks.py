@@ -139,8 +139,8 @@ def test_a_confusion_has_the_shares_of_its_rows() -> None:
     found = heat_maps.confusion(counts, ["red", "blue", EVIL], ["red", "blue", "none"])
     assert found.rows == ["red (8)", "blue (0)", f"{EVIL} (4)"]
     assert found.values == [[0.75, 0.25, 0.0], [None] * 3, [0.25, 0.25, 0.5]]
-    assert found.hints[0][1] == "2 images with red: predicted blue"
-    assert found.hints[2][0] == f"1 image with {EVIL}: predicted red"
+    assert found.hints[0][1] == "2 images with red called blue"
+    assert found.hints[2][0] == f"1 image with {EVIL} called red"
     reader = _Reader([found])
     assert [cell["text"] for cell in reader.of("td", within=reader.rows("heat")[2])] == ["25", "25", "50"]
 
@@ -173,7 +173,8 @@ def test_lines_go_through_the_values_of_their_epochs() -> None:
     assert reader.of("polyline", within=kept)[0]["points"].split() == ["66.67,100.0", "66.67,0.0"]
     assert "held out: −3.20 at first, −2.90 at last" in first["aria-label"] and first["role"] == "img"
     assert "predicted: 2.50 at first" in second["aria-label"]
-    assert _table(reader)[1:3] == [["1", "−2.70", "–", "–"], ["2", "−2.40", "−3.00", "2.50"]]
+    assert _table(reader)[1:3] == [["2", "−2.70", "–", "–"], ["3", "−2.40", "−3.00", "2.50"]]
+    assert any("kept: epoch 3" in one["text"] for one in reader.found)
 
 
 def test_history_without_values_says_so() -> None:
