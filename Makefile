@@ -1,4 +1,5 @@
 # make demo: fit toy scenes and show the result.  make test: everything that CI checks.
+# make notebooks: execute notebooks that were changed, and keep the copies with their pictures in docs/notebooks.
 # make test-lowest: the tests against the lowest versions of all dependencies.
 # A virtual environment is made in $(VENV) and kept; VENV=/somewhere/else uses another one.
 
@@ -9,7 +10,7 @@ OUT ?= demo
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint types tests test-lowest clean
+.PHONY: demo test lint types tests notebooks test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-run
@@ -33,6 +34,10 @@ tests: export OMP_NUM_THREADS = 1
 tests: $(VENV)/.stamp-dev
 	@echo "== tests"
 	$(BIN)/python -m pytest -n 2 --dist loadscope --max-worker-restart=0 $(ARGS)
+
+notebooks: $(VENV)/.stamp-dev
+	@echo "== executing the notebooks whose copy in docs/notebooks is not in step with them"
+	$(BIN)/python notebooks/publish.py $(ARGS)
 
 test-lowest:
 	@echo "== the tests against the lowest versions that pyproject.toml allows, in .venv-lowest"

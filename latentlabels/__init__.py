@@ -16,7 +16,7 @@ from .providers import provide
 __version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from . import annotation, checks, decisions, exact, metrics, objectives
+    from . import annotation, checks, decisions, exact, metrics, objectives, review
     from .checks import even_count_check, fit_warnings, known_label_check, linked_label_check, suspect_labels
     from .datasets.class_and_colour import class_and_colour
     from .datasets.hiding import hide
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .program.starting_point import derive_prior
     from .questions import Question
     from .report import write_report
+    from .review import find_mistakes
     from .show import plots
     from .space import Free, LabelSpace, OneOf
 
@@ -82,6 +83,7 @@ _HOMES = {
     "Inputs": "inputs",
     "LatentLabels": "estimator",
     "Posterior": "posterior",
+    "find_mistakes": "review",
     "Question": "questions",
     "even_count_check": "checks",
     "known_label_check": "checks",
@@ -118,6 +120,7 @@ _ROOMS = {
     "metrics": "metrics",
     "objectives": "objectives",
     "plots": "show.plots",
+    "review": "review",
 }
 
 __all__ = [
@@ -165,6 +168,7 @@ __all__ = [
     "even_count_check",
     "exact",
     "export_model",
+    "find_mistakes",
     "fit_warnings",
     "hide",
     "known_label_check",
@@ -175,6 +179,7 @@ __all__ = [
     "plots",
     "render_scene",
     "render_scenes",
+    "review",
     "suspect_labels",
     "write_report",
     "write_scenes",

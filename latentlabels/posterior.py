@@ -278,7 +278,7 @@ class Posterior:
             ConfigError: an unknown kind, or a coverage out of range.
         """
         if self.known is not None:
-            raise DataError("sets hold for images of which nothing is known; ask posterior(images) without known labels")
+            raise DataError("sets hold for images without known labels; ask posterior(images) without known labels")
         if self.guarantee is None:
             raise DataError("sets need complete images; call calibrate(images, complete), then ask for the posterior again")
         inclusion = self.guarantee.conformal.inclusion(coverage, kind)

@@ -40,6 +40,12 @@ def _escaped(sign: str) -> str:
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+def epoch_number(epoch: object) -> str:
+    """An epoch as people count: from 1, where data count from 0."""
+    counted = finite(epoch)
+    return NONE if counted is None else whole(counted + 1)
+
+
 def listed(names: Sequence[Any], most: int = 5) -> str:
     """The first few names, and how many more there are: "a, b and 3 more"; see `shown`."""
     first = ", ".join(shown(name) for name in names[:most])
@@ -60,7 +66,7 @@ def printable(name: str) -> str:
 
 
 def any_of(names: Sequence[Any]) -> str:
-    """Names of which any will do: "a", "a or b", "a, b or c"."""
+    """Alternatives, any one of them will do: "a", "a or b", "a, b or c"."""
     shown = [str(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
 

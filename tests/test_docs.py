@@ -250,3 +250,12 @@ def test_files_that_are_named_exist(page: Path) -> None:
 def test_code_fits_on_a_page(page: Path) -> None:
     for code in re.findall(r"```\w+\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         assert max(len(line) for line in code.splitlines()) < 85
+
+
+def test_the_review_of_known_labels_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(read("mistakes.md"))
+    assert re.search(r"about \d+ of \d+ labels are wrong, \d+ to \d+$", capsys.readouterr().out.strip())
+    assert (tmp_path / "mistakes.csv").read_text().startswith("image,label,known,probability_wrong,")

@@ -1,17 +1,17 @@
 """Labels that somebody was asked for, beside known labels that an annotator picked.
 
-A picked label is evidence by the annotation, p(o | y). An answer to a question about one label is evidence of another kind: the
-question was put before the label was known, so that the answer is p(a | y) = 1 where y agrees with it, and 0 elsewhere. Of a row
-with both,
+A picked label is evidence by the annotation, p(o | y). An answer to a question about one label is evidence of another kind:
+the question was put before the label was known, so that the answer is p(a | y) = 1 where y agrees with it, and 0 elsewhere.
+Of a row with both,
 
     p(o, a | y) = p(o | y) * prod over the labels asked [y_k = a_k].
 
-A known absence is pinned by every annotation, whether it was asked or not. A known presence is not: among picked labels it would
-count as one more pick. So a tensor of known labels has a fourth value, `ASKED`: present, by an answer. Tables that a user reads or
-writes hold 1, 0 and -1 alone.
+A known absence is pinned by every annotation, whether it was asked or not. A known presence is not: among picked labels it
+would count as one more pick. So a tensor of known labels has a fourth value, `ASKED`: present, by an answer. Tables that a
+user reads or writes hold 1, 0 and -1 alone.
 
-An answer that denies a picked label says that the pick was a mistake. A mistake says nothing about the image, so that the answer
-takes its place.
+An answer that denies a picked label says that the pick was a mistake. A mistake says nothing about the image, so that the
+answer takes its place.
 """
 
 from __future__ import annotations

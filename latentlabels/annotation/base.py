@@ -1,12 +1,13 @@
 """What every annotation is: p(o | y), with mistakes, its exact sums and its draws.
 
-An image of which every label is known came about in another way: somebody was asked for all of its labels. Whatever the
-annotation of the others, log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Its values may be
-what an annotation does not describe, such as several known positives.
+If every label of an image is known, somebody was asked for all of its labels. Whatever the annotation of the other images,
+log p(o | y) of such a row is 0 for the y that it states, and -inf for all others. Such a row may hold values that the
+annotation does not describe, such as several known positives.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -124,6 +125,17 @@ class Annotation(ABC):
         stated = {key: value for key, value in self.to_config().items() if key != "kind"}
         out = type(self)(**{**stated, **numbers})
         out.learned = learned
+        return out
+
+    def with_noise(self, noise: float) -> Annotation:
+        """The same annotation with another rate of mistakes.
+
+        Raises:
+            ConfigError: a rate outside of [0, 1).
+        """
+        out = copy.copy(self)
+        Annotation.__init__(out, noise=noise)
+        out._learns = tuple(one for one in self._learns if one != "noise")
         return out
 
     # --- what a subclass states -------------------------------------------------------------------------

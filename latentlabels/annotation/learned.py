@@ -1,4 +1,4 @@
-"""Numbers of an annotation that were learned, with what they were learned from."""
+"""The numbers of an annotation that a fit learned, and the images it learned them from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 LEARN = "learn"
-"""What stands in the place of numbers that a fit has to learn."""
+"""Stands for numbers that a fit has to learn."""
 
 COVERS = 0.9
 """Posterior probability of an interval."""
@@ -15,7 +15,7 @@ COVERS = 0.9
 
 @dataclass(frozen=True)
 class Learned:
-    """One number for each label, or one for all, and how well it is known.
+    """One number for each label, or one for all labels, with its interval.
 
     Attributes:
         parameter: "weights", "rates" or "noise".
@@ -23,7 +23,7 @@ class Learned:
         low: the lower end of an interval that holds the number with probability `COVERS`, by Laplace's approximation.
         high: the upper end.
         num_complete: how many complete images it was learned from.
-        num_known: how many other images, of which a label is known.
+        num_known: how many other images with a known label.
         groups: names of the groups that it was learned from where there were no complete images: one number for each.
     """
 

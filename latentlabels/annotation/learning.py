@@ -184,10 +184,10 @@ class AnnotationModel(PyroModule):
 
 
 def learn(annotation: Annotation, table: KnownTable, space: LabelSpace) -> Annotation:
-    """The annotation with the numbers that it left to be learned; itself where it left none.
+    """The annotation with the numbers that it had to learn; the annotation itself if there are none.
 
     Args:
-        annotation: of which `learns` names the parameters.
+        annotation: its `learns` names the parameters.
         table: known labels (N, K), among them complete images.
         space: the labels.
 
@@ -318,7 +318,7 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
 
 def _learned(site: str, mode: Tensor, covariance: Tensor, model: AnnotationModel, num_labels: int) -> Learned:
     shares = model.shares
-    if site == "log_weights":  # of which the mean is not identified, and free
+    if site == "log_weights":  # their mean is free: nothing identifies it
         centre = torch.eye(len(mode), dtype=mode.dtype) - 1 / len(mode)
         mode, covariance = centre @ mode, centre @ covariance @ centre
     spread = covariance.diagonal().clamp(min=0).sqrt() * _normal_quantile((1 + COVERS) / 2)

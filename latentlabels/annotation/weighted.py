@@ -22,7 +22,7 @@ class Weighted(Annotation):
     """What annotations with a weight per label share.
 
     Args:
-        weights: K positive numbers, of which only the ratios matter, or "learn".
+        weights: K positive numbers, whose ratios alone matter, or "learn".
         noise: see the module.
     """
 

@@ -11,6 +11,7 @@ from .known_labels import (
     known_probs,
     linked_label_check,
 )
+from .movement import GroupMovement, MovedLabel, movements, shared_by, unmoved_sentences
 from .prevalence_baseline import without_image
 from .proposal import Proposal, propose
 from .sentences import fit_warnings
@@ -20,10 +21,12 @@ from .verdict import Verdict, WeakLabel, verdict_of
 __all__ = [
     "Basis",
     "Finding",
+    "GroupMovement",
     "Kind",
     "KnownCount",
     "Level",
     "LinkedCount",
+    "MovedLabel",
     "PickCheck",
     "Proposal",
     "Reason",
@@ -38,9 +41,12 @@ __all__ = [
     "known_label_check",
     "known_probs",
     "linked_label_check",
+    "movements",
     "pick_check",
     "propose",
+    "shared_by",
     "suspect_labels",
+    "unmoved_sentences",
     "verdict_of",
     "without_image",
 ]

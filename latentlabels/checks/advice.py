@@ -199,12 +199,15 @@ def _everywhere(d: Mapping[str, Any], prevalence: Mapping[str, float]) -> Findin
 
 def _measured(metrics: Mapping[str, Any]) -> Finding | None:
     """How the fit does on completely labelled images, beside the prediction that never looks at one."""
-    error = finite(metrics.get("calibration_error"))
+    pooled, above = (finite(metrics.get(key)) for key in ("calibration_error", "calibration_error_above"))
+    error = pooled if above is None else above  # absent labels near 0 fill the pooled one
     if error is None:
         return Finding(Kind.UNMEASURED, Severity.LOOK, todo=(Todo.LABEL_COMPLETELY,))
     plain = metrics.get("without_image")
     plain = plain if isinstance(plain, Mapping) else {}
     facts: dict[str, Any] = {"num_images": int(finite(metrics.get("num_images")) or 0), "calibration_error": error}
+    if above is not None:
+        facts |= {"above": True, "calibration_error_without_image": finite(plain.get("calibration_error_above"))}
     for key in ("map", "nll", "brier"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
     lost = [key for key in ("map", "nll", "brier") if _worse(facts, key, higher=key == "map")]

@@ -98,7 +98,7 @@ def threshold(tests: int, level: float) -> float:
 def never_together(seen: CoOccurrence, labels: Sequence[int], level: float) -> Iterator[tuple[list[int], float]]:
     """Groups of labels that are never together, by number, and in how many images two of each were to be expected.
 
-    Groups, at first single labels, are joined where they are never together, those first of which most images with both
+    Groups, at first single labels, are joined where they are never together, first those for which most images with both
     were to be expected. A group then needs evidence as a whole: of all sets of as many labels none without a common image is
     found by chance but with a probability of level / F, by the union bound; and each of its labels needs evidence of its own.
 
@@ -125,7 +125,7 @@ def never_together(seen: CoOccurrence, labels: Sequence[int], level: float) -> I
 
 
 def _joined(expected: Matrix, together: npt.NDArray[np.bool_]) -> list[list[int]]:
-    """Labels by number, joined to groups without a common image, those first of which most were to be expected."""
+    """Labels by number, joined to groups without a common image, first those for which most were to be expected."""
     members: list[list[int]] = [[number] for number in range(len(expected))]
     if len(members) < 2:
         return []

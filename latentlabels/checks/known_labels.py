@@ -170,9 +170,9 @@ def linked_label_check(observed: npt.ArrayLike | KnownTable, space: LabelSpace, 
     """Do the known labels agree with what the label space says of how often labels are present, under the annotation?
 
     For every annotation that picks known positives, the expected count of a label known, divided by its weight or rate, is in
-    proportion to how often it is present. So two groups of which every image shows one label have equal sums of such counts; so
-    have a group and the label that it requires, if it then always applies; and nothing else has more than an exhaustive group,
-    or than the label that it requires. Nothing is fitted, and images are not looked at.
+    proportion to how often it is present. So two groups that each show one label in every image have equal sums of such counts;
+    so have a group and the label that it requires, if it then always applies; and nothing else has more than an exhaustive
+    group, or than the label that it requires. Nothing is fitted, and images are not looked at.
 
     Args:
         observed: (N, K) of 1, 0 and -1.

@@ -211,7 +211,10 @@ def _measured(f: Finding) -> str:
     if f.severity is Severity.ACT:
         said = "; ".join(_beside(f, key) for key in ("map", "nll", "brier") if _beside(f, key))
         return f"On {images} the fit is no better than prevalences alone, without looking at the image ({said})."
-    text = f"The calibration error is {percent_of(f.facts['calibration_error'], size)} on {images}."
+    of = " of probabilities above 5 %" if f.facts.get("above") else ""
+    plain = f.facts.get("calibration_error_without_image")
+    beside = "" if plain is None else f" ({percent_of(plain, size)} without looking at the image)"
+    text = f"The calibration error{of} is {percent_of(f.facts['calibration_error'], size)} on {images}{beside}."
     lost = [_beside(f, key) for key in ("nll", "brier") if _lost(f, key)]
     return f"{text} It ranks images, but its probabilities are worse than prevalences alone ({lost[0]})." if lost else text
 

@@ -62,7 +62,7 @@ def reason(why: Reason, facts: Mapping[str, Any]) -> str:
     said = {
         Reason.NEVER_KNOWN: "never known to be present",
         Reason.FEW_IMAGES: f"known in only {count(int(known or 0), 'image')}",
-        Reason.NOT_LEARNED: "hardly told from other images",
+        Reason.NOT_LEARNED: "hardly distinguished from other images",
         Reason.CONFUSED: f'confused with "{facts.get("with")}"',
     }[why]
     if why is Reason.CONFUSED and facts.get("share") is not None:

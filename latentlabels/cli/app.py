@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ..errors import AnchorWarning, ConfigError, DataWarning, LabelSpaceError, LatentLabelsError, nearest
 from . import (
@@ -32,19 +31,21 @@ from . import (
     export,
     fit,
     inspect,
+    mistakes,
     next,
     predict,
     query,
     report,
     sample_complete,
 )
+from .help_text import Commands, Verbs
 from .interrupt import interrupted, interruptible, leave
 from .output import UsageError
 
 SUCCESS, FAILURE, WRONG_USE, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
 
 
-class _Verbs(TyperGroup):
+class _Verbs(Verbs):
     """Suggests the nearest command for an unknown one."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -58,7 +59,7 @@ class _Verbs(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
+app = Commands(
     name="latentlabels",
     help="Estimate the probability of every label of an image from partly labelled training images.",
     cls=_Verbs,
@@ -96,6 +97,7 @@ app.command("complete")(complete.complete)
 app.command("next")(next.next_questions)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
+app.command("mistakes")(mistakes.mistakes)
 app.command("export")(export.export)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)

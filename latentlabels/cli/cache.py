@@ -11,6 +11,7 @@ import typer
 
 from ..errors import nearest
 from ..words import count
+from .help_text import Commands
 from .output import Debug, Json, Output, UsageError, table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..features.listing import Listing, Stored
 
-cache = typer.Typer(
+cache = Commands(
     name="cache", help="Show or clear the features that are kept of images.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
@@ -150,7 +151,8 @@ def _show(console: Console, found: Listing) -> None:
         for one in found.stores
     ]
     console.print(table(columns, rows, numeric=("images", "size")))
-    console.print(f"\n{found.root}: {_bytes(found.bytes)}, of which features {_bytes(sum(one.bytes for one in found.stores))}")
+    features = _bytes(sum(one.bytes for one in found.stores))
+    console.print(f"\n{found.root}: {_bytes(found.bytes)}, including features of {features}")
 
 
 def _time(seconds: float) -> str:

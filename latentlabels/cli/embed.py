@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError, ObservationError, nearest
+from ..progress import Phase, Plan, following, phase
 from ..words import count
 from . import options
 from .interrupt import advise
@@ -61,7 +62,8 @@ def embed(
         advise("features that were computed are kept; run the same command again to continue")
         assert wanted.features is not None
         before, begun = wanted.features.computed, time.perf_counter()
-        inputs = _read(config, wanted, output, strict, alone=not (labels or observed or reading))
+        with following(Plan({Phase.READING: 1.0, Phase.FEATURES: 1.0})), phase(Phase.READING, "reading the data"):
+            inputs = _read(config, wanted, output, strict, alone=not (labels or observed or reading))
         computed, seconds = wanted.features.computed - before, time.perf_counter() - begun
         if output_file is not None:
             from ..features.npz import write_embeddings

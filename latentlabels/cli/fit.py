@@ -14,6 +14,7 @@ import typer
 
 from ..errors import ConfigError, DataError, RunError
 from ..locking import LOCK, holding
+from ..progress import Phase, Plan, following, phase
 from ..words import count, listed, number
 from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
@@ -70,16 +71,17 @@ def fit(
     """
     with Output(as_json) as output:
         given = {
-            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers, "reading": reading,
-            "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
+            "images": images, "labels": labels, "observed": observed, "complete": complete, "answers": answers,
+            "reading": reading, "embeddings": embeddings, "strict": strict, "overrides": overrides, "begin": begin,
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
-        with _held(out, resume, output) if first else nullcontext():
+        with _held(out, resume, output) if first else nullcontext(), following(_plan(settings)):
             if first:
                 _say_encoder(settings, output)
-            inputs = read_training(settings)
+            with phase(Phase.READING, "reading the data"):
+                inputs = read_training(settings)
             model, space = _estimator(settings, inputs)
             what = count(len(inputs), inputs.kind.one)
             if first:
@@ -265,8 +267,15 @@ def _finish(model: LatentLabels, inputs: Inputs, config: Config, out: Path) -> N
     from ..report import write_report
 
     resolved = config.resolved()
-    model.save(out, {"data": resolved["data"], "annotation": resolved["annotation"]})
-    write_report(out, model, inputs)
+    with phase(Phase.REPORT, "writing the report"):
+        model.save(out, {"data": resolved["data"], "annotation": resolved["annotation"]})
+        write_report(out, model, inputs)
+
+
+def _plan(config: Config) -> Plan:
+    from ..fitting.plan import plan_of
+
+    return plan_of(config.model, config.fit, report=True)
 
 
 def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
@@ -299,7 +308,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent"
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
-    from ..checks import Todo
+    from ..checks import Level, Todo
     from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
@@ -317,7 +326,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         *([("begun with", begun_with(found))] if found["begun_with"] is not None else []),
         ("labels per image", expected_labels(found)),
         ("", f"{number(found['predicted_count'], 2)} predicted"),
-        ("best epoch", f"{found['best_epoch']} (of 0 to {found['epochs'] - 1}{', stopped early' * found['stopped_early']})"),
+        ("best epoch", f"{found['best_epoch'] + 1} of {found['epochs']}{' (stopped early)' * found['stopped_early']}"),
         ("held out", held_out(found["held_out"])),
         ("held-out value", f"{number(held)} ({value.whole})"),
         ("run", f"{run}"),
@@ -327,7 +336,7 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     for note in told(found["complete_images"]):
         console.print(f"note: {note}")
     show_verdict(console, found["verdict"])
-    if found["poor"]:
+    if found["poor"] or found["verdict"]["level"] == Level.WEAK:
         console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
     console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")

@@ -39,9 +39,7 @@ def next_questions(
     ] = False,
     budget: Annotated[
         float | None,
-        typer.Option(
-            "--budget", metavar="MINUTES", help=f"As many questions as fit, at {SECONDS:g} seconds each; instead of -n."
-        ),
+        typer.Option("--budget", metavar="MINUTES", help=f"Instead of -n: as many as fit, at {SECONDS:g} seconds each."),
     ] = None,
     about: Annotated[
         str | None, typer.Option("--about", metavar="LABEL", help="Ask what says most about this label. Default: all labels.")

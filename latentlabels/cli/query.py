@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from .sources import load_run, one_vector, read_asked
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..checks import GroupMovement
     from ..estimator import LatentLabels
     from ..inputs import Inputs
     from ..posterior import Posterior
@@ -47,7 +49,8 @@ def query(
 
     For example: latentlabels query runs/photos photo.jpg --given car --not striped
 
-    Shows the most probable labels, the most probable set of labels, and how many labels the image has.
+    Shows the most probable labels, which of them the given labels moved, and what they left as it was and why; the most
+    probable set of labels; and how many labels the image has.
     """
     with Output(as_json) as output:
         model = load_run(run)
@@ -55,8 +58,13 @@ def query(
         before = model.posterior(inputs)
         present, excluded = list(dict.fromkeys(given or ())), list(dict.fromkeys(absent or ()))
         after = _conditioned(before, present, excluded) if present or excluded else before
+        moves = _movements(before, after, present, excluded) if present or excluded else ()
         document = _document(inputs.names[0], before, after, present, excluded, None if as_json else top)
-        output.emit(document, lambda console: _show(console, document, output))
+        document |= {
+            "moved": [one.to_dict() | {"labels": [asdict(label) for label in one.moved]} for one in moves if one.moved],
+            "unmoved": [one.to_dict() for one in moves if not one.moved],
+        }
+        output.emit(document, lambda console: _show(console, document, moves, output))
 
 
 def _one(model: LatentLabels, image: str) -> Inputs:
@@ -87,6 +95,19 @@ def _conditioned(posterior: Posterior, present: Sequence[str], absent: Sequence[
         return posterior.given(present, absent)
     except ObservationError as error:
         raise UsageError(f"{error}") from None
+
+
+def _movements(before: Posterior, after: Posterior, present: Sequence[str], absent: Sequence[str]) -> tuple[GroupMovement, ...]:
+    """What the given labels moved, and what not."""
+    from ..checks import movements, shared_by
+
+    space = before.space
+    stated = dict.fromkeys(absent, 0)
+    for name in present:
+        columns, value = space.stated(name)
+        stated |= dict.fromkeys((space.labels[column] for column in columns), value)
+    shared = shared_by(before.distribution, after.distribution)
+    return movements(space, before.marginals[0].tolist(), after.marginals[0].tolist(), {}, stated, shared)
 
 
 def _document(
@@ -122,25 +143,27 @@ def _document(
     }
 
 
-def _show(console: Console, found: dict[str, Any], output: Output) -> None:
+def _show(console: Console, found: dict[str, Any], moves: Sequence[GroupMovement], output: Output) -> None:
+    from ..checks import unmoved_sentences
+
     known = found["given"] or found["not"]
     if known:
         stated = [*found["given"], *(f"not {label}" for label in found["not"])]
         console.print(f"{shown(found['image'])}, given {', '.join(map(shown, stated))}\n")
     else:
         console.print(f"{shown(found['image'])}\n")
-    columns = ["label", "group", "probability", *(["before"] if known else []), ""]
+    columns = ["label", "group", "probability", *(["before", "change"] if known else []), ""]
     rows = [
         [
             row["label"],
             "" if row["group"] == row["label"] else row["group"],
             percent(row["probability"]),
-            *([percent(row["probability_before"])] if known else []),
+            *([percent(row["probability_before"]), _change(row)] if known else []),
             bar(row["probability"], file=output.stdout),
         ]
         for row in found["labels"]
     ]
-    console.print(table(columns, rows, numeric=("probability", "before")))
+    console.print(table(columns, rows, numeric=("probability", "before", "change")))
     best = found["most_probable_set"]
     console.print()
     numbers = [
@@ -153,3 +176,18 @@ def _show(console: Console, found: dict[str, Any], output: Output) -> None:
             ("number of labels", f"{found['num_labels']['expected']:.2f} expected; {', '.join(numbers)}"),
         ],
     )
+    if known:
+        console.print()
+    for sentence in unmoved_sentences(moves):
+        console.print(sentence)
+
+
+def _change(row: dict[str, Any]) -> str:
+    """How far a label moved, in percentage points; empty where it did not."""
+    from ..checks.movement import SEEN
+
+    change = row["probability"] - row["probability_before"]
+    if abs(change) < SEEN:
+        return ""
+    size = f"{abs(change):.0%}".removesuffix("%") if abs(change) >= 0.01 else "<1"
+    return f"{'up' if change > 0 else 'down'} {size}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ..errors import DataError, LatentLabelsError
+from ..progress import Phase, Plan, following, phase
 from ..words import count, listed, printable
 from ..writing import Part, replacing, scratch
 from .interrupt import advise
@@ -311,17 +312,11 @@ def filled(block: InputBlock, values: Values) -> Values:
 
 
 def watched(blocks: Iterable[tuple[InputBlock, T]], total: int, done: int) -> Iterator[tuple[InputBlock, T]]:
-    """The same blocks, with a bar on a terminal where they take long."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = ("{task.description}", MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("images", total=total, completed=done)
+    """The same blocks; how far they are is shown."""
+    with following(Plan({Phase.EVALUATION: 0.0})), phase(Phase.EVALUATION, "images", total, done) as step:
         for block, value in blocks:
             yield block, value
-            progress.update(task, advance=len(block))
+            step(len(block))
 
 
 def about(run: Path, stream: InputStream, command: str) -> dict[str, str]:

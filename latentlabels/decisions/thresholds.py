@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..metrics.cuts import Cuts, cuts
 from ..words import count
 from .aims import MACRO, MICRO, PRECISION, Aim
 
@@ -181,34 +182,17 @@ def _checked(marginals: NDArray[np.float32]) -> NDArray[np.float32]:
     return p
 
 
-class _Candidates(NamedTuple):
-    """Every way to divide images by one threshold, from the fewest called present to all of them; (C,) each."""
-
-    cut: NDArray[np.float32]  # the threshold
-    called: NDArray[np.int64]  # images called present
-    hits: NDArray[np.float64]  # how many of them are
-    total: float  # how many images show the label
-
-    @property
-    def f1(self) -> NDArray[np.float64]:
-        return 2 * self.hits / (self.called + self.total)
-
-
-def _candidates(p: NDArray[np.float32], w: NDArray[np.float64]) -> _Candidates:
-    """Of N probabilities, w being how far each is present."""
-    order = np.argsort(-p, kind="stable")
-    p, sums = p[order], np.cumsum(w[order])
-    ends = np.flatnonzero(np.append(p[1:] != p[:-1], True))
-    lowest = p[ends]
+def _thresholds(found: Cuts) -> NDArray[np.float32]:
+    """Thresholds (C,) halfway between the lowest probability that is called present and the next lower one."""
+    lowest = np.asarray(found.lowest, np.float32)
     below = np.append(lowest[1:], np.float32(0))
     cut = ((lowest.astype(np.float64) + below) / 2).astype(np.float32)
-    cut = np.where(cut <= below, lowest, cut)  # where no number lies between
-    return _Candidates(cut, ends + 1, sums[ends], float(sums[-1]))
+    return np.where(cut <= below, lowest, cut)  # where no number lies between
 
 
 def _best(p: NDArray[np.float32], w: NDArray[np.float64], aim: Aim, source: Source) -> Thresholds:
     if aim.kind == MICRO:
-        cut, overall = _best_f1(_candidates(p.ravel(), w.ravel()))
+        cut, overall = _best_f1(cuts(p.ravel(), w.ravel()))
         values = np.full(p.shape[1], cut, np.float32)
         called = p >= values
         with np.errstate(invalid="ignore"):
@@ -216,31 +200,30 @@ def _best(p: NDArray[np.float32], w: NDArray[np.float64], aim: Aim, source: Sour
         return Thresholds(values, aim, source, expected, overall)
     find = {MACRO: _best_f1, PRECISION: _with_precision}.get(aim.kind, _with_recall)
     never = NEVER if source.kind == "images" else aim.level or 0.5
-    pairs = [find(_candidates(p[:, k], w[:, k]), aim.level, never) for k in range(p.shape[1])]
+    pairs = [find(cuts(p[:, k], w[:, k]), aim.level, never) for k in range(p.shape[1])]
     expected = np.array([figure for _, figure in pairs])
     return Thresholds(np.array([cut for cut, _ in pairs], np.float32), aim, source, expected, _mean(expected))
 
 
-def _best_f1(found: _Candidates, level: float | None = None, never: float = 0.5) -> tuple[float, float]:
-    if found.total <= 0:
+def _best_f1(found: Cuts, level: float | None = None, never: float = 0.5) -> tuple[float, float]:
+    best = found.best
+    if best is None:
         return 0.5, float("nan")  # whatever is called present is wrong, and nothing is missing
-    f1 = found.f1
-    best = int(f1.argmax())
-    return float(found.cut[best]), float(f1[best])
+    return float(_thresholds(found)[best]), float(found.f1[best])
 
 
-def _with_precision(found: _Candidates, level: float | None, never: float) -> tuple[float, float]:
+def _with_precision(found: Cuts, level: float | None, never: float) -> tuple[float, float]:
     precision = found.hits / found.called
     enough = np.flatnonzero(precision >= (level or 0) - _SLACK)
-    return (float(found.cut[enough[-1]]), float(precision[enough[-1]])) if len(enough) else (never, float("nan"))
+    return (float(_thresholds(found)[enough[-1]]), float(precision[enough[-1]])) if len(enough) else (never, float("nan"))
 
 
-def _with_recall(found: _Candidates, level: float | None, never: float) -> tuple[float, float]:
+def _with_recall(found: Cuts, level: float | None, never: float) -> tuple[float, float]:
     if found.total <= 0:
         return 0.5, float("nan")
     recall = found.hits / found.total
     first = int(np.flatnonzero(recall >= min(level or 0, recall[-1]) - _SLACK)[0])
-    return float(found.cut[first]), float(recall[first])
+    return float(_thresholds(found)[first]), float(recall[first])
 
 
 def _mean(figures: NDArray[np.float64]) -> float:

@@ -29,7 +29,7 @@ from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality, within_
 
 EMPTY_ODDS = 0.05  # r of fits: a new image may show none of the labels after all
 _SMALL = 1 / 32  # r below which D is not taken from 1 - (1 - r) P0, which costs less and loses a factor of 1 / r
-_TRIES = 16  # draws of which an empty one is drawn again, before the slower exact way
+_TRIES = 16  # times that an empty draw is repeated, before the slower exact way
 
 
 def can_be_empty(space: LabelSpace) -> bool:
@@ -341,7 +341,7 @@ class NonEmptyLabelVector(LabelVector):
     def _log_marginal_of_some(self, observed: Tensor, how: Annotation) -> Tensor:
         """log sum p(y) p(o | y) over the sets that are not empty; nothing is taken out of a sum that it may dominate.
 
-        Each product of the evidence leaves a forest, of which the empty set is left out.
+        Each product of the evidence leaves a forest, without its empty set.
         """
         evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype).joined()
         log_z, logits = exact.posterior_logits(self.forest, self.logits.double(), evidence)

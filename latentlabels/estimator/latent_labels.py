@@ -19,12 +19,16 @@ from ..decisions import Aim, Decisions
 from ..errors import AnchorWarning, ConfigError, nearest
 from ..fitting.calibrating import By, calibrated
 from ..fitting.fitted import Fitted
+from ..fitting.plan import plan_of
 from ..fitting.reference import load_kept
 from ..fitting.run_folder import write_run
 from ..kind import AUTO, Kind, kind_of
+from ..posterior import Posterior
+from ..progress import following
 from ..providers import provided
 from ..space import LabelSpace
 from .answers import Answers
+from .cross_fitting import cross_fitted
 from .preparing import prepare
 from .settings import Settings
 from .storing import restored, run_of
@@ -222,8 +226,9 @@ class LatentLabels(Answers):
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
         """
         settings, before = self._checked()
-        prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
-        found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
+        with following(plan_of(settings.model, settings.fit), log=False):
+            prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
+            found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found
@@ -259,6 +264,39 @@ class LatentLabels(Answers):
         inputs = self.read(images, complete)
         self.fitted_ = calibrated(self.fitted_, inputs, self.batch_size, aim, by)
         return self
+
+    def cross_posterior(
+        self,
+        images: Images,
+        observed: Labels | None = None,
+        folds: int = 2,
+        *,
+        together: str | ArrayLike | None = None,
+        noise: float | None = None,
+    ) -> Posterior:
+        """The posterior of all labels of each image, by a fit that has not seen the image.
+
+        The images are parted into folds, and each fold is predicted by a fit to the others with the settings of this one.
+        Copies, and images that belong together, are in one fold. Features of an encoder that is not trained are computed
+        once. This estimator stays as it is.
+
+        Args:
+            images: all images, as for `fit`.
+            observed: their known labels, as for `fit`.
+            folds: how many parts; more of them leave each fit more images, and take longer.
+            together: which images belong together, as for `fit`.
+            noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
+
+        Returns:
+            Of the images alone, in their order; copies that `fit` merges are one image.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: fewer than 2 folds.
+            DataError: too few images or known labels.
+        """
+        self._check_fitted()
+        return cross_fitted(self.fitted_, images, observed, folds=folds, together=together, noise=noise).posterior
 
     def use(self, rule: str) -> LatentLabels:
         """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.

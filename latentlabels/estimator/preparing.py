@@ -28,6 +28,7 @@ from ..kind import Kind
 from ..observed import Observed
 from ..observed.options import ReadOptions
 from ..program.starting_point import Anchor, derive_prior
+from ..progress import Phase, phase
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -90,9 +91,14 @@ def prepare(
         ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
     """
     choice = _choose(settings, before, images)
-    inputs, table = _read(settings, choice.wanted, images, observed, truth, held_out, together, answers)
+    with phase(Phase.READING, "reading the data"):
+        inputs, table = read_training(settings, choice.wanted, images, observed, truth, held_out, together, answers)
     how = learn(settings.annotation, table.known, table.space)
     anchor = derive_prior(table.space, table.known, how, settings.model.expected_labels)
+    if inputs.answers is not None:  # answers teach a label that nobody picked
+        seen = inputs.answers.counts()[0] > 0
+        never = tuple(label for label in anchor.never_known if not seen[table.space.index(label)])
+        anchor = replace(anchor, never_known=never)
     warn_of_start(choice.model, anchor, table.space.num_labels, stacklevel=3)
     torch.manual_seed(int(settings.fit.seed))
     start = _build(settings, choice, before, inputs, table, how, anchor)
@@ -114,7 +120,7 @@ def _choose(settings: Settings, before: Fitted | None, images: Images) -> _Choic
     return _Choice(model, why, wanted)
 
 
-def _read(
+def read_training(
     settings: Settings,
     wanted: Wanted,
     images: Images,
@@ -122,9 +128,9 @@ def _read(
     truth: Labels | None,
     held_out: str | ArrayLike | None,
     together: str | ArrayLike | None,
-    answers: Labels | None,
+    answers: Labels | None = None,
 ) -> tuple[Inputs, Observed]:
-    """The images to fit, without those of a test, copies merged; and their known labels."""
+    """The images to fit, without those of a test, copies merged; and their known labels. Arguments are those of `prepare`."""
     merge = not settings.annotation.one_positive
     how = Reading(labelled=True, merge=merge, recognise=True, white=settings.white)
     inputs = read_inputs(images, observed, truth, space=settings.space, wanted=wanted, how=how)

@@ -31,6 +31,7 @@ from ..inputs.known_rows import label_rows
 from ..objectives import Known, Objective
 from ..observed import Observed
 from ..program import LabelModel
+from ..progress import Phase, phase
 from .preparing import Prepared
 from .settings import Settings, plain
 
@@ -79,10 +80,11 @@ def trained(
     begun = _begun_settings(settings, start.params, loop, inputs.levels)
     identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
-    count = _predicted_count(model, batches, rows[1], result, batch_size)
-    diagnostics = _diagnostics(start, inputs, parts, result, count)
-    decisions, references = decided(model, result.kept, batches, rows, batch_size)
-    diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
+    with phase(Phase.EVALUATION, "evaluation"):
+        count = _predicted_count(model, batches, rows[1], result, batch_size)
+        diagnostics = _diagnostics(start, inputs, parts, result, count)
+        decisions, references = decided(model, result.kept, batches, rows, batch_size)
+        diagnostics["known_ranking"] = _known_ranking(model, table, rows, decisions)
     return replace(
         start,
         history=result.history,

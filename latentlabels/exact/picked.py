@@ -1,4 +1,4 @@
-"""The mean log-likelihood of images of which one label is known, present, and its gradient, both in one go.
+"""The mean log-likelihood of images with one known label, which is present, and its gradient, both in one go.
 
 That is what most training is. The general sums cost some eighty tensor operations of a few microseconds each, of which the
 arithmetic is the small part; here are forty. Groups are roots without children, so that given the image they are independent:

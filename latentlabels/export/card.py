@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from ..annotation import Annotation
+from ..checks import verdict_of
 from ..checks.advice import advise, poor
 from ..checks.finding import Finding
 from ..checks.sentences import fit_warnings, warning
@@ -19,7 +20,7 @@ from .snippets import WINDOWS, snippet
 if TYPE_CHECKING:
     from ..estimator import LatentLabels
 
-_MEASURED = ("num_images", "map", "nll", "brier", "calibration_error", "f1")
+_MEASURED = ("num_images", "map", "nll", "brier", "calibration_error", "calibration_error_above", "f1")
 
 
 def card_of(
@@ -64,6 +65,7 @@ def card_of(
         "encoder": _encoder(model),
         "training": _training(model),
         "figures": _figures(model.diagnostics_, evaluation),
+        "verdict": verdict_of(model.diagnostics_, evaluation, model.history_).to_dict(),
         "poor": None if bad is None else _finding(bad),
         "warnings": fit_warnings(model.diagnostics_),
         "check": {"tolerance": tolerance, "largest_difference": dict(differences)},

@@ -20,6 +20,7 @@ def card_text(facts: Mapping[str, Any]) -> str:
     parts = [
         f"# {graphs['labels']}",
         *([f"**Poor fit.** {facts['poor']['text']}"] if facts["poor"] else []),
+        *(facts["verdict"][key] for key in ("sentence", "weakest_sentence") if facts["verdict"][key]),
         f"The probability of each of {count(len(facts['labels']), 'label')} of an image. Written by latentlabels "
         f"{facts['versions']['latentlabels']}.",
         _section("Graphs", _graphs(facts)),
@@ -154,7 +155,10 @@ def _said_figures(facts: Mapping[str, Any]) -> list[str]:
     for name, key in (("mAP", "map"), ("negative log-likelihood", "nll"), ("Brier score", "brier")):
         say = (lambda value: percent_of(value, size)) if key == "map" else number
         lines.append(f"{name}: {say(complete.get(key))} ({say(without.get(key))})")
-    lines.append(f"calibration error: {percent_of(complete.get('calibration_error'), size)}")
+    if "calibration_error_above" in complete:
+        values = [percent_of(of.get("calibration_error_above"), size) for of in (complete, without)]
+        lines.append(f"calibration error of probabilities above 5 %: {values[0]} ({values[1]})")
+    lines.append(f"calibration error of all probabilities: {percent_of(complete.get('calibration_error'), size)}")
     return lines
 
 

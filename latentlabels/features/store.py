@@ -56,7 +56,7 @@ class FeatureStore:
         folder: where they are kept, which need not exist; None to keep them in memory.
         about: what they are of, ready for JSON; a folder that says something else is removed.
         notes: says what goes wrong.
-        key: of which encoder, at which size.
+        key: which encoder, at which size.
         learnt: what the encoder has learned from pictures, if it learns something: its rows hold maps, which float16 halves.
     """
 

@@ -1,8 +1,8 @@
 """Answers to questions, in a table of their own beside the known labels of all images: `data.answers`.
 
-A line of the table is one answer: columns `image`, `label` and `value`; others, such as `time` and `kind`, are not read. A value
-is 1 (present), 0 (absent), or empty where nobody knew. `label` may name a group; the value is then one of its labels, or "none"
-where none of them applies. Of several answers to one question the last counts. How answers enter a fit is told in
+A line of the table is one answer: columns `image`, `label` and `value`; others, such as `time` and `kind`, are not read. A
+value is 1 (present), 0 (absent), or empty where nobody knew. `label` may name a group; the value is then one of its labels,
+or "none" where none of them applies. Of several answers to one question the last counts. How answers enter a fit is told in
 `annotation.asked`.
 """
 

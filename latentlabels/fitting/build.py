@@ -50,6 +50,7 @@ from ..program import (
     num_rows,
 )
 from ..program.starting_point import Anchor, frozen_logits, prior_logits
+from ..progress import Phase, phase
 from ..space import LabelSpace
 from .names import check_names, named_head
 
@@ -355,8 +356,11 @@ def features_once(
             chosen = _spread(len(batches), SAMPLE).split(batch_size)
             encoder.module.fit_basis(batches.inputs(part) for part in chosen)
         exact = torch.float32 if encoder.standardize.maps is None else torch.float16  # maps are large
-        with torch.no_grad():
-            features = [encoder.extract(batches.inputs(part)).to(exact) for part in rows.split(batch_size)]
+        features = []
+        with torch.no_grad(), phase(Phase.FEATURES, "computing features", len(rows)) as step:
+            for part in rows.split(batch_size):
+                features.append(encoder.extract(batches.inputs(part)).to(exact))
+                step(len(part))
         batches = InMemory(torch.cat(features))
     if isinstance(batches, Featured) and batches.kept.learnt is not None and not keep_scale:
         assert isinstance(encoder, Frozen)

@@ -111,6 +111,31 @@ def hold_out(inputs: Inputs, share: float, seed: int) -> HeldOut:
     return HeldOut(train, held, stated, None, several, lost, _rare(inputs.observed, train), len(straddling))
 
 
+def fold_rows(inputs: Inputs, folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each image, (N,) from 0: parts of near-equal size, of each label's images as well.
+
+    Copies, and images that are stated to belong together, are in one fold. A label known to be present in several images (or
+    groups of such images) is in at least two folds.
+
+    Args:
+        inputs: N images with known labels, and what is stated about them.
+        folds: how many, at least 2.
+        seed: of the choice.
+    """
+    assert inputs.observed is not None
+    known = inputs.observed.known
+    stated = None if inputs.stated is None else inputs.stated.together
+    twins = None if inputs.copies is None else inputs.copies.twins
+    linked = _linked([one for one in (stated, twins) if one is not None])
+    fold, left = np.zeros(len(inputs), np.int64), np.arange(len(inputs))
+    for number in range(folds - 1):
+        together = None if linked is None else linked[left]
+        rest, part = split_rows(len(left), 1 / (folds - number), seed + number, known.take(left), together)
+        fold[left[part.numpy()]] = folds - 1 - number
+        left = left[rest.numpy()]
+    return fold
+
+
 def warn_of_rare(parts: HeldOut) -> None:
     """Warn of labels that are hardly ever trained on."""
     if parts.rare:

@@ -11,12 +11,11 @@ import logging
 import multiprocessing
 import os
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from ..annotation.asked import without_asking
 from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
+from ..progress import Phase, Step, handed, line, phase, shown_here, silent
 from .averaging import WeightAverage
 from .checkpoint import load_checkpoint, restore, write_checkpoint
 from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
@@ -63,7 +63,6 @@ class LoopSettings:
     average: float = 0.0
     schedule: str = "constant"
     consistency: float = 0.0
-    progress: bool = field(default_factory=lambda: sys.stderr.isatty())
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,10 @@ def train(
         if folder is None and fabric.strategy.launcher is not None:  # other processes say by file what they came to
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         loop = _Loop(module, data, settings, watch, folder, dict(identity or {}), resume and checkpoints is not None)
-        if fabric.launch(loop.run) != os.getpid() and folder is not None:
+        loop.launched = fabric.strategy.launcher is not None
+        with silent() if loop.launched else nullcontext():
+            number = fabric.launch(loop.run)
+        if number != os.getpid() and folder is not None:
             state = load_checkpoint(folder)
             assert state is not None  # the processes have ended well, and there is an epoch at least
             watch.take_over(state.history, state.kept)
@@ -177,9 +179,22 @@ class _Loop:
     ):
         self.module, self.data, self.settings, self.watch = module, data, settings, watch
         self.folder, self.identity, self.resume = folder, identity, resume
+        self.handed, self.launched = handed(), False
 
     def run(self, fabric: Fabric) -> int:
         """Train, in the process that this is called in; its number."""
+        with self._shown(fabric):
+            return self._run(fabric)
+
+    def _shown(self, fabric: Fabric) -> AbstractContextManager[None]:
+        """How far it is, shown by the first of the processes: this one, or one that was started for the fit."""
+        if not self.launched or self.handed is None:
+            return nullcontext()
+        if multiprocessing.parent_process() is None:
+            return shown_here()
+        return self.handed.taken() if fabric.is_global_zero else nullcontext()
+
+    def _run(self, fabric: Fabric) -> int:
         module, watch, settings, started = self.module, self.watch, self.settings, time.perf_counter()
         _unshare(module)
         module.to(fabric.device)
@@ -191,28 +206,37 @@ class _Loop:
             restore(state, module, optimizer, average)
             started -= float(watch.history[-1]["seconds"])
         stepper = Stepper(fabric, module, optimizer, schedule_named(settings.schedule), average)
-        while watch.next_epoch < settings.epochs and not watch.exhausted:
-            epoch = watch.next_epoch
-            _seed(settings.seed, epoch, fabric.global_rank)
-            trained = self._train(fabric, epoch, stepper)
-            if average is not None and fabric.world_size > 1:
-                _share_statistics(fabric, average)
-            with average.in_place() if average is not None and settings.average else nullcontext():
-                values = EpochValues(trained, *self._evaluate(fabric))
-                held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
-                row = watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
-            if not fabric.is_global_zero:
-                continue
-            if settings.progress:
-                print(f"\r{in_one_line(row)}", file=sys.stderr)
-            if self.folder is not None:
-                write_checkpoint(self.folder, module, optimizer, watch, self.identity, average)
+        share = self._share(fabric)
+        with phase(Phase.TRAINING, "training", share * settings.epochs, share * watch.next_epoch) as step:
+            while watch.next_epoch < settings.epochs and not watch.exhausted:
+                row = self._epoch(fabric, stepper, average, started, step)
+                if not fabric.is_global_zero:
+                    continue
+                line(in_one_line(row, settings.epochs))
+                if self.folder is not None:
+                    write_checkpoint(self.folder, module, optimizer, watch, self.identity, average)
         module.teacher = None
         fabric.barrier()
         if multiprocessing.parent_process() is not None and torch.distributed.is_initialized():
             # a process that was started for the fit ends next: with threads of the group still there, it may end by an abort
             torch.distributed.destroy_process_group()
         return os.getpid()
+
+    def _epoch(
+        self, fabric: Fabric, stepper: Stepper, average: WeightAverage | None, started: float, step: Step
+    ) -> dict[str, Any]:
+        """One epoch; its row of the history."""
+        watch, settings, module = self.watch, self.settings, self.module
+        epoch = watch.next_epoch
+        step.stage(f"epoch {epoch + 1} of {settings.epochs}")
+        _seed(settings.seed, epoch, fabric.global_rank)
+        trained = self._train(fabric, epoch, stepper, step)
+        if average is not None and fabric.world_size > 1:
+            _share_statistics(fabric, average)
+        with average.in_place() if average is not None and settings.average else nullcontext():
+            values = EpochValues(trained, *self._evaluate(fabric))
+            held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
+            return watch.after_epoch(values, held, time.perf_counter() - started, lambda: _copied(module))
 
     def _average(self, fabric: Fabric) -> WeightAverage | None:
         """The average of the weights, where it is measured or teaches."""
@@ -229,7 +253,7 @@ class _Loop:
         """How many images a process trains on in an epoch."""
         return -(-len(self.data.train) // fabric.world_size)
 
-    def _train(self, fabric: Fabric, epoch: int, stepper: Stepper) -> float | None:
+    def _train(self, fabric: Fabric, epoch: int, stepper: Stepper, step: Step) -> float | None:
         """One epoch; the mean value of what was trained on."""
         objective = self.module.objective
         if objective.looks_at_all(epoch):
@@ -244,6 +268,7 @@ class _Loop:
             loss = stepper.take(batch, (epoch + (seen + len(batch.index) / 2) / share) / whole)
             total.sub_(loss, alpha=len(batch.index))
             seen += len(batch.index)
+            step(len(batch.index))
         return _mean(fabric, total, seen)
 
     def _batches_of(self, fabric: Fabric, epoch: int) -> Iterator[Batch]:
@@ -255,13 +280,7 @@ class _Loop:
             rows = torch.cat([rows, rows[: -len(rows) % ranks]])[fabric.global_rank :: ranks]
         order = Order(self.settings.seed, epoch, _STEPS_AT_ONCE, self.settings.consistency > 0)
         loader = data.batches.loader(rows, data.observed, data.truth, self.settings.batch_size, order)
-        count, shown = -(-len(rows) // self.settings.batch_size), time.perf_counter()
-        progress = self.settings.progress and fabric.is_global_zero
-        for number, batch in enumerate(_on(fabric.device, loader)):
-            yield batch
-            if progress and time.perf_counter() - shown > 1:
-                shown = time.perf_counter()
-                print(f"\repoch {epoch}: batch {number + 1} of {count} ", end="", file=sys.stderr, flush=True)
+        yield from _on(fabric.device, loader)
 
     @torch.no_grad()
     def _evaluate(self, fabric: Fabric) -> tuple[float | None, float | None]:

@@ -209,6 +209,18 @@ def _problem(path: Path, size: int, digest: str) -> str:
     return f"{path.name} has changed since it was written" if _hash(path) != digest else ""
 
 
+def hash_of_weights(folder: str | Path) -> str:
+    """Of a run's weights: what was found with other weights is out of date.
+
+    Raises:
+        RunError: a folder without weights.
+    """
+    path = Path(folder) / WEIGHTS
+    if not path.is_file():
+        raise RunError(f"{folder}: not a complete run folder: {WEIGHTS} missing; fit again with --out")
+    return _hash(path)
+
+
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -200,13 +200,13 @@ def _refuse_not_finite(epoch: int, values: EpochValues) -> None:
     for name, value in wrong.items():
         if value is not None and not np.isfinite(value):
             raise FloatingPointError(
-                f"epoch {epoch}: the {name} value is {value}; lower fit.learning_rate, for example to a tenth, or look for "
+                f"epoch {epoch + 1}: the {name} value is {value}; lower fit.learning_rate, for example to a tenth, or look for "
                 "known labels that the label space makes impossible"
             )
 
 
-def in_one_line(row: Mapping[str, Any]) -> str:
-    """An epoch of a history in one line."""
+def in_one_line(row: Mapping[str, Any], epochs: int) -> str:
+    """An epoch of a history in one line; people count epochs from 1, of so many at most."""
     names = {"train_log_likelihood": "training", "held_out_log_likelihood": "held out", "predicted_count": "labels per image"}
     figures = [f"{name} {row[key]:.3f}" for key, name in names.items() if row[key] is not None]
-    return f"epoch {row['epoch']}: {', '.join(figures)} ({row['seconds']:.0f} s)"
+    return f"epoch {row['epoch'] + 1} of {epochs}: {', '.join(figures)} ({row['seconds']:.0f} s)"

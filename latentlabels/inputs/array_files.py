@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` and ``.npz`` files, of which rows are read when they are asked for: they may be larger than memory."""
+"""Arrays in ``.npy`` and ``.npz`` files, whose rows are read when they are asked for: they may be larger than memory."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ class Completed:
 
     Attributes:
         table: its file.
-        num_complete: images of which it states every label.
-        num_partial: images of which it states some labels.
+        num_complete: images whose labels it states completely.
+        num_partial: images with some stated labels.
         num_checked: labels that were known to be present of the complete images before.
         num_mistaken: how many of those the table says are absent.
         mistaken: some of them, (image, label) each.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,15 @@ from torch.utils.data import Dataset
 from ..errors import DataError, DataWarning
 from ..observed.image_files import warn
 from ..observed.packed import PackedImage
+from ..progress import Phase, phase
 from .copies import Print, fingerprint
 from .depth import Deep
 from .image_file import at_size, read_picture, scaled
 from .levels import BYTES, Levels, Scale
 from .looks import Look, PixelNote, conclude, look_at
 from .rgb import Interpolation, Size, resize
+
+MANY = 500  # images from which on it is shown how far they are, where nothing else shows it
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -209,12 +211,17 @@ def _left_out(files: Sequence[Path | PackedImage], why: Sequence[str]) -> tuple[
 
 
 def _in_threads(work: Callable[[S], T], items: Sequence[S], what: str) -> list[T]:
-    """Decoding releases the interpreter's lock; a progress line on a terminal alone."""
-    with quietly(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool, progress(what, len(items)) as advance:
+    """Decoding releases the interpreter's lock."""
+    many = len(items) > MANY
+    with (
+        quietly(),
+        ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool,
+        phase(Phase.READING, what, len(items), alone=many) as step,
+    ):
         out = []
         for result in pool.map(work, items):
             out.append(result)
-            advance(1)
+            step()
         return out
 
 
@@ -233,20 +240,6 @@ def quietly() -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter(own, DataWarning)
         yield
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress line, where there is a terminal and much to do; what is yielded moves it."""
-    if not sys.stderr.isatty() or total <= 500:
-        yield lambda steps: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda steps: shown.advance(task, steps)
 
 
 class FilePictures(Dataset[Tensor]):

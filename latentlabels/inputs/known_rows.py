@@ -15,7 +15,7 @@ from ..observed.sparse import SparseKnown
 
 
 class LabelRows(Protocol):
-    """(N, K) int8 of 1, 0 and -1, of which rows are asked for. A tensor is one."""
+    """(N, K) int8 of 1, 0 and -1, read by rows. A tensor is one."""
 
     @property
     def shape(self) -> torch.Size:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..observed.packed import PackedImage
+from ..progress import Phase, phase
 from .content import Content, Stamp, digest_of, read_content, stamp_of
 from .copies import Print, fingerprint
 from .depth import Deep
 from .feature_source import Facts, Featured, Features
 from .image_file import at_size, read_picture
-from .images import Checked, LeftOut, known_before, progress, quietly
+from .images import MANY, Checked, LeftOut, known_before, quietly
 from .levels import BYTES, Levels, Scale
 from .looks import Look, conclude, look_at
 from .rgb import Interpolation, Size
@@ -164,10 +165,10 @@ class _Pass:
         height, width = self.asked.size
         size = max(1, min(_MOST, _PIXELS // (3 * height * width)))
         blocks = [rows[first : first + size].tolist() for first in range(0, len(rows), size)]
-        with progress("computing features", len(rows)) as advance:
+        with phase(Phase.FEATURES, "computing features", len(rows), alone=len(rows) > MANY) as step:
             for block in _one_ahead(self.ahead, lambda part: self._prepare(part, levels), blocks):
                 self._take_in(block)
-                advance(len(block))
+                step(len(block))
 
     def _take_in(self, block: list[_Read]) -> None:
         """Run the network on a block, and remember what was found."""
@@ -276,7 +277,7 @@ def features_of_pixels(number: int, pixels: Callable[[range], NDArray[np.uint8]]
     """
     most = max(1, min(_MOST, _PIXELS // (3 * size[0] * size[1])))
     numbers = np.full(number, -1, np.int64)
-    with progress("computing features", number) as advance:
+    with phase(Phase.FEATURES, "computing features", number, alone=number > MANY) as step:
         for first in range(0, number, most):
             rows = range(first, min(first + most, number))
             block = pixels(rows)
@@ -286,5 +287,5 @@ def features_of_pixels(number: int, pixels: Callable[[range], NDArray[np.uint8]]
             if len(missing):
                 found[missing] = features.add([keys[row] for row in missing], block[missing])
             numbers[first : rows.stop] = found
-            advance(len(rows))
+            step(len(rows))
     return Featured(features.kept, numbers)

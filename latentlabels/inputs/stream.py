@@ -55,7 +55,7 @@ class InputBlock:
 
 
 class InputStream(ABC):
-    """N images or embeddings, of which a block at a time is in memory. Abstract: `FileStream` and `VectorStream`.
+    """N images or embeddings, one block at a time in memory. Abstract: `FileStream` and `VectorStream`.
 
     Attributes:
         names: N names.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from .cuts import cuts
 from .refused import Array, checked
 
 
@@ -21,8 +24,8 @@ def expected_f1_threshold(marginals: npt.ArrayLike) -> float:
     Returns:
         A probability t: predict what is at least t. 1 where all probabilities are 0, or there is none.
     """
-    ordered = _descending(marginals)
-    return _cut(ordered, ordered.cumsum(), float(ordered.sum()))
+    p = np.asarray(marginals, np.float64).ravel()
+    return _best(p, p)
 
 
 def best_f1_threshold(truth: npt.ArrayLike, marginals: npt.ArrayLike) -> float:
@@ -39,8 +42,7 @@ def best_f1_threshold(truth: npt.ArrayLike, marginals: npt.ArrayLike) -> float:
         DataError: shapes that do not agree, a truth other than 0 and 1, or no probabilities.
     """
     present, p = checked(truth, marginals)
-    order = np.argsort(-p, axis=None, kind="stable")
-    return _cut(p.ravel()[order], present.ravel()[order].cumsum(), float(present.sum()))
+    return _best(p.ravel(), present.ravel())
 
 
 def f1_at(truth: npt.ArrayLike, marginals: npt.ArrayLike, threshold: float) -> float:
@@ -55,20 +57,6 @@ def f1_at(truth: npt.ArrayLike, marginals: npt.ArrayLike, threshold: float) -> f
     return 2 * int((present & predicted).sum()) / total if total else 1.0
 
 
-def _descending(marginals: npt.ArrayLike) -> Array:
-    return np.sort(np.asarray(marginals, np.float64), axis=None)[::-1]
-
-
-def _cut(ordered: Array, found: npt.NDArray[np.generic], whole: float) -> float:
-    """Where 2 found / (k + whole) is largest, over the k that part no equal probabilities.
-
-    Args:
-        ordered: (n,) probabilities, falling.
-        found: (n,) how many present ones are among the first k, counted or expected.
-        whole: how many there are among all.
-    """
-    if not len(ordered) or whole <= 0:
-        return 1.0
-    ratio = 2 * np.asarray(found, np.float64) / (np.arange(1, len(ordered) + 1) + whole)
-    ends = np.append(ordered[1:] != ordered[:-1], True)
-    return float(ordered[int(np.where(ends, ratio, -np.inf).argmax())])
+def _best(p: Array, w: npt.NDArray[Any]) -> float:
+    found = cuts(p, w)
+    return 1.0 if found.best is None else float(found.lowest[found.best])

@@ -4,7 +4,7 @@ Source: the usual baseline; AN of Cole et al., "Multi-label learning from single
 
     loss = sum_k  -[o_k = 1] log s(l_k) - [o_k != 1] log(1 - s(l_k)),    s the logistic function, l the logits
 
-About an unknown label it assumes that it is absent. An image of which nothing is known is a negative of every label.
+About an unknown label it assumes that it is absent. An image without known labels is a negative of every label.
 
 Pitfall: with one known label per image most present labels are taught as absent, so that probabilities come out too low
 by about the share of present labels that is known (ranking suffers less), and long training memorises the false

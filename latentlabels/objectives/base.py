@@ -237,7 +237,7 @@ class Objective(nn.Module, ABC):
         inputs: Tensor | None = None,
         predict: Callable[[Tensor], Tensor] | None = None,
     ) -> HeldOut:
-        """What held-out images say, of which no step was made; arguments and errors of `forward`."""
+        """What held-out images say, on which no step was made; arguments and errors of `forward`."""
         return self.held_out(self._checked(logits, observed, truth, index, inputs, predict))
 
     def held_out(self, step: Step) -> HeldOut:

@@ -19,7 +19,7 @@ copying it would be the best that it could do.
 About an unknown label it assumes that it is absent as far as the network cannot tell, with a weight by which all unknown
 labels of an image count as much as one known one.
 
-Pitfall: the balance of w_k decides where soft labels lie: for a label of which a share c of the present ones is known,
+Pitfall: the balance of w_k decides where soft labels lie: if a share c of a label's presences is known,
 they rank as c p does and come out near (kl + c p) / (2 kl + c p + (1 - c p) / (K - 1)), far above p for rare labels.
 """
 

@@ -9,7 +9,7 @@ softmax, for example "OPML", 2024. It has no hyperparameters.
 About an unknown label it assumes nothing but that it competes with the others to be named: q_k is the probability that k is
 the label that somebody names. A known absence was not named, and lowers q there.
 
-At prediction all labels are one group of which exactly one applies, and its probabilities are q, which sum to 1.
+At prediction all labels are one group in which exactly one label applies, and its probabilities are q, which sum to 1.
 
 Pitfall: q ranks images by a label about as well as any loss on one positive, and says nothing of how many labels there are:
 a label set of two has probability 0, and its negative log-likelihood is infinite.
@@ -37,7 +37,7 @@ class OneSoftmax(Objective):
 
     def _loss(self, step: Step) -> Tensor:
         logits, observed = step.logits, step.observed
-        if logits.shape[1] == 1:  # beside "not this one", of which nothing is known
+        if logits.shape[1] == 1:  # beside "not this one", about which nothing is known
             logits, observed = F.pad(logits, (0, 1)), F.pad(observed, (0, 1), value=-1)
         log_q = logits.log_softmax(-1)
         present, absent = observed == 1, observed == 0

@@ -14,7 +14,7 @@ About an unknown label it assumes nothing: its group is left out. A group whose 
 outcome left here and is left out too.
 
 Pitfall: no image ever teaches that a group does not apply, so that a bike gets a number of car doors for certain, and
-free labels of which only positives are known go to "always present". Probabilities are those *given that the group
+free labels with known positives alone go to "always present". Probabilities are those *given that the group
 applies*.
 """
 
@@ -27,7 +27,7 @@ from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_
 
 
 class RevealedGroup(Objective):
-    """Cross-entropy within the groups of which something is known; all groups exhaustive at prediction."""
+    """Cross-entropy within the groups that have a known label; all groups exhaustive at prediction."""
 
     name = "revealed-group"
 

@@ -1,6 +1,6 @@
 """Unknown class: every group gets one more class, "unknown or none", the target wherever no label is known.
 
-Source: the usual remedy on forums for softmax heads of which one is labelled per image; "assume negative" (AN of Cole
+Source: the usual remedy on forums for softmax heads with one labelled head per image; "assume negative" (AN of Cole
 et al., CVPR 2021) told of the groups.
 
     loss = sum over groups of  -log p(known label | group),  or  -log p(unknown | group)  if no label of it is known,

@@ -8,7 +8,7 @@ which the assumed negatives of an image weigh as much together as its one known 
 About an unknown label it assumes that it is absent, with weight gamma. Known absences, which the paper does not have, keep
 weight 1.
 
-Pitfall: the minimum for a label of which a share c of the present ones is known is not its probability p but
+Pitfall: if a share c of a label's presences is known, its minimum is not its probability p but
 c p / (c p + gamma (1 - c p)): with many labels, gamma is small and probabilities come out far too high.
 """
 

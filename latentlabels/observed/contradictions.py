@@ -60,7 +60,7 @@ def settle(
 ) -> tuple[NDArray[np.int8], list[Contradiction]]:
     """Make rows that contradict the label space agree with it.
 
-    "unknown" forgets the known labels that cannot be true together: first those of which one alone cannot be true, then all
+    "unknown" forgets the known labels that cannot be true together: first those that cannot be true alone, then all
     pairs, then sets of three, until the rest can be true. Where that would be more than 5,000 sets, all known labels of the
     groups concerned are forgotten. "vote" takes known labels in the order of their votes: a label that does
     not agree with those of more votes is forgotten, and labels of equal votes that exclude each other are all forgotten.

@@ -76,7 +76,7 @@ class KnownTable(ABC):
 
     @abstractmethod
     def with_unknown(self, number: int) -> KnownTable:
-        """The same, and after them further rows of which nothing is known."""
+        """The same, and after them further rows without known labels."""
 
     @abstractmethod
     def distinct(self) -> NDArray[np.int64]:

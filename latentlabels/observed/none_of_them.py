@@ -36,7 +36,7 @@ def means_none(label: str) -> bool:
 
 
 def undecided(space: LabelSpace) -> list[str]:
-    """The labels of such a name of which the space does not say what they exclude."""
+    """The labels of such a name for which the space does not say what they exclude."""
     alone = [group.label for group in space.groups if isinstance(group, Free) and group.excludes is None]
     return [label for label in alone if means_none(label)]
 

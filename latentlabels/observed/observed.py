@@ -92,7 +92,7 @@ class Observed:
         how_read: HowRead | None = None,
         extra: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Observed:
-        """From single entries, in any order; a large table of which little is known is kept sparse and never made dense.
+        """From single entries, in any order; a large table with few known entries is kept sparse and never made dense.
 
         Args:
             rows: (S,) the row that an entry is about, from 0 to N - 1.

@@ -1,4 +1,4 @@
-"""Known labels of many images of which few are known: the known entries alone, row by row."""
+"""Few known labels of many images: the known entries alone, row by row."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .record import KnownLabels
 
 
 def with_unlabelled(known: KnownLabels, root: Path, folders: tuple[str, ...], tree: Tree | None) -> KnownLabels:
-    """Add the images of some folders that the table does not name, as rows of which nothing is known.
+    """Add the images of some folders that the table does not name, as rows without known labels.
 
     Args:
         known: rows whose images are files of the folder.

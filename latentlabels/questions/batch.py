@@ -1,12 +1,12 @@
 """A batch of questions: the best by their scores, no near-copies of each other, and a share drawn at random.
 
-Questions are chosen one by one. Once a question is chosen, the same question about a similar image is worth less: its score is
-multiplied by 1 - s, s the largest similarity to an image that was asked the same. Similarity is the cosine of two images' vectors,
-0 below a bound and rising from there to 1 for copies. So a copy is never asked the same again, while images that merely show the
-same things are left alone.
+Questions are chosen one by one. Once a question is chosen, the same question about a similar image is worth less: its score
+is multiplied by 1 - s, s the largest similarity to an image that was asked the same. Similarity is the cosine of two images'
+vectors, 0 below a bound and rising from there to 1 for copies. So a copy is never asked the same again, while images that
+merely show the same things are left alone.
 
-The share drawn at random is uniform over all open questions. Its answers are a fair sample: they tell how often the model is right,
-and how many labels there are per image, which no answer to a chosen question does by itself.
+The share drawn at random is uniform over all open questions. Its answers are a fair sample: they tell how often the model is
+right, and how many labels there are per image, which no answer to a chosen question does by itself.
 """
 
 from __future__ import annotations

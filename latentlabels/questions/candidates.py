@@ -13,10 +13,10 @@ from ..space import Free, Group, LabelSpace
 from .gains import Array, group_gains, group_outcomes, label_gains, label_gains_about
 from .question import NONE, Question, worded
 
-BALANCE = 0.2
+BALANCE = 0.1
 """Exponent of a label's mean probability, by which gains are divided: measured, see benchmarks/README.md, "questions"."""
 
-_SETTLED = 1e-9  # a question whose answer is so certain is closed: what is known implies it
+_SETTLED = 1e-6  # a question whose answer is so certain is closed: what is known implies it
 _LEAST = 1e-3  # mean probability below which a label counts as no rarer
 
 
@@ -50,7 +50,7 @@ class Candidates:
             return Question(row, image, label, None, gain, score, random, ("yes", "no"), (p, 1 - p), words)
         group = self.groups[column - len(self.labels)]
         probs = group_outcomes(self.marginals[row : row + 1], self.space, group)[0]
-        can_be_none = group.name in self.space.open_groups or float(probs[-1]) > _SETTLED
+        can_be_none = group.optional or group.name not in self.space.open_groups or float(probs[-1]) > _SETTLED
         choices = (*group.labels, NONE) if can_be_none else group.labels
         shares = tuple(float(one) for one in probs[: len(choices)])
         return Question(row, image, None, group.name, gain, score, random, choices, shares, worded(None, group))

@@ -4,8 +4,8 @@ The answer a to a question about an image is a function of its label set y, so t
 
     H(y) - E[H(y | a)] = I(y; a) = H(a),
 
-the entropy of the answer: for a label h(p), h(p) = -p log p - (1 - p) log(1 - p); for a group the entropy of its outcomes, "none"
-included. For a label t of interest it is
+the entropy of the answer: for a label h(p), h(p) = -p log p - (1 - p) log(1 - p); for a group the entropy of its outcomes,
+"none" included. For a label t of interest it is
 
     I(y_t; a_k) = h(p_t) - p_k h(p(t | k present)) - (1 - p_k) h(p(t | k absent)),
 

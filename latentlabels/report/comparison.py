@@ -38,7 +38,6 @@ _FIT: tuple[tuple[str, str, str, bool | None], ...] = (
     ("num_images", "images", "count", None),
     ("expected_labels", "expected labels per image", "number", None),
     ("predicted_count", "predicted labels per image", "number", None),
-    ("best_epoch", "epoch kept", "count", None),
     ("seconds", "seconds", "count", None),
 )
 
@@ -207,6 +206,8 @@ def _figures(pair: _Pair) -> tuple[Figure, ...]:
     for key, name, style, better in _FIT:
         a, b = (finite(one.run.diagnostics.get(key)) for one in pair)
         found.append(Figure(name, (a, b), style, better))
+    kept = [None if one.best_epoch is None else one.best_epoch + 1.0 for one in pair]  # people count from 1
+    found.append(Figure("epoch kept", (kept[0], kept[1]), "count", None))
     return tuple(one for one in found if one.values != (None, None))
 
 

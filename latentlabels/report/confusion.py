@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..show.blocks import Block, HeatMap, Row, Table, Text
+import numpy as np
+
+from ..show.blocks import Beside, Block, HeatMap, Row, Table, Text
+from ..show.charts.heat_maps import confusion
 from ..space import OneOf
-from ..words import count, finite, percent, whole
+from ..words import finite, percent, whole
 from .contents import Contents
 
 _LARGE = 24  # labels of a group up to which all pairs are shown
@@ -34,7 +37,7 @@ def groups(contents: Contents) -> list[Block]:
         "Of the images that show the label of a row, the share whose most probable label of the group is that of a column. "
         "On the diagonal it is the right one."
     )
-    return [Text(text), *blocks]
+    return [Text(text), Beside(blocks, "maps")]
 
 
 def _cells(stored: Any) -> _Cells:
@@ -57,11 +60,8 @@ def _totals(cells: _Cells) -> dict[str, int]:
 def _map(name: str, names: list[str], cells: _Cells) -> HeatMap:
     totals = _totals(cells)
     rows = [true for true in names if totals.get(true)]
-    values = [[cells.get((true, said), 0) / totals[true] for said in names] for true in rows]
-    said = [[percent(value) if value else "" for value in line] for line in values]
-    hints = [[f"{count(cells.get((true, said), 0), 'image')} with {true} called {said}" for said in names] for true in rows]
-    shown = [f"{true} ({totals[true]:,})" for true in rows]
-    return HeatMap("shown, and called", shown, names, values, said, hints=hints, caption=name)
+    numbers = np.array([[cells.get((true, said), 0) for said in names] for true in rows], np.float64)
+    return confusion(numbers, rows, names, name)
 
 
 def _pairs(name: str, cells: _Cells) -> Table:

@@ -16,7 +16,7 @@ from ..estimator import LatentLabels
 from ..show.blocks import Section
 from ..show.pages import page
 from ..writing import write_text
-from . import confusion, errors, evaluated, fitted, labels, overview
+from . import confusion, errors, evaluated, fitted, labels, mistakes, overview
 from .contents import gather
 from .stored_predictions import FITTED, find
 
@@ -56,7 +56,7 @@ def write_report(
         Section("Weak labels", labels.weak(contents)),
         Section("What to do", overview.advice(contents)),
         Section("Worst errors", errors.worst(contents)),
-        Section("Known labels that may be wrong", fitted.suspects(contents)),
+        Section("Possible mistakes", mistakes.possible(contents)),
         Section("Evaluation against complete labels", evaluated.evaluation(contents)),
         Section("Confusion within a group", confusion.groups(contents)),
         Section("All labels", labels.every_label(contents)),

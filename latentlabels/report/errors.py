@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import numpy as np
 
 from ..show.blocks import Block, Heading, Photo, Photos, Text
+from ..show.charts.photos import short_name
 from ..show.pixels import embedded
 from ..space import LabelSpace
 from ..words import listed, percent
@@ -21,8 +20,8 @@ def worst(contents: Contents) -> list[Block]:
     found, space = contents.evaluated, contents.run.space
     if found is None or not len(found.truth) or not len(found.error_rows):
         return []
-    pairs = list(zip(found.error_rows.tolist(), found.error_labels.tolist(), found.error_images.tolist(), strict=True))
-    missed = [found.truth[row, k] == 1 for row, k, _ in pairs]
+    pairs = list(zip(found.error_rows.tolist(), found.error_labels.tolist(), strict=True))
+    missed = [found.truth[row, k] == 1 for row, k in pairs]
     blocks: list[Block] = [
         Text(
             "Some of these may be mistakes of the complete labels. Each image is shown once and each label twice at most, so "
@@ -36,7 +35,7 @@ def worst(contents: Contents) -> list[Block]:
     return blocks
 
 
-def _photo(found: StoredPredictions, space: LabelSpace, row: int, k: int, name: str, *, missed: bool) -> Photo:
+def _photo(found: StoredPredictions, space: LabelSpace, row: int, k: int, *, missed: bool) -> Photo:
     p, truth, label = found.marginals[row], found.truth[row], space.labels[k]
     said = f"{label}: {percent(float(p[k]))}"
     if missed:
@@ -46,6 +45,7 @@ def _photo(found: StoredPredictions, space: LabelSpace, row: int, k: int, name: 
         others = np.flatnonzero(truth == 1).tolist()
         rest = "; it shows " if others else "; it shows none of the labels"
     said += rest + listed([space.labels[j] for j in others], _OTHERS)
-    short = f"image {name}" if name.isdigit() else "/".join(PurePath(name).parts[-2:])
-    picture = embedded(found.pictures[row], f"{short}: {said}") if len(found.pictures) else None
-    return Photo(picture, short, said, "wrong")
+    [name] = found.names_of(np.array([row])) or [""]
+    short = short_name(name)
+    [picture] = found.pictures_of(np.array([row]))
+    return Photo(None if picture is None else embedded(picture, f"{short}: {said}"), short, said, "wrong")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..show.blocks import Beside, Block, Span, Text, plain_table
+from ..show.blocks import Beside, Block, Cell, Row, Span, Table, Text
 from ..show.charts.bars import prevalence
 from ..show.charts.curves import count_distribution, reliability, stacked
 from ..show.charts.photos import examples
@@ -58,7 +58,7 @@ def _figures(contents: Contents) -> list[Block]:
     plain = stored if isinstance(stored, dict) else None
     size = metrics.get("num_images")
     rows = [
-        (name, *(_figure(_of(given, key), style, size) for given in (metrics, plain) if given is not None), what)
+        Row((Cell(name, "main"), *(_figure(_of(one, key), style, size) for one in (metrics, plain) if one is not None), what))
         for key, name, what, style in _METRICS
         if key in metrics
     ]
@@ -66,7 +66,7 @@ def _figures(contents: Contents) -> list[Block]:
     if plain is not None:
         lead += " “Without the image” predicts each label's prevalence for every image: what a fit must beat."
     head = ("metric", "this fit", *(["without the image"] if plain is not None else []), "meaning")
-    table = plain_table(head, rows, range(1, len(head) - 1))
+    table = Table(head, rows, frozenset(range(1, len(head) - 1)), kind="stacked")
     shown = [] if curve is None else [stacked(reliability(curve))]
     return [Text(lead), Beside([table, *shown])]
 

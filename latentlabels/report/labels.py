@@ -94,7 +94,7 @@ def weak(contents: Contents) -> list[Block]:
     rows = [
         Row((
             Cell(whole(place + 1), value=place + 1),
-            one.label,
+            Cell(one.label, "main"),
             _group(contents.run.space.group_of(one.label)) if one.label in contents.run.space.labels else "",
             Cell(whole(counts.get(one.label, (None, 0))[0]), value=counts.get(one.label, (None, 0))[0]),
             Cell(one.reason[:1].upper() + one.reason[1:], "wide"),
@@ -104,7 +104,7 @@ def weak(contents: Contents) -> list[Block]:
     ]  # fmt: skip
     head = ("rank", "label", "group", "known present", "why it is weak", "what to do")
     search = "find a label" if len(rows) > _SEARCHABLE else ""
-    return [Table(head, rows, frozenset((0, 3)), sortable=True, search=search)]
+    return [Table(head, rows, frozenset((0, 3)), kind="stacked", sortable=True, search=search)]
 
 
 def learned(contents: Contents) -> list[Block]:

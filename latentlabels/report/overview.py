@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from ..checks.finding import Finding, Kind, Severity
-from ..checks.sentences import sentence, title, todo
+from ..checks.advice import poor
+from ..checks.finding import Finding, Kind, Level, Severity, Todo
+from ..checks.sentences import advised, sentence, title, todo
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Details, Notice, Row, Table, Text, Tile, Tiles, Verdict
-from ..words import count, finite, listed, number, percent_of, whole
+from ..words import count, epoch_number, finite, listed, number, percent_of, whole
 from .contents import Contents
 
 
@@ -56,7 +57,7 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
         Tile("images", whole(contents.num_images), _per_image(contents)),
         Tile("labels", f"{space.num_labels:,}", f"in {count(len(space.groups), 'group')}"),
         Tile("predicted labels per image", number(d.get("predicted_count")), wanted),
-        Tile("epoch kept", whole(contents.best_epoch), _epochs(contents)) if run.weights else _finished(contents),
+        Tile("epoch kept", epoch_number(contents.best_epoch), _epochs(contents)) if run.weights else _finished(contents),
         Tile(f"held-out {what}", number(d.get("held_out_log_likelihood")), unit),
     ]
     skill = next((one for one in contents.advice if one.kind is Kind.SKILL), None)
@@ -123,7 +124,7 @@ def _epochs(contents: Contents) -> str:
     if not history:
         return "none was recorded"
     last = history[-1].get("epoch", len(history) - 1)
-    return f"of 0 to {last}{', stopped early' if contents.run.diagnostics.get('stopped_early') else ''}"
+    return f"of {epoch_number(last)}{', stopped early' if contents.run.diagnostics.get('stopped_early') else ''}"
 
 
 def warned(contents: Contents) -> list[Block]:
@@ -159,9 +160,11 @@ def advice(contents: Contents) -> list[Block]:
     if not contents.run.weights:
         return []
     head = ("checked", "found", "what to do")
-    open_ = [one for one in contents.advice if one.severity is not Severity.FINE]
+    rows = [_row(one) for one in contents.advice if one.severity is not Severity.FINE]
+    if contents.verdict.level is Level.WEAK and poor(contents.advice) is None:
+        rows.insert(0, Row(("verdict", "The fit is weak.", advised(Todo.LEARN_MORE)), Severity.ACT.value))
     passed = [one for one in contents.advice if one.severity is Severity.FINE]
-    blocks: list[Block] = [Table(head, [_row(one) for one in open_], kind="advice")] if open_ else []
+    blocks: list[Block] = [Table(head, rows, kind="advice")] if rows else []
     if passed:
         names = listed(list(dict.fromkeys(title(one) for one in passed)), len(passed))
         table = Table(head[:2], [Row((title(one), sentence(one)), one.severity.value) for one in passed], kind="advice")

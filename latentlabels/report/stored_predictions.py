@@ -39,7 +39,7 @@ _PLACES = 2  # labels of an example whose places are shown
 _ERRORS = 8  # of either kind
 _PER_LABEL = 2  # of them
 # that files of earlier versions lack
-_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes", "error_rows", "error_labels", "error_images")
+_NEW = ("names", "place_rows", "place_labels", "place_heat", "place_shapes", "error_rows", "error_labels")
 _SHEET_LABELS, _SHEET_IMAGES = 8, 7
 _TOGETHER = 24  # labels in the table of what goes together
 _ROUNDING = 1e-4  # float32 sums of probabilities leave [0, 1] by this much at most
@@ -86,7 +86,6 @@ class StoredPredictions:
         error_rows: rows of the P images with the worst errors, where complete labels are known: labels that are absent with the
             largest probabilities, then labels that are present with the smallest ones.
         error_labels: the labels' columns.
-        error_images: the images' names.
     """
 
     num_images: NDArray[Any]
@@ -121,7 +120,6 @@ class StoredPredictions:
     place_shapes: NDArray[Any] = field(default_factory=lambda: np.empty((0, 2), int))
     error_rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
     error_labels: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
-    error_images: NDArray[Any] = field(default_factory=lambda: np.empty(0, str))
 
     def names_of(self, rows: NDArray[Any]) -> list[str]:
         """Names of some of the P images; none where they are not known."""
@@ -185,7 +183,7 @@ class StoredPredictions:
             "truth_prevalence": {(num_labels,), (0,)}, "truth_counts": {(self.truth_counts.size,)},
         }  # fmt: skip
         columns = ("labels", "values", "probabilities", "instead", "others", "images")
-        shapes |= {"error_labels": {self.error_rows.shape}, "error_images": {self.error_rows.shape}}
+        shapes |= {"error_labels": {self.error_rows.shape}}
         shapes |= {f"suspect_{name}": {(num_suspects,)} for name in columns}
         for name, allowed in shapes.items():
             if getattr(self, name).shape not in allowed:
@@ -302,7 +300,6 @@ def find(
         truth_counts=np.empty(0) if complete is None else np.bincount(complete[counted].sum(1).astype(int)) / len(counted),
         error_rows=np.array([place[row] for row, _ in errors], int),
         error_labels=np.array([k for _, k in errors], int),
-        error_images=np.array([chosen.names[row] for row, _ in errors], dtype=str),
         **_places(posterior, chosen, looks, place),
     )
 

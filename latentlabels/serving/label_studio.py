@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import urllib.error
 import urllib.request
@@ -246,14 +247,23 @@ def _fetched(place: str, home: Home, most: int) -> bytes | None:
         return None
     address = f"{base.scheme}://{base.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
     request = urllib.request.Request(address)
-    if home.key is not None:
-        request.add_header("Authorization", f"Token {home.key}")
     try:
+        if home.key is not None:
+            request.add_header("Authorization", _authorization(f"{base.scheme}://{base.netloc}", home.key))
         with _OPENER.open(request, timeout=_SECONDS) as answer:
             content: bytes = answer.read(most + 1)
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
         return None
     return content if len(content) <= most else None
+
+
+def _authorization(base: str, key: str) -> str:
+    """The header for a key: a personal access token, of three parts, is first exchanged for one that lasts minutes."""
+    if key.count(".") != 2:
+        return f"Token {key}"
+    body, head = json.dumps({"refresh": key}).encode(), {"Content-Type": "application/json"}
+    with _OPENER.open(urllib.request.Request(f"{base}/api/token/refresh/", body, head), timeout=_SECONDS) as answer:
+        return f"Bearer {json.loads(answer.read(100_000))['access']}"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

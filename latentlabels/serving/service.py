@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .. import __version__
+from ..checks import movements, shared_by
 from ..errors import DataError, LabelSpaceError, LatentLabelsError, ObservationError
 from ..estimator import LatentLabels
 from ..inputs.image_file import read_picture, scaled
@@ -25,7 +26,6 @@ from ..posterior import Posterior
 from ..show.card import image_document
 from ..space import LabelSpace
 from .answering import Answering
-from .changes import changes
 from .collection import Collection, open_collection
 from .documents import MovedLabel, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, UnmovedGroup
 from .limits import Limits
@@ -75,12 +75,6 @@ class Shown:
     def space(self) -> LabelSpace:
         """The K labels."""
         return self.model.space_
-
-    @property
-    def is_independent(self) -> bool:
-        """Whether groups that are not linked are independent given the image."""
-        amortizer = self.model.model.amortizer
-        return bool(amortizer.mixture == 1 and not amortizer.nonempty)
 
 
 class Service:
@@ -246,46 +240,52 @@ class Service:
         """
         before, space = self.posterior(asked.images), self.shown.space
         present, absent = list(dict.fromkeys(asked.present)), list(dict.fromkeys(asked.absent))
-        after, stated = before, {*present, *absent} & {*space.labels}
+        after, stated = before, {}
         if present or absent:
             try:
-                for label in present:
-                    columns, _ = space.stated(label)
-                    stated |= {space.labels[k] for k in columns}
+                stated = self._stated(present, absent)
                 after = before.given(present, absent)  # also says what is impossible together
                 if asked.annotation == "picked":
-                    after = before.observing(self._row_of(present, absent, len(before)), self.shown.model.conditions_by)
-                marginals, counts = after.marginals, after.count_probs()
+                    row = np.full(space.num_labels, -1, np.int8)
+                    row[[space.index(label) for label in stated]] = list(stated.values())
+                    after = before.observing(np.tile(row, (len(before), 1)), self.shown.model.conditions_by)
+                return self._conditioned(asked, before, after, stated)
             except LabelSpaceError as error:
                 raise ProblemError("unknown-label", str(error)) from None
             except ObservationError as error:
                 raise ProblemError("contradiction", str(error)) from None
-        else:
-            marginals, counts = after.marginals, after.count_probs()
-        independent = asked.annotation == "looked-up" and self.shown.is_independent
+        return self._conditioned(asked, before, after, stated)
+
+    def _stated(self, present: Sequence[str], absent: Sequence[str]) -> dict[str, int]:
+        """The labels that are stated, the empty outcomes of groups among them."""
+        space = self.shown.space
+        stated = {space.labels[space.index(label)]: 0 for label in absent}
+        for label in present:
+            columns, value = space.stated(label)
+            stated |= {space.labels[k]: value for k in columns}
+        return stated
+
+    def _conditioned(
+        self, asked: PosteriorRequest, before: Posterior, after: Posterior, stated: dict[str, int]
+    ) -> list[PosteriorOfImage]:  # fmt: skip
+        space, marginals, counts = self.shown.space, after.marginals, after.count_probs()
+        shared = shared_by(before.distribution, after.distribution)
         out = []
         for row, image in enumerate(asked.images):
-            moved, unmoved = changes(before.marginals[row], marginals[row], stated, space, independent)
+            found = movements(space, before.marginals[row].tolist(), marginals[row].tolist(), {}, stated, shared)
+            moved = [one for group in found for one in group.moved if one.label not in stated]
+            moved.sort(key=lambda one: -abs(one.after - one.before))
             out.append(
                 PosteriorOfImage(
                     id=image,
                     marginals=dict(zip(space.labels, map(float, marginals[row]), strict=True)),
                     count=[float(share) for share in counts[row]],
                     moved=[MovedLabel(**asdict(one)) for one in moved],
-                    unmoved=[UnmovedGroup(**asdict(one)) for one in unmoved],
+                    unmoved=[UnmovedGroup(group=one.group, reason=one.reason) for one in found if not one.moved and stated],
                     sentence=sentence_of(marginals[row], space),
                 )
             )
         return out
-
-    def _row_of(self, present: Sequence[str], absent: Sequence[str], size: int) -> NDArray[np.int8]:
-        space = self.shown.space
-        row = np.full(space.num_labels, -1, np.int8)
-        for label in present:
-            columns, value = space.stated(label)
-            row[columns] = value
-        row[[space.index(label) for label in absent]] = 0
-        return np.tile(row, (size, 1))
 
     # --- answers ----------------------------------------------------------------------------------------
 

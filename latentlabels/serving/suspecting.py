@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import review
 from ..checks import suspect_labels
 from ..observed import match_names
+from ..review import read_mistakes
 from .documents import Mistake, Mistakes
 from .service import Service
 
@@ -34,15 +33,11 @@ def mistakes_of(service: Service) -> Mistakes:
     They are those of `latentlabels mistakes`, by fits that have not seen the image, where the run folder keeps them; else those
     that the run itself finds improbable, which finds fewer, since it has seen them.
     """
-    name = f"{__package__.rpartition('.')[0]}.review"
-    if importlib.util.find_spec(name) is not None:
-        stored = importlib.import_module(name).read_mistakes(service.shown.run)
-        if stored is not None:
-            return _stored(service, stored)
-    return _improbable(service)
+    stored = read_mistakes(service.shown.run)
+    return _improbable(service) if stored is None else _stored(service, stored)
 
 
-def _stored(service: Service, stored: Any) -> Mistakes:
+def _stored(service: Service, stored: review.Mistakes) -> Mistakes:
     shown = service.shown
     rows = match_names([one.image for one in stored.rows], shown.collection.names)
     found = [

@@ -151,7 +151,8 @@ class Table:
         rows: cells, each a text or a `Cell`.
         numbers: columns that are set to the right.
         caption: above it.
-        kind: its class.
+        kind: its class; of kind "stacked" a narrow screen sets the cells of a row below each other, each after the name of
+            its column, but for those of kind "main", which head the row.
         sortable: whether a click on a heading sorts it.
         search: what its search field is for; none if empty.
     """
@@ -287,7 +288,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Beside:
-    """Blocks side by side where there is room: of kind "pair", "charts", "strips" or "stack"."""
+    """Blocks side by side where there is room: of kind "pair", "charts", "maps", "strips" or "stack"."""
 
     what: ClassVar[str] = "beside"
     blocks: Sequence[Block]

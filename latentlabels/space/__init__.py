@@ -3,5 +3,6 @@
 from .groups import Free, Group, OneOf
 from .label_space import ExhaustiveSet, LabelSpace
 from .parents import Parent
+from .ties import Shared, Tie, ties
 
-__all__ = ["ExhaustiveSet", "Free", "Group", "LabelSpace", "OneOf", "Parent"]
+__all__ = ["ExhaustiveSet", "Free", "Group", "LabelSpace", "OneOf", "Parent", "Shared", "Tie", "ties"]

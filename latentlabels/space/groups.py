@@ -55,7 +55,7 @@ class Free:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The labels of which it requires one; () if none."""
+        """Labels, one of which it requires; () if none."""
         return _as_tuple(self.requires)
 
 
@@ -121,7 +121,7 @@ class OneOf:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The labels of which it requires one; () if none."""
+        """Labels, one of which it requires; () if none."""
         return _as_tuple(self.requires)
 
 

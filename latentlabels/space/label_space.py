@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ExhaustiveSet(NamedTuple):
-    """Labels of which every image shows exactly one.
+    """Labels such that every image shows exactly one of them.
 
     Attributes:
         groups: the names of their groups, an exhaustive one last, after those that exclude it.
@@ -225,7 +225,7 @@ class LabelSpace:
 
     @cached_property
     def exhaustive_sets(self) -> tuple[ExhaustiveSet, ...]:
-        """Sets of labels of which every image shows exactly one: an exhaustive root group, or one with what excludes it."""
+        """Sets of labels, one of which every image shows: an exhaustive root group, or one with what excludes it."""
         found = []
         for group in self.groups:
             if group.optional or group.name not in self.open_groups:

@@ -94,6 +94,18 @@ def test_a_poor_model_is_called_poor_however_well_it_is_calibrated(fit: dict[str
     assert said in sentence(found)
 
 
+def test_calibration_is_that_of_probabilities_above_five_percent() -> None:
+    plain = {"map": 0.2, "nll": 4.0, "brier": 0.2, "calibration_error": 0.001, "calibration_error_above": 0.03}
+    fit = {"map": 0.5, "nll": 3.0, "brier": 0.1, "calibration_error": 0.004, "calibration_error_above": 0.06}
+    found = _about(Kind.MEASURED, {}, [], OURS, {"num_images": 400, "without_image": plain, **fit})
+    assert found is not None
+    assert found.severity is Severity.LOOK  # 0.4 % of all entries is 6 % of those that matter
+    assert sentence(found) == (
+        "The calibration error of probabilities above 5 % is 6 % on 400 completely labelled images (3.0 % without looking at "
+        "the image)."
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "severity"), [(0.0, "fine"), (0.05, "fine"), (0.0501, "look"), (None, "look"), (math.nan, "look")]
 )

@@ -92,7 +92,7 @@ def test_a_label_that_images_do_not_show_is_the_one_named() -> None:
     for found in (complete, alone):
         assert [(one.label, one.why) for one in found.weakest] == [("elk", Reason.NOT_LEARNED)]
         assert found.level in (Level.STRONG, Level.FAIR)
-        assert found.weakest_sentence.startswith('1 of 6 labels is weak: "elk" (hardly told from other images; ')
+        assert found.weakest_sentence.startswith('1 of 6 labels is weak: "elk" (hardly distinguished from other images; ')
         assert "check their labels" in found.weakest[0].todo
 
 
@@ -190,7 +190,9 @@ def test_the_run_that_once_got_an_all_clear_is_weak() -> None:
     document = _document(brier=0.2, nll=0.2, ranking=0.276, map=0.327, macro_f1=0.15, per_label={"hat": figures})
     found = verdict_of({"known_counts": {"hat": [60, 0]}}, document)
     assert found.level is Level.WEAK
-    assert found.weakest_sentence.startswith('1 of 1 label is weak: "hat" (hardly told from other images; average precision')
+    assert found.weakest_sentence.startswith(
+        '1 of 1 label is weak: "hat" (hardly distinguished from other images; average precision'
+    )
 
 
 @pytest.mark.parametrize(

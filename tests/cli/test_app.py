@@ -7,12 +7,15 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from command import latentlabels
 
-from latentlabels.cli.app import main
+from latentlabels.cli.app import app, main
 
 VERBS = (
     "demo",
@@ -61,6 +64,28 @@ def test_help_of_a_verb_describes_every_option(verb: str) -> None:
     options = [line for line in text.splitlines() if line.startswith("│ --") or line.startswith("│ -o")]
     assert options
     assert all(len(line.strip("│ ").split("  ")) > 1 and line.strip("│ ").split("  ")[-1].strip() for line in options)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The command, its subcommands, theirs, each with the words that call it."""
+    yield path, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*path, name))
+
+
+def test_help_shows_a_flag_without_a_type() -> None:
+    seen = 0
+    for path, command in commands(typer.main.get_command(app)):
+        text = latentlabels(*path, "--help").out
+        assert "bool" not in text, path
+        flags = [*(param.opts[0] for param in command.params if getattr(param, "is_flag", False)), "--help"]
+        for flag in flags:
+            line = next(line for line in text.splitlines() if line.startswith(f"│ {flag} "))
+            said = line.removeprefix(f"│ {flag} ").strip("│ ").removeprefix("-").lstrip("abcdefghijklmnopqrstuvwxyz").strip()
+            assert said[0].isupper(), line  # the description follows, which begins with a capital
+            seen += 1
+    assert seen > 40
+    assert "--top          N" in latentlabels("query", "--help").out  # an option with a value shows what it takes
 
 
 def test_version() -> None:

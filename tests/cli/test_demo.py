@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,10 @@ def test_one_table_and_where_the_report_is(asked: list[Path], result: dict[str, 
             assert f" {percent_of(figures[key] / 100, 48)}" in line
     assert f"report   {result['run']}/report.html" in done.out
     assert f"picture  {result['picture']}" in done.out
+    assert result["verdict"]["sentence"] in done.out
+    stored = json.loads((Path(result["run"]) / "evaluation.json").read_text())
+    assert stored["full_labels"]["map"] == pytest.approx(result["rows"][-1]["map"] / 100)
+    assert (result["verdict"]["level"], result["verdict"]["basis"]) == ("weak", "complete labels")  # of one epoch
     assert (Path(result["run"]) / "report.html").exists()
     assert Path(result["picture"]).exists()
     assert done.err == "rendering scenes\n"

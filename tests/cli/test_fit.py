@@ -54,7 +54,7 @@ def test_the_summary_says_what_was_found_and_what_to_do_next(fitted: tuple[Path,
     assert facts["labels"] == "21 in 10 groups"
     assert facts["known labels"].startswith("60 present, 0 absent (1.00 per image)")
     assert 'expected (derived from the share of known labels in the exhaustive group "colour")' in facts["labels per image"]
-    assert facts["best epoch"] == "0 (of 0 to 0)"
+    assert facts["best epoch"] == "1 of 1"
     assert facts["run"] == str(run)
     assert f"next: latentlabels predict {run} IMAGE... -o probabilities.csv" in done.out
     assert "fitting 60 images with 21 labels" in done.err
@@ -238,9 +238,9 @@ def test_a_terminal_is_told_of_every_epoch(vectors: Path, tmp_path: Path) -> Non
     args = ["fit", "--embeddings", str(vectors), "--set", "fit.epochs=2", "--out", str(tmp_path / "run")]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         assert main(args) == 0
-    assert re.search(r"epoch 0: training -\d\.\d{3}, held out -\d\.\d{3}, labels per image \d\.\d{3}", err.getvalue())
-    assert "epoch 1: " in err.getvalue()
-    assert "epoch 1: " not in out.getvalue()
+    assert re.search(r"epoch 1 of 2: training -\d\.\d{3}, held out -\d\.\d{3}, labels per image \d\.\d{3}", err.getvalue())
+    assert "epoch 2 of 2: " in err.getvalue()
+    assert "epoch 2 of 2: " not in out.getvalue()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,17 @@ from conftest import MIXED, draw
 
 
 @pytest.mark.slow
-def test_two_processes_on_the_cpu_write_one_run(tmp_path: Path):
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])  # the command once more, or a copy of this process
+def test_two_processes_on_the_cpu_write_one_run(strategy: str, tmp_path: Path):
     data = draw(MIXED, 120)
     np.savez(tmp_path / "data.npz", embeddings=data.inputs, observed=data.observed, labels=np.array(MIXED.labels))
-    overrides = ["fit.epochs=2", "fit.accelerator=cpu", "fit.devices=2", "fit.strategy=ddp", "model.expected_labels=2.7"]
+    overrides = [
+        "fit.epochs=2",
+        "fit.accelerator=cpu",
+        "fit.devices=2",
+        f"fit.strategy={strategy}",
+        "model.expected_labels=2.7",
+    ]
     command = [sys.executable, "-m", "latentlabels", "fit", "--embeddings", "data.npz", "--out", "run", "--json"]
     for override in overrides:
         command += ["--set", override]
@@ -27,4 +35,5 @@ def test_two_processes_on_the_cpu_write_one_run(tmp_path: Path):
     assert json.loads(done.stdout)["run"].endswith("run")  # one document, though two processes ran
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [0, 1]
+    assert re.findall(r"^epoch (\d of 2): ", done.stderr, re.MULTILINE) == ["1 of 2", "2 of 2"]  # by one of the processes
     assert (tmp_path / "run" / "weights.safetensors").exists()

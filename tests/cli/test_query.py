@@ -50,7 +50,7 @@ def test_text_lists_the_likeliest_labels(run: Path, image: Path) -> None:
     done = latentlabels("query", run, image, "--given", "car", "--top", 3)
     lines = done.out.splitlines()
     assert lines[0] == f"{image}, given car"
-    assert lines[2].split() == ["label", "group", "probability", "before"]
+    assert lines[2].split() == ["label", "group", "probability", "before", "change"]
     assert lines[3].startswith("car")
     assert "100 %" in lines[3]
     assert lines[6] == ""  # three labels
@@ -58,6 +58,35 @@ def test_text_lists_the_likeliest_labels(run: Path, image: Path) -> None:
     assert "car" in lines[7]
     assert lines[8].startswith("number of labels")
     assert "before" not in latentlabels("query", run, image).out  # nothing is given
+
+
+def test_it_says_what_moved_and_what_did_not_and_why(run: Path, image: Path) -> None:
+    done = latentlabels("query", run, image, "--given", "car", "--json")
+    moved = {one["group"]: one for one in done.document["moved"]}
+    unmoved = {one["group"]: one for one in done.document["unmoved"]}
+    assert {*moved, *unmoved} == {group.name for group in TOY_SPACE.groups}
+    before, after = (
+        {row["label"]: row[key] for row in done.document["labels"]} for key in ("probability_before", "probability")
+    )
+    for group in TOY_SPACE.groups:
+        changed = {label for label in group.labels if abs(before[label] - after[label]) >= 0.0005}
+        assert (group.name in moved) == bool(changed)
+        if changed:
+            assert {one["label"] for one in moved[group.name]["labels"]} == changed
+            for one in moved[group.name]["labels"]:
+                assert (one["before"], one["after"]) == (before[one["label"]], after[one["label"]])
+    assert (moved["vehicle"]["tie"], moved["doors"]["tie"]) == ("stated", "linked")
+    assert unmoved["colour"]["tie"] == "independent"
+    assert "groups are independent given the image" in unmoved["colour"]["reason"]
+
+    text = latentlabels("query", run, image, "--given", "car", "--top", 100).out
+    assert "colour" in (said := next(line for line in text.splitlines() if " did not move: " in line))
+    assert "vehicle" not in said and said.endswith("groups are independent given the image.")
+    row = next(line.split() for line in text.splitlines() if line.startswith("car "))
+    assert "up" in row
+    assert "down" in next(line.split() for line in text.splitlines() if line.startswith("bike "))
+    alone = latentlabels("query", run, image, "--json").document
+    assert (alone["moved"], alone["unmoved"]) == ([], [])  # nothing is given
 
 
 @pytest.mark.parametrize(

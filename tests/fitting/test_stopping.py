@@ -99,11 +99,11 @@ def test_a_rule_that_reads_complete_labels_asks_for_them() -> None:
 )
 def test_a_value_that_is_not_finite_is_named(values: EpochValues, said: str) -> None:
     watch = Watch(rules_named(["likelihood"]), 3, 0, {})
-    with pytest.raises(FloatingPointError, match=f"epoch 0: the {said}; lower fit.learning_rate"):
+    with pytest.raises(FloatingPointError, match=f"epoch 1: the {said}; lower fit.learning_rate"):
         watch.after_epoch(values, None, 0.0, dict)
     watch.after_epoch(EpochValues(1.0, -np.inf), None, 0.0, dict)  # what is known of a held-out image was impossible: no error
 
 
 def test_an_epoch_is_said_in_one_line() -> None:
     row = watching([-1.5]).history[0]
-    assert in_one_line(row) == "epoch 0: training 0.000, held out -1.500 (0 s)"
+    assert in_one_line(row, 3) == "epoch 1 of 3: training 0.000, held out -1.500 (0 s)"

@@ -48,7 +48,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def test_figures_settings_and_labels_side_by_side(make: Make, tmp_path: Path) -> None:
-    a = make("few", evaluation=_evaluation({"a": 0.4, "b": 0.8, "c": 0.6}), predicted_count=1.5)
+    a = make("few", evaluation=_evaluation({"a": 0.4, "b": 0.8, "c": 0.6}), predicted_count=1.5, best_epoch=2)
     b = make("many", evaluation=_evaluation({"a": 0.7, "b": 0.6, "c": 0.61}, map=0.6, nll=1.2, nll_gain=0.8), epochs=9)
     found = compare(a, b)
     assert found.names == ("few", "many")
@@ -62,6 +62,7 @@ def test_figures_settings_and_labels_side_by_side(make: Make, tmp_path: Path) ->
     assert figures["Brier score"].better_of(found.names) == ""
     assert figures["predicted labels per image"].values == (1.5, None)
     assert figures["predicted labels per image"].better_of(found.names) == ""
+    assert figures["epoch kept"].values == (3, None)
     assert found.differs == (("fit.epochs", 5, 9),)
     assert [(one.label, round(one.gain, 9), one.is_clear) for one in found.changes] == [
         ("b", -0.2, True), ("c", 0.01, False), ("a", 0.3, True),

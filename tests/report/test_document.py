@@ -163,7 +163,6 @@ def _found(space: LabelSpace = SPACE, pictures: bool = True, truth: bool = False
         suspect_values=np.array([1]), suspect_probabilities=p[1, [1 % size]], suspect_instead=np.array([-1]),
         suspect_others=np.array([np.nan]), suspect_images=np.array(["photos/red/1.jpg"]),
         error_rows=np.array([2, 3] if truth else [], int), error_labels=np.array([1 % size, 0] if truth else [], int),
-        error_images=np.array(["a/2.jpg", "a/3.jpg"] if truth else [], dtype=str),
         truth_prevalence=true.mean(0) if truth else np.empty(0),
         truth_counts=np.bincount(true.sum(1)) / 6 if truth else np.empty(0),
     )  # fmt: skip
@@ -207,7 +206,7 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
         "encoder tiny · annotation uniform-positive · objective collapsed · seed 7 · fitted in 12 s · 54 weights",
         "images 1,200 0.60 labels known to be present per image, 0.20 known to be absent",
         "predicted labels per image 2.99 2.35 expected",
-        "epoch kept 1 of 0 to 2, stopped early",
+        "epoch kept 2 of 3, stopped early",
         "held-out log-likelihood −3.00 of the known labels, nats per image",
         "Weak labels",
         "1 4-doors doors 0 Never known to be present Label images that show it, or remove it from the label space.",
@@ -276,7 +275,7 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
     _found(truth=True).write(run / EVALUATED)
     page = _Page(write_report(run))
     assert list(page.sections) == [
-        "What to do", "Worst errors", "Known labels that may be wrong", "Evaluation against complete labels",
+        "What to do", "Worst errors", "Possible mistakes", "Evaluation against complete labels",
         "Confusion within a group", "All labels", "Known labels", "Predictions on the training images", "Examples",
         "Images by label", "Training", "Label space", "Details",
     ]  # fmt: skip
@@ -291,6 +290,64 @@ def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path
         (row,) = [row for row in page.rows if row[:2] == [str(k + 1), label]]
         assert row[6:8] == [values[k], truth[k]]
     assert ["red/1.jpg" in "/".join(row) for row in page.rows].count(True) == 1
+
+
+def test_the_worst_errors_stand_with_what_the_images_show(make: Callable[..., Path]) -> None:
+    run = make()
+    found = _found(truth=True)
+    truth = found.truth.copy()
+    truth[2], truth[3] = 0, 0
+    truth[2, 0], truth[3, 0] = 1, 1
+    p = found.marginals.copy()
+    p[2], p[3] = 0.1, 0.1
+    p[2, 1], p[3, 0] = 0.9, 0.2
+    dataclasses.replace(found, truth=truth, marginals=p).write(run / EVALUATED)
+    said = _Page(write_report(run)).said("Worst errors")
+    absent, missed = said.split("Present, but missed")
+    assert absent.split("Found, but absent")[1].strip().endswith("red: 90 %; it shows blue")
+    assert missed.strip().endswith("blue: 20 %; nothing in its place")
+    _found(truth=True, error_rows=np.empty(0, int), error_labels=np.empty(0, int)).write(run / EVALUATED)
+    assert "Worst errors" not in _Page(write_report(run)).sections
+
+
+def test_a_weak_fit_is_never_given_an_all_clear(make: Callable[..., Path]) -> None:
+    """mAP 32.7 %, macro-F1 15 % and a label at 0.6 %, which once had no warnings and nothing to do."""
+    run = make(never_known=[], warnings=[], known_counts={label: [60, 30] for label in SPACE.labels}, predicted_count=2.4)
+    plain = {"map": 0.07, "nll": 4.0, "brier": 0.05, "calibration_error_above": 0.002}
+    labels = {
+        label: {"support": 9, "average_precision": 0.006 if label == "red" else 0.4, "predicted": 0.009}
+        for label in SPACE.labels
+    }
+    figures = {
+        "num_images": 1500, "map": 0.327, "macro_f1": 0.15, "nll": 3.2, "brier": 0.04, "calibration_error_above": 0.01,
+        "calibration_error": 0.001, "brier_skill": 0.2, "nll_skill": 0.2, "ranking_skill": 0.276, "without_image": plain,
+        "per_label": labels,
+    }  # fmt: skip
+    (run / "evaluation.json").write_text(json.dumps(figures))
+    page = _Page(write_report(run))
+    first = page.text.split("latentlabels run ")[1]
+    assert first.startswith("Weak On 1,500 completely labelled images, the mAP is 33 % (7.0 % without looking at the image)")
+    assert (
+        '1 of 8 labels is weak: "red" (hardly distinguished from other images; average precision 0.6 %, 0.6 % by chance).'
+        in page.text
+    )
+    assert "No warnings" not in page.text
+    assert [row[:2] for row in page.rows if row[2:] and row[2].startswith("Do not rely")] == [["verdict", "The fit is weak."]]
+    assert "Look at its images" in page.said("Weak labels")
+
+
+def test_confusion_is_a_table_of_shares(make: Callable[..., Path]) -> None:
+    run = make()
+    cells = [["car", "car", 6], ["car", "bike", 2], ["bike", None, 3], [None, None, 9], ["bad"], 3]
+    (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": {"vehicle": cells, "colour": 3}}))
+    page = _Page(write_report(run))
+    said = page.said("Confusion within a group")
+    assert "car (8)75 %25 %" in said
+    assert "bike (3)100 %" in said
+    assert "none of them (9)100 %" in said
+    for strange in (3, None, [], {"vehicle": {}}, {"vehicle": [[1, 2, None]]}):
+        (run / "evaluation.json").write_text(json.dumps({"num_images": 20, "confusion": strange}))
+        assert "Confusion within a group" not in _Page(write_report(run)).sections
 
 
 def test_pictures_are_told_in_words(make: Callable[..., Path]) -> None:
@@ -485,7 +542,7 @@ def test_values_that_are_none(make: Callable[..., Path]) -> None:
     (run / "evaluation.json").write_text('{"map": null, "num_images": 3, "calibration": null}')
     text = _Page(write_report(run)).text
     assert "warning" not in text
-    assert "epoch kept – of 0 to 0" in text
+    assert "epoch kept – of 1" in text
     assert "held-out log-likelihood – " in text
     assert "mean average precision – 3 images" in text
 
@@ -591,7 +648,7 @@ def test_a_report_can_look_at_images_first(tmp_path: Path) -> None:
     assert not (run / FITTED).exists()
     page = _Page(write_report(run, m, values, observed))
     assert StoredPredictions.read(run / FITTED, 3).num_images.tolist() == [60, 60]
-    assert "Known labels that may be wrong" in page.text
+    assert "Possible mistakes" in page.text
     with pytest.raises(DataError, match="no model to predict them with"):
         write_report(run, images=values)
 

@@ -399,7 +399,7 @@ def test_worst_errors_are_kept_with_their_names_and_pictures(model: LatentLabels
     assert len(found.error_rows) == len(expected) > 0
     for place, (row, k) in enumerate(expected):
         assert found.error_labels[place] == k
-        assert found.error_images[place] == str(row)
+        assert found.names[found.error_rows[place]] == str(row)
         np.testing.assert_allclose(found.marginals[found.error_rows[place]], p[row], atol=1e-5)
         np.testing.assert_array_equal(found.truth[found.error_rows[place]], truth[row])
     _check_pictures(found, model, images)
@@ -414,4 +414,4 @@ def test_files_from_before_the_errors_can_be_read(model: LatentLabels, tmp_path:
     with np.load(path) as stored:
         np.savez(tmp_path / "old.npz", **{key: stored[key] for key in stored.files if not key.startswith("error")})
     old = StoredPredictions.read(tmp_path / "old.npz", K)
-    assert len(old.error_rows) == len(old.error_labels) == len(old.error_images) == 0
+    assert len(old.error_rows) == len(old.error_labels) == 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from served import Fitted, png
+from served import HEADERS, TOKEN, Fitted, png
 from starlette.testclient import TestClient
 
 from latentlabels import LatentLabels
+from latentlabels.serving.app import make_app
+from latentlabels.serving.service import Service, Source
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_what_moved_and_what_did_not(looked: TestClient) -> None:
     moved = {one["label"] for one in found["moved"]}
     unmoved = {one["group"]: one["reason"] for one in found["unmoved"]}
     assert "4-doors" in moved and "bike" in moved and "car" not in moved
-    assert "independent" in unmoved["shape"] or "%" in unmoved["shape"]
+    assert all(unmoved.values()) and not {label for label in unmoved if label in moved}
     assert "vehicle" not in unmoved and "doors" not in unmoved
 
 
@@ -91,6 +94,23 @@ def test_answers_are_asked_kept_and_not_asked_again(looked: TestClient) -> None:
     again = {one["id"] for one in looked.get("/v1/next?n=60").json()["questions"]}
     assert not again & {one["id"] for one in first}
     assert len(looked.get("/v1/answers").json()["answers"]) >= 5
+
+
+def test_mistakes_are_those_that_the_run_keeps(own: Fitted, tmp_path: Path) -> None:
+    from latentlabels.review import Mistakes, PossibleMistake, write_mistakes
+
+    names = sorted(path.relative_to(own.images).as_posix() for path in own.images.glob("*/*.png"))
+    rows = [PossibleMistake(0, names[5], names[5].split("/")[0], 1, 0.9, None, float("nan"))]
+    write_mistakes(own.run, Mistakes(3.5, 1, 6, rows, (0.1, 0.05, 0.2), 1.0, 60, 60, 2))
+    app = make_app(Service(Source(own.run, answers=tmp_path / "answers.csv")), TOKEN)
+    with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS) as client:
+        found = client.get("/v1/mistakes").json()
+        assert (found["expected"], found["low"], found["high"]) == (3.5, 1, 6)
+        one = found["mistakes"][0]
+        assert one["name"] == names[5] and one["probability"] == pytest.approx(0.1) and one["instead"] is None
+        decided = {"image": one["image"], "label": one["label"], "value": 0, "kind": "mistake", "decision": "change"}
+        assert client.post("/v1/answers", json=decided).status_code == 201
+        assert client.get("/v1/mistakes").json()["mistakes"] == []
 
 
 def test_labels_and_mistakes_and_the_sample(looked: TestClient) -> None:

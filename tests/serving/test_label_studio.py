@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,7 +14,7 @@ from served import HEADERS, TOKEN, Fitted, png
 from starlette.testclient import TestClient
 
 from latentlabels.serving.app import make_app
-from latentlabels.serving.label_studio import Home
+from latentlabels.serving.label_studio import Home, _fetched
 from latentlabels.serving.service import Service, Source
 
 CONFIG = """<View><Image name="img" value="$photo"/>
@@ -33,6 +34,12 @@ class _Photos(BaseHTTPRequestHandler):
         self.end_headers()
         if found:
             self.wfile.write(png(5))
+
+    def do_POST(self) -> None:
+        key = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["refresh"]
+        self.send_response(200 if self.path == "/api/token/refresh/" and key == "a.b.c" else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps({"access": "short"}).encode())
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -84,6 +91,13 @@ def test_the_protocol(backend: TestClient, photos: str, fitted: Fitted) -> None:
         assert set(part["value"]["choices"]) <= {"Car", "bike", "night", "headlights"}
     assert [path for path, _ in _Photos.asked] == [places[1], "/moved"]
     assert all(key == "Token key" for _, key in _Photos.asked)
+
+
+def test_a_personal_access_token_is_exchanged_first(photos: str) -> None:
+    assert _fetched("/data/upload/1/x.png", Home(photos, "a.b.c"), 10_000_000) == png(5)
+    assert _Photos.asked == [("/data/upload/1/x.png", "Bearer short")]
+    assert _fetched("/data/upload/1/x.png", Home(photos, "a.b.d"), 10_000_000) is None
+    assert _fetched("/data/upload/1/x.png", Home(photos, "a.b.c"), 10) is None
 
 
 def test_the_choices_are_those_of_the_posterior(backend: TestClient) -> None:

@@ -361,8 +361,11 @@ def test_after_a_fit_what_came_out(fitted):
     assert said["labels per image"] == (
         f"{d['predicted_count']:.2f} predicted, {d['expected_labels']:.2f} expected ({d['expected_labels_source']})"
     )
-    assert said["epoch kept"].startswith(f"{d['best_epoch']} of 0 to 3")
+    assert said["epoch kept"].startswith(f"{d['best_epoch'] + 1} of 4")
     assert said["on held-out images"].startswith(f"{number(d['held_out_log_likelihood'])} (log-likelihood")
+    verdict = ll.checks.verdict_of(d, None, fitted.history_)
+    assert said["verdict"] == verdict.sentence
+    assert said.get("weak labels", "") == verdict.weakest_sentence
     assert ".posterior(images)" in page(fitted).text and "Warning" not in page(fitted).text
 
 

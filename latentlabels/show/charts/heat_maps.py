@@ -60,13 +60,12 @@ def co_occurrence(together: NDArray[np.float64], space: LabelSpace, labels: Sequ
 
 
 def confusion(counts: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], caption: str = "") -> HeatMap:
-    """What is predicted of the images that show each label: a row for each true label, shares of the row as shades.
+    """What images that show each label are called: a row for each true label, shares of the row as shades.
 
     Args:
-        counts: (R, C) images with the true label of the row and the predicted label of the column; expected numbers may be
-            fractions.
+        counts: (R, C) images that show the label of the row and are called that of the column.
         rows: R true labels.
-        columns: C predicted labels.
+        columns: C labels that they are called.
         caption: above it.
     """
     given = np.asarray(counts, np.float64)
@@ -74,18 +73,14 @@ def confusion(counts: NDArray[np.float64], rows: Sequence[str], columns: Sequenc
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(totals > 0, given / totals, np.nan)
     hints = [
-        [f"{_images(number)} with {true}: predicted {other}" for other, number in zip(columns, row, strict=True)]
+        [f"{count(int(number), 'image')} with {true} called {other}" for other, number in zip(columns, row, strict=True)]
         for true, row in zip(rows, given, strict=True)
     ]
     names = [f"{name} ({number:,.0f})" for name, number in zip(rows, totals[:, 0], strict=True)]
-    said = [[_short(value) for value in row] for row in found]
+    said = [[_short(value) if value > 0 else "" for value in row] for row in found]
     return HeatMap(
-        "% predicted as …, of the images that show …", names, list(columns), _values(found), said, hints=hints, caption=caption
+        "% called …, of the images that show …", names, list(columns), _values(found), said, hints=hints, caption=caption
     )
-
-
-def _images(number: float) -> str:
-    return count(int(number), "image") if float(number).is_integer() else f"{number:,.1f} images"
 
 
 def _values(shown: NDArray[np.float64]) -> list[list[float | None]]:

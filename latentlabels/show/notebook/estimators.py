@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import objectives
-from ...checks import Severity, fit_warnings
+from ...checks import Level, Severity, fit_warnings, verdict_of
 from ...checks.advice import skill
 from ...checks.sentences import warning
 from ...space import LabelSpace, OneOf
-from ...words import count, finite, number, whole
+from ...words import count, epoch_number, finite, number
 from .known import MAX_NAMES, view
 
 _SHOWN = ("space", "annotation", "encoder")  # said in any case
@@ -103,12 +103,16 @@ def _result(m: Any, d: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     said = [] if predicted is None else [f"{number(predicted)} predicted"]
     said += [] if expected is None else [f"{number(expected)} expected"]
     history = getattr(m, "history_", None) or []
-    epochs = "" if best is None or best < 0 else whole(best)
+    epochs = "" if best is None or best < 0 else epoch_number(best)
     if epochs and history:
-        epochs += f" of 0 to {history[-1].get('epoch', len(history) - 1)}{', stopped early' if d.get('stopped_early') else ''}"
+        last = epoch_number(history[-1].get("epoch", len(history) - 1))
+        epochs += f" of {last}{', stopped early' if d.get('stopped_early') else ''}"
     value, name = finite(d.get("held_out_log_likelihood")), objectives.find(m.objective).value().whole
     kept = list(getattr(m, "kept_", None) or {})
+    verdict = verdict_of(d, None, history)
     found = [
+        ("verdict", "" if verdict.level is Level.UNKNOWN else verdict.sentence, ""),
+        ("weak labels", verdict.weakest_sentence if d else "", ""),
         ("labels per image", ", ".join(said), str(source or "") if said else ""),
         ("epoch kept", epochs, ""),
         ("on held-out images", "" if value is None else number(value), name),

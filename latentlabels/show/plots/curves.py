@@ -72,8 +72,8 @@ def history(
     Args:
         epochs: mappings with `epoch`, `train_log_likelihood`, `held_out_log_likelihood` (natural logarithm, per image)
             and `predicted_count`, as in `LatentLabels.history_` and a run folder's `metrics.jsonl`; missing values are
-            left out.
-        best_epoch: the epoch whose weights were kept; the one with the best held-out value if not given.
+            left out. Their epochs are counted from 0, those of the axis from 1.
+        best_epoch: from 0, the epoch whose weights were kept; the one with the best held-out value if not given.
         expected_labels: what the number of predicted labels is compared with.
         value: what the first two are called, where another objective was trained.
         ax: see `latentlabels.plots`.
@@ -81,7 +81,7 @@ def history(
     entries = list(epochs)
     lines = {
         key: [
-            (float(entry.get("epoch", number)), float(entry[key]))
+            (float(entry.get("epoch", number)) + 1, float(entry[key]))
             for number, entry in enumerate(entries)
             if isinstance(entry.get(key), int | float) and math.isfinite(entry[key])
         ]
@@ -91,7 +91,7 @@ def history(
     if not any(lines.values()):
         return message(ax, "no epoch was recorded")
     if best_epoch is None and held:
-        best_epoch = int(max(held, key=lambda point: point[1])[0])
+        best_epoch = int(max(held, key=lambda point: point[1])[0]) - 1
     shares = [1.7, 1.0] if counts else [1.0]
     size = (6.6, 4.8 if counts else 3.4)
     outer, found = panels(ax, *size, shares)
@@ -114,7 +114,8 @@ def history(
             found[1].legend(loc="lower right", fontsize=SIZE, edgecolor="none", framealpha=0.9)
     for place in found:
         if best_epoch is not None:
-            place.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
+            kept = best_epoch + 1
+            place.axvline(kept, color=VERMILION, linewidth=1, linestyle=":", label=f"kept: epoch {kept}")
         place.grid(axis="y", color=TRACK)
     handles, names = found[0].get_legend_handles_labels()
     if handles:

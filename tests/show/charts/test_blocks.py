@@ -139,8 +139,8 @@ def test_a_confusion_has_the_shares_of_its_rows() -> None:
     found = heat_maps.confusion(counts, ["red", "blue", EVIL], ["red", "blue", "none"])
     assert found.rows == ["red (8)", "blue (0)", f"{EVIL} (4)"]
     assert found.values == [[0.75, 0.25, 0.0], [None] * 3, [0.25, 0.25, 0.5]]
-    assert found.hints[0][1] == "2 images with red: predicted blue"
-    assert found.hints[2][0] == f"1 image with {EVIL}: predicted red"
+    assert found.hints[0][1] == "2 images with red called blue"
+    assert found.hints[2][0] == f"1 image with {EVIL} called red"
     reader = _Reader([found])
     assert [cell["text"] for cell in reader.of("td", within=reader.rows("heat")[2])] == ["25", "25", "50"]
 

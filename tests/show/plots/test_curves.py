@@ -55,12 +55,12 @@ def test_history_draws_each_epoch_and_marks_the_one_that_was_kept() -> None:
     above, below = ax.child_axes
     lines = {line.get_label(): line for line in above.lines}
     assert list(lines["training"].get_ydata()) == pytest.approx([-3 + 0.4 * i for i in range(9)])
-    assert list(lines["held out"].get_xdata()) == list(range(9))
-    assert list(lines["kept: epoch 5"].get_xdata()) == [5, 5]
+    assert list(lines["held out"].get_xdata()) == list(range(1, 10))  # people count from 1
+    assert list(lines["kept: epoch 6"].get_xdata()) == [6, 6]
     assert list(below.lines[0].get_ydata()) == pytest.approx([2 + 0.1 * i for i in range(9)])
-    assert {"training", "held out", "kept: epoch 5", "2.50 expected", "epoch"} <= set(words(ax))
+    assert {"training", "held out", "kept: epoch 6", "2.50 expected", "epoch"} <= set(words(ax))
     check_layout(ax)
-    assert "kept: epoch 8" in words(history(_epochs(9), best_epoch=8, ax=Figure()))
+    assert "kept: epoch 9" in words(history(_epochs(9), best_epoch=8, ax=Figure()))
 
 
 @pytest.mark.parametrize("count", [1, 60])
@@ -73,7 +73,7 @@ def test_history_leaves_out_what_is_missing() -> None:
     rows[1]["train_log_likelihood"] = float("-inf")
     ax = history(rows, value="negative focal loss", ax=Figure())
     assert not ax.child_axes
-    assert [list(line.get_xdata()) for line in ax.lines] == [[0, 2, 3]]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 3, 4]]
     assert ax.get_ylabel() == "negative focal loss"
     assert "held out" not in words(ax)
     assert words(history([], ax=Figure())) == words(history([{"epoch": 0}], ax=Figure())) == ["no epoch was recorded"]

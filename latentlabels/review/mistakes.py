@@ -1,0 +1,249 @@
+"""Possible mistakes among known labels, out of sample: which known labels are wrong, how probably, and how many there are.
+
+Each image is predicted by a fit that has not seen it (`estimator.cross_fitting`). Given these predictions, the annotation and
+a rate of mistakes e, the probability that a known label is wrong is exact (`mistaken`). e is not known, nor how sure the
+predictions should have been: the posterior of both, by the likelihood of all known labels, is averaged over (`noise_rate`).
+So the probabilities of the known labels sum to the expected number of mistakes, and the number itself has a mixture of
+Poisson-binomial distributions, whose central 95 % is the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..annotation import Annotation
+from ..distributions import LabelVector
+from ..errors import ObservationError
+from ..estimator.cross_fitting import CrossFit, cross_fitted
+from ..space import LabelSpace
+from .counting import count_distribution, interval
+from .noise_rate import KnownLabels, Setting
+from .rivals import Rivals
+
+if TYPE_CHECKING:
+    from ..estimator import LatentLabels
+    from ..inputs.alignment import Labels
+    from ..inputs.given import Images
+
+ALLOWED = 0.03
+"""The rate of mistakes that the fits allow for where the run states none, so that they learn less of wrong labels."""
+COVERAGE = 0.95
+AT_LEAST = 0.01
+
+_Floats = NDArray[np.float64]
+
+
+class PossibleMistake(NamedTuple):
+    """A known label that may be wrong.
+
+    Attributes:
+        row: of the image, from 0, in the order in which they were given.
+        image: its name.
+        label: the label that is known.
+        value: 1 if it is known to be present, 0 if it is known to be absent.
+        probability: that this is wrong.
+        instead: what is most probable instead: a label that is present, or the name of an empty outcome such as "none"; None
+            for the absence of the label itself.
+        instead_probability: of that, given the image and its known labels.
+    """
+
+    row: int
+    image: str
+    label: str
+    value: int
+    probability: float
+    instead: str | None
+    instead_probability: float
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What a review of known labels found.
+
+    Attributes:
+        expected: number of wrong labels among the known ones that were judged.
+        low: the number is this at least, and
+        high: this at most, with a probability of 95 % if the predictions are right.
+        rows: the known labels that may be wrong, the most probably wrong first.
+        rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`.
+        sharpness: by what the logits were multiplied; above 1 the fits were less sure than they should have been.
+        num_known: how many labels are known.
+        num_judged: how many of them were judged: not those of labels that no image of another fold shows.
+        folds: how many parts the images were in.
+    """
+
+    expected: float
+    low: int
+    high: int
+    rows: Sequence[PossibleMistake]
+    rate: tuple[float, float, float]
+    sharpness: float
+    num_known: int
+    num_judged: int
+    folds: int
+
+
+class Judgement(NamedTuple):
+    """Known labels of N images judged, E of them in order of rows.
+
+    Attributes:
+        rows: (E,) the image of each.
+        columns: (E,) its label.
+        wrong: (E,) the probability that it is wrong.
+        known: what they were judged by.
+        settings: the posterior of the rate of mistakes and the sharpness of the predictions.
+        low: see `Mistakes`.
+        high: see `Mistakes`.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    wrong: _Floats
+    known: KnownLabels
+    settings: Sequence[Setting]
+    low: int
+    high: int
+
+    @property
+    def expected(self) -> float:
+        """Number of wrong ones."""
+        return float(self.wrong.sum())
+
+    @property
+    def rate(self) -> tuple[float, float, float]:
+        """The mean of the rate of mistakes, and its central 95 %; NaN where nothing is known."""
+        if not len(self.rows):
+            return math.nan, math.nan, math.nan
+        rates, weights = np.array([[one.rate, one.weight] for one in self.settings]).T
+        order = np.argsort(rates)
+        below = np.cumsum(weights[order]) - weights[order] / 2
+        low, high = np.interp([(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], below, rates[order])
+        return float(rates @ weights), float(low), float(high)
+
+    @property
+    def sharpness(self) -> float:
+        """The mean of the sharpness."""
+        return sum(one.weight * one.sharpness for one in self.settings)
+
+    def present(self, rows: NDArray[np.int64]) -> _Floats:
+        """(B, K) p(label present | image, known labels) of some images, at the most probable setting."""
+        best = max(self.settings, key=lambda one: one.weight)
+        return self.known.at(math.log(best.sharpness)).present(best.rate, torch.from_numpy(rows))
+
+
+def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgement:
+    """How probably each known label is wrong.
+
+    Args:
+        q: p(y | x) of N images alone, by a fit that has not seen them; batch shape (N,).
+        observed: int8 (N, K) of 1, 0, -1.
+        how: the annotation of labels that are no mistakes.
+    """
+    rows, columns = np.nonzero(observed != -1)
+    known = KnownLabels(q, observed, how)
+    settings = known.settings()
+    each, numbers = np.zeros(len(rows)), np.zeros(len(rows) + 1)
+    for one in settings:
+        wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
+        each += one.weight * wrong
+        numbers += one.weight * count_distribution(wrong)
+    low, high = interval(numbers, COVERAGE)
+    return Judgement(rows, columns, each, known, settings, low, high)
+
+
+def find_mistakes(
+    model: LatentLabels,
+    images: Images,
+    observed: Labels | None = None,
+    folds: int = 2,
+    *,
+    together: str | ArrayLike | None = None,
+    noise: float | None = None,
+    at_least: float = AT_LEAST,
+) -> Mistakes:
+    """Known labels that may be wrong, judged by fits that have not seen their images.
+
+    The settings of a fitted model are fitted again, to all folds of the images but one, for each fold. With features of an
+    encoder that is not trained this takes seconds. A label that is known in images of one fold alone is not judged, because
+    the other fits know nothing of it.
+
+    Args:
+        model: fitted, or loaded from a run folder; it stays as it is.
+        images: the images with known labels, as for `LatentLabels.fit`.
+        observed: their known labels, as for `fit`.
+        folds: how many parts; with more of them each fit sees more images, and all take longer.
+        together: which images belong together, as for `fit`; they are in one fold.
+        noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that
+            has none.
+        at_least: the probability of being wrong from which a label is in the rows.
+
+    Raises:
+        NotFittedError: before `fit`.
+        ConfigError: fewer than 2 folds, or a share that is none.
+        DataError: too few images or known labels.
+    """
+    return mistakes_of(predicted(model, images, observed, folds=folds, together=together, noise=noise), at_least)
+
+
+def predicted(
+    model: LatentLabels,
+    images: Images,
+    observed: Labels | None = None,
+    *,
+    folds: int = 2,
+    together: str | ArrayLike | None = None,
+    noise: float | None = None,
+) -> CrossFit:
+    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`."""
+    check_is_fitted(model)
+    own = model.annotation_.noise or ALLOWED
+    noise = own if noise is None else noise
+    return cross_fitted(model.fitted_, images, observed, folds=folds, together=together, noise=noise)
+
+
+def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
+    """The same of predictions that are there."""
+    inputs = crossed.inputs
+    assert inputs.observed is not None  # a fit had them
+    known, space = inputs.observed.values, inputs.observed.space
+    judged = np.where((known == 1) & ~crossed.taught[crossed.fold], -1, known).astype(np.int8)
+    try:
+        found = judge(crossed.posterior.distribution, judged, crossed.annotation)
+    except ObservationError as error:
+        raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
+    rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
+    numbers = int((known != -1).sum()), int((judged != -1).sum())
+    return Mistakes(found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds)
+
+
+def _listed(
+    found: Judgement,
+    known: NDArray[np.int8],
+    space: LabelSpace,
+    names: Sequence[str],
+    given: NDArray[np.int64],
+    at_least: float,
+) -> list[PossibleMistake]:
+    """The labels that may be wrong, with their rivals."""
+    rivals = Rivals(space)
+    chosen = np.flatnonzero(found.wrong >= at_least)
+    order = chosen[np.argsort(-found.wrong[chosen], kind="stable")]
+    images = np.unique(found.rows[chosen])
+    present = dict(zip(images.tolist(), found.present(images), strict=True)) if len(images) else {}
+    out = []
+    for place in order.tolist():
+        row, column = int(found.rows[place]), int(found.columns[place])
+        value = int(known[row, column])
+        rival = rivals.find(column, value, present[row])
+        label, p = space.labels[column], float(found.wrong[place])
+        instead = p if rival.label is None or not value else min(p, rival.probability)  # rounding, and one setting for all
+        out.append(PossibleMistake(int(given[row]), names[row], label, value, p, rival.label, instead))
+    return out

@@ -1,0 +1,208 @@
+"""The rate of mistakes among known labels, and how sure the predictions should have been: both by the likelihood.
+
+log L(e, s) = sum over images of log p(known labels | image, e, s), by out-of-sample probabilities, is a function of two
+numbers: the rate of mistakes e, and a sharpness s that multiplies the logits. A fit to labels with mistakes blurs its
+predictions: it gives every label a little probability everywhere, which explains the mistakes. Without s the rate would come
+out too small; at s = 1 predictions are as the fit made them. The prior is flat for e in [0, 1/2], and normal for log s, around
+0 with a standard deviation of 0.2. The posterior is taken at a few sharpnesses and rates around its maximum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
+from torch import Tensor
+
+from ..annotation import Annotation
+from ..distributions import LabelVector, NonEmptyLabelVector
+from .mistaken import MistakenLabels, Path, path_of
+
+_LEAST, _LARGEST = 1e-6, 0.5
+_DROP = 7.0  # of log L, beyond which a rate does not count
+_RATES, _SHARPNESSES = 9, 5
+_BLUNT, _SHARP = math.log(0.6), math.log(2.0)
+_PRIOR = 0.2  # standard deviation of log s
+_STEP = 0.04  # of log s, for the curvature
+_AT_ONCE = 1 << 21  # numbers (rows x labels x products) that are worked on at once
+_PRODUCTS = 24  # of an image's evidence, about
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+class Setting(NamedTuple):
+    """A rate and a sharpness with their probability.
+
+    Attributes:
+        rate: e.
+        sharpness: s.
+        weight: the probability of both.
+    """
+
+    rate: float
+    sharpness: float
+    weight: float
+
+
+class KnownLabels:
+    """Known labels of N images, and what the images alone say.
+
+    Args:
+        q: p(y | x), batch shape (N,).
+        observed: int8 (N, K) of 1, 0, -1; a row without a known label says nothing.
+        how: the annotation of labels that are no mistakes.
+    """
+
+    def __init__(self, q: LabelVector, observed: NDArray[np.int8], how: Annotation):
+        self.q, self.how = q, how
+        self.observed = torch.from_numpy(np.ascontiguousarray(observed, np.int8))
+        rows = torch.nonzero((self.observed != -1).any(-1)).flatten()
+        known = self.observed[rows]
+        paths, number, told = path_of(known, how), (known == 1).sum(-1).tolist(), (known != -1).sum(-1).tolist()
+        # equally many picks together, and those without anything else known apart
+        ways = [(path, m if path is Path.PICKED else 0, t == m == 1) for path, m, t in zip(paths, number, told, strict=True)]
+        self.parts: list[tuple[Path, bool, Tensor]] = []
+        for way in sorted(set(ways), key=lambda one: (one[0].value, *one[1:])):
+            own = rows[torch.tensor([place for place, one in enumerate(ways) if one == way])]
+            size = max(1, _AT_ONCE // (observed.shape[1] * _PRODUCTS * 2 ** way[1]))
+            self.parts += [(way[0], way[2] and way[0] is Path.PICKED, some) for some in own.split(size)]
+        self._sharpened: dict[float, Sharpened] = {}
+
+    def at(self, log_sharpness: float) -> Sharpened:
+        """The same with other logits."""
+        if log_sharpness not in self._sharpened:
+            self._sharpened[log_sharpness] = Sharpened(self, math.exp(log_sharpness))
+        return self._sharpened[log_sharpness]
+
+    def settings(self) -> list[Setting]:
+        """The posterior of rate and sharpness; of no known labels, the smallest rate."""
+        if not self.parts:
+            return [Setting(_LEAST, 1.0, 1.0)]
+
+        def value(log_sharpness: float) -> float:
+            return self.at(log_sharpness).top - (log_sharpness / _PRIOR) ** 2 / 2
+
+        found = minimize_scalar(lambda one: -value(one), bounds=(_BLUNT, _SHARP), method="bounded", options={"xatol": 0.01})
+        best = float(found.x)
+        bend = (value(best - _STEP) - 2 * value(best) + value(best + _STEP)) / _STEP**2
+        width = 1 / math.sqrt(max(-bend, 1 / _PRIOR**2))
+        out = []
+        for place in np.linspace(-2, 2, _SHARPNESSES).tolist():
+            log_sharpness = best + place * width
+            here = self.at(log_sharpness)
+            rates, logs = here.grid()
+            logs = logs - (log_sharpness / _PRIOR) ** 2 / 2 + math.log(float(rates[1] - rates[0]))
+            out += [(float(rate), math.exp(log_sharpness), float(log)) for rate, log in zip(rates, logs, strict=True)]
+        top = max(log for *_, log in out)
+        total = sum(math.exp(log - top) for *_, log in out)
+        return [Setting(rate, sharpness, math.exp(log - top) / total) for rate, sharpness, log in out]
+
+
+class Sharpened:
+    """Known labels with predictions of one sharpness.
+
+    Args:
+        known: the labels.
+        sharpness: s.
+    """
+
+    @torch.no_grad()
+    def __init__(self, known: KnownLabels, sharpness: float):
+        self.known, self.sharpness = known, sharpness
+        self._simple: list[tuple[_Ints, _Floats, _Floats, _Floats]] = []
+        for _, simple, rows in known.parts:
+            if simple:  # one picked label: what depends on the image does not depend on the rate
+                q, observed = self._of(rows), known.observed[rows]
+                column = observed.max(-1).indices.unsqueeze(-1)
+                right = q.log_marginal(observed, known.how).double().exp()
+                present = q.marginals.double().gather(-1, column).squeeze(-1)
+                share = torch.as_tensor(known.how.readiness(observed.shape[-1]), dtype=torch.float64)
+                named = (share / share.sum())[column].squeeze(-1)
+                self._simple.append((rows.numpy(), right.numpy(), present.clamp(0, 1).numpy(), named.numpy()))
+        self._best: tuple[float, float] | None = None
+
+    def _of(self, rows: Tensor) -> LabelVector:
+        return sharpened(self.known.q.take(rows), self.sharpness)
+
+    def _others(self, rate: float) -> Iterator[tuple[Tensor, LabelVector, Tensor, MistakenLabels]]:
+        for path, simple, rows in self.known.parts:
+            if not simple:
+                q, how = self._of(rows), self.known.how
+                expected = q.marginals.sum(-1) if path is Path.REPORTED and not how.one_by_one else None
+                yield rows, q, self.known.observed[rows], MistakenLabels(how, rate, path, expected)
+
+    @torch.no_grad()
+    def log_likelihood(self, rate: float) -> float:
+        """log L(e, s)."""
+        total = sum(float(np.log((1 - rate) * right + rate * named).sum()) for _, right, _, named in self._simple)
+        return total + sum(float(q.log_marginal(o, model).double().sum()) for _, q, o, model in self._others(rate))
+
+    @torch.no_grad()
+    def wrong(self, rate: float) -> _Floats:
+        """(N, K) the probability that a known label is wrong; 0 where nothing is known."""
+        known = self.known.observed
+        out = np.zeros(tuple(known.shape))
+        for rows, right, present, named in self._simple:
+            columns = known[torch.from_numpy(rows)].max(-1).indices.numpy()
+            out[rows, columns] = rate * named * (1 - present) / ((1 - rate) * right + rate * named)
+        for own, q, observed, model in self._others(rate):
+            p = q.condition(observed, model).marginals.double().clamp(0, 1)
+            out[own.numpy()] = torch.where(observed == 1, 1 - p, torch.where(observed == 0, p, 0.0)).numpy()
+        return out
+
+    @torch.no_grad()
+    def present(self, rate: float, rows: Tensor) -> _Floats:
+        """(B, K) p(label present | image, known labels) of some rows."""
+        out = np.zeros((len(rows), self.known.observed.shape[1]))
+        place = {row: number for number, row in enumerate(rows.tolist())}
+        for path, _, own in self.known.parts:
+            some = own[torch.isin(own, rows)]
+            if len(some):
+                q, how, observed = self._of(some), self.known.how, self.known.observed[some]
+                expected = q.marginals.sum(-1) if path is Path.REPORTED and not how.one_by_one else None
+                posterior = q.condition(observed, MistakenLabels(how, rate, path, expected))
+                out[[place[row] for row in some.tolist()]] = posterior.marginals.double().clamp(0, 1).numpy()
+        return out
+
+    @property
+    def top(self) -> float:
+        """The largest log L over rates."""
+        return self._peak()[1]
+
+    def _peak(self) -> tuple[float, float]:
+        if self._best is None:
+            found = minimize_scalar(
+                lambda log_rate: -self.log_likelihood(math.exp(log_rate)),
+                bounds=(math.log(_LEAST), math.log(_LARGEST)),
+                method="bounded",
+                options={"xatol": 0.01},
+            )
+            tried = [(math.exp(float(found.x)), -float(found.fun))]
+            tried += [(rate, self.log_likelihood(rate)) for rate in (_LEAST, _LARGEST)]
+            self._best = max(tried, key=lambda one: one[1])
+        return self._best
+
+    def grid(self) -> tuple[_Floats, _Floats]:
+        """Rates, evenly spaced, wherever they count, and log L of each."""
+        best, top = self._peak()
+
+        def short(rate: float) -> float:
+            return self.log_likelihood(rate) - top + _DROP
+
+        low = _LEAST if short(_LEAST) > 0 else float(brentq(short, _LEAST, best, rtol=0.05, xtol=1e-6))
+        high = _LARGEST if short(_LARGEST) > 0 else float(brentq(short, best, _LARGEST, rtol=0.05, xtol=1e-6))
+        rates = np.linspace(low, high, _RATES)
+        return rates, np.array([self.log_likelihood(float(rate)) for rate in rates])
+
+
+def sharpened(q: LabelVector, sharpness: float) -> LabelVector:
+    """A distribution whose logits are multiplied by a number, mixture weights left as they are."""
+    if isinstance(q, NonEmptyLabelVector):
+        return NonEmptyLabelVector(q.space, q.logits[..., 0, :] * sharpness, q.empty_odds, validate_args=False)
+    return LabelVector(q.space, q.logits * sharpness, q.mixture_logits, validate_args=False)

@@ -1,0 +1,44 @@
+"""The number of events that happen, against the sum over all outcomes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from latentlabels.review.counting import count_distribution, interval
+
+
+def test_against_all_outcomes() -> None:
+    p = np.random.default_rng(0).random(9)
+    expected = np.zeros(10)
+    for outcome in itertools.product((0, 1), repeat=9):
+        expected[sum(outcome)] += np.prod(np.where(outcome, p, 1 - p))
+    np.testing.assert_allclose(count_distribution(p), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 1000])
+def test_equal_probabilities_are_binomial(size: int) -> None:
+    np.testing.assert_allclose(
+        count_distribution(np.full(size, 0.03)), stats.binom.pmf(np.arange(size + 1), size, 0.03), atol=1e-13
+    )
+
+
+def test_certain_events() -> None:
+    np.testing.assert_allclose(count_distribution([1.0, 0.0, 1.0]), [0, 0, 1, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+def test_interval_holds_its_share_and_no_shorter_one_from_the_same_tails_does(coverage: float) -> None:
+    p = count_distribution(np.random.default_rng(1).random(30) * 0.4)
+    low, high = interval(p, coverage)
+    assert p[low : high + 1].sum() >= coverage
+    assert p[: low + 1].sum() > (1 - coverage) / 2
+    assert p[high:].sum() > (1 - coverage) / 2
+
+
+def test_interval_of_a_number_that_is_certain() -> None:
+    assert interval([0.0, 0.0, 1.0]) == (2, 2)
+    assert interval([1.0]) == (0, 0)

@@ -1,0 +1,96 @@
+"""The rate of mistakes and the number of them, by simulation from the model itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from latentlabels import Free, LabelSpace, LabelVector, NonEmptyLabelVector, OneOf
+from latentlabels.annotation import Annotation, Ignorable, UniformPositive
+from latentlabels.review.mistakes import judge
+from latentlabels.review.noise_rate import KnownLabels, sharpened
+
+SPACE = LabelSpace(
+    [OneOf("colour", ["blue", "red", "green"]), OneOf("kind", ["car", "bike", "bus"], optional=True), Free("striped")]
+)
+FREE = LabelSpace.free("abcdef")
+
+
+def simulated(
+    seed: int, rate: float, how: Annotation, space: LabelSpace = SPACE, size: int = 300
+) -> tuple[LabelVector, np.ndarray, np.ndarray]:
+    """Predictions, known labels, and which entries are wrong, all drawn from the model."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    logits = 2.5 * torch.randn(size, space.num_logits, generator=generator)
+    q = LabelVector(space, logits) if space is SPACE else NonEmptyLabelVector(space, logits - 1.5, 0.05)
+    y = q.sample()
+    observed = how.sample(y, generator)
+    careless = torch.rand(size, generator=generator) < rate
+    if isinstance(how, UniformPositive):
+        named = torch.randint(space.num_labels, (size,), generator=generator)
+        observed[careless] = -1
+        observed[careless, named[careless]] = 1
+    else:
+        known = observed != -1
+        observed = torch.where(known & careless[:, None], 1 - observed, observed)
+    wrong = (observed != -1) & (observed != y)
+    return q, observed.to(torch.int8).numpy(), wrong.numpy()
+
+
+@pytest.mark.parametrize("how", [UniformPositive(), Ignorable()], ids=["picked", "asked"])
+@pytest.mark.parametrize("rate", [0.0, 0.04, 0.15])
+def test_interval_covers_as_often_as_it_says(how: Annotation, rate: float) -> None:
+    """The threshold is the 0.1 % quantile of a coverage of 95 %."""
+    rounds = 40 if isinstance(how, UniformPositive) else 12
+    covered, expected, true = 0, 0.0, 0
+    for seed in range(rounds):
+        q, observed, wrong = simulated(seed, rate, how, SPACE if seed % 2 else FREE, 150)
+        found = judge(q, observed, how)
+        covered += found.low <= wrong.sum() <= found.high
+        expected, true = expected + found.expected, true + int(wrong.sum())
+    assert covered >= stats.binom.ppf(0.001, rounds, 0.95)
+    if rate:
+        assert expected == pytest.approx(true, rel=0.25)
+
+
+def test_probabilities_are_frequencies() -> None:
+    q, observed, wrong = simulated(5, 0.1, UniformPositive(), size=4000)
+    found = judge(q, observed, UniformPositive())
+    truth = wrong[found.rows, found.columns]
+    for low, high in ((0.05, 0.3), (0.3, 0.7), (0.7, 1.0)):
+        some = (found.wrong >= low) & (found.wrong < high)
+        spread = np.sqrt((found.wrong[some] * (1 - found.wrong[some])).sum())
+        assert abs(truth[some].sum() - found.wrong[some].sum()) < 4 * spread
+    assert found.rate[1] < 0.1 < found.rate[2]
+
+
+def test_sharpness_is_found() -> None:
+    q, observed, wrong = simulated(6, 0.05, UniformPositive(), size=4000)
+    found = judge(sharpened(q, 1 / 1.25), observed, UniformPositive())
+    assert found.sharpness == pytest.approx(1.25, abs=0.1)
+    assert found.low <= wrong.sum() <= found.high
+
+
+@pytest.mark.parametrize("how", [UniformPositive(), Ignorable()], ids=["picked", "asked"])
+def test_one_pick_is_worked_out_in_the_short_way_as_in_the_long_one(how: Annotation) -> None:
+    q, observed, _ = simulated(7, 0.1, how, size=30)
+    observed[:5] = -1  # nothing known
+    observed[5, :2] = 1  # two picks that exclude each other
+    known = KnownLabels(q, observed, how)
+    here = known.at(0.1)
+    wrong = here.wrong(0.07)
+    assert not wrong[:5].any()
+    rows = torch.arange(5, 30)
+    present = here.present(0.07, rows)
+    told = observed[5:]
+    np.testing.assert_allclose(wrong[5:], np.where(told == 1, 1 - present, np.where(told == 0, present, 0)), atol=2e-5)
+
+
+def test_nothing_known() -> None:
+    q, observed, _ = simulated(8, 0.0, UniformPositive(), size=10)
+    found = judge(q, np.full_like(observed, -1), UniformPositive())
+    assert (found.expected, found.low, found.high, len(found.rows)) == (0.0, 0, 0, 0)
+    assert np.isnan(found.rate).all()
