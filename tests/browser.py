@@ -15,6 +15,8 @@ import pytest
 NODE = shutil.which("node")
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
+_OPEN: list[Any] = []  # Playwright refuses to start twice at a time
+
 
 def run_script(files: Sequence[Path], body: str, given: Any) -> Any:
     """What the body of a function of `given` returns, after some scripts have run; all values are JSON."""
@@ -34,15 +36,20 @@ def run_script(files: Sequence[Path], body: str, given: Any) -> Any:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Headless Chromium, driven by Playwright; a test is skipped where either is missing."""
+    """Headless Chromium, driven by Playwright; a test is skipped where either is missing. Within another one it is that one."""
+    if _OPEN:
+        yield _OPEN[0]
+        return
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        _OPEN.append(browser)
         try:
             yield browser
         finally:
+            _OPEN.clear()
             browser.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent))  # behind tests/, whose conftest has the same name
 from served import HEADERS, TOKEN, Fitted, fit_scenes
 
 from latentlabels.serving.app import make_app
