@@ -49,9 +49,7 @@ def explore(
     port: Port = 8000,
     host: Host = "127.0.0.1",
     token: Token = None,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser, where there is one.")
-    ] = True,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open a browser.")] = False,
     answers: AnswersFile = None,
     static: Annotated[
         bool, typer.Option("--static", help="Write one HTML file that needs no server, and end; name it with -o.")
@@ -73,7 +71,7 @@ def explore(
         if static or output_file is not None:
             _write_static(output, run, images, embeddings, static, output_file)
             return
-        _serve(output, run, images, embeddings, answers, Listening(port, host, token, True, browser and not as_json))
+        _serve(output, run, images, embeddings, answers, Listening(port, host, token, True, not no_browser and not as_json))
 
 
 def serve(

@@ -147,7 +147,7 @@ def _predicted_count(model: LabelModel, batches: Batches, held: Tensor, result: 
 
 def _known_ranking(
     model: LabelModel, table: Observed, rows: tuple[Tensor, Tensor], decisions: Decisions
-) -> dict[str, tuple[int, float]]:  # fmt: skip
+) -> dict[str, list[float]]:  # fmt: skip
     """How well each label ranks held-out images: label -> images known to show it, area under the curve."""
     assert decisions.reference is not None
     chosen = reference_rows(*rows, model.amortizer.head.out_features)
@@ -156,7 +156,7 @@ def _known_ranking(
         return {}
     marginals = model.amortizer.vector(decisions.reference[held]).marginals
     found = known_ranking(table.known.rows(chosen[held].numpy()), marginals.numpy())
-    return {table.space.labels[k]: (number, round(area, 4)) for k, (number, area) in found.items()}
+    return {table.space.labels[k]: [number, round(area, 4)] for k, (number, area) in found.items()}
 
 
 def _diagnostics(start: Fitted, inputs: Inputs, parts: HeldOut, result: TrainingResult, count: float) -> dict[str, Any]:
