@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..kind import PASSED_THROUGH
-from ..words import count, listed, number, percent, percent_of, whole
+from ..words import count, epoch_number, listed, number, percent, percent_of, whole
 from .finding import Finding, Kind, Severity, Todo, stored_warnings
 
 _TITLES = {
@@ -248,10 +248,10 @@ def _scale(f: Finding) -> str:
 def _length(f: Finding) -> str:
     best, last = f.facts["best"], f.facts["last"]
     if f.facts["improving"]:
-        return f"Epoch {best}, the last one, was the best: held-out images were still improving."
+        return f"Epoch {epoch_number(best)}, the last one, was the best: held-out images were still improving."
     if best == 0 and f.severity is Severity.LOOK:
         return "Held-out images got worse after the first epoch."
-    return f"Epoch {best} of 0 to {last} was the best and was kept."
+    return f"Epoch {epoch_number(best)} of {epoch_number(last)} was the best and was kept."
 
 
 def _overfitting(f: Finding) -> str:

@@ -164,11 +164,11 @@ def test_how_the_average_was_determined() -> None:
 @pytest.mark.parametrize(
     ("best", "last", "stopped", "severity", "said"),
     [
-        (4, 4, False, "look", "Epoch 4, the last one, was the best"),
-        (4, 4, True, "fine", "Epoch 4 of 0 to 4"),
-        (3, 4, False, "fine", "Epoch 3 of 0 to 4 was the best and was kept"),
+        (4, 4, False, "look", "Epoch 5, the last one, was the best"),
+        (4, 4, True, "fine", "Epoch 5 of 5"),
+        (3, 4, False, "fine", "Epoch 4 of 5 was the best and was kept"),
         (0, 4, True, "look", "got worse after the first epoch"),
-        (0, 0, False, "look", "Epoch 0, the last one, was the best"),
+        (0, 0, False, "look", "Epoch 1, the last one, was the best"),
         (-1, 4, False, None, ""),
     ],
 )
