@@ -156,7 +156,7 @@ def test_sets_that_cannot_be_had(fitted: ll.LatentLabels, calibrated: ll.LatentL
     with pytest.raises(DataError, match="sets need complete images; call calibrate"):
         fitted.posterior(new.inputs).sets()
     for given in (calibrated.posterior(new.inputs, new.observed), calibrated.posterior(new.inputs).given(absent=["car"])):
-        with pytest.raises(DataError, match="of which nothing is known"):
+        with pytest.raises(DataError, match="images without known labels"):
             given.sets()
     with pytest.raises(DataError, match="needs at least 199 complete images, not 100"):
         calibrated.posterior(new.inputs).sets(0.995)
