@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..words import count, number, percent
+from ..words import count, percent
 from . import options
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, UsageError, table
@@ -125,15 +125,10 @@ def _document(found: Mistakes) -> dict[str, Any]:
 
 
 def _show(console: Console, found: Mistakes, target: Path, report: Path) -> None:
+    from ..report.mistakes import summary
     from ..review.storing import table_rows
 
-    console.print(
-        f"About {number(found.expected)} of {count(found.num_judged, 'known label')} are wrong "
-        f"(95 % interval: {found.low:,} to {found.high:,})."
-    )
-    left = found.num_known - found.num_judged
-    if left:
-        console.print(f"{count(left, 'known label')} not judged, because no image in another part shows the same label.")
+    console.print(summary(found))
     rows = [
         (image, label, known, percent(one.probability), instead, percent(one.instead_probability))
         for one, (image, label, known, _, instead, _) in zip(found.rows[:_SHOWN], table_rows(found.rows[:_SHOWN]), strict=True)

@@ -89,8 +89,9 @@ def _out_of_sample(stored: StoredMistakes) -> list[Block]:
 def summary(found: Mistakes) -> str:
     """How many labels are wrong, in a sentence or two."""
     text = (
-        f"About {number(found.expected, 0)} of {count(found.num_judged, 'known label')} are wrong; with a probability of 95 % "
-        f"between {found.low:,} and {found.high:,}, if the predictions can be trusted."
+        f"By these fits, about {number(found.expected, 0)} of {count(found.num_judged, 'known label')} are wrong "
+        f"({found.low:,} to {found.high:,} with a probability of 95 %, if their predictions are right). A fit takes some of "
+        "its own errors for mistakes, more of them the weaker it is: look at the first ones before you trust the number."
     )
     left = found.num_known - found.num_judged
     if left:
