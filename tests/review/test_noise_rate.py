@@ -52,8 +52,8 @@ def test_interval_covers_as_often_as_it_says(how: Annotation, rate: float) -> No
         covered += found.low <= wrong.sum() <= found.high
         expected, true = expected + found.expected, true + int(wrong.sum())
     assert covered >= stats.binom.ppf(0.001, rounds, 0.95)
-    if rate:
-        assert expected == pytest.approx(true, rel=0.25)
+    # the prior of the rate is flat and its mode is near 0, so the mean of its posterior is too high by a few mistakes a round
+    assert expected == pytest.approx(true, rel=0.25, abs=3 * rounds)
 
 
 def test_probabilities_are_frequencies() -> None:
