@@ -59,7 +59,7 @@ class LinkedCount(NamedTuple):
 
     Attributes:
         group: the group that is present as often as `other`, or at most as often.
-        other: a group, the labels of which `group` requires one, or "exhaustive groups" where there are several.
+        other: the group with the label that `group` requires, or "exhaustive groups" where there are several.
         equal: whether they should be present equally often; otherwise `group` at most as often as `other`.
         left: known labels of `group`, each divided by how readily it is reported.
         right: as `left`, of `other`.

@@ -212,14 +212,14 @@ def chance_of_ranking(
         ranks.sort(1)
         precision = (np.arange(1, size + 1) / ranks).mean(1)
         drawn += precision
-        for _ in range(min(int(labels), 50) - 1):  # further labels with as many positives: the same law, drawn anew
+        for _ in range(min(int(labels), 50) - 1):  # further labels with as many positives: drawn again from the same law
             drawn += rng.permutation(precision)
         drawn += precision.mean() * max(int(labels) - 50, 0)
     return float(np.mean([expected_precision(int(size), total) for size in positives])), float(drawn.max() / len(positives))
 
 
 def expected_precision(positives: int, total: int) -> float:
-    """Expected average precision of a random order of `total` images, `positives` of which show the label.
+    """Expected average precision of a random order of `total` images, where `positives` images show the label.
 
     The image at rank i shows it with probability R / n, and then (i - 1)(R - 1) / (n - 1) of those before it do, on average.
     """

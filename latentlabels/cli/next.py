@@ -121,7 +121,7 @@ def _inputs(run: Path, model: LatentLabels, images: Path | None, answers: Path |
 
 
 def _answered(model: LatentLabels, inputs: Inputs, answers: Path) -> Inputs:
-    """Images of which nothing is known but answers."""
+    """Images without known labels, apart from answers."""
     import numpy as np
 
     from ..fitting.answers_table import read_answers, with_answers

@@ -186,7 +186,7 @@ class Continued(Sink):
 
 
 def continued(part: Part, about: Mapping[str, str], resume: bool, output: Output) -> dict[str, Any] | None:
-    """What an interrupted command has left that was begun with the same; None where it begins anew.
+    """What an interrupted command with the same arguments has left; None where there is nothing to go on from.
 
     Args:
         part: of a file.

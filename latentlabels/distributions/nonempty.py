@@ -7,8 +7,8 @@ empty set counts r times as much as they would have it:
     p_r(y) = p(y) r^[y = 0] / D,    D = 1 - (1 - r) P0,    P0 = p(y = 0) = prod of p(none) over groups that apply there.
 
 At r = 0 that is p(y | N >= 1), zero-truncated as statistics calls it; at r = 1 it is p(y). Labels can then say "one of the
-two", and everything that sums over label sets stays exact: one event is weighted anew. Given a known positive it is the
-posterior of p(y), for any r.
+two", and everything that sums over label sets stays exact: only the weight of one event changes. Given a known
+positive it is the posterior of p(y), for any r.
 
 Where all labels are rare, D is near r, and at r = 0 near nothing: 1 - (1 - r) P0 has no correct digit then. So for r below
 1/32 all answers are sums of what is small, relative to log D, and as accurate at logits of -100 as at 0.

@@ -60,7 +60,7 @@ class AtHand:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the text side of an encoder makes of labels.
+    """The labels' names, as the text side of an encoder embeds them.
 
     Attributes:
         embeddings: (K, D), of length 1, in the space of the features.

@@ -83,7 +83,7 @@ class Frozen(nn.Module):
 
 
 class Thawed(Frozen):
-    """An encoder that was frozen and is trained on: the scale of its features stays, so that the head goes on with them.
+    """An encoder that was frozen and is now trained: the scale of its features stays, so that the head still fits them.
 
     Args:
         module: images (B, 3, H, W) to features (B, D).

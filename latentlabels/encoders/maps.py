@@ -2,7 +2,7 @@
 
 Before a network pools its features over the image it has them for every place of a grid, 7 x 7 for most networks at 224 px.
 `RegionFeatures` finds where: the last output of a part of the network that is spread over the image, a map (B, C, h, w), one
-with its channels last (B, h, w, C), or tokens of a transformer (B, T, C), of which the last h * w are the patches. It runs
+with its channels last (B, h, w, C), or tokens of a transformer (B, T, C), whose last h * w are the patches. It runs
 the network once and gives both in one row, so that a cache, a runtime and a batch see features like any others.
 
 Maps are large. Of those of a frozen encoder only the principal components are kept: the directions in which the maps of
