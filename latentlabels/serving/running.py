@@ -110,8 +110,8 @@ def start_serving(service: Service, place: Place, say: Callable[[str, str], None
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        out = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        out = socket.socket(family, kind, protocol)  # asyncio sends at once (TCP_NODELAY) where the protocol is said to be TCP
         out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         out.bind(address)
         out.listen(128)
