@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config, read_config
-from ..errors import DataError, DataWarning
+from ..errors import DataError, DataWarning, LatentLabelsError
 from ..estimator import LatentLabels
 from ..fitting.training_data import known_of, reading_of
 from ..inputs import InputStream
@@ -83,6 +83,14 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
             known[rows] = observed.in_space(model.space_).known.dense()
     pictures = _matched(names, images) if vectors else _pictures(stream)
     return Collection(tuple(names), stream, pictures, known, Path(place), same, vectors)
+
+
+def images_of_fit(run: Path, model: LatentLabels) -> Collection | None:
+    """The images that a run was fitted on; None where they are not there any more."""
+    try:
+        return open_collection(run, model)
+    except (LatentLabelsError, OSError):
+        return None
 
 
 def _names(stream: InputStream, place: Path) -> list[str]:

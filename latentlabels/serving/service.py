@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ from ..writing import write_bytes
 from .answering import Answering
 from .collection import Collection, open_collection
 from .conditioning import Conditioner
-from .documents import OneImage, PosteriorOfImage, PosteriorRequest, RefitState
+from .documents import AnswerRequest, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, Saved
 from .limits import Limits
 from .predicting import Predictor
-from .problems import ProblemError
+from .problems import ProblemError, saving
 from .refitting import Refit
+from .sampling import sample_rows
 from .sentences import sentence_of
 from .uploads import Uploads
 
@@ -77,6 +79,11 @@ class Shown:
     def space(self) -> LabelSpace:
         """The K labels."""
         return self.model.space_
+
+    @cached_property
+    def sample(self) -> tuple[int, ...]:
+        """Rows of the random sample that is labelled completely."""
+        return sample_rows(self.run, self.collection)
 
 
 class Service:
@@ -151,7 +158,7 @@ class Service:
         Raises:
             ProblemError: a refit is running, or nothing was answered.
         """
-        return self.refit.start(self.shown.run, self.shown.collection, self.answering)
+        return self.refit.start(self.shown.run, self.shown.model, self.shown.collection, self.answering)
 
     # --- images -----------------------------------------------------------------------------------------
 
@@ -253,31 +260,29 @@ class Service:
 
     # --- answers ----------------------------------------------------------------------------------------
 
-    def answer(self, image: str, label: str | None, group: str | None, value: int | str | None) -> int:
+    def answer(self, given: AnswerRequest) -> Saved:
         """Keep an answer; it is on the disk when this returns. The picture of an upload is kept with the table.
 
-        Returns:
-            The number of lines in the table.
+        Raises:
+            ProblemError: an answer that does not fit, or that cannot be saved.
         """
-        name = self.name(image)
-        if image.startswith("u"):
-            name = self._place(image)
-        return self.answering.add(name, label, group, value)
+        uploaded = given.image.startswith("u")
+        name = self._place(given.image) if uploaded else self.name(given.image)
+        decision = given.decision or ""
+        number = self.answering.add(name, given.label, given.group, given.value, given.kind, decision)
+        return Saved(number=number, saved=True, in_refit=not uploaded)
 
     def _place(self, image: str) -> str:
-        """Keep the picture of an upload beside the table of answers; returns its name there."""
+        """Keep the picture of an upload beside the table of answers; returns its name, by the folder of the table."""
         with self._lock:
             if image not in self._placed:
                 upload = self.uploads.get(image)
-                content = upload.file.read_bytes()
                 number = len(list(self.files.glob("upload-*")))
-                while True:
-                    target = self.files / f"upload-{number}{upload.file.suffix}"
-                    if not target.exists():
-                        write_bytes(target, content)  # on the disk before the answer is
-                        break
+                while (target := self.files / f"upload-{number}{upload.file.suffix}").exists():
                     number += 1
-                self._placed[image] = str(target.resolve())
+                with saving("the picture"):
+                    write_bytes(target, upload.file.read_bytes())  # on the disk before the answer is
+                self._placed[image] = f"{self.files.name}/{target.name}"
             return self._placed[image]
 
     @property
