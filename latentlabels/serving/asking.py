@@ -78,7 +78,9 @@ def _considered(service: Service) -> _Chosen:
     """Images that the model has looked at: all where that takes no long, else the most useful ones, and as many at random."""
     found, size = service.shown.predictor.found, len(service.shown.collection)
     rows = np.flatnonzero(~np.isnan(found.marginals[:, 0]))
-    looked = f"all {size:,} images" if len(rows) == size else f"the {len(rows):,} of {size:,} images that were looked at so far"
+    looked = (
+        f"all {size:,} images" if len(rows) == size else f"the {len(rows):,} of {size:,} images that the model has looked at"
+    )
     most = max(_CELLS // service.shown.space.num_labels, _LEAST)
     if len(rows) <= most:
         return _Chosen(rows, looked)
