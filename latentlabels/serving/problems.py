@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,28 @@ def saving(what: str) -> Iterator[None]:
         raise ProblemError(
             "no-space" if full else "not-saved", f"{what} was not saved ({where}{error.strerror}); {mend}, then send it again"
         ) from None
+
+
+async def refuse(
+    problem: ProblemError, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], more: bool = False
+) -> None:
+    """Send a problem document, in place of what an ASGI application would answer.
+
+    Args:
+        problem: what is wrong.
+        send: of ASGI.
+        more: leave the connection open for the rest of the request; an empty body then ends the response.
+    """
+    content = json.dumps(problem.document()).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
+    if problem.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": more})
 
 
 def kind_of_status(status: int) -> str:
