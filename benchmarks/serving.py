@@ -2,8 +2,8 @@
 
 Run by hand: ``python benchmarks/serving.py [--requests 2000] [--clients 16]``. It renders scenes, fits a small encoder, starts
 `latentlabels serve` in a process of its own, and prints a table: requests per second, and the 50th and 95th percentile of a
-request's time. Uploads go through the model each; posteriors are conditioned on a label; lists are of 50 images. Then the same
-pictures go through the bare model, one at a time and 16 at a time.
+request's time. Uploads go through the model each; posteriors are conditioned on one of four labels, then on two labels that few
+other requests state; lists are of 50 images. Then the same pictures go through the bare model, one at a time and 16 at a time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from PIL import Image
 import latentlabels as ll
 
 TOKEN = "a-token-of-the-benchmark"
+COLOURS = ("red", "yellow", "green", "blue", "purple", "white")
+FREE = ("striped", "headlights", "smoke", "night", "rain", "tree")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -39,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run, pictures = fitted(Path(folder), given.encoder, given.size)
         with served(run) as base:
-            share = {"uploads": 0.2, "posteriors": 0.6, "lists": 0.2}
+            share = {"uploads": 0.2, "posteriors": 0.4, "two labels": 0.2, "lists": 0.2}
             print(f"{'':24}{'requests':>9}{'errors':>8}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}")
             for kind, part in share.items():
                 seconds, times, errors = load(base, kind, int(given.requests * part), given.clients, pictures)
@@ -126,6 +128,10 @@ def ask(http: httpx.Client, kind: str, count: int, pictures: list[bytes]) -> htt
     if kind == "posteriors":
         label = ("car", "bus", "striped", "night")[count % 4]
         return http.post("/v1/posterior", json={"images": [str(count % 200)], "present": [label]})
+    if kind == "two labels":
+        colour, free = COLOURS[count % 6], FREE[count // 6 % 6]
+        stated = {"present": [colour], "absent": [free]} if count // 36 % 2 else {"present": [free], "absent": [colour]}
+        return http.post("/v1/posterior", json={"images": [str(count % 200)], **stated})
     return http.get("/v1/images", params={"offset": count % 100, "limit": 50, "sort": "useful"})
 
 

@@ -122,7 +122,8 @@ class Guard:
         Raises:
             ProblemError: a body that is too large, or arrives too slowly.
         """
-        most = self.limits.upload_bytes if scope["path"] == UPLOADS else self.limits.json_bytes
+        large = scope["path"] in (UPLOADS, "/predict")  # tasks of Label Studio may hold pictures
+        most = self.limits.upload_bytes if large else self.limits.json_bytes
         too_large = ProblemError("too-large", f"the body has more than {most:,} bytes; send less at once")
         stated = headers.get(b"content-length", b"0")
         if not stated.isdigit():
