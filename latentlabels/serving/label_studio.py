@@ -150,12 +150,12 @@ def _prediction(row: NDArray[np.float32] | None, controls: Sequence[Control], ve
 
 def _result(control: Control, paths: Sequence[tuple[str, ...]], score: float) -> dict[str, Any]:
     """What is chosen in one control, as Label Studio writes annotations."""
+    kind = "choices"
+    value: list[Any] = [path[-1] for path in paths]
     if control.how is How.TREE:  # a path says that all on its way apply
         longest = [list(path) for path in paths if not any(path == other[: len(path)] != other for other in paths)]
-        kind, value = "taxonomy", {"taxonomy": longest}
-    else:
-        kind, value = "choices", {"choices": [path[-1] for path in paths]}
-    return {"from_name": control.name, "to_name": control.to_name, "type": kind, "value": value, "score": score}
+        kind, value = "taxonomy", longest
+    return {"from_name": control.name, "to_name": control.to_name, "type": kind, "value": {kind: value}, "score": score}
 
 
 def _image(service: Service, home: Home, task: Task, key: str) -> str | None:

@@ -78,8 +78,8 @@ def controls_of(config: str, space: LabelSpace) -> list[Control]:
     if not found:
         raise ProblemError(
             "invalid",
-            "the labelling config has no <Choices> or <Taxonomy> about an <Image> with a <Choice> whose value is a label of this "
-            f"run ({', '.join(space.labels[:10])}{', ...' if len(space.labels) > 10 else ''})",
+            "the labelling config has no <Choices> or <Taxonomy> about an <Image> with a <Choice> whose value is a label of "
+            f"this run ({', '.join(space.labels[:10])}{', ...' if len(space.labels) > 10 else ''})",
         )
     return found
 
