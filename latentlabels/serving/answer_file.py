@@ -65,7 +65,10 @@ class AnswerFile:
             self._read()
 
     def _read(self) -> None:
-        content = self.path.read_bytes()
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror}); give another file by --answers FILE") from None
         whole = content[: content.rfind(b"\n") + 1]
         rows = self._rows(whole)
         if not rows and content:  # the head itself was cut off

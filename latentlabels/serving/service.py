@@ -106,10 +106,15 @@ class Service:
             if answers.suffix.lower() != ".csv":
                 raise DataError(f"{answers}: the table of answers should end in .csv")
             beside = answers.with_suffix(".files")
-            beside.mkdir(parents=True, exist_ok=True)
+            try:
+                beside.mkdir(parents=True, exist_ok=True)
+                self._held.callback(_remove_if_empty, beside)
+                self._held.enter_context(holding(beside, "answering"))
+            except OSError as error:
+                raise DataError(
+                    f"{answers}: answers cannot be kept there ({error.strerror}); give another file by --answers FILE"
+                ) from None
             self.files = beside
-            self._held.callback(_remove_if_empty, beside)
-            self._held.enter_context(holding(beside, "answering"))
             self.shown = self._show(source.run)
             self.answering = Answering(answers, self.shown.collection.names, self.shown.space)
             self.uploads = Uploads(self.limits)

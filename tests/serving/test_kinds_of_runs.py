@@ -13,7 +13,7 @@ from command import TINY, latentlabels
 from served import HEADERS, TOKEN, Fitted
 from starlette.testclient import TestClient
 
-from latentlabels.errors import DataError
+from latentlabels.errors import DataError, RunError
 from latentlabels.fitting.answers_table import read_answers
 from latentlabels.serving.app import make_app
 from latentlabels.serving.refit_material import material_for
@@ -114,3 +114,17 @@ def test_a_run_whose_images_are_gone_says_what_to_give(own: Fitted, tmp_path: Pa
             assert refused.status_code == 409 and f"--from {own.run} --images DIR" in refused.json()["detail"]
     finally:
         moved.rename(own.images)
+
+
+@pytest.mark.parametrize("place", ["file/answers.csv", "/proc/answers.csv", "folder.csv", "answers.txt"])
+def test_answers_that_cannot_be_kept_are_told_at_the_start(fitted: Fitted, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match="--answers|should end in .csv"):
+        Service(Source(fitted.run, answers=tmp_path / place))
+
+
+def test_a_run_that_is_being_fitted_is_not_shown(own: Fitted) -> None:
+    (own.run / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="not finished|missing|damaged"):
+        Service(Source(own.run))
