@@ -36,7 +36,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "evaluation.predictive": ("checks.known_labels",),
     "evaluation.surprises": ("checks.suspects",),
     "observed.files": ("observed.image_files",),
-    "findings": ("report.stored_predictions",),
+    "findings": ("report.stored_predictions", "report.prediction_summary"),
     "labels": ("space",),
     "losses": ("objectives",),
     "markup": ("show.rendering",),

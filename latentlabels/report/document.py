@@ -18,7 +18,8 @@ from ..show.pages import page
 from ..writing import write_text
 from . import confusion, errors, evaluated, fitted, labels, mistakes, overview
 from .contents import gather
-from .stored_predictions import FITTED, find
+from .prediction_summary import find
+from .stored_predictions import FITTED
 
 if TYPE_CHECKING:
     from ..inputs.alignment import Labels
