@@ -18,7 +18,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "annotation.reading": ("annotation.registry",),
     "config_sections": ("config.sections",),
     "config_source": ("config.source",),
-    "construction": ("fitting.build",),
+    "construction": ("fitting.build", "fitting.head_policy", "fitting.settling", "fitting.features_once", "fitting.batchwise"),
     "data": (),
     "data.batches": ("inputs.batches", "fitting.stratified"),
     "data.colours": ("datasets.class_and_colour",),

@@ -16,7 +16,7 @@ from ..datasets.class_and_colour import class_and_colour
 from ..datasets.hiding import hide
 from ..datasets.mosaics import mosaic_scenes
 from ..errors import ConfigError, DataError
-from ..fitting.build import wanted_by
+from ..fitting.settling import wanted_by
 from ..fitting.training_data import known_of, reading_of, space_of, training_inputs
 from ..inputs import Inputs, Reading, Wanted, read_inputs
 from ..inputs.batches import InMemory

@@ -101,7 +101,7 @@ def _wanted(config: Config) -> Wanted:
     Raises:
         ConfigError: an encoder without weights.
     """
-    from ..fitting.build import settle, wanted_by
+    from ..fitting.settling import settle, wanted_by
 
     with explained(config):
         wanted = wanted_by(config.model, config.fit)
@@ -152,7 +152,7 @@ def _document(config: Config, inputs: Inputs, computed: int, seconds: float) -> 
     import torch
 
     from ..features import cache_folder
-    from ..fitting.build import settle
+    from ..fitting.settling import settle
 
     assert inputs.size is not None
     settled, why = settle(config.model, config.fit.accelerator)

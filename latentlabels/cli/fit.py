@@ -99,7 +99,7 @@ def fit(
 def _say_encoder(config: Config, output: Output) -> None:
     """Say which encoder was chosen, where that was left open, before what may take minutes."""
     from ..checks.sentences import encoder_used
-    from ..fitting.build import CHOSEN, settle
+    from ..fitting.settling import CHOSEN, settle
 
     if config.fit.init_from is None:
         with explained(config):

@@ -170,7 +170,7 @@ def read_training(config: Config, how: Reading | None = None, features: bool = T
 
 
 def _wanted(config: Config, features: bool) -> Wanted:
-    from ..fitting.build import settle, wanted_by
+    from ..fitting.settling import settle, wanted_by
 
     if config.fit.init_from is None:
         return wanted_by(config.model, config.fit, features)

@@ -15,7 +15,7 @@ from .. import objectives
 from ..annotation import Annotation
 from ..decisions import MODE, Aim
 from ..errors import DataError, DataWarning
-from ..fitting.build import flat_logits
+from ..fitting.batchwise import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.places import Places
 from ..inputs import InputBlock, InputParts, Inputs, InputStream, PixelFormat, Reading, Wanted, open_stream, read_inputs

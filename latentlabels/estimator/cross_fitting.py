@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..annotation import Annotation
 from ..errors import AnchorWarning, ConfigError, DataError, DataWarning
-from ..fitting.build import flat_logits
+from ..fitting.batchwise import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import fold_rows
 from ..inputs import Inputs

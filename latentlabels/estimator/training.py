@@ -16,7 +16,7 @@ from ..config import FitConfig, ModelConfig
 from ..decisions import Decisions
 from ..errors import ConfigError
 from ..fitting import LabelModule, LoopSettings, TrainingResult, train
-from ..fitting.build import CHOSEN, label_vector
+from ..fitting.batchwise import label_vector
 from ..fitting.checkpoint import begun_with
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
@@ -24,6 +24,7 @@ from ..fitting.names import names_found
 from ..fitting.reference import decided, reference_rows
 from ..fitting.run_folder import hash_data
 from ..fitting.schedule import schedule_named
+from ..fitting.settling import CHOSEN
 from ..fitting.warm_start import TRAINED_BEFORE
 from ..inputs import Inputs, Levels
 from ..inputs.batches import Batches
