@@ -1,13 +1,16 @@
-"""What a network gives for many rows, batch by batch, on the CPU."""
+"""What a network gives for many rows, batch by batch; the answers are on the CPU."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..distributions import LabelVector
 from ..inputs.batches import Batches
 from ..program import Amortizer
+from .module import LabelModule
 
 
 def label_vector(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_size: int) -> LabelVector:
@@ -26,3 +29,16 @@ def flat_logits(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_size
         amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu() for part in rows.split(max(batch_size, 64))
     ]
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def predict_marginals(
+    module: LabelModule, batches: Batches, rows: Tensor, batch_size: int, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """Posterior label probabilities of some rows: (len(rows), K)."""
+    was = module.training
+    module.eval()
+    parts = [module.amortizer(batches.inputs(part).to(device)).marginals.cpu() for part in rows.split(batch_size)]
+    module.train(was)
+    marginals: NDArray[np.float32] = torch.cat(parts).numpy()
+    return marginals
