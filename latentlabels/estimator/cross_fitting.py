@@ -22,7 +22,7 @@ from ..inputs import Inputs
 from ..posterior import Posterior
 from ..program import Amortizer
 from ..words import count
-from .answers import taken_by
+from .fitted_model import taken_by
 from .preparing import prepare, read_training
 from .settings import Settings
 from .training import trained

@@ -1,8 +1,7 @@
-"""What a fitted model answers: the posterior of images, and what is made of it."""
+"""A fitted model that can be asked: the posterior of images, and what follows from it."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 
 from .. import objectives
 from ..annotation import Annotation
-from ..decisions import MODE, Aim
-from ..errors import DataError, DataWarning
+from ..errors import DataError
 from ..fitting.batchwise import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.places import Places
@@ -81,7 +79,7 @@ def posterior_of(found: Fitted, inputs: Inputs, conditioned: bool, batch_size: i
     return posterior.observing(known.numpy(), annotation_of(found))
 
 
-class Answers(FittedAttributes):
+class FittedModel(FittedAttributes):
     """What can be asked after `fit`. Abstract: `LatentLabels` has the settings."""
 
     batch_size: int
@@ -206,35 +204,6 @@ class Answers(FittedAttributes):
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
         """``posterior(images).marginals``: float32 (N, K)."""
         return self.posterior(images).marginals
-
-    def predict(self, images: Images, aim: Aim | str | None = None) -> NDArray[np.int8]:
-        """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
-
-        Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
-        result may therefore be an invalid label set, for example two present labels of one group, or none of an exhaustive
-        group. The aim "mode" gives the most probable valid set.
-
-        Args:
-            images: as for `fit`, or a folder of any images.
-            aim: what the decisions are good for: "f1" (all labels together), "macro-f1" (each label), "precision=0.9",
-                "recall=0.9", or "mode". None: by ``thresholds_``, which a fit finds for "f1".
-
-        Returns:
-            int8 (N, K).
-
-        Raises:
-            ConfigError: an unknown aim.
-            DataError: an aim with a run that is older than thresholds.
-        """
-        if aim == MODE:
-            return self.posterior(images).mode()
-        self._check_fitted()
-        found = self.decisions_.thresholds if aim is None else self.decisions_.for_aim(aim, self.model.amortizer.vector)
-        if found.source.kind == "unset":
-            warnings.warn(
-                "the thresholds are 0.5 each, since nothing is known to find better ones by", DataWarning, stacklevel=2
-            )
-        return found.decide(self.predict_proba(images))
 
     def score(self, images: Images, truth: Labels | None = None) -> float:
         """The mean log-likelihood of complete label sets, natural logarithm; higher is better.
