@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ..errors import ConfigError, DataError, RunError
 from ..locking import LOCK, holding
 from ..progress import Phase, Plan, following, phase
 from ..words import count, listed, number
-from ..writing import clear_leftovers, is_leftover, write_json
+from ..writing import clear_leftovers, is_leftover, write_text
 from . import options
 from .interrupt import advise
 from .label_options import reads_labels
@@ -86,8 +85,7 @@ def fit(
             what = count(len(inputs), inputs.kind.one)
             if first:
                 output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
-                _begin(out, settings, inputs)
-            with explained(settings):
+            with explained(settings), _begun(out, settings, inputs) if first else nullcontext():
                 model.fit(inputs, checkpoints=out / "checkpoints", resume=resume)
             if not first:
                 return
@@ -171,35 +169,38 @@ def _remove_begun(folder: Path) -> None:
     """Remove the files of a fit without a finished epoch."""
     checkpoints = folder / "checkpoints"
     if not (checkpoints / "last.json").exists() and checkpoints.exists():
-        for name in ("config.yaml", "data.json"):
-            (checkpoints / name).unlink(missing_ok=True)
+        (checkpoints / "config.yaml").unlink(missing_ok=True)
         with suppress(OSError):
             checkpoints.rmdir()
 
 
-def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
+@contextmanager
+def _begun(folder: Path, config: Config, inputs: Inputs) -> Iterator[None]:
     """Write down what is fitted, before training, so that an interrupted fit can be resumed by its folder alone.
 
     Raises:
-        RunError: a fit was begun there on other data.
+        RunError: a fit was begun there on other data; its files stay as they were.
     """
-    from ..fitting.identity import differences, identify
+    from ..fitting.identity import OtherFitError
 
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
+    stored = folder / "checkpoints" / "config.yaml"
+    stored.parent.mkdir(exist_ok=True)
+    before = stored.read_text(encoding="utf-8") if stored.exists() else None
     assert inputs.observed is not None  # the training data of a config have labels
-    now = identify(inputs.observed, inputs)
-    stored = checkpoints / "data.json"
-    if stored.exists():
-        found = differences(json.loads(stored.read_text(encoding="utf-8")), now)
-        if found:
-            raise RunError(
-                f"--resume: the fit in {folder} was started on other data ({'; '.join(found)}). Restore those data to resume "
-                "it, or start a new fit: leave out --resume and give another --out"
-            )
-    write_json(stored, now)
-    config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
+    config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(stored)
     advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {folder}")
+    try:
+        yield
+    except OtherFitError as error:
+        if before is not None:
+            write_text(stored, before)
+        found = "; ".join(
+            f"the {what}: {then or 'none'} then, {now or 'none'} now" for what, (then, now) in error.differing.items()
+        )
+        raise RunError(
+            f"--resume: the fit in {folder} was started on other data ({found}). Restore those data to resume it, or start a "
+            "new fit: leave out --resume and give another --out"
+        ) from None
 
 
 def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:

@@ -17,9 +17,9 @@ from ..decisions import Decisions
 from ..errors import ConfigError
 from ..fitting import LabelModule, LoopSettings, TrainingResult, train
 from ..fitting.batchwise import label_vector
-from ..fitting.checkpoint import begun_with
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
+from ..fitting.identity import identity_of
 from ..fitting.names import names_found
 from ..fitting.reference import decided, reference_rows
 from ..fitting.run_folder import hash_data
@@ -79,7 +79,7 @@ def trained(
     complete = None if truth is None else torch.from_numpy(truth)
     folder = None if checkpoints is None else Path(checkpoints)
     begun = _begun_settings(settings, start.params, loop, inputs.levels)
-    identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
+    identity = None if folder is None else identity_of(inputs, rows[1], begun)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
     with phase(Phase.EVALUATION, "evaluation"):
         count = _predicted_count(model, batches, rows[1], result, batch_size)

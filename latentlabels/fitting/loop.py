@@ -27,9 +27,10 @@ from ..inputs.known_rows import LabelRows, blocks_of
 from ..progress import Phase, Step, handed, line, phase, shown_here, silent
 from .averaging import WeightAverage
 from .batchwise import predict_marginals
-from .checkpoint import load_checkpoint, restore, write_checkpoint
+from .checkpoint import load_checkpoint, restore, stored_identity, write_checkpoint
 from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
 from .fabric import mean_of_all, opened_fabric, seed_epoch, share_statistics, unshare
+from .identity import refuse_other
 from .module import LabelModule
 from .schedule import schedule_named
 from .stepper import Stepper
@@ -121,8 +122,7 @@ def train(
         settings: of the loop.
         checkpoints: a folder for the state after each epoch, or None.
         resume: go on from that state.
-        identity: what the fit is begun with, a text or hash by what it is of ("known labels", ...): a resumed fit has to be
-            begun with the same.
+        identity: what the fit is begun with, see `identity_of`: a resumed fit has to be begun with the same.
 
     Raises:
         RunError: a checkpoint that is damaged, or of another fit.
@@ -131,6 +131,8 @@ def train(
         KeyboardInterrupt: passed on; the checkpoint is that of the last complete epoch.
     """
     started = time.perf_counter()
+    if resume and checkpoints is not None and (begun := stored_identity(checkpoints)) is not None:
+        refuse_other(checkpoints, begun, identity or {})
     known = rows[1][torch.cat([(block != -1).any(-1) for block in blocks_of(observed, rows[1])])]
     data = TrainingData(batches, observed, truth, rows[0], known)
     rules = rules_named((settings.stop, *settings.also))
@@ -197,7 +199,7 @@ class _Loop:
         module.to(fabric.device)
         optimizer = module.optimizer()
         average = self._average(fabric)
-        state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
+        state = load_checkpoint(self.folder) if self.resume and self.folder is not None else None
         if state is not None:
             watch.take_over(state.history, state.kept)
             restore(state, module, optimizer, average)
