@@ -108,8 +108,9 @@ def _wanted(config: Config) -> Wanted:
         if wanted.features is None:
             name = settle(config.model, config.fit.accelerator)[0].encoder
             raise ConfigError(
-                f'model.weights: the encoder "{name}" has random weights, so that its features say little; give --set '
-                "model.weights=DEFAULT or a file, or an encoder with published weights"
+                f'the encoder "{name}" has random weights, so that its features say little; give --set '
+                "model.weights=DEFAULT or a file, or an encoder with published weights",
+                key="model.weights",
             )
     return wanted
 

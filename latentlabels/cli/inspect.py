@@ -141,6 +141,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "annotation": {"kind": how.kind, "meaning": how.meaning},
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
+        "expected_labels_from": anchor.scale_from.value,
         "expected_labels_identified": anchor.identified,
         "expected_labels_error": anchor.error,
         "num_complete": anchor.num_complete,
@@ -219,6 +220,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     from ..inputs.looks import levels_in_words
     from ..observed.few import FEW_IMAGES
     from ..observed.record import SEVERAL
+    from ..program.starting_point import ScaleFrom
 
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
@@ -280,7 +282,7 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     console.print()
     _show_labels(console, found["labels"], everything)
     console.print("\nprevalence: the estimated share of images that show the label, where a fit starts")
-    if not found["expected_labels_identified"] and found["expected_labels_source"].startswith("the default"):
+    if found["expected_labels_from"] == ScaleFrom.DEFAULT:
         console.print(
             "\nThe number of labels per image is a guess, and it sets the scale of all probabilities. If you know it, give\n"
             "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."

@@ -135,8 +135,8 @@ def explained(config: Config) -> Iterator[None]:
     except ConfigError as error:
         raise config.explain(error) from None
     except DataError as error:
-        if str(error).startswith("expected_labels"):
-            raise config.explain(ConfigError(f"model.expected_labels: {error}")) from None
+        if error.key is not None:
+            raise config.explain(ConfigError(str(error), key=error.key)) from None
         raise
 
 
