@@ -11,9 +11,9 @@ import typer
 from ..errors import ConfigError, DataError
 from ..words import NONE, count
 from . import options
+from .configs import explained
 from .interrupt import advise
 from .output import Debug, Json, Output, UsageError, table
-from .sources import explained
 
 if TYPE_CHECKING:
     from rich.console import Console

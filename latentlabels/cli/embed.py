@@ -12,10 +12,10 @@ from ..errors import ConfigError, DataError, ObservationError, nearest
 from ..progress import Phase, Plan, following, phase
 from ..words import count
 from . import options
+from .configs import config_of, explained
 from .interrupt import advise
 from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
-from .sources import config_of, explained
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,9 +11,9 @@ import typer
 from ..errors import DataError, DataWarning
 from ..words import any_of, count, listed, percent
 from . import options
+from .configs import config_of, explained, fit_command, read_training
 from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .sources import config_of, explained, fit_command, read_training
 
 if TYPE_CHECKING:
     from rich.console import Console
