@@ -214,13 +214,31 @@ def _condition(group: dict[str, Any]) -> str:
 
 
 def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
+    from ..observed.record import SEVERAL
+
+    show_facts(console, _facts(found))
+    for remark in [*found["remarks"], *_said(found)]:
+        console.print(f"note: {remark}")
+    if found["read_as"] is not None:
+        for what, how in found["read_as"]["facts"]:
+            if what == SEVERAL:
+                console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
+        _show_contradictions(console, found["read_as"], everything)
+    _show_groups(console, found["groups"])
+    console.print()
+    _show_labels(console, found["labels"], everything)
+    console.print("\nprevalence: the estimated share of images that show the label, where a fit starts")
+    _show_hints(console, found)
+    console.print(f"\nnext: {found['next']}")
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the data hold, a line each."""
     from ..checks.sentences import expected_labels, held_out
     from ..checks.sentences import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
     from ..observed.few import FEW_IMAGES
-    from ..observed.record import SEVERAL
-    from ..program.starting_point import ScaleFrom
 
     bad, groups = found["unreadable"], found["groups"]
     known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
@@ -255,33 +273,34 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
     ]
     if found["has_truth"]:
         rows.append(("complete labels", "given; only objectives for complete labels read them"))
-    show_facts(console, rows)
-    for remark in [*found["remarks"], *_said(found)]:
-        console.print(f"note: {remark}")
-    if read_as is not None:
-        for what, how in read_as["facts"]:
-            if what == SEVERAL:
-                console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
-        _show_contradictions(console, read_as, everything)
+    return rows
+
+
+def _show_groups(console: Console, groups: list[dict[str, Any]]) -> None:
+    """A table of the groups that were declared."""
     declared = [group for group in groups if group["kind"] != "free" or group["requires"] or group["excludes"]]
-    if declared:
-        console.print()
-        cells = [
-            (
-                g["group"],
-                g["kind"],
-                _condition(g),
-                f"{len(g['labels'])}",
-                f"{g['known_images']:,}",
-                percent(g["applies"], 1),
-            )
-            for g in declared
-        ]
-        columns = ("group", "an image shows", "requires", "labels", "known", "applies to")
-        console.print(table(columns, cells, numeric=("labels", "known", "applies to")))
+    if not declared:
+        return
+    cells = [
+        (
+            g["group"],
+            g["kind"],
+            _condition(g),
+            f"{len(g['labels'])}",
+            f"{g['known_images']:,}",
+            percent(g["applies"], 1),
+        )
+        for g in declared
+    ]
+    columns = ("group", "an image shows", "requires", "labels", "known", "applies to")
     console.print()
-    _show_labels(console, found["labels"], everything)
-    console.print("\nprevalence: the estimated share of images that show the label, where a fit starts")
+    console.print(table(columns, cells, numeric=("labels", "known", "applies to")))
+
+
+def _show_hints(console: Console, found: dict[str, Any]) -> None:
+    """What the user can state to help a fit."""
+    from ..program.starting_point import ScaleFrom
+
     if found["expected_labels_from"] == ScaleFrom.DEFAULT:
         console.print(
             "\nThe number of labels per image is a guess, and it sets the scale of all probabilities. If you know it, give\n"
@@ -293,7 +312,6 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         console.print(
             "\nThe known labels suggest groups: --propose labels.yaml writes a label space with the evidence for each."
         )
-    console.print(f"\nnext: {found['next']}")
 
 
 def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:
