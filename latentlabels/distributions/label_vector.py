@@ -224,7 +224,11 @@ class LabelVector(TorchDistribution):
         return -self._expected_log_prob_of(self)
 
     def kl(self, other: LabelVector) -> Tensor:
-        """KL(p || other) in nats, (...); closed and enumerated where `entropy` is."""
+        """KL(p || other) in nats, (...); closed and enumerated where `entropy` is.
+
+        Raises:
+            NotImplementedError: a mixture without a closed form, in a space with more than 65,536 label sets.
+        """
         base = other.base
         if self.num_components == 1 and base.num_components == 1:
             value = exact.kl(self.forest, self.logits[..., 0, :], base.logits[..., 0, :])
@@ -282,6 +286,9 @@ class LabelVector(TorchDistribution):
 
         Max-product for one forest; for posteriors under `UniformPositive` the best set of every size is
         compared; other mixtures by branch and bound, which warns where it gave up before a proof.
+
+        Raises:
+            ValueError: logits that are NaN, or that leave a group without an outcome; the rows are named.
         """
         refuse_undefined(self.forest, self._components, "mode")
         with torch.no_grad():
@@ -295,7 +302,11 @@ class LabelVector(TorchDistribution):
             return out.expand(*self.batch_shape, self.space.num_labels)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """All valid label sets: (S, ..., K), or (S, 1, ..., K) without `expand`."""
+        """All valid label sets: (S, ..., K), or (S, 1, ..., K) without `expand`.
+
+        Raises:
+            NotImplementedError: more than 65,536 label sets.
+        """
         if self.space.num_label_sets > ENUMERABLE:
             raise NotImplementedError(
                 f"{self.space.num_label_sets} label sets are too many to enumerate; use the collapsed ELBO, "
@@ -315,7 +326,10 @@ class LabelVector(TorchDistribution):
             how: the annotation; for `PerLabelSearch`, given that the image was found at all.
 
         Returns:
-            -inf where no valid label set agrees with what is known.
+            Nats; -inf where no valid label set agrees with what is known.
+
+        Raises:
+            ObservationError: a table of another width, or other values.
         """
         return self._log_marginal(self._checked(observed), how).to(self.logits.dtype)
 
@@ -325,7 +339,14 @@ class LabelVector(TorchDistribution):
         return log_sum_with(self.forest, self._components, evidence) - self.log_found(observed, how)
 
     def log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
-        """log-probability that the image was found at all, 0 for images without a known positive and complete ones: (...)."""
+        """Log of the probability that the image was found at all: (...).
+
+        Other than 0 under `PerLabelSearch` alone, and there for images with a known positive whose labels are not all known.
+
+        Args:
+            observed: (..., K) int8 of 1, 0, -1.
+            how: the annotation.
+        """
         weights = how.selection_weights(self.space.num_labels, torch.float64, self.logits.device)
         if weights is None:
             return 0.0

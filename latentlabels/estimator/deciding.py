@@ -39,8 +39,9 @@ class DecidingModel(FittedModel):
             int8 (N, K).
 
         Raises:
+            NotFittedError: before `fit`.
             ConfigError: an unknown aim.
-            DataError: an aim with a run that is older than thresholds.
+            DataError: images of another kind or size, or an aim with a run that is older than thresholds.
         """
         if aim == MODE:
             return self.posterior(images).mode()
@@ -89,7 +90,11 @@ class DecidingModel(FittedModel):
         Returns:
             self.
 
+        Args:
+            rule: "likelihood", "known-map" or another one of ``kept_``.
+
         Raises:
+            NotFittedError: before `fit`.
             ConfigError: a rule that was not watched.
         """
         self._check_fitted()

@@ -150,8 +150,13 @@ class FittedModel(FittedAttributes):
             observed: known labels of these images, as for `fit`. The posterior is then conditioned on them, under the
                 annotation.
 
+        Returns:
+            Of the N images that can be read, over K labels.
+
         Raises:
             NotFittedError: before `fit`.
+            DataError: inputs of another kind or size.
+            ObservationError: known labels that cannot be read, or that no valid label set agrees with.
         """
         return self._posterior(self.read(images, observed), observed is not None)
 
@@ -202,7 +207,7 @@ class FittedModel(FittedAttributes):
         return annotation_of(self._found)
 
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
-        """``posterior(images).marginals``: float32 (N, K)."""
+        """p(label present | image), ``posterior(images).marginals``: float32 (N, K). Arguments and errors as of `posterior`."""
         return self.posterior(images).marginals
 
     def score(self, images: Images, truth: Labels | None = None) -> float:
@@ -214,9 +219,10 @@ class FittedModel(FittedAttributes):
                 for `Inputs` or an .npz with truth.
 
         Returns:
-            -inf where the model calls one of the label sets impossible.
+            Nats per image; -inf where the model calls one of the label sets impossible.
 
         Raises:
+            NotFittedError: before `fit`.
             DataError: no complete labels.
         """
         inputs = self.read(images, truth=truth)

@@ -65,8 +65,8 @@ class LatentLabels(DecidingModel):
         prompts: what is said of a label, with {} for its name: a list of texts, or one for each label. None: a usual one.
         epochs: the most epochs to train.
         batch_size: images per step.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
+        learning_rate: of AdamW, above 0.
+        weight_decay: of AdamW, at least 0.
         held_out: share of images held out, on which early stopping measures log p(known labels).
         patience: epochs without improvement before the fit stops.
         stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
@@ -77,9 +77,9 @@ class LatentLabels(DecidingModel):
             known ones, by the averaged weights. 0 for none. It needs objective "collapsed", an encoder that is trained, and
             `augment`.
         seed: of the split, the initialisation and the order.
-        accelerator: of Lightning: "auto", "cpu", "gpu".
-        devices: of Lightning.
-        strategy: of Lightning: "auto", "ddp", ...
+        accelerator: as Lightning's `Fabric` takes it: "auto", "cpu" or "gpu".
+        devices: likewise: how many devices, or a list of their numbers; "auto" for all.
+        strategy: likewise: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets; or
             "strong": they are mirrored, cropped to 60 to 100 % of their area, made lighter or darker by up to a fifth, and some
@@ -217,6 +217,8 @@ class LatentLabels(DecidingModel):
 
         Raises:
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
+            RunError: with `resume`, a state that is damaged or of another fit; with `init_from`, such a run folder.
+            FloatingPointError: a loss that is not finite.
         """
         settings, before = self._checked()
         with following(plan_of(settings.model, settings.fit), log=False):
@@ -243,8 +245,8 @@ class LatentLabels(DecidingModel):
         once. This estimator stays as it is.
 
         Args:
-            images: all images, as for `fit`.
-            observed: their known labels, as for `fit`.
+            images: all N images, as for `fit`.
+            observed: their known labels (N, K), as for `fit`.
             folds: how many parts; more of them leave each fit more images, and take longer.
             together: which images belong together, as for `fit`.
             noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
@@ -264,8 +266,18 @@ class LatentLabels(DecidingModel):
         """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
 
         For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in your own training loop, with
-        ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
-        whole process: call ``pyro.clear_param_store()`` before training another one.
+        ``svi.step(batch_of_images, batch_of_observed)``. Pyro keeps parameters by name for the whole process: call
+        ``pyro.clear_param_store()`` before training another one.
+
+        Args:
+            images: as for `fit`.
+            observed: as for `fit`.
+
+        Returns:
+            self.
+
+        Raises:
+            ObservationError, DataError, ConfigError, WeightsError: as `fit`.
         """
         settings, before = self._checked()
         self.fitted_ = prepare(settings, before, images, observed).start
@@ -285,6 +297,12 @@ class LatentLabels(DecidingModel):
         Args:
             folder: a new folder, or that of an earlier run, which is replaced file by file.
             sections: of `config.yaml` beside the estimator's own: `data` says what was read.
+
+        Returns:
+            The path of the folder.
+
+        Raises:
+            NotFittedError: before `fit`.
         """
         self._check_fitted()
         return write_run(folder, run_of(self.fitted_, sections))

@@ -86,6 +86,9 @@ def derive_prior(
         annotation: how the known labels came about.
         expected_labels: what the user states about the number of present labels per image.
 
+    Returns:
+        An `Anchor`: prevalences (K,), logits (L,), the expected number of labels and what fixes it.
+
     Raises:
         DataError: `expected_labels` is not a positive number up to the largest possible count.
     """
