@@ -16,7 +16,7 @@ from ..kind import Kind, kind_of
 from ..program import CollapsedELBO, LabelGuide, LabelModel
 from ..program.starting_point import Anchor
 from ..space import LabelSpace
-from .shown import ShownEstimator
+from .display import ShownEstimator
 
 
 class FittedAttributes(ShownEstimator):

@@ -12,10 +12,14 @@ from .registry import COUNTED, DEFAULT, HOMES, NAMES, OBJECTIVES, current, find,
 
 if TYPE_CHECKING:
     from .base import HeldOut, Known, Objective, Step, Value
-    from .groups import flat_groups
+    from .group_outcomes import flat_groups
 
 _CLASSES = {name: module for module, _, name in (home.partition(":") for home in HOMES.values())}
-_HOMES = {**_CLASSES, **dict.fromkeys(("HeldOut", "Known", "Objective", "Step", "Value"), "base"), "flat_groups": "groups"}
+_HOMES = {
+    **_CLASSES,
+    **dict.fromkeys(("HeldOut", "Known", "Objective", "Step", "Value"), "base"),
+    "flat_groups": "group_outcomes",
+}
 
 __all__ = [
     "COUNTED",

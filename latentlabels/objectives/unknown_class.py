@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..space import LabelSpace
 from .base import Objective, Step, batch_mean
-from .groups import flat_groups, group_outcomes, log_total
+from .group_outcomes import flat_groups, group_outcomes, log_total
 
 
 class UnknownClass(Objective):
