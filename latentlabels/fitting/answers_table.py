@@ -9,7 +9,6 @@ or "none" where none of them applies. Of several answers to one question the las
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +53,7 @@ def read_answers(path: Path, space: LabelSpace) -> Observed:
             f"data.answers: {path}: cannot be read ({error}); give a CSV with the columns image, label, value"
         ) from None
     whole = text[: text.rfind("\n") + 1]
-    lines = csv.DictReader(io.StringIO(whole or text, newline=""))
+    lines = csv.DictReader((whole or text).splitlines())
     lost = [name for name in _COLUMNS if name not in (lines.fieldnames or ())]
     if lost:
         raise DataError(f"data.answers: {path}: has no column {listed(lost)}; expected the columns image, label, value")

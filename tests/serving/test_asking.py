@@ -80,6 +80,7 @@ def test_questions_say_where_they_come_from(looked: TestClient, monkeypatch: pyt
     assert (found["num_considered"], found["num_images"], found["chosen_from"]) == (60, 60, "all 60 images")
     monkeypatch.setattr(asking, "_CELLS", 0)
     monkeypatch.setattr(asking, "_LEAST", 10)
+    monkeypatch.setattr(asking, "_RANDOM_SHARE", 0.1)
     found = looked.get("/v1/next?n=10").json()
     words = "10 of all 60 images: the 5 with the most uncertain label, and 5 drawn at random"
     assert (found["num_considered"], found["chosen_from"]) == (10, words)
