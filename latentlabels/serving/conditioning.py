@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _told(before: Posterior, after: Posterior, rows: NDArray[np.int8]) -> list[P
                 id=image,
                 marginals=dict(zip(space.labels, new[place], strict=True)),
                 count=counts[place],
-                moved=[MovedLabel(**asdict(one)) for one in moved],
+                moved=[MovedLabel(label=one.label, before=one.before, after=one.after) for one in moved],
                 unmoved=[UnmovedGroup(group=one.group, reason=one.reason) for one in found if not one.moved and stated],
                 sentence=sentence_of(after.marginals[place], space),
             )
