@@ -11,6 +11,8 @@ from .limits import Limits
 LIMITS = Limits()
 ImageId = Annotated[str, StringConstraints(pattern=r"^u?[0-9]{1,9}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Kind = Literal["question", "random", "mistake", "complete"]
+Decision = Literal["keep", "change", "unsure"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -127,39 +129,46 @@ class QuestionDocument(_Document):
 
 
 class Questions(_Document):
-    """The next questions, the most useful first."""
+    """The next questions, the most useful first; and which images they were chosen from, in words and numbers."""
 
     questions: list[QuestionDocument]
+    chosen_from: str
+    num_considered: int
+    num_images: int
 
 
 class AnswerRequest(_Document):
     """An answer about a label (1, 0) or a group (one of its labels, or "none"); null skips.
 
-    `decision` is for a possible mistake: what the person decided about the known label.
+    `kind` says why it was asked: as a useful question, as one that was drawn at random, about a possible mistake, or to label
+    the image completely. `decision` is for a possible mistake: what the person decided about the known label.
     """
 
     image: ImageId
     label: Name | None = None
     group: Name | None = None
     value: Annotated[int, Field(ge=0, le=1, strict=True)] | Name | None = None
-    kind: Literal["question", "mistake", "complete"] = "question"
-    decision: Literal["keep", "change", "unsure"] | None = None
+    kind: Kind = "question"
+    decision: Decision | None = None
 
 
 class Saved(_Document):
-    """An answer is on the disk; `number` counts the lines of the table."""
+    """An answer is on the disk; `number` counts the lines of the table. `in_refit`: whether a refit uses it."""
 
     number: int
     saved: Literal[True]
+    in_refit: bool
 
 
 class AnswerLine(_Document):
-    """A line of the table of answers; a value of null is a question that was skipped."""
+    """A line of the table of answers; a value of null is a question that was skipped, a kind of null is not known."""
 
     number: int
     image: str
     label: str
     value: int | None
+    kind: str | None
+    decision: str | None
 
 
 class Answers(_Document):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -81,9 +82,14 @@ def router(service: Service) -> APIRouter:
             )
         return await run_in_threadpool(service.upload, await request.body())
 
-    @out.post("/v1/posterior")
-    def posterior(asked: PosteriorRequest) -> Posteriors:
-        return Posteriors(images=service.conditioned(asked))
+    @out.post("/v1/posterior", response_model=Posteriors)
+    async def posterior(asked: PosteriorRequest) -> Response:
+        if service.at_hand(asked.images):
+            waiting = service.conditioned(asked)
+        else:  # the model has to look at a picture first, and others are served meanwhile
+            waiting = await run_in_threadpool(service.conditioned, asked)
+        found = Posteriors(images=await asyncio.wrap_future(waiting))
+        return Response(found.model_dump_json(), media_type="application/json")  # not checked a second time
 
     @out.get("/v1/mistakes")
     def mistakes() -> Mistakes:

@@ -64,7 +64,7 @@ def _until(page: Any, script: str, arg: Any = None) -> None:
 
 def _answers(run: Fitted) -> list[dict[str, str]]:
     with (run.run / "answers.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [{name: row[name] for name in ("image", "label", "value")} for row in csv.DictReader(file)]
 
 
 def _rows(page: Any) -> dict[str, str]:
