@@ -324,6 +324,7 @@ class Service:
         return {
             "status": "ok", "version": __version__, "run": str(shown.run), "num_images": len(shown.collection),
             "num_labels": shown.space.num_labels, "num_predicted": shown.predictor.num_done,
+            "has_pictures": len(shown.collection.pictures) > 0, "takes_pictures": shown.model.kind is not Kind.EMBEDDINGS,
         }  # fmt: skip
 
 

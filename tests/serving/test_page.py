@@ -188,6 +188,134 @@ def test_labels_lead_to_their_images(opened: tuple[Opened, Running]):
     assert not page.problems
 
 
+def test_a_pasted_picture_is_shown_and_pasted_text_is_not(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    paste = """([text, type]) => {
+        const data = new DataTransfer();
+        if (type === 'text/plain') data.setData(type, text);
+        else data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], 'pasted.png', {type}));
+        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}));
+    }"""
+    page.evaluate(paste, ["some words", "text/plain"])
+    page.evaluate(paste, [base64.b64encode(png(7)).decode(), "image/png"])
+    _until(page, "document.querySelector('.centre figcaption').innerText.includes('pasted.png')")
+    assert page.get_by_role("alert").count() == 0 and not page.problems
+
+
+def test_the_search_finds_names_and_a_label_that_does_not_exist_is_told(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    names = page.locator(".tile").evaluate_all("tiles => tiles.map((tile) => tile.title.split('\\n')[0])")
+    page.get_by_label("Search by name").fill(names[3].upper())
+    _until(page, "document.querySelector('.count').innerText === '1 image'")
+    page.get_by_label("Search by name").fill("no image is called that")
+    _until(page, "document.querySelector('.empty')")
+    page.get_by_label("Search by name").fill("")
+    page.get_by_label(re.compile("probably show this label")).fill("cart")
+    _until(page, "document.querySelector('.count').innerText.includes('There is no label “cart”')")
+    page.get_by_label(re.compile("probably show this label")).fill("car")
+    _until(page, "!document.querySelector('.count').innerText.includes('no label')")
+    assert not page.problems
+
+
+def test_old_values_stay_as_ghosts_and_nothing_moves_where_motion_is_not_wanted(opened: tuple[Opened, Running]):
+    page = opened[0]()  # with reduced motion
+    row = page.locator(".ll-row").first
+    before, p = row.locator(".ll-fill").evaluate("bar => bar.style.width"), row.locator(".ll-percent").inner_text()
+    row.locator(".ll-main").click()
+    assert row.locator(".ll-ghost").evaluate("bar => bar.style.width") == before
+    assert row.locator(".ll-then").evaluate("mark => mark.style.left") == before  # seen on the longer bar of today
+    assert p in row.locator(".ll-was").inner_text()
+    fallen = page.locator(".ll-row.ll-barred").first
+    assert fallen.locator(".ll-ghost").evaluate("bar => parseFloat(bar.style.width)") > 0 == fallen.locator(".ll-then").count()
+    assert page.locator(".ll-fill").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
+
+
+def test_none_of_these_is_stated_by_one_click(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    group = page.get_by_role("region", name="vehicle")
+    if group.locator(".ll-fold[aria-expanded=false]").count():
+        group.locator(".ll-fold").first.click()
+    group.get_by_role("button", name=re.compile("^none of these: ")).click()
+    assert "no vehicle" in page.locator(".ll-told").inner_text()
+    assert group.get_by_role("button", name="car is absent", exact=True).get_attribute("aria-pressed") == "true"
+    car = group.get_by_role("button", name="car is present", exact=True)
+    assert car.get_attribute("aria-disabled") is None  # a click on the label takes "none" back for it
+    group.get_by_role("button", name=re.compile("^none of these: ")).click()
+    assert page.locator(".ll-absent, .ll-present").count() == 0 and not page.problems
+
+
+def test_a_confusion_cell_leads_to_its_images(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.get_by_role("button", name="Labels", exact=True).click()
+    page.get_by_role("button", name="Confusion within groups").click()
+    page.locator(".cells").wait_for()
+    cell = page.locator(".cells button").last
+    told = re.fullmatch(r"known as (.+), the model says (.+): (\d+) images?", cell.get_attribute("aria-label"))
+    assert told is not None
+    cell.click()
+    page.locator(".pictures h3", has_text=f"{told[3]} image").wait_for()
+    assert page.locator(".sheet-of button").count() == min(int(told[3]), 60)
+    assert serious(page) == [] and overflow(page) <= 0
+    page.locator(".sheet-of button").first.click()
+    page.wait_for_selector(".three .ll-card")
+    assert page.get_by_role("button", name=re.compile(f"^{re.escape(told[1])}: .*known in the table")).count() >= 1
+    assert not page.problems
+
+
+def test_the_keys_are_listed_by_a_key(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    assert serious(page) == []
+    page.keyboard.press("q")  # the page behind it hears nothing
+    assert page.locator(".ask").count() == 0
+    page.keyboard.press("Escape")
+    _until(page, "!document.querySelector('dialog')")
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+
+
+def test_the_page_says_that_the_service_is_away_and_continues_when_it_is_back(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/v1/**", lambda route: route.abort())
+    page.locator(".tile").nth(4).click()
+    page.locator(".away").wait_for()
+    assert "does not answer" in page.locator(".away").inner_text()
+    assert serious(page) == []
+    page.locator(".ll-main").first.click()  # the card needs no service
+    page.unroute("**/v1/**")
+    _until(page, "!document.querySelector('.away')")
+    name = page.locator(".tile[aria-selected=true]").get_attribute("title").split("\n")[0]
+    _until(page, "name => document.querySelector('.centre figcaption').innerText.includes(name)", arg=name)
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_a_service_with_another_token_is_told(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/v1/**", lambda route: route.abort())
+    page.locator(".tile").nth(5).click()
+    page.locator(".away").wait_for()
+    page.unroute("**/v1/**")
+    page.route("**/v1/**", lambda route: route.fulfill(status=401, json={"detail": "no"}))
+    page.get_by_text("with another token").wait_for()
+
+
+def test_a_refit_that_fails_says_why(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+    yes = page.locator(".choice kbd", has_text=re.compile("^Y$")).count() > 0
+    page.keyboard.press("y" if yes else "1")
+    state = {"state": "running", "progress": 0.4, "message": "epoch 4 of at most 10", "before": None, "after": None}
+    page.route("**/v1/refit", lambda route: route.fulfill(json=state))
+    page.get_by_role("button", name=re.compile("^Refit with")).click()
+    page.get_by_text("epoch 4 of at most 10").wait_for()
+    assert page.get_by_role("progressbar", name="Progress of the refit").get_attribute("value") == "0.4"
+    state.update(state="failed", message="the disk is full")
+    page.get_by_text("The refit failed: the disk is full").wait_for()
+    assert serious(page) == []
+
+
 VIEWS = ["Images", "Mistakes", "Labels", "Complete", "ask"]
 
 
@@ -243,7 +371,7 @@ def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], ru
     name = page.evaluate(
         "async token => (await (await fetch('/v1/images/3', {headers: {Authorization: `Bearer ${token}`}})).json()).name", TOKEN
     )
-    found = {"expected": 2.4, "low": 1.0, "high": 4.0, "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}]}
+    found = {"unseen": True, "expected": 2.4, "low": 1.0, "high": 4.0, "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}]}
     page.route("**/v1/mistakes", lambda route: route.fulfill(json=found))
     page.get_by_role("button", name="Mistakes", exact=True).click()
     page.get_by_role("button", name="change to “no striped”").wait_for()

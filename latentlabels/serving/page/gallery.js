@@ -38,13 +38,35 @@
     return { total, pages, load, error };
   }
 
-  function Gallery({ space, chosen, onChoose, version }) {
+  // A small picture; nothing where there is none, or where it cannot be read.
+  function Thumb({ id, size = 96, alt = "" }) {
+    const [missing, setMissing] = useState(false), src = Api.picture(id, size);
+    return src && !missing ? html`<img src=${src} alt=${alt} loading="lazy" decoding="async" onError=${() => setMissing(true)} />` : null;
+  }
+
+  // How much of the collection the model has looked at; `onDone` is called when that becomes all.
+  function useLooked(health, onDone) {
+    const [looked, setLooked] = useState(health), done = looked.num_predicted >= looked.num_images;
+    useEffect(() => {
+      if (done) return undefined;
+      const timer = setInterval(() => Api.get("/v1/health").then((next) => {
+        setLooked(next);
+        if (next.num_predicted >= next.num_images) onDone();
+      }).catch(() => {}), 1000);
+      return () => clearInterval(timer);
+    }, [done]);
+    return done ? "" : `; the model has looked at ${percent(looked.num_predicted / looked.num_images)}`;
+  }
+
+  function Gallery({ space, health, chosen, onChoose, version }) {
+    const [fresh, setFresh] = useState(0), looked = useLooked(health, () => setFresh((before) => before + 1));
     const [sort, setSort] = useState("useful"), [show, setShow] = useState("all");
     const [search, setSearch] = useState(""), [label, setLabel] = useState(""), [settled, setSettled] = useState("");
     useEffect(() => { const timer = setTimeout(() => setSettled(search), 200); return () => clearTimeout(timer); }, [search]);
     const known = space.column.has(label) ? label : "";
     const wanted = useMemo(() => ({ sort, show, search: settled, label: known, at_least: known ? 0.5 : "" }), [sort, show, settled, known]);
-    const list = useList(wanted, version);
+    const list = useList(wanted, `${version} ${fresh}`);
+    const unknown = label && !known ? ` There is no label “${label}”.` : "";
     const at = (number) => (list.pages[Math.floor(number / PAGE)] || [])[number % PAGE];
     useEffect(() => { // the first image of the first list is what the page opens with
       const first = at(0);
@@ -62,7 +84,7 @@
         <input list="all-labels" aria-label="Only images that probably show this label" placeholder="Only with label …" value=${label} onInput=${(event) => setLabel(event.target.value)} />
         <datalist id="all-labels">${space.labels.slice(0, 2000).map((name) => html`<option value=${name}></option>`)}</datalist>
       </div>
-      <p class="ll-quiet count" role="status">${list.error || (list.total === null ? "Looking…" : list.total === 1 ? "1 image" : `${list.total.toLocaleString("en")} images`)}</p>
+      <p class="ll-quiet count" role="status">${list.error || (list.total === null ? "Looking…" : list.total === 1 ? "1 image" : `${list.total.toLocaleString("en")} images`)}${looked}${unknown && html`<span class="problem">${unknown}</span>`}</p>
       <${Grid} total=${list.total || 0} at=${at} load=${list.load} chosen=${chosen} onChoose=${onChoose} />
       ${list.total === 0 && html`<p class="ll-quiet empty">No image fits. Choose “All images”, or clear the search.</p>`}
     </section>`;
@@ -107,7 +129,7 @@
             aria-setsize=${total} aria-posinset=${number + 1} aria-label=${image ? `${image.name}. ${image.sentence}` : "Loading"} title=${image ? `${image.name}\n${image.top.map(([name, p]) => `${name} ${percent(p)}`).join(", ")}` : ""}
             style=${{ width: `${side}px`, height: `${side}px`, transform: `translate(${(number % columns) * step}px, ${row * step}px)` }}
             onClick=${() => image && (setPlace(number), onChoose(image.id))}>
-            ${image && html`<img src=${Api.picture(image.id, 96)} alt="" loading="lazy" decoding="async" onError=${(event) => { event.target.hidden = true; }} /><span class="under">${image.name}</span>`}
+            ${image && html`<${Thumb} key=${image.id} id=${image.id} /><span class="under">${image.name}</span>`}
           </div>`;
         })}
       </div>
@@ -119,5 +141,5 @@
     return -1;
   }
 
-  globalThis.LatentLabels = { ...LatentLabels, Gallery };
+  globalThis.LatentLabels = { ...LatentLabels, Gallery, Thumb };
 })();

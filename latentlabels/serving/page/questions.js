@@ -4,7 +4,7 @@
   const { useState, useEffect, useRef } = preactHooks;
   const { html, Api } = LatentLabels;
 
-  const typing = (event) => event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const typing = (event) => document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
 
   function Keys({ keys }) {
     const held = useRef(keys);
