@@ -119,6 +119,7 @@ class Service:
     def start(self) -> None:
         """Begin to look at the collection."""
         self.shown.predictor.start()
+        self.settled()  # kept, so that the first list of images need not wait for it
 
     def close(self) -> None:
         """Stop, and let go of the table of answers."""
@@ -134,6 +135,7 @@ class Service:
         new.predictor.start()
         self.shown = new
         self.answering.forget_closed()
+        self.settled()
         with suppress(ProblemError, LatentLabelsError):
             self.uploads.predict_again(new.predictor)
         old.predictor.stop()

@@ -371,7 +371,13 @@ def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], ru
     name = page.evaluate(
         "async token => (await (await fetch('/v1/images/3', {headers: {Authorization: `Bearer ${token}`}})).json()).name", TOKEN
     )
-    found = {"unseen": True, "expected": 2.4, "low": 1.0, "high": 4.0, "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}]}
+    found = {
+        "unseen": True,
+        "expected": 2.4,
+        "low": 1.0,
+        "high": 4.0,
+        "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}],
+    }
     page.route("**/v1/mistakes", lambda route: route.fulfill(json=found))
     page.get_by_role("button", name="Mistakes", exact=True).click()
     page.get_by_role("button", name="change to “no striped”").wait_for()

@@ -107,16 +107,19 @@
       for (let page = Math.floor((from * columns) / PAGE); page <= Math.floor((to * columns - 1) / PAGE) && page * PAGE < total; page++) load(page);
     }, [from, to, columns, total, load]);
     const [place, setPlace] = useState(0); // of the last choice
+    const [goal, setGoal] = useState(null); // a place that was chosen before its page was there
+    useEffect(() => { if (goal !== null && at(goal)) { setPlace(goal); onChoose(at(goal).id); setGoal(null); } });
     const current = at(place) && at(place).id === chosen ? place : find(at, total, chosen, from * columns, to * columns);
     const key = (event) => {
       const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, PageDown: 4 * columns, PageUp: -4 * columns, Home: -total, End: total };
       if (!(event.key in moves) || !total) return;
       event.preventDefault();
-      const next = Math.min(total - 1, Math.max(0, (current < 0 ? 0 : current) + moves[event.key]));
+      const next = Math.min(total - 1, Math.max(0, (goal !== null ? goal : Math.max(0, current)) + moves[event.key]));
       const top = Math.floor(next / columns) * step, node = box.current;
       if (top < node.scrollTop) node.scrollTop = top;
       if (top + step > node.scrollTop + node.clientHeight) node.scrollTop = top + step - node.clientHeight;
-      if (at(next)) { setPlace(next); onChoose(at(next).id); } else load(Math.floor(next / PAGE));
+      setGoal(next);
+      load(Math.floor(next / PAGE));
     };
     const shown = [];
     for (let number = from * columns; number < Math.min(total, to * columns); number++) shown.push(number);
@@ -128,7 +131,7 @@
           return html`<div key=${number} id=${`image-${number}`} role="option" class=${`tile${image ? "" : " waiting"}`} aria-selected=${image && image.id === chosen ? "true" : "false"}
             aria-setsize=${total} aria-posinset=${number + 1} aria-label=${image ? `${image.name}. ${image.sentence}` : "Loading"} title=${image ? `${image.name}\n${image.top.map(([name, p]) => `${name} ${percent(p)}`).join(", ")}` : ""}
             style=${{ width: `${side}px`, height: `${side}px`, transform: `translate(${(number % columns) * step}px, ${row * step}px)` }}
-            onClick=${() => image && (setPlace(number), onChoose(image.id))}>
+            onClick=${() => image && (setGoal(null), setPlace(number), onChoose(image.id))}>
             ${image && html`<${Thumb} key=${image.id} id=${image.id} /><span class="under">${image.name}</span>`}
           </div>`;
         })}

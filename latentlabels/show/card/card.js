@@ -98,7 +98,7 @@
       <button type="button" class="ll-main" aria-label=${name} aria-disabled=${fixed || (barred && forced) ? "true" : null}
         aria-describedby=${why ? note : null} aria-keyshortcuts="+ - Backspace"
         onClick=${() => set(nextValue(value, present, absent))} onKeyDown=${key}>
-        <span class="ll-name" dir="auto" title=${long ? text || label : null}>${shade && html`<i class=${`ll-dot ${shade}`}></i>`}${text || label}${mark !== undefined && html` <span class="ll-mark" title="in the table of known labels">${mark ? "known" : "known absent"}</span>`}</span>
+        <span class="ll-name" dir="auto" ...${long ? { title: text || label } : {}}>${shade && html`<i class=${`ll-dot ${shade}`}></i>`}${text || label}${mark !== undefined && html` <span class="ll-mark" title="in the table of known labels">${mark ? "known" : "known absent"}</span>`}</span>
         <span class="ll-track" aria-hidden="true">
           ${moved && html`<span class="ll-ghost" style=${{ width: `${100 * ghost}%` }}></span>`}
           <span class="ll-fill" style=${{ width: `${100 * Math.min(1, p)}%` }}></span>
