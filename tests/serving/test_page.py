@@ -179,6 +179,67 @@ def test_the_arrow_keys_go_through_the_images(opened: tuple[Opened, Running]):
     assert page.locator(".tile").count() <= 60
 
 
+def test_twenty_thousand_images_are_drawn_only_where_they_are_in_view(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    one = page.evaluate(
+        "async token => (await (await fetch('/v1/images?limit=1', {headers: {Authorization: `Bearer ${token}`}})).json())",
+        TOKEN,
+    )["images"][0]
+    asked = []
+
+    def answer(route: Any) -> None:
+        offset = int(re.findall(r"offset=(\d+)", route.request.url)[0])
+        asked.append(offset)
+        images = [{**one, "id": str(row % 60), "name": f"{row}.png"} for row in range(offset, min(offset + 100, 20_000))]
+        route.fulfill(json={"total": 20_000, "images": images})
+
+    page.route("**/v1/images?**", answer)
+    page.get_by_label("Order").select_option("name")
+    _until(page, "document.querySelector('.count').innerText === '20,000 images'")
+    page.get_by_role("listbox", name="Images").focus()
+    page.keyboard.press("End")  # the last page is not there yet
+    _until(page, "document.querySelector('.tile[aria-selected=true]')?.getAttribute('aria-posinset') === '20000'")
+    page.keyboard.press("ArrowLeft")
+    _until(page, "document.querySelector('.tile[aria-selected=true]')?.getAttribute('aria-posinset') === '19999'")
+    assert page.locator(".tile").count() < 60 and len(set(asked)) <= 4
+    page.get_by_role("listbox", name="Images").evaluate("box => { box.scrollTop = box.scrollHeight / 2; }")
+    _until(
+        page, "document.querySelector('.tile')?.title.startsWith('9') || document.querySelector('.tile')?.title.startsWith('1')"
+    )
+    assert page.locator(".tile").count() < 60 and not page.problems
+
+
+def test_the_page_says_how_much_the_model_has_looked_at_and_sorts_again(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    health = {"status": "ok", "version": "1", "run": "/runs/shop", "num_images": 60, "num_labels": 21, "num_predicted": 15}
+    page.route("**/v1/health", lambda route: route.fulfill(json={**health, "has_pictures": True, "takes_pictures": True}))
+    page.reload()
+    page.wait_for_selector(".ll-card")
+    _until(page, "document.querySelector('.count').innerText.includes('the model has looked at 25 %')")
+    page.sizes.clear()
+    health["num_predicted"] = 60
+    _until(page, "!document.querySelector('.count').innerText.includes('looked')")
+    page.wait_for_timeout(200)
+    assert any("/v1/images?" in url for url in page.sizes)
+    assert page.locator("h1").inner_text() == "shop"
+
+
+def test_a_picture_that_cannot_be_read_is_told_in_its_place(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/picture?size=1024**", lambda route: route.abort())
+    page.locator(".tile").nth(6).click()
+    page.get_by_text("This picture cannot be shown").wait_for()
+    detail = "a.png: it cannot be read as an image"
+    page.route("**/v1/images/*", lambda route: route.fulfill(status=422, json={"detail": detail}))
+    page.locator(".tile").nth(7).click()
+    page.get_by_text(detail).wait_for()
+    assert serious(page) == []
+    page.unroute("**/v1/images/*")
+    page.locator(".tile").nth(8).click()
+    page.wait_for_selector(".ll-card")
+    assert not page.problems
+
+
 def test_labels_lead_to_their_images(opened: tuple[Opened, Running]):
     page = opened[0]()
     page.get_by_role("button", name="Labels", exact=True).click()
