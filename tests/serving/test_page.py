@@ -341,7 +341,7 @@ def test_the_page_says_that_the_service_is_away_and_continues_when_it_is_back(op
     page.route("**/v1/**", lambda route: route.abort())
     page.locator(".tile").nth(4).click()
     page.locator(".away").wait_for()
-    assert "does not answer" in page.locator(".away").inner_text()
+    assert f"--port {opened[1].base.split(':')[-1]} --token {TOKEN}" in page.locator(".away").inner_text()
     assert serious(page) == []
     page.locator(".ll-main").first.click()  # the card needs no service
     page.unroute("**/v1/**")
@@ -349,6 +349,7 @@ def test_the_page_says_that_the_service_is_away_and_continues_when_it_is_back(op
     name = page.locator(".tile[aria-selected=true]").get_attribute("title").split("\n")[0]
     _until(page, "name => document.querySelector('.centre figcaption').innerText.includes(name)", arg=name)
     assert page.get_by_role("alert").count() == 0
+    assert page.locator(".tile[aria-selected=true] img").count() == 1  # pictures that were missing meanwhile are tried again
 
 
 def test_a_service_with_another_token_is_told(opened: tuple[Opened, Running]):
@@ -415,13 +416,21 @@ def test_a_refit_learns_from_the_answers_and_says_what_it_changed(opened: tuple[
     page = opened[0]()
     page.keyboard.press("q")
     page.wait_for_selector(".question")
+    page.wait_for_timeout(200)
+    before = page.locator(".acts").inner_text()
     yes = page.locator(".choice kbd", has_text=re.compile("^Y$")).count() > 0
     page.keyboard.press("y" if yes else "1")
+    _until(page, "before => document.querySelector('.acts').innerText !== before", arg=before)  # it is counted
     page.get_by_role("button", name=re.compile("^Refit with")).click()
     page.locator(".refit progress").wait_for()
     page.get_by_text("The model has learned from your answers").wait_for(timeout=120_000)
     told = page.locator(".refit").inner_text()
-    assert "Before" in told and "After" in told
+    assert "Before" in told and "After" in told and "The new run is" in told
+    button = page.get_by_role("button", name=re.compile("^Refit with"))
+    assert button.get_attribute("aria-disabled") == "true"  # there is nothing new to learn
+    page.wait_for_selector(".question")
+    page.keyboard.press("1")
+    _until(page, "!document.querySelector('.acts button:last-child').ariaDisabled")
     assert not page.problems
 
 

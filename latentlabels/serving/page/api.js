@@ -47,6 +47,7 @@
   const query = (given) => new URLSearchParams(Object.entries(given).filter(([, value]) => value !== "" && value !== null && value !== undefined)).toString();
 
   const Api = {
+    again: `--port ${location.port || 80} --token ${token}`, // options with which a service is this one again
     get: (path, given = {}, signal) => { const text = query(given); return call(text ? `${path}?${text}` : path, { signal }); },
     post: (path, body = {}) => call(path, { method: "POST", body }),
     remove: (path) => call(path, { method: "DELETE" }),

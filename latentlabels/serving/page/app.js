@@ -23,7 +23,7 @@
   }
 
   const AWAY = {
-    away: "The service does not answer. The page continues by itself when “latentlabels explore” runs again at this address, with the same --token.",
+    away: html`The service does not answer. Start it again with <code>${Api.again}</code>: the page then continues by itself.`,
     other: "The service answers, but with another token. Open the address that it printed.",
   };
 
@@ -35,9 +35,12 @@
     const readAnswers = useCallback(() => Api.get("/v1/answers").then((found) => setCount(found.answers.filter((one) => one.value !== null).length)).catch(() => {}), []);
     const readVerdict = useCallback(() => Api.get("/v1/verdict").then(setVerdict).catch(() => {}), []);
     useEffect(() => { readAnswers(); readVerdict(); }, []);
-    const refit = useRefit(() => { readVerdict(); setVersion((before) => before + 1); });
+    const [learned, setLearned] = useState(0); // answers that the model has learned from
+    const fresh = count > learned, all = `${count} ${count === 1 ? "answer" : "answers"}`;
+    const refit = useRefit(() => { setLearned(count); readVerdict(); setVersion((before) => before + 1); });
     useEffect(() => Api.watch((next) => {
       setLink(next);
+      if (next === "here") setLearned(0); // it may be another run
       if (next === "here") { setNotice(""); readAnswers(); readVerdict(); setVersion((before) => before + 1); }
     }), []);
     const open = (image) => { setId(image); setView("images"); };
@@ -54,8 +57,8 @@
           <button type="button" class="choice plain round" aria-label="Keys" title="Keys (?)" onClick=${() => setKeys(true)}>?</button>
           ${health.takes_pictures && html`<label class="choice plain">Add a photo<input type="file" accept="image/*" class="ll-sr" onChange=${(event) => { drop.send(event.target.files[0]); event.target.value = ""; }} /></label>`}
           <button type="button" class="choice" aria-pressed=${asking ? "true" : "false"} onClick=${() => (asking ? setAsking(false) : ask())}>Ask me <kbd>Q</kbd></button>
-          <button type="button" class="choice plain" aria-disabled=${refit.running || !count ? "true" : null} title=${count ? "Fit again with the answers" : "Answer some questions first"}
-            onClick=${() => count && !refit.running && refit.start()}>Refit${count ? ` with ${count} ${count === 1 ? "answer" : "answers"}` : ""}</button>
+          <button type="button" class="choice plain" aria-disabled=${refit.running || !fresh ? "true" : null} title=${fresh ? "Fit again with the answers" : count ? "The model has learned from all answers" : "Answer some questions first"}
+            onClick=${() => fresh && !refit.running && refit.start()}>Refit${count ? ` with ${all}` : ""}</button>
         </div>
       </header>
       <${Refit} refit=${refit} />
@@ -143,7 +146,7 @@
     return html`
       <section class="centre" aria-label="Image">
         ${asking && html`<${Questions} onImage=${onImage} onSaved=${onSaved} onClose=${() => setAsking(false)} count=${count} />`}
-        <${Photo} key=${image.id} src=${Api.picture(image.id, 1024)} name=${name}>
+        <${Photo} key=${`${image.id} ${version}`} src=${Api.picture(image.id, 1024)} name=${name}>
           <p class="ll-sentence">${!Object.keys(stated).length ? image.sentence : marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${name}</p><//>
       </section>
       <section class="right" aria-label="Labels of the image">

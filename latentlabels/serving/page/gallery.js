@@ -85,13 +85,13 @@
         <datalist id="all-labels">${space.labels.slice(0, 2000).map((name) => html`<option value=${name}></option>`)}</datalist>
       </div>
       <p class="ll-quiet count" role="status">${list.error || (list.total === null ? "Looking…" : list.total === 1 ? "1 image" : `${list.total.toLocaleString("en")} images`)}${looked}${unknown && html`<span class="problem">${unknown}</span>`}</p>
-      <${Grid} total=${list.total || 0} at=${at} load=${list.load} chosen=${chosen} onChoose=${onChoose} />
+      <${Grid} total=${list.total || 0} at=${at} load=${list.load} chosen=${chosen} onChoose=${onChoose} version=${version} />
       ${list.total === 0 && html`<p class="ll-quiet empty">No image fits. Choose “All images”, or clear the search.</p>`}
     </section>`;
   }
 
   // The arrow keys move the choice; the box is one stop of the tab key.
-  function Grid({ total, at, load, chosen, onChoose }) {
+  function Grid({ total, at, load, chosen, onChoose, version }) {
     const box = useRef(null), [view, setView] = useState({ top: 0, height: 600, width: 280 });
     const columns = Math.max(2, Math.floor((view.width + GAP) / (LEAST + GAP)));
     const side = (view.width - GAP * (columns - 1)) / columns, step = side + GAP;
@@ -132,7 +132,7 @@
             aria-setsize=${total} aria-posinset=${number + 1} aria-label=${image ? `${image.name}. ${image.sentence}` : "Loading"} title=${image ? `${image.name}\n${image.top.map(([name, p]) => `${name} ${percent(p)}`).join(", ")}` : ""}
             style=${{ width: `${side}px`, height: `${side}px`, transform: `translate(${(number % columns) * step}px, ${row * step}px)` }}
             onClick=${() => image && (setGoal(null), setPlace(number), onChoose(image.id))}>
-            ${image && html`<${Thumb} key=${image.id} id=${image.id} /><span class="under">${image.name}</span>`}
+            ${image && html`<${Thumb} key=${`${image.id} ${version}`} id=${image.id} /><span class="under">${image.name}</span>`}
           </div>`;
         })}
       </div>

@@ -39,7 +39,7 @@
         <progress max="1" value=${refit.progress || 0} aria-label="Progress of the refit"></progress>`}
       ${refit.state === "cancelled" && html`<div class="line"><span>${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>`}
       ${refit.state === "failed" && html`<div class="line problem"><span>The refit failed: ${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>`}
-      ${refit.state === "done" && html`<div class="line"><b>The model has learned from your answers.</b><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>
+      ${refit.state === "done" && html`<div class="line"><span><b>The model has learned from your answers.</b> ${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>
         <${Verdict} name="Before" verdict=${refit.before} /><${Verdict} name="After" verdict=${refit.after} />`}
     </section>`;
   }

@@ -105,7 +105,7 @@
           ${moved && ghost < p && html`<span class="ll-then" style=${{ left: `${100 * ghost}%` }}></span>`}
         </span>
         <span class="ll-percent">${percent(p)}</span>
-        ${moved && html`<span class="ll-was" aria-hidden="true">${ghost < p ? "▲" : "▼"}<span class="ll-sr"> was </span>${percent(ghost)}</span>`}
+        ${moved && html`<span class="ll-was" aria-hidden="true">${ghost < p ? "▲" : "▼"} ${percent(ghost)}</span>`}
       </button>
       <span class="ll-set" role="group" aria-label=${`What you know about ${text || label}`}>
         <button type="button" tabindex="-1" aria-label=${`${text || label} is present`} aria-pressed=${value === 1 ? "true" : "false"}
