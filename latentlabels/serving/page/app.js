@@ -138,6 +138,13 @@
         onSaved();
       } catch (problem) { setKept(`Not saved: ${problem.message}`); }
     };
+    const turn = (event) => { // the arrow keys turn the switch, as those of any radio buttons
+      if (!/^Arrow/.test(event.key)) return;
+      event.preventDefault();
+      const next = MODES.findIndex(([value]) => value !== mode);
+      setMode(MODES[next][0]);
+      event.currentTarget.children[next].focus();
+    };
     const name = image && (uploads[image.id] || image.name);
     if (failed && failed.id === id) {
       return html`<section class="centre" aria-label="Image"><div class="ll-photo"><p class="ll-missing">This image cannot be used.</p><p class="problem" role="alert">${failed.message}</p></div></section>`;
@@ -150,7 +157,7 @@
           <p class="ll-sentence">${!Object.keys(stated).length ? image.sentence : marginals ? sentence(space, marginals) : ""}</p><p class="ll-quiet">${name}</p><//>
       </section>
       <section class="right" aria-label="Labels of the image">
-        <div class="tabs" role="radiogroup" aria-label="How you know">${MODES.map(([value, text, why]) => html`<button type="button" key=${value} role="radio" title=${why} aria-checked=${mode === value ? "true" : "false"} onClick=${() => setMode(value)}>${text}</button>`)}</div>
+        <div class="tabs" role="radiogroup" aria-label="How you know" onKeyDown=${turn}>${MODES.map(([value, text, why]) => html`<button type="button" key=${value} role="radio" title=${why} tabindex=${mode === value ? 0 : -1} aria-checked=${mode === value ? "true" : "false"} onClick=${() => setMode(value)}>${text}</button>`)}</div>
         <p class="ll-quiet small">${MODES.find(([value]) => value === mode)[2]}</p>
         <${Card} key=${image.id} space=${space} image=${image.card} stated=${stated} onStated=${setStated} answer=${answer} marks=${image.known} />
         <div class="keep">${fresh.length > 0 && html`<button type="button" class="choice" onClick=${keep}>Save ${fresh.length === 1 ? "this label" : `these ${fresh.length} labels`} as ${fresh.length === 1 ? "an answer" : "answers"}</button>`}<span class="ll-quiet small" role="status">${kept}</span></div>
