@@ -224,6 +224,23 @@ def test_the_page_says_how_much_the_model_has_looked_at_and_sorts_again(opened: 
     assert page.locator("h1").inner_text() == "shop"
 
 
+def test_a_run_without_pictures_shows_names(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    health = {"status": "ok", "version": "1", "run": "/runs/shop", "num_images": 60, "num_labels": 21, "num_predicted": 60}
+    page.route("**/v1/health", lambda route: route.fulfill(json={**health, "has_pictures": False, "takes_pictures": False}))
+    asked: list[str] = []
+    page.on("request", lambda request: "/picture" in request.url and asked.append(request.url))
+    page.reload()
+    page.wait_for_selector(".ll-card")
+    assert page.locator(".tile .under").first.inner_text() in page.locator(".tile").first.get_attribute("aria-label")
+    assert page.get_by_text("Add a photo").count() == 0
+    for view in ("Labels", "Mistakes", "Complete"):
+        page.get_by_role("button", name=view, exact=True).click()
+        _until(page, "!document.querySelector('main').innerText.includes('Loading')")
+        assert serious(page) == [], view
+    assert asked == [] and page.locator("main img").count() == 0 and not page.problems
+
+
 def test_a_picture_that_cannot_be_read_is_told_in_its_place(opened: tuple[Opened, Running]):
     page = opened[0]()
     page.route("**/picture?size=1024**", lambda route: route.abort())

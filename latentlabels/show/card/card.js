@@ -7,6 +7,8 @@
   const { Space, short } = LatentLabels;
 
   const FEW = 5; // labels of a group, or free ones, that are shown before "show all"
+  const CLEAR = 0.01; // labels of a group that are less probable are behind "show all", but for so many:
+  const LEAST = 3;
   const MANY = 40; // labels from which on a card can be searched
   const LONG = 24; // characters of a name that gets a line of its own above its bar
   const SEEN = 0.0005; // a smaller move is none
@@ -169,7 +171,7 @@
     const none = group && group.optional && group.kind !== "free" && !text;
     const empty = none && group.labels.every((label) => said[label] === 0);
     const shown = printing ? matching : all || find ? matching.slice(0, 500)
-      : matching.filter((k, place) => place < more || (said[space.labels[k]] !== undefined && !empty) || said[space.labels[k]] === 1 || marks[space.labels[k]] === 1);
+      : matching.filter((k, place) => (place < more && (!group || place < LEAST || Math.max(base[k], after[k]) >= CLEAR)) || (said[space.labels[k]] !== undefined && !empty) || said[space.labels[k]] === 1 || marks[space.labels[k]] === 1);
     const facts = shown.map((k) => {
       const label = space.labels[k], value = said[label] === undefined ? -1 : said[label];
       const rest = value === -1 ? possible : space.possible(without(said, label));
@@ -190,7 +192,7 @@
       ${none && html`<${None} state=${state} group=${group} empty=${empty} outer=${shared || outer} />`}
       ${shared && shared !== outer && html`<p class="ll-why">The grey labels cannot be present: ${shared}.</p>`}
       ${text && !matching.length && html`<p class="ll-quiet">No label matches “${text}”.</p>`}
-      ${(matching.length > shown.length || all) && !printing && !find ? columns.length > more && html`<button type="button" class="ll-more" aria-expanded=${all ? "true" : "false"}
+      ${(matching.length > shown.length || all) && !printing && !find ? columns.length > (group ? LEAST : more) && html`<button type="button" class="ll-more" aria-expanded=${all ? "true" : "false"}
         onClick=${() => setAll(!all)}>${all ? "Show fewer" : `Show all ${matching.length}`}</button>` : null}
     </div>`;
   }
