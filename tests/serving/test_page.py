@@ -230,6 +230,7 @@ def test_a_run_without_pictures_shows_names(opened: tuple[Opened, Running]):
     page.route("**/v1/health", lambda route: route.fulfill(json={**health, "has_pictures": False, "takes_pictures": False}))
     asked: list[str] = []
     page.on("request", lambda request: "/picture" in request.url and asked.append(request.url))
+    page.on("response", lambda response: response.status >= 400 and asked.append(response.url))
     page.reload()
     page.wait_for_selector(".ll-card")
     assert page.locator(".tile .under").first.inner_text() in page.locator(".tile").first.get_attribute("aria-label")
@@ -238,6 +239,11 @@ def test_a_run_without_pictures_shows_names(opened: tuple[Opened, Running]):
         page.get_by_role("button", name=view, exact=True).click()
         _until(page, "!document.querySelector('main').innerText.includes('Loading')")
         assert serious(page) == [], view
+    page.keyboard.press("?")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Images", exact=True).click()
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
     assert asked == [] and page.locator("main img").count() == 0 and not page.problems
 
 

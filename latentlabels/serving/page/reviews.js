@@ -67,7 +67,7 @@
         <ol class="suspects" aria-label="Possible mistakes">
           ${all.slice(0, 300).map((other, row) => html`<li key=${row}><button type="button" aria-pressed=${row === place ? "true" : "false"} onClick=${() => setPlace(row)}>
             <${Thumb} key=${other.image} id=${other.image} />
-            <span><b>${other.value ? other.label : `no ${other.label}`}</b> ${percent(other.probability)}${other.instead && (found.unseen || rivalOf(space, other)) ? html`<br /><span class="ll-quiet">${other.instead} ${percent(other.instead_probability)}</span>` : ""}</span>
+            <span>${!Api.picture(other.image, 96) && html`<span class="ll-quiet">${other.name}</span><br />`}<b>${other.value ? other.label : `no ${other.label}`}</b> ${percent(other.probability)}${other.instead && (found.unseen || rivalOf(space, other)) ? html`<br /><span class="ll-quiet">${other.instead} ${percent(other.instead_probability)}</span>` : ""}</span>
             ${decided[row] && html`<span class="ll-quiet done">${{ keep: "kept", change: "changed", unsure: "unsure" }[decided[row]]}</span>`}</button></li>`)}
         </ol></div>`}
     </div>`;
