@@ -64,7 +64,7 @@ def _until(page: Any, script: str, arg: Any = None) -> None:
 
 def _answers(run: Fitted) -> list[dict[str, str]]:
     with (run.run / "answers.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [{name: row[name] for name in ("image", "label", "value")} for row in csv.DictReader(file)]
 
 
 def _rows(page: Any) -> dict[str, str]:
@@ -153,6 +153,8 @@ def test_statements_are_saved_as_answers(opened: tuple[Opened, Running], run: Fi
     asked.get_by_role("button", name=re.compile("is absent$")).click()
     page.get_by_role("button", name=re.compile("^Save this label")).click()
     _until(page, "document.querySelector('.keep').innerText.includes('Saved')")
+    page.wait_for_timeout(500)
+    assert "Saved 1 label" in page.locator(".keep").inner_text()  # it stays while the page counts the answers again
     assert {"image": name, "label": label, "value": "0"} in _answers(run)
 
 

@@ -115,9 +115,10 @@
     const [answer, setAnswer] = useState(null), [kept, setKept] = useState(""), [failed, setFailed] = useState(null);
     useEffect(() => {
       let current = true;
-      Api.image(id).then((found) => { if (current) { setImage(found); setStated(found.answers || {}); setAnswer(null); setKept(""); } }).catch((problem) => current && problem.status && setFailed({ id, message: problem.message }));
+      Api.image(id).then((found) => { if (current) { setImage(found); setStated(found.answers || {}); setAnswer(null); } }).catch((problem) => current && problem.status && setFailed({ id, message: problem.message }));
       return () => { current = false; };
     }, [id, version, count]);
+    useEffect(() => setKept(""), [id]);
     const present = Object.keys(stated).filter((label) => stated[label] === 1), absent = Object.keys(stated).filter((label) => stated[label] === 0);
     const picked = mode === "picked" && present.length + absent.length > 0;
     useEffect(() => {
