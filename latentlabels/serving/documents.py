@@ -30,7 +30,10 @@ class Problem(BaseModel):
 
 
 class Health(_Document):
-    """Whether the service runs, and how much of the collection the model has looked at."""
+    """Whether the service runs, and how much of the collection the model has looked at.
+
+    `has_pictures`: there are pictures to show. `takes_pictures`: the model sees pictures, so that others can be uploaded.
+    """
 
     status: Literal["ok"]
     version: str
@@ -38,6 +41,8 @@ class Health(_Document):
     num_images: int
     num_labels: int
     num_predicted: int
+    has_pictures: bool
+    takes_pictures: bool
 
 
 class ImageSummary(_Document):
@@ -203,6 +208,28 @@ class RefitState(_Document):
     after: VerdictDocument | None = None
 
 
+class ConfusionCell(_Document):
+    """How many images are known to have one outcome of a group, and have another by the model; both by their numbers."""
+
+    known: int
+    shown: int
+    count: int
+
+
+class ConfusionOfGroup(_Document):
+    """The cells of a group that hold an image; right ones first, then wrong ones, the most frequent first."""
+
+    group: str
+    outcomes: list[str]
+    cells: list[ConfusionCell]
+
+
+class Confusions(_Document):
+    """One for each group of several labels."""
+
+    groups: list[ConfusionOfGroup]
+
+
 class Mistake(_Document):
     """A known label that may be wrong: `probability` is the model's, of the known value."""
 
@@ -216,8 +243,12 @@ class Mistake(_Document):
 
 
 class Mistakes(_Document):
-    """Possible mistakes, and how many of the known labels are expected to be wrong, with an interval."""
+    """Possible mistakes, and how many of the known labels are expected to be wrong, with an interval.
 
+    `unseen`: they are by fits that have not seen the image. A model that has seen it finds fewer, and its number means little.
+    """
+
+    unseen: bool
     expected: float
     low: float
     high: float

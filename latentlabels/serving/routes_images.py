@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ..show import card
-from . import labels, listing
+from . import confusing, labels, listing
 from .documents import (
     LIMITS,
+    Confusions,
     Health,
     ImageList,
     LabelList,
@@ -106,5 +107,18 @@ def router(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=LIMITS.page)] = 50,
     ) -> ImageList:
         return labels.of_label(service, label, which, limit)
+
+    @out.get("/v1/confusion")
+    def confusion() -> Confusions:
+        return confusing.confusions(service)
+
+    @out.get("/v1/confusion/images")
+    def of_cell(
+        group: Annotated[str, Query(min_length=1, max_length=1000)],
+        known: Annotated[int, Query(ge=0, le=10**6, description="The number of the outcome that is known.")],
+        shown: Annotated[int, Query(ge=0, le=10**6, description="The number of the outcome that the model finds likeliest.")],
+        limit: Annotated[int, Query(ge=1, le=LIMITS.page)] = 50,
+    ) -> ImageList:
+        return confusing.images_of_cell(service, group, known, shown, limit)
 
     return out

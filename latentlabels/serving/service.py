@@ -134,6 +134,7 @@ class Service:
     def start(self) -> None:
         """Begin to look at the collection."""
         self.shown.predictor.start()
+        self.settled()  # kept, so that the first list of images need not wait for it
 
     def close(self) -> None:
         """Stop, and let go of the table of answers."""
@@ -149,6 +150,7 @@ class Service:
         new.predictor.start()
         self.shown = new
         self.answering.forget_closed()
+        self.settled()
         with suppress(ProblemError, LatentLabelsError):
             self.uploads.predict_again(new.predictor)
         old.predictor.stop()
@@ -297,6 +299,7 @@ class Service:
         return {
             "status": "ok", "version": __version__, "run": str(shown.run), "num_images": len(shown.collection),
             "num_labels": shown.space.num_labels, "num_predicted": shown.predictor.num_done,
+            "has_pictures": len(shown.collection.pictures) > 0, "takes_pictures": shown.model.kind is not Kind.EMBEDDINGS,
         }  # fmt: skip
 
 

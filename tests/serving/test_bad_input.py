@@ -194,7 +194,9 @@ def test_a_body_that_is_too_large_is_not_read(client: TestClient) -> None:
      ("/v1/nothing", 404),
      ("/v1/labels/cart", 404), ("/v1/images?label=cart", 422), ("/v1/images?limit=100000", 422), ("/v1/next?n=0", 422),
      ("/v1/images?offset=-1", 422), ("/v1/images?sort=size", 422), ("/v1/images/%00", 422),
-     ("/v1/images?at_least=nan", 422)],
+     ("/v1/images?at_least=nan", 422), ("/v1/confusion/images?group=striped&known=0&shown=0", 404),
+     ("/v1/confusion/images?group=colour&known=6&shown=0", 422), ("/v1/confusion/images?group=colour&known=-1&shown=0", 422),
+     ("/v1/confusion/images?group=colour", 422)],
 )  # fmt: skip
 def test_addresses(client: TestClient, path: str, status: int) -> None:
     problem(client.get(path), status)
