@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError
-from ..words import NONE, count, number, percent_of
+from ..words import NONE, count, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
 from .label_options import TABLES, reads_labels
@@ -29,27 +28,7 @@ if TYPE_CHECKING:
     from .measuring import Measured
 
 _SHOWN = 8
-_METRICS = (
-    ("map", "mAP", "share", "ranking, mean over labels; higher is better"),
-    ("f1", "F1 at 0.5", "share", "decisions, all labels together; higher is better"),
-    ("f1_at_thresholds", "F1 at the run's thresholds", "share", "decisions as `predict --hard` makes them; higher is better"),
-    ("f1_best", "F1 at the best threshold", "share", "found with the true labels: no threshold for all labels is better"),
-    ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
-    ("group_accuracy", "which groups apply", "share", "share answered correctly; higher is better"),
-    (
-        "brier_skill",
-        "Brier skill score",
-        "share",
-        "share of the squared error without the image that is gone; higher is better",
-    ),
-    ("nll_gain", "likelihood gained", "number", "whole label sets, nats per image; higher is better"),
-    ("calibration_error_above", "calibration above 5 %", "share", "probability against frequency above 5 %; lower is better"),
-    ("label_calibration_error", "calibration of a label", "share", "the same, mean over labels; lower is better"),
-    ("calibration_error", "calibration error", "share", "the same of all entries, mostly absent ones; lower is better"),
-    ("brier", "Brier score", "number", "squared error of the probabilities; lower is better"),
-    ("nll", "negative log-likelihood", "number", "whole label sets, nats per image; lower is better"),
-    ("count_error", "count error", "number", "labels per image; lower is better"),
-)
+_SAID_BELOW = ("num_impossible", "num_labels_without_positive")
 
 
 @reads_labels(*TABLES)
@@ -149,10 +128,6 @@ def _decided(found: ScoredDecisions) -> dict[str, Any]:
     }
 
 
-def _figure(value: float | None, style: str, size: int) -> str:
-    return percent_of(value, size) if style == "share" else number(value)
-
-
 def _check_complete(known: Observed, source: Path | None, unlisted: str | None) -> None:
     num_unknown = known.space.num_labels - known.num_known
     rows = num_unknown.nonzero()[0]
@@ -186,12 +161,14 @@ def _report(run: Path, model: LatentLabels, stream: InputStream, measured: Measu
 
 
 def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:
+    from ..checks.measures import MEASURES
+
     size, plain_ = metrics.num_images, found["without_image"]
     columns = ("metric", "this run", *(("without the image",) if plain_ else ()), "meaning")
     rows = [
-        (name, *(_figure(_of(given, key), style, size) for given in (found, plain_) if given), meaning)
-        for key, name, style, meaning in _METRICS
-        if found.get(key) is not None
+        (one.name, *(one.style.said(one.of(given), size) for given in (found, plain_) if given), one.explained)
+        for one in MEASURES
+        if found.get(one.key) is not None and one.key not in _SAID_BELOW
     ]
     console.print(table(columns, rows, numeric=columns[1:-1], title=f"measured on {count(size, 'image')} with complete labels"))
     console.print(f"\nThe run's thresholds are for {found['thresholds_for']}, found from {found['thresholds_from']}.")
@@ -205,11 +182,6 @@ def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) 
     _show_confusion(console, metrics)
     show_verdict(console, found["verdict"])
     console.print(f"\nall figures: {run / 'evaluation.json'}, {run / 'report.html'}")
-
-
-def _of(given: Mapping[str, Any], key: str) -> float | None:
-    """A figure; what images add is 0 for a prediction that never looks at one."""
-    return given.get(key, 0.0 if key in ("brier_skill", "nll_gain") else None)
 
 
 def _show_labels(console: Console, metrics: Metrics) -> None:

@@ -9,36 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import Verdict
+from ..checks.measures import COMPARED, Style
 from ..errors import RunError
-from ..show.blocks import Block, Cell, Row, Section, Table, Text
-from ..show.blocks import Verdict as Banner
-from ..show.pages import page
-from ..words import NONE, count, finite, listed, number, percent_of, whole
-from ..writing import write_text
+from ..words import finite
 from .contents import Contents, gather
 
 _DEVIATIONS = 2.0
-_SEARCHABLE = 12
 
-# key, name, style, whether higher is better (None: neither)
-_COMPLETE: tuple[tuple[str, str, str, bool | None], ...] = (
-    ("map", "mean average precision", "share", True),
-    ("brier_skill", "Brier skill score", "share", True),
-    ("nll_gain", "likelihood gained, nats per image", "number", True),
-    ("nll", "negative log-likelihood", "number", False),
-    ("brier", "Brier score", "number", False),
-    ("f1", "F1 at 0.5", "share", True),
-    ("f1_at_thresholds", "F1 at the run's thresholds", "share", True),
-    ("macro_f1", "F1 at 0.5, mean over labels", "share", True),
-    ("calibration_error_above", "calibration error above 5 %", "share", False),
-    ("label_calibration_error", "calibration error of a label", "share", False),
-    ("count_error", "count error", "number", False),
-)
-_FIT: tuple[tuple[str, str, str, bool | None], ...] = (
-    ("num_images", "images", "count", None),
-    ("expected_labels", "expected labels per image", "number", None),
-    ("predicted_count", "predicted labels per image", "number", None),
-    ("seconds", "seconds", "count", None),
+_FIT = (
+    ("num_images", "images", Style.COUNT),
+    ("expected_labels", "expected labels per image", Style.NUMBER),
+    ("predicted_count", "predicted labels per image", Style.NUMBER),
+    ("seconds", "seconds", Style.COUNT),
 )
 
 
@@ -49,21 +31,21 @@ class Figure:
     Attributes:
         name: what it is.
         values: of the first run and of the second; None where it is missing.
-        style: "share", "number" or "count".
+        style: how it is written.
         better: whether higher is better; None where neither is.
         sizes: images that each was measured on; None where it was not measured on images.
     """
 
     name: str
     values: tuple[float | None, float | None]
-    style: str
+    style: Style
     better: bool | None
     sizes: tuple[float | None, float | None] = (None, None)
 
     @property
     def said(self) -> tuple[str, str]:
         """Both in words."""
-        a, b = (_said(value, self.style, size) for value, size in zip(self.values, self.sizes, strict=True))
+        a, b = (self.style.said(value, size) for value, size in zip(self.values, self.sizes, strict=True))
         return a, b
 
     def better_of(self, names: tuple[str, str]) -> str:
@@ -173,23 +155,6 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     )  # fmt: skip
 
 
-def write_comparison(found: Comparison, path: str | Path) -> Path:
-    """Write the comparison as a page of its own; returns its path."""
-    path = Path(path)
-    a, b = found.names
-    top: list[Block] = [
-        Banner(one.level.value, f"{name}: {one.because}", [one.weakest_sentence] if one.weakest else [])
-        for name, one in zip(found.names, found.verdicts, strict=True)
-    ]
-    sections = [
-        Section("Figures", _figures_shown(found)),
-        Section("What differs in the settings", _differs_shown(found)),
-        Section("Labels: gains and losses", _changes_shown(found)),
-    ]
-    write_text(path, page(f"{a} and {b}", top, sections, script=True))
-    return path
-
-
 # --- what is compared ------------------------------------------------------------------------------------
 
 _Pair = tuple[Contents, Contents]
@@ -198,16 +163,16 @@ _Pair = tuple[Contents, Contents]
 def _figures(pair: _Pair) -> tuple[Figure, ...]:
     found: list[Figure] = []
     sizes = tuple(finite(one.metrics.get("num_images")) for one in pair)
-    for key, name, style, better in _COMPLETE:
-        a, b = (finite(one.metrics.get(key)) for one in pair)
-        found.append(Figure(name, (a, b), style, better, (sizes[0], sizes[1])))
+    for measure in COMPARED:
+        a, b = (finite(one.metrics.get(measure.key)) for one in pair)
+        found.append(Figure(measure.name, (a, b), measure.style, measure.higher_is_better, (sizes[0], sizes[1])))
     gains = [_gain(one) for one in pair]
-    found.append(Figure("gain on held-out known labels, nats per image", (gains[0], gains[1]), "number", True))
-    for key, name, style, better in _FIT:
+    found.append(Figure("gain on held-out known labels, nats per image", (gains[0], gains[1]), Style.NUMBER, True))
+    for key, name, style in _FIT:
         a, b = (finite(one.run.diagnostics.get(key)) for one in pair)
-        found.append(Figure(name, (a, b), style, better))
+        found.append(Figure(name, (a, b), style, None))
     kept = [None if one.best_epoch is None else one.best_epoch + 1.0 for one in pair]  # people count from 1
-    found.append(Figure("epoch kept", (kept[0], kept[1]), "count", None))
+    found.append(Figure("epoch kept", (kept[0], kept[1]), Style.COUNT, None))
     return tuple(one for one in found if one.values != (None, None))
 
 
@@ -265,80 +230,3 @@ def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     for key, value in config.items():
         flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
     return flat
-
-
-# --- how it is shown -------------------------------------------------------------------------------------
-
-
-def _figures_shown(found: Comparison) -> list[Block]:
-    blocks: list[Block] = []
-    if found.same_images is False:
-        blocks.append(Text("The runs were evaluated on different images, so their figures cannot be compared closely."))
-    elif found.same_images is None:
-        blocks.append(Text("Not both runs were evaluated on complete labels: run latentlabels evaluate with the same images."))
-    rows = [Row((one.name, *one.said, one.better_of(found.names))) for one in found.figures]
-    blocks.append(Table(("figure", *found.names, "better"), rows, frozenset((1, 2))))
-    return blocks
-
-
-def _said(value: float | None, style: str, size: float | None) -> str:
-    if value is None:
-        return NONE
-    if style == "share":
-        return percent_of(value, size)
-    return {"count": whole}.get(style, number)(value)
-
-
-def _points(gain: float) -> str:
-    """A difference of two shares in percentage points."""
-    points = round(100 * gain)
-    return f"{points:+d}".replace("-", "−") if points else "0"
-
-
-def _differs_shown(found: Comparison) -> list[Block]:
-    if not found.differs:
-        return [Text("Both runs have the same settings.")]
-    rows = [Row((Cell(key), Cell(_setting(key, a), "wide"), Cell(_setting(key, b), "wide"))) for key, a, b in found.differs]
-    return [Table(("setting", *found.names), rows)]
-
-
-def _setting(key: str, value: Any) -> str:
-    if value is None:
-        return NONE
-    if key == "labels" and isinstance(value, list):
-        return f"{count(len(value), 'entry', 'entries')} of a label space"
-    return listed(value, 10) if isinstance(value, list) else str(value)
-
-
-def _changes_shown(found: Comparison) -> list[Block]:
-    blocks: list[Block] = []
-    if found.changes:
-        better = sum(one.gain > 0 and one.is_clear for one in found.changes)
-        worse = sum(one.gain < 0 and one.is_clear for one in found.changes)
-        a, b = found.names
-        blocks.append(
-            Text(
-                f"By {found.measured_by}, {b} is clearly better than {a} in {count(better, 'label')} and clearly worse in "
-                f"{worse:,}, of {len(found.changes):,}. Clear is more than two standard errors; of several labels a few may be "
-                "clear by chance."
-            )
-        )
-        rows = [
-            Row((
-                one.label,
-                *(Cell(percent_of(value, one.support), value=value) for value in one.values),
-                Cell(_points(one.gain), value=one.gain),
-                Cell(whole(one.support), value=one.support),
-                "clear" if one.is_clear else "",
-            ))
-            for one in found.changes
-        ]  # fmt: skip
-        search = "find a label" if len(rows) > _SEARCHABLE else ""
-        head = ("label", a, b, "gain in points", "images that show it", "")
-        blocks.append(Table(head, rows, frozenset((1, 2, 3, 4)), sortable=True, search=search))
-    else:
-        blocks.append(Text("No label was measured in both runs."))
-    for name, labels in zip(found.names, found.alone, strict=True):
-        if labels:
-            blocks.append(Text(f"Only {name} has {listed(labels, 10)}."))
-    return blocks

@@ -54,11 +54,11 @@ def test_figures_settings_and_labels_side_by_side(make: Make, tmp_path: Path) ->
     assert found.names == ("few", "many")
     assert found.same_images is True
     figures = {one.name: one for one in found.figures}
-    assert figures["mean average precision"].values == (0.5, 0.6)
-    assert figures["mean average precision"].said == ("50 %", "60 %")
-    assert figures["mean average precision"].better_of(found.names) == "many"
+    assert figures["mean average precision (mAP)"].values == (0.5, 0.6)
+    assert figures["mean average precision (mAP)"].said == ("50 %", "60 %")
+    assert figures["mean average precision (mAP)"].better_of(found.names) == "many"
     assert figures["negative log-likelihood"].better_of(found.names) == "few"
-    assert figures["likelihood gained, nats per image"].better_of(found.names) == "few"
+    assert figures["likelihood gained"].better_of(found.names) == "few"
     assert figures["Brier score"].better_of(found.names) == ""
     assert figures["predicted labels per image"].values == (1.5, None)
     assert figures["predicted labels per image"].better_of(found.names) == ""

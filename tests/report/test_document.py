@@ -251,7 +251,7 @@ def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
     metrics = _evaluate(run)
     page = _Page(write_report(run))
     values = {row[0]: row[1] for row in page.rows if len(row) == 3}
-    assert values["mean average precision"] == percent_of(metrics["map"], 50)
+    assert values["mean average precision (mAP)"] == percent_of(metrics["map"], 50)
     assert values["calibration error of all"] == percent_of(metrics["calibration_error"], 50)
     assert values["Brier score"] == f"{metrics['brier']:.3f}"
     assert values["negative log-likelihood"] == f"{metrics['nll']:.2f}"
@@ -264,7 +264,7 @@ def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
     assert blue[3:8] == ["100", "30", "10.0 %", "0", "–"]
     assert len(page.charts) == 4
     assert "Measured on 50 images with complete labels." in page.text
-    assert f"mean average precision {values['mean average precision']} 50 images" in page.text
+    assert f"mean average precision {values['mean average precision (mAP)']} 50 images" in page.text
 
 
 def test_sections_stand_in_order_and_say_what_was_found(make: Callable[..., Path]) -> None:
