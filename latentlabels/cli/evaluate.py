@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from ..progress import Phase, Plan, following, phase
 from ..words import NONE, count, percent_of
 from ..writing import clear_leftovers, write_json
 from . import options
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .measuring import Measured
 
 _SHOWN = 8
+_PLAN = Plan({Phase.READING: 1.0, Phase.EVALUATION: 1.0, Phase.REPORT: 8.0})
 _SAID_BELOW = ("num_impossible", "num_labels_without_positive")
 
 
@@ -73,23 +75,25 @@ def evaluate(
     with Output(as_json) as output:
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
-        model = load_run(run)
-        tree = Tree()
-        known = read_labels(model, truth, images, reading, strict, "truth", tree)
-        assert images is not None  # read_labels has seen to it
-        _check_complete(known, truth or images, reading.get("unlisted"))
-        stream = stream_labelled(model, images, known, strict, "truth", tree)
-        measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
-        found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
-        found |= _decided(measured.decided)
-        if full is not None:
-            found["full_labels"] = _full_labels(full, found)
-        found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
-        document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
-        clear_leftovers(run)
-        write_json(run / "evaluation.json", plain(document))
-        _report(run, model, stream, measured)
-        measured.part.discard()
+        with following(_PLAN):
+            with phase(Phase.READING, "reading the labels"):
+                model = load_run(run)
+                tree = Tree()
+                known = read_labels(model, truth, images, reading, strict, "truth", tree)
+                assert images is not None  # read_labels has seen to it
+                _check_complete(known, truth or images, reading.get("unlisted"))
+                stream = stream_labelled(model, images, known, strict, "truth", tree)
+            measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
+            found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
+            found |= _decided(measured.decided)
+            if full is not None:
+                found["full_labels"] = _full_labels(full, found)
+            found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
+            document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
+            clear_leftovers(run)
+            write_json(run / "evaluation.json", plain(document))
+            _report(run, model, stream, measured)
+            measured.part.discard()
         output.emit(document, lambda console: _show(console, measured.metrics, found, run))
 
 
@@ -157,7 +161,8 @@ def _report(run: Path, model: LatentLabels, stream: InputStream, measured: Measu
     inputs = stream.block(rows).inputs
     assert inputs.observed is not None
     find(model, inputs.labelled(None, inputs.observed.values), total=len(stream)).write(run / EVALUATED)
-    write_report(run)
+    with phase(Phase.REPORT, "writing the report"):
+        write_report(run)
 
 
 def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:

@@ -122,7 +122,7 @@ def measure(
     space, file = model.space_, _Probabilities(part, model.space_.num_labels)
     found = Evaluation(space.num_labels, space, model.model.amortizer.space, None if begun is None else begun["sums"])
     blocks = model.posterior_blocks(stream, tally.rows, conditioned=False)
-    for block, posterior in watched(blocks, len(stream), tally.rows):
+    for block, posterior in watched(blocks, len(stream), tally.rows, "measuring images"):
         rows = block.start + block.inputs.rows
         if len(rows):
             truth = stream.known.known.rows(rows)
