@@ -1,9 +1,11 @@
 """The verdict on a fit: strong, fair or weak beside a prediction that never looks at an image, and its weakest labels.
 
-On complete labels three figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
-how far the mAP is on its way from chance to 1; see `prevalence_baseline.skill_figures`. Each of them is 0 for a model that
-never looks at an image, whereas the calibration error is best for it. Without complete labels it is the gain in the likelihood
-of held-out known labels; that cannot tell how good the scale of probabilities is, so that no fit is called strong by it.
+On complete labels four figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
+how far the mAP and the macro-F1 at 0.5 are on their way from chance to 1; see `prevalence_baseline.skill_figures`. Each of
+them is 0 for a model that never looks at an image, whereas the calibration error is best for it. The macro-F1 is among them
+because a fit to known labels half of which are wrong still ranks images, but hardly any probability reaches 0.5. Without
+complete labels it is the gain in the likelihood of held-out known labels; that cannot tell how good the scale of
+probabilities is, so that no fit is called strong by it.
 
 docs/reports.md says how the thresholds were found.
 """
@@ -21,12 +23,15 @@ from . import verdict_words
 from .advice import ranking, skill
 from .finding import Basis, Level, Reason, Severity
 
-STRONG = {"brier_skill": 0.35, "nll_skill": 0.35, "ranking_skill": 0.5}
-FAIR = {"brier_skill": 0.15, "nll_skill": 0.15, "ranking_skill": 0.3}
-FAIR_KNOWN = 0.15
+STRONG = {"ranking_skill": 0.5, "nll_skill": 0.35, "brier_skill": 0.35, "decision_skill": 0.3}
+FAIR = {"ranking_skill": 0.3, "nll_skill": 0.15, "brier_skill": 0.15, "decision_skill": 0.15}
+MARGIN = {"ranking_skill": 1.0, "nll_skill": 0.5, "brier_skill": 0.5, "decision_skill": 0.5}
+"""What is added to these thresholds on N complete images, times sqrt(N): chance moves a figure by about two thirds of that, and
+the average precision of few images is too high by half of it."""
+FAIR_KNOWN, FAIR_RANKING = 0.2, 0.15
 """Gain on held-out known labels as a share of their negative log-likelihood without looking; of other objectives, ranking."""
 STRONG_OF_FULL, FAIR_OF_FULL = 0.75, 0.4
-"""Shares of what a fit on complete labels gains, in the worst of the three figures."""
+"""Shares of what a fit on complete labels gains, in the worst of these figures."""
 WEAK_LABEL = 0.2
 """Way of a label's average precision from chance to 1 below which the label is weak."""
 WEAK_AREA = 0.75
@@ -37,6 +42,8 @@ MANY, SOME = 1 / 3, 1 / 5
 """Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count."""
 ENOUGH_MEASURED = 50
 """Complete images from which a fit can be called strong."""
+FEW = 1 / 2
+"""Share of labels with few images, or none, above which a fit is weak by known labels: held-out images hardly show them."""
 _SUPPORT = 5  # complete images that show a label from which it counts as measured
 _DEVIATIONS = 3.0
 _SOMETHING = 0.05  # of the way from chance to 1, from which a label is confused with another rather than not learned
@@ -141,18 +148,41 @@ def verdict_of(
     weak = sorted(_weak_labels(labels, diagnostics, metrics), key=lambda one: one[0])
     weakest = tuple(label for _, label in weak)
     common = {"num_labels": len(labels), "num_weak": len(weakest)}
-    certain = sum(one.why is not Reason.FEW_IMAGES or one.is_measured for one in weakest)
-    share = certain / max(len(labels), 1)
     for judge in (_by_complete, _by_known, _by_ranking):
         found = judge(diagnostics, metrics, history)
         if found is not None:
             level, basis, facts = found
-            if share > MANY:
-                level = Level.WEAK
-            elif share > SOME and level is Level.STRONG:
-                level = Level.FAIR
-            return Verdict(level, basis, {**facts, **common}, weakest)
+            short = [*facts.pop("short", ()), *_of_weak_labels(level, basis, weakest, len(labels))]
+            return _lowered(level, basis, {**facts, **common}, short, weakest)
     return Verdict(Level.UNKNOWN, Basis.NOTHING, common, weakest)
+
+
+def _of_weak_labels(
+    level: Level, basis: Basis, weakest: Sequence[WeakLabel], num_labels: int
+) -> Iterator[tuple[Level, str]]:  # fmt: skip
+    """What weak labels keep a fit from."""
+    certain = sum(one.why is not Reason.FEW_IMAGES or one.is_measured for one in weakest) / max(num_labels, 1)
+    few = sum(one.why in (Reason.FEW_IMAGES, Reason.NEVER_KNOWN) for one in weakest) / max(num_labels, 1)
+    if certain > MANY:
+        yield Level.FAIR, "weak_labels"
+    elif certain > SOME and level is Level.STRONG:
+        yield Level.STRONG, "weak_labels"
+    if few > FEW and basis is not Basis.COMPLETE:
+        yield Level.FAIR, "few_images"
+
+
+def _lowered(
+    level: Level, basis: Basis, facts: dict[str, Any], short: Sequence[tuple[Level, str]], weakest: tuple[WeakLabel, ...]
+) -> Verdict:  # fmt: skip
+    """The verdict below all levels that a fit falls short of, with what keeps it from the next one."""
+    missed = [one for one, _ in short]
+    if Level.FAIR in missed:
+        level = Level.WEAK
+    elif Level.STRONG in missed and level is Level.STRONG:
+        level = Level.FAIR
+    above = {Level.WEAK: Level.FAIR, Level.FAIR: Level.STRONG}.get(level)
+    why = list(dict.fromkeys(key for one, key in short if one is above))
+    return Verdict(level, basis, {**facts, **({"short_of": above.value, "short": why} if above and why else {})}, weakest)
 
 
 _Judged = tuple[Level, Basis, dict[str, Any]] | None
@@ -164,7 +194,7 @@ def _by_complete(
     del diagnostics, history
     plain = metrics.get("without_image")
     size = finite(metrics.get("num_images"))
-    if not isinstance(plain, Mapping) or not size:
+    if not isinstance(plain, Mapping) or size is None or size < 1:
         return None
     skills = {key: value for key in STRONG if (value := finite(metrics.get(key))) is not None}
     if not skills:
@@ -174,26 +204,28 @@ def _by_complete(
         **skills,
         "num_impossible": int(finite(metrics.get("num_impossible")) or 0),
     }
-    for key in ("map", "nll", "brier"):
+    for key in ("map", "nll", "brier", "macro_f1"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
-    level = _reached(skills)
     of_full = _of_full(skills, metrics.get("full_labels"))
     if of_full is not None:
         facts["of_full_labels"] = of_full
-        if of_full < FAIR_OF_FULL:
-            level = Level.WEAK
-        elif of_full < STRONG_OF_FULL and level is Level.STRONG:
-            level = Level.FAIR
-    if level is Level.STRONG and (size < ENOUGH_MEASURED or facts["num_impossible"] or len(skills) < 2):
-        level = Level.FAIR
-    return level, Basis.COMPLETE, facts
+    facts["short"] = list(_short(skills, of_full, facts))
+    return Level.STRONG, Basis.COMPLETE, facts
 
 
-def _reached(skills: Mapping[str, float]) -> Level:
-    for level, wanted in ((Level.STRONG, STRONG), (Level.FAIR, FAIR)):
-        if all(value >= wanted[key] for key, value in skills.items()):
-            return level
-    return Level.WEAK
+def _short(skills: Mapping[str, float], of_full: float | None, facts: Mapping[str, Any]) -> Iterator[tuple[Level, str]]:
+    """Each level that a figure falls short of, and which figure."""
+    size = facts["num_images"]
+    for level, wanted, full in ((Level.FAIR, FAIR, FAIR_OF_FULL), (Level.STRONG, STRONG, STRONG_OF_FULL)):
+        for key, least in wanted.items():
+            if key in skills and skills[key] < least + MARGIN[key] / math.sqrt(size):
+                yield level, key
+        if of_full is not None and of_full < full:
+            yield level, "of_full_labels"
+    if size < ENOUGH_MEASURED or len(skills) < 2:
+        yield Level.STRONG, "num_images"
+    if facts["num_impossible"]:
+        yield Level.STRONG, "num_impossible"
 
 
 def _of_full(skills: Mapping[str, float], full: Any) -> float | None:
@@ -227,7 +259,7 @@ def _by_ranking(
     facts = dict(found.facts)
     chance = facts["chance"]
     facts["share"] = (facts["score"] - chance) / (1 - chance) if chance < 1 else 0.0
-    enough = found.severity is Severity.FINE and facts["share"] >= FAIR_KNOWN
+    enough = found.severity is Severity.FINE and facts["share"] >= FAIR_RANKING
     return (Level.FAIR if enough else Level.WEAK), Basis.RANKING, facts
 
 

@@ -75,6 +75,19 @@ def todo(why: Reason) -> str:
     return _TODO[why]
 
 
+_SHORT = {
+    "ranking_skill": "mAP",
+    "nll_skill": "likelihood",
+    "brier_skill": "squared error",
+    "decision_skill": "F1",
+    "of_full_labels": "what complete training labels give",
+    "num_images": "too few complete images",
+    "num_impossible": "impossible labels",
+    "weak_labels": "weak labels",
+    "few_images": "labels with few images",
+}
+
+
 def _complete(level: Level, f: Mapping[str, Any]) -> str:
     del level
     size = f["num_images"]
@@ -89,9 +102,15 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     if f.get("brier_skill") is not None:
         smaller = "smaller" if f["brier_skill"] >= 0 else "larger"
         parts.append(f"the squared error of the probabilities is {percent(abs(f['brier_skill']))} {smaller}")
+    if f.get("macro_f1") is not None and f.get("macro_f1_without_image") is not None:
+        value, plain = (percent_of(f[key], size) for key in ("macro_f1", "macro_f1_without_image"))
+        parts.append(f"the F1 of a label at probability 0.5 is {value} on average ({plain})")
     said = f"on {count(size, 'completely labelled image')}, {_joined(parts)}."
     if (gain is not None and gain < 0) or f.get("brier_skill", 0) < 0:
         said += " Its probabilities are worse than prevalences alone."
+    if f.get("short"):
+        named = [_SHORT[key] for key in f["short"]]
+        said += f" Not {f['short_of']} because of: {', '.join(named)}."
     if f.get("num_impossible"):
         said += f" It calls the true labels of {count(f['num_impossible'], 'image')} impossible."
     if f.get("of_full_labels") is not None:
@@ -108,9 +127,10 @@ def _known(level: Level, f: Mapping[str, Any]) -> str:
     times = f"{math.exp(min(gain, 700)):,.1f} times"
     only = "only " if level is Level.WEAK else ""
     chance = ", which may be chance" if f.get("by_chance") else ""
+    few = " Most labels are known in too few images to be judged." if "few_images" in f.get("short", ()) else ""
     return (
         f"known labels of {images} are {only}{times} as probable as without looking at the image "
-        f"(a gain of {number(gain, 2)} nats per image){chance}.{unmeasured}"
+        f"(a gain of {number(gain, 2)} nats per image){chance}.{few}{unmeasured}"
     )
 
 

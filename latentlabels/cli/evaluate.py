@@ -117,7 +117,7 @@ def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"{where}: not evaluated yet; run latentlabels evaluate {run} on the same images first") from error
     if theirs != (found["num_images"], {label: one["support"] for label, one in found["per_label"].items()}):
         raise UsageError(f"{where}: evaluated on other images; run latentlabels evaluate {run} on the same images first")
-    figures = {key: stored.get(key) for key in ("map", "nll", "brier")}
+    figures = {key: stored.get(key) for key in ("map", "nll", "brier", "macro_f1")}
     return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 
 

@@ -19,6 +19,7 @@ from latentlabels.checks.verdict import Verdict, verdict_of
 from latentlabels.estimator import LatentLabels
 from latentlabels.space import LabelSpace
 
+MANY = 10**8
 LABELS = ("ant", "bee", "cat", "dog", "elk", "fox")
 SPACE = LabelSpace.free(LABELS)
 
@@ -137,10 +138,12 @@ def test_labels_never_or_hardly_known_come_with_their_number() -> None:
 # --- each rule at its border -----------------------------------------------------------------------------
 
 
-def _document(brier: float = 0.5, nll: float = 0.5, ranking: float = 0.8, size: int = 1000, **more: Any) -> dict[str, Any]:
-    plain = {"brier": 0.1, "nll": 2.0, "map": 0.2}
-    own = {"brier": 0.1 * (1 - brier), "nll": 2.0 * (1 - nll), "map": 0.2 + 0.8 * ranking}
-    skills = {"brier_skill": brier, "nll_skill": nll, "ranking_skill": ranking}
+def _document(
+    brier: float = 0.5, nll: float = 0.5, ranking: float = 0.8, decided: float = 0.5, size: int = 1000, **more: Any
+) -> dict[str, Any]:
+    plain = {"brier": 0.1, "nll": 2.0, "map": 0.2, "macro_f1": 0.1}
+    own = {"brier": 0.1 * (1 - brier), "nll": 2.0 * (1 - nll), "map": 0.2 + 0.8 * ranking, "macro_f1": 0.1 + 0.9 * decided}
+    skills = {"brier_skill": brier, "nll_skill": nll, "ranking_skill": ranking, "decision_skill": decided}
     return {"num_images": size, "num_impossible": 0, **own, **skills, "without_image": plain, **more}
 
 
@@ -148,14 +151,20 @@ def _document(brier: float = 0.5, nll: float = 0.5, ranking: float = 0.8, size: 
     ("given", "level"),
     [
         ({}, "strong"),
-        ({"brier": 0.35, "nll": 0.35, "ranking": 0.5}, "strong"),
-        ({"brier": 0.349}, "fair"),
-        ({"nll": 0.349}, "fair"),
-        ({"ranking": 0.499}, "fair"),
-        ({"brier": 0.15, "nll": 0.15, "ranking": 0.3}, "fair"),
-        ({"brier": 0.149}, "weak"),
-        ({"nll": -0.1}, "weak"),
-        ({"ranking": 0.299}, "weak"),
+        ({"size": MANY, "brier": 0.351, "nll": 0.351, "ranking": 0.501, "decided": 0.301}, "strong"),
+        ({"size": MANY, "brier": 0.349}, "fair"),
+        ({"size": MANY, "nll": 0.349}, "fair"),
+        ({"size": MANY, "ranking": 0.499}, "fair"),
+        ({"size": MANY, "decided": 0.299}, "fair"),
+        ({"size": MANY, "brier": 0.151, "nll": 0.151, "ranking": 0.301, "decided": 0.151}, "fair"),
+        ({"size": MANY, "brier": 0.149}, "weak"),
+        ({"size": MANY, "nll": -0.1}, "weak"),
+        ({"size": MANY, "ranking": 0.299}, "weak"),
+        ({"size": MANY, "decided": 0.149}, "weak"),
+        ({"size": 100, "brier": 0.401, "nll": 0.401, "ranking": 0.601, "decided": 0.351}, "strong"),
+        ({"size": 100, "brier": 0.399}, "fair"),  # so much may be chance
+        ({"size": 100, "ranking": 0.399}, "weak"),
+        ({"size": 50}, "strong"),
         ({"size": 49}, "fair"),
         ({"num_impossible": 1}, "fair"),
         ({"full_labels": {"brier_skill": 0.6, "nll_skill": 0.5, "ranking_skill": 0.8}}, "strong"),
@@ -179,8 +188,9 @@ def test_a_ranking_with_worse_probabilities_says_so() -> None:
     assert found.level is Level.WEAK
     assert found.sentence == (
         "Weak: on 1,000 completely labelled images, the mAP is 84 % (20 % without looking at the image), the negative "
-        "log-likelihood of label sets is 0.20 nats per image higher, and the squared error of the probabilities is 2 % larger. "
-        "Its probabilities are worse than prevalences alone."
+        "log-likelihood of label sets is 0.20 nats per image higher, the squared error of the probabilities is 2 % larger, and "
+        "the F1 of a label at probability 0.5 is 55 % on average (10.0 %). Its probabilities are worse than prevalences alone. "
+        "Not fair because of: likelihood, squared error."
     )
 
 
@@ -196,7 +206,7 @@ def test_the_run_that_once_got_an_all_clear_is_weak() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "size", "level"), [(0.3, 1000, "fair"), (0.299, 1000, "weak"), (1.0, 5, "weak"), (-0.1, 1000, "weak")]
+    ("gain", "size", "level"), [(0.401, 1000, "fair"), (0.399, 1000, "weak"), (1.0, 5, "weak"), (-0.1, 1000, "weak")]
 )
 def test_levels_on_known_labels(gain: float, size: int, level: str) -> None:
     d = {"held_out_log_likelihood": gain - 2, "without_image": {"held_out_log_likelihood": -2.0, "num_held_out": size}}
@@ -273,6 +283,34 @@ def test_labels_with_few_images_do_not_make_a_measured_fit_weak() -> None:
     d = {"known_counts": {str(k): [3, 0] for k in range(9)}}
     found = verdict_of(d, _document())
     assert (found.level, len(found.weakest)) == (Level.STRONG, 9)
+
+
+def test_most_labels_with_few_images_make_a_fit_weak_that_known_labels_alone_measure() -> None:
+    """30 held-out images hardly show labels that are known in three: a fit to 20 labels, half of them shuffled, once passed."""
+    d = {"held_out_log_likelihood": -1.5, "without_image": {"held_out_log_likelihood": -2.5, "num_held_out": 300}}
+
+    def found(few: int) -> Verdict:
+        return verdict_of(d | {"known_counts": {str(k): [3 if k < few else 50, 0] for k in range(10)}})
+
+    assert [found(few).level.value for few in (0, 5, 6, 10)] == ["fair", "fair", "weak", "weak"]
+    assert "Most labels are known in too few images to be judged." in found(6).sentence
+    assert "too few images" not in found(5).sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "of", "because"),
+    [
+        ({}, None, ()),
+        ({"brier": 0.3}, "strong", ("brier_skill",)),
+        ({"brier": 0.3, "decided": 0.1}, "fair", ("decision_skill",)),  # what keeps it from strong comes later
+        ({"ranking": 0.2, "decided": 0.1, "num_impossible": 2}, "fair", ("ranking_skill", "decision_skill")),
+        ({"size": 40, "num_impossible": 2}, "strong", ("num_images", "num_impossible")),
+    ],
+)
+def test_what_keeps_a_fit_from_the_next_level_is_said(given: dict[str, Any], of: str | None, because: tuple[str, ...]) -> None:
+    found = verdict_of({}, _document(**given))
+    assert (found.facts.get("short_of"), tuple(found.facts.get("short", ()))) == (of, because)
+    assert ("because of" in found.sentence) == bool(because)
 
 
 STRANGE = (None, math.nan, math.inf, -math.inf, "text", [], {}, True, -1, 0)
