@@ -61,9 +61,9 @@ class Measure:
 MEASURES = (
     Measure("map", "mean average precision (mAP)", "how well each label ranks the images, averaged over labels"),
     Measure("f1", "F1 at 0.5", "decisions at probability 0.5, all labels together"),
+    Measure("macro_f1", "F1 at 0.5, mean over labels", "the same for each label alone, so that rare labels count as much"),
     Measure("f1_at_thresholds", "F1 at the run's thresholds", "decisions as predict --hard makes them"),
     Measure("f1_best", "F1 at the best threshold", "the best that one threshold for all labels can reach on these images"),
-    Measure("macro_f1", "F1 at 0.5, mean over labels", "the same for each label alone, so that rare labels count as much"),
     Measure("group_accuracy", "which groups apply", "how often “does this group apply” is answered correctly"),
     Measure("brier_skill", "Brier skill score", "by how much the squared error is smaller than without the image", skill=True),
     Measure("nll_gain", "likelihood gained", "of the whole label set, in nats per image", Style.NUMBER, skill=True),

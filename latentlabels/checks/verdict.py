@@ -33,9 +33,12 @@ FAIR_KNOWN, FAIR_RANKING = 0.2, 0.15
 STRONG_OF_FULL, FAIR_OF_FULL = 0.75, 0.4
 """Shares of what a fit on complete labels gains, in the worst of these figures."""
 MANY, SOME = 1 / 3, 1 / 5
-"""Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count."""
+"""Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count, but a fit whose
+labels are known in few images by more than the first share is not strong."""
 ENOUGH_MEASURED = 50
 """Complete images from which a fit can be called strong."""
+LEAST_HELD_OUT = 10
+"""Held-out images with a known label below which nothing is known of a fit that was not measured on complete images."""
 FEW = 1 / 2
 """Share of labels with few images, or none, above which a fit is weak by known labels: held-out images hardly show them."""
 
@@ -124,8 +127,10 @@ def _of_weak_labels(
         yield Level.FAIR, "weak_labels"
     elif certain > SOME and level is Level.STRONG:
         yield Level.STRONG, "weak_labels"
-    if few > FEW and basis is not Basis.COMPLETE:
+    if few > FEW and basis is not Basis.COMPLETE and level is not Level.UNKNOWN:
         yield Level.FAIR, "few_images"
+    elif few > MANY and level is Level.STRONG:
+        yield Level.STRONG, "few_images"
 
 
 def _lowered(
@@ -202,8 +207,10 @@ def _by_known(
         return None
     facts = dict(found.facts)
     facts["share"] = facts["gain"] / -facts["without_image"] if facts["without_image"] < 0 else None
-    enough = found.severity is not Severity.ACT and not facts["by_chance"] and (facts["share"] or 0.0) >= FAIR_KNOWN
-    return (Level.FAIR if enough else Level.WEAK), Basis.KNOWN, facts
+    enough = (facts["share"] or 0.0) >= FAIR_KNOWN
+    if facts["num_images"] < LEAST_HELD_OUT or (enough and facts["by_chance"]):
+        return Level.UNKNOWN, Basis.KNOWN, facts
+    return (Level.FAIR if enough and found.severity is not Severity.ACT else Level.WEAK), Basis.KNOWN, facts
 
 
 def _by_ranking(

@@ -118,9 +118,14 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     return said
 
 
+_UNMEASURED = " It was not measured on complete labels, so whether its probabilities are too high or too low is unknown."
+
+
 def _known(level: Level, f: Mapping[str, Any]) -> str:
     gain, images = float(f["gain"]), count(int(f["num_images"]), "held-out image")
-    unmeasured = " It was not measured on complete labels."
+    unmeasured = _UNMEASURED
+    if level is Level.UNKNOWN:
+        return f"known labels of {images} are too few to tell how good the fit is.{unmeasured}"
     if f.get("by_chance") and gain <= math.log(1.25):
         worse = "less" if gain < 0 else "no more"
         return f"known labels of {images} are {worse} probable than without looking at the image.{unmeasured}"
@@ -138,7 +143,7 @@ def _ranking(level: Level, f: Mapping[str, Any]) -> str:
     only = "only " if level is Level.WEAK else ""
     return (
         f"held-out images are ranked with an mAP of {only}{percent(f['score'])} against known labels "
-        f"({percent(f['chance'])} by chance). It was not measured on complete labels."
+        f"({percent(f['chance'])} by chance).{_UNMEASURED}"
     )
 
 

@@ -75,6 +75,7 @@ def evaluate(
     with Output(as_json) as output:
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
+        full_labels = None if full is None else _full_labels(full)
         with following(_PLAN):
             with phase(Phase.READING, "reading the labels"):
                 model = load_run(run)
@@ -86,8 +87,8 @@ def evaluate(
             measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
             found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
             found |= _decided(measured.decided)
-            if full is not None:
-                found["full_labels"] = _full_labels(full, found)
+            if full is not None and full_labels is not None:
+                found["full_labels"] = _beside(full, full_labels, found)
             found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
             document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
             clear_leftovers(run)
@@ -97,13 +98,12 @@ def evaluate(
         output.emit(document, lambda console: _show(console, measured.metrics, found, run))
 
 
-def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Figures of a fit on complete labels, beside the same prediction that never looks at an image.
+def _full_labels(run: Path) -> dict[str, Any]:
+    """What was measured of a fit on complete labels.
 
     Raises:
-        UsageError: another objective, a run that was not evaluated, or other images.
+        UsageError: another objective, or a run that was not evaluated.
     """
-    from ..checks.prevalence_baseline import skill_figures
     from ..fitting.run_folder import read_run
 
     where = f"--full-labels {run}"
@@ -112,11 +112,29 @@ def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f'{where}: its objective is "{objective}"; give a run of the objective full-labels')
     try:
         stored = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-        theirs = stored["num_images"], {label: one["support"] for label, one in stored["per_label"].items()}
+        _measured_on(stored)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{where}: not evaluated yet; run latentlabels evaluate {run} on the same images first") from error
-    if theirs != (found["num_images"], {label: one["support"] for label, one in found["per_label"].items()}):
-        raise UsageError(f"{where}: evaluated on other images; run latentlabels evaluate {run} on the same images first")
+    return dict(stored)
+
+
+def _measured_on(document: dict[str, Any]) -> tuple[int, dict[str, int]]:
+    """By what two evaluations are of the same images: their number, and of each label how many show it."""
+    return document["num_images"], {label: one["support"] for label, one in document["per_label"].items()}
+
+
+def _beside(run: Path, stored: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a fit on complete labels, beside the same prediction that never looks at an image.
+
+    Raises:
+        UsageError: it was evaluated on other images.
+    """
+    from ..checks.prevalence_baseline import skill_figures
+
+    if _measured_on(stored) != _measured_on(found):
+        raise UsageError(
+            f"--full-labels {run}: evaluated on other images; run latentlabels evaluate {run} on the same images first"
+        )
     figures = {key: stored.get(key) for key in ("map", "nll", "brier", "macro_f1")}
     return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 

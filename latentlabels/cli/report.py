@@ -127,8 +127,8 @@ def _show(console: Console, found: Comparison, path: Path) -> None:
         if chosen:
             named = [f"{one.label} {percent(one.values[0])} to {percent(one.values[1])}" for one in chosen]
             console.print(f"{found.names[1]} {what}, by {found.measured_by}: {listed(named, 5)}")
-    if found.same_images is False:
-        console.print("\nThe runs were evaluated on different images.")
+    if found.caution:
+        console.print(f"\n{found.caution}")
     console.print(f"\n{path}")
 
 

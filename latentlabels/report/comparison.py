@@ -15,6 +15,7 @@ from ..words import finite
 from .contents import Contents, gather
 
 _DEVIATIONS = 2.0
+_Pair = tuple[Contents, Contents]
 
 _FIT = (
     ("num_images", "images", Style.COUNT),
@@ -34,6 +35,7 @@ class Figure:
         style: how it is written.
         better: whether higher is better; None where neither is.
         sizes: images that each was measured on; None where it was not measured on images.
+        is_comparable: whether both were measured on the same images and labels.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Figure:
     style: Style
     better: bool | None
     sizes: tuple[float | None, float | None] = (None, None)
+    is_comparable: bool = True
 
     @property
     def said(self) -> tuple[str, str]:
@@ -49,9 +52,9 @@ class Figure:
         return a, b
 
     def better_of(self, names: tuple[str, str]) -> str:
-        """The name of the better run; "" where neither is, as far as the shown digits tell."""
+        """The name of the better run; "" where neither is as far as the shown digits tell, or they cannot be compared."""
         a, b = self.values
-        if self.better is None or a is None or b is None or self.said[0] == self.said[1]:
+        if not self.is_comparable or self.better is None or a is None or b is None or self.said[0] == self.said[1]:
             return ""
         return names[(b > a) == self.better]
 
@@ -98,7 +101,8 @@ class Comparison:
         names: of their folders.
         verdicts: on them.
         figures: of both.
-        same_images: whether both were evaluated on images with the same complete labels; None where one was not evaluated.
+        same_images: whether both were evaluated on images with the same complete labels, as far as they share labels; None
+            where one was not evaluated.
         differs: key of the config, and its value in each; None where it is not set.
         changes: labels of both, the greatest loss first.
         measured_by: what the labels' figures are.
@@ -113,6 +117,20 @@ class Comparison:
     changes: tuple[LabelChange, ...]
     measured_by: str
     alone: tuple[tuple[str, ...], tuple[str, ...]]
+
+    @property
+    def caution(self) -> str:
+        """Why figures cannot be compared, in words; "" where they can."""
+        said = []
+        if any(self.alone):
+            said.append("The runs have different labels, so figures over all labels do not say which run is better.")
+        if self.same_images is False:
+            said.append("The runs were evaluated on different images, so their figures cannot be compared.")
+        elif self.same_images is None:
+            said.append(
+                "Not both runs were evaluated on complete labels. Run latentlabels evaluate for both, on the same images."
+            )
+        return " ".join(said)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -131,8 +149,10 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     """Compare two runs by what their folders hold.
 
     Raises:
-        RunError: no run folder, a damaged one, or a fit that is not finished.
+        RunError: no run folder, a damaged one, a fit that is not finished, the same run twice, or runs without a common label.
     """
+    if Path(first).resolve() == Path(second).resolve():
+        raise RunError(f"{first} and {second} are the same run; give two runs")
     pair = gather(Path(first)), gather(Path(second))
     for one in pair:
         if not one.run.weights:
@@ -141,33 +161,41 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
             )
     short = tuple(one.folder.resolve().name for one in pair)
     names = short if short[0] != short[1] else tuple(str(one.folder) for one in pair)
-    supports = [_of_labels(one, "per_label", "support") for one in pair]
-    sizes = [finite(one.metrics.get("num_images")) for one in pair]
-    same: bool | None = None
-    if all(supports):
-        same = supports[0] == supports[1] and sizes[0] == sizes[1]
-    changes, measured_by = _changes(pair, supports, bool(same))
     labels = [one.run.space.labels for one in pair]
     alone = tuple(tuple(x for x in own if x not in set(other)) for own, other in (labels, labels[::-1]))
+    if len(alone[0]) == len(labels[0]):
+        raise RunError(f"{first} and {second} have no label in common; give two runs that share labels")
+    supports = [_of_labels(one, "per_label", "support") for one in pair]
+    same = _same_images(pair, supports)
+    changes, measured_by = _changes(pair, supports, bool(same))
     return Comparison(
-        (names[0], names[1]), (pair[0].verdict, pair[1].verdict), _figures(pair), same, _differs(pair), changes, measured_by,
-        (alone[0], alone[1]),
+        (names[0], names[1]), (pair[0].verdict, pair[1].verdict), _figures(pair, same is not False, not any(alone)), same,
+        _differs(pair), changes, measured_by, (alone[0], alone[1]),
     )  # fmt: skip
+
+
+def _same_images(pair: _Pair, supports: list[dict[str, float]]) -> bool | None:
+    """Whether as many images show each common label, of as many; None where a run was not evaluated."""
+    if not all(supports):
+        return None
+    a, b = supports
+    sizes = [finite(one.metrics.get("num_images")) for one in pair]
+    return sizes[0] == sizes[1] and all(a[label] == b[label] for label in a.keys() & b.keys())
 
 
 # --- what is compared ------------------------------------------------------------------------------------
 
-_Pair = tuple[Contents, Contents]
 
-
-def _figures(pair: _Pair) -> tuple[Figure, ...]:
+def _figures(pair: _Pair, same_images: bool, same_labels: bool) -> tuple[Figure, ...]:
     found: list[Figure] = []
     sizes = tuple(finite(one.metrics.get("num_images")) for one in pair)
     for measure in COMPARED:
         a, b = (finite(one.metrics.get(measure.key)) for one in pair)
-        found.append(Figure(measure.name, (a, b), measure.style, measure.higher_is_better, (sizes[0], sizes[1])))
+        both = same_images and same_labels
+        found.append(Figure(measure.name, (a, b), measure.style, measure.higher_is_better, (sizes[0], sizes[1]), both))
     gains = [_gain(one) for one in pair]
-    found.append(Figure("gain on held-out known labels, nats per image", (gains[0], gains[1]), Style.NUMBER, True))
+    name = "gain on held-out known labels, nats per image"
+    found.append(Figure(name, (gains[0], gains[1]), Style.NUMBER, True, is_comparable=same_labels))
     for key, name, style in _FIT:
         a, b = (finite(one.run.diagnostics.get(key)) for one in pair)
         found.append(Figure(name, (a, b), style, None))

@@ -34,10 +34,8 @@ def write_comparison(found: Comparison, path: str | Path) -> Path:
 
 def _figures_shown(found: Comparison) -> list[Block]:
     blocks: list[Block] = []
-    if found.same_images is False:
-        blocks.append(Text("The runs were evaluated on different images, so their figures cannot be compared closely."))
-    elif found.same_images is None:
-        blocks.append(Text("Not both runs were evaluated on complete labels: run latentlabels evaluate with the same images."))
+    if found.caution:
+        blocks.append(Text(found.caution))
     rows = [Row((one.name, *one.said, one.better_of(found.names))) for one in found.figures]
     blocks.append(Table(("figure", *found.names, "better"), rows, frozenset((1, 2))))
     return blocks
