@@ -32,6 +32,8 @@ FAIR_KNOWN, FAIR_RANKING = 0.2, 0.15
 """Gain on held-out known labels as a share of their negative log-likelihood without looking; of other objectives, ranking."""
 STRONG_OF_FULL, FAIR_OF_FULL = 0.75, 0.4
 """Shares of what a fit on complete labels gains, in the worst of these figures."""
+OFF = 0.2
+"""Calibration error of probabilities above 5 % above which a fit is not strong."""
 MANY, SOME = 1 / 3, 1 / 5
 """Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count, but a fit whose
 labels are known in few images by more than the first share is not strong."""
@@ -168,6 +170,7 @@ def _by_complete(
     }
     for key in ("map", "nll", "brier", "macro_f1"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
+    facts["calibration_error_above"] = finite(metrics.get("calibration_error_above"))
     of_full = _of_full(skills, metrics.get("full_labels"))
     if of_full is not None:
         facts["of_full_labels"] = of_full
@@ -186,6 +189,8 @@ def _short(skills: Mapping[str, float], of_full: float | None, facts: Mapping[st
             yield level, "of_full_labels"
     if size < ENOUGH_MEASURED or len(skills) < 2:
         yield Level.STRONG, "num_images"
+    if (facts["calibration_error_above"] or 0.0) > OFF:
+        yield Level.STRONG, "calibration_error_above"
     if facts["num_impossible"]:
         yield Level.STRONG, "num_impossible"
 

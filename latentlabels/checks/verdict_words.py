@@ -75,12 +75,14 @@ def todo(why: Reason) -> str:
     return _TODO[why]
 
 
+_OFF = 0.1  # calibration error of probabilities above 5 % from which it is said
 _SHORT = {
     "ranking_skill": "mAP",
     "nll_skill": "likelihood",
     "brier_skill": "squared error",
     "decision_skill": "F1",
     "of_full_labels": "what complete training labels give",
+    "calibration_error_above": "calibration",
     "num_images": "too few complete images",
     "num_impossible": "impossible labels",
     "weak_labels": "weak labels",
@@ -108,6 +110,9 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     said = f"on {count(size, 'completely labelled image')}, {_joined(parts)}."
     if (gain is not None and gain < 0) or f.get("brier_skill", 0) < 0:
         said += " Its probabilities are worse than prevalences alone."
+    if (f.get("calibration_error_above") or 0.0) > _OFF:
+        off = round(100 * f["calibration_error_above"])
+        said += f" Probabilities above 5 % are off by {off} percentage points on average: run latentlabels calibrate."
     if f.get("short"):
         named = [_SHORT[key] for key in f["short"]]
         said += f" Not {f['short_of']} because of: {', '.join(named)}."

@@ -228,7 +228,7 @@ def _changes(pair: _Pair, supports: list[dict[str, float]], same: bool) -> tuple
         measured_by, values = "average precision on complete labels", precisions
         sizes = supports
     else:
-        measured_by, ranked = "area under the ROC curve, held-out known labels", [_ranking(one) for one in pair]
+        measured_by, ranked = "area under the ROC curve on held-out known labels", [_ranking(one) for one in pair]
         values, sizes = ([{label: pair[i] for label, pair in one.items()} for one in ranked] for i in (1, 0))
     common = [label for label in values[0] if label in values[1] and min(sizes[0][label], sizes[1][label]) > 0]
     found = [

@@ -70,8 +70,8 @@ def _changes_shown(found: Comparison) -> list[Block]:
         a, b = found.names
         blocks.append(
             Text(
-                f"By {found.measured_by}, {b} is clearly better than {a} in {count(better, 'label')} and clearly worse in "
-                f"{worse:,}, of {len(found.changes):,}. Clear is more than two standard errors; of several labels a few may be "
+                f"Measured by {found.measured_by}: {b} is clearly better than {a} in {count(better, 'label')} and clearly "
+                f"worse in {worse:,}, of {len(found.changes):,}. Clear is more than two standard errors; of several labels a few may be "
                 "clear by chance."
             )
         )
@@ -86,7 +86,7 @@ def _changes_shown(found: Comparison) -> list[Block]:
             for one in found.changes
         ]  # fmt: skip
         search = "find a label" if len(rows) > _SEARCHABLE else ""
-        head = ("label", a, b, "gain in points", "images that show it", "")
+        head = ("label", a, b, "gain in points", "images that show it", "certainty")
         blocks.append(Table(head, rows, frozenset((1, 2, 3, 4)), sortable=True, search=search))
     else:
         blocks.append(Text("No label was measured in both runs."))

@@ -29,7 +29,7 @@ def _figures(contents: Contents) -> list[Block]:
     rows = [
         Row((Cell(one.name, "main"), *(one.style.said(one.of(given), size) for given in both), one.explained))
         for one in MEASURES
-        if one.key in metrics
+        if one.key in metrics and any(one.of(given) is not None for given in both)
     ]
     lead = f"Measured on {count(int(finite(size) or 0), 'image')} with complete labels."
     if plain is not None:

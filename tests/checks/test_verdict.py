@@ -164,6 +164,8 @@ def _document(
         ({"size": 100, "brier": 0.401, "nll": 0.401, "ranking": 0.601, "decided": 0.351}, "strong"),
         ({"size": 100, "brier": 0.399}, "fair"),  # so much may be chance
         ({"size": 100, "ranking": 0.399}, "weak"),
+        ({"calibration_error_above": 0.2}, "strong"),
+        ({"calibration_error_above": 0.21}, "fair"),
         ({"size": 50}, "strong"),
         ({"size": 49}, "fair"),
         ({"num_impossible": 1}, "fair"),
@@ -175,6 +177,12 @@ def _document(
 )
 def test_levels_on_complete_labels(given: dict[str, Any], level: str) -> None:
     assert verdict_of({}, _document(**given)).level == level
+
+
+@pytest.mark.parametrize(("error", "said"), [(None, False), (0.1, False), (0.15, True), (0.3, True)])
+def test_probabilities_that_are_far_off_are_said(error: float | None, said: bool) -> None:
+    sentence = verdict_of({}, _document(calibration_error_above=error)).sentence
+    assert (f"off by {round(100 * (error or 0))} percentage points on average: run latentlabels calibrate" in sentence) == said
 
 
 def test_what_full_labels_gave_is_said() -> None:

@@ -90,7 +90,7 @@ def test_runs_without_complete_labels_are_compared_by_known_ones(make: Make) -> 
     b = make("b", known_ranking={"a": [40, 0.9], "c": [50, 0.9]}, held_out_log_likelihood=-1.2, without_image=plain)
     found = compare(a, b)
     assert found.same_images is None
-    assert found.measured_by == "area under the ROC curve, held-out known labels"
+    assert found.measured_by == "area under the ROC curve on held-out known labels"
     assert [(one.label, one.values, one.support) for one in found.changes] == [("a", (0.6, 0.9), 40)]
     [gain] = [one for one in found.figures if one.name.startswith("gain on held-out known labels")]
     assert gain.values == (0.5, 0.8)

@@ -256,7 +256,7 @@ def test_evaluation_is_a_table_and_a_picture(make: Callable[..., Path]) -> None:
     assert values["Brier score"] == f"{metrics['brier']:.3f}"
     assert values["negative log-likelihood"] == f"{metrics['nll']:.2f}"
     assert values["labels that no image shows"] == "1"
-    assert values["count negative log-likelihood"] == "–"
+    assert "count negative log-likelihood" not in values  # neither was measured
     red = metrics["per_label"]["red"]
     figures = [percent_of(red[key], 50) for key in ("average_precision", "precision", "recall", "calibration_error")]
     assert ["2", "red", "colour", "101", "30", "15 %", str(red["support"]), *figures] in page.rows
@@ -533,7 +533,7 @@ def test_every_optional_piece_may_be_absent(make: Callable[..., Path]) -> None:
     assert "1 warning diagnostics.json is missing" in page.text
     assert "No epoch was recorded." in page.text
     assert "The run folder does not say which labels were known." in page.text
-    assert ["1", "x", ""] in page.rows
+    assert ["1", "x"] in page.rows
 
 
 def test_values_that_are_none(make: Callable[..., Path]) -> None:
@@ -604,7 +604,7 @@ def test_two_hundred_labels(make: Callable[..., Path]) -> None:
     (row,) = [row for row in page.rows if row[0] == "free"]
     assert row[3] == "200"
     assert row[4].endswith("label 39 and 160 more")
-    assert ["200", "label 199", "", "199"] in page.rows
+    assert ["200", "label 199", "199"] in page.rows  # no column of groups where every label is free
 
 
 def test_the_same_run_gives_the_same_file(make: Callable[..., Path]) -> None:
