@@ -71,8 +71,8 @@ def _changes_shown(found: Comparison) -> list[Block]:
         blocks.append(
             Text(
                 f"Measured by {found.measured_by}: {b} is clearly better than {a} in {count(better, 'label')} and clearly "
-                f"worse in {worse:,}, of {len(found.changes):,}. Clear is more than two standard errors; of several labels a few may be "
-                "clear by chance."
+                f"worse in {worse:,}, of {len(found.changes):,}. Clear is more than two standard errors; of several "
+                "labels a few may be clear by chance."
             )
         )
         rows = [
