@@ -19,7 +19,8 @@ from typing import Any
 
 from ..words import finite
 from . import verdict_words
-from .advice import ranking, skill
+from .advice import LEAST_HELD_OUT, ranking, skill
+from .diagnostics import DRIFT
 from .finding import Basis, Level, Reason, Severity
 from .weak_labels import WeakLabel, labels_of, weak_labels
 
@@ -39,8 +40,6 @@ MANY, SOME = 1 / 3, 1 / 5
 labels are known in few images by more than the first share is not strong."""
 ENOUGH_MEASURED = 50
 """Complete images from which a fit can be called strong."""
-LEAST_HELD_OUT = 10
-"""Held-out images with a known label below which nothing is known of a fit that was not measured on complete images."""
 FEW = 1 / 2
 """Share of labels with few images, or none, above which a fit is weak by known labels: held-out images hardly show them."""
 
@@ -115,6 +114,9 @@ def verdict_of(
         if found is not None:
             level, basis, facts = found
             short = [*facts.pop("short", ()), *_of_weak_labels(level, basis, weakest, len(labels))]
+            if basis is not Basis.COMPLETE and _drifted(diagnostics):
+                short.append((Level.FAIR, "predicted_count"))
+                facts |= {key: finite(diagnostics[key]) for key in ("predicted_count", "expected_labels")}
             return _lowered(level, basis, {**facts, **common}, short, weakest)
     return Verdict(Level.UNKNOWN, Basis.NOTHING, common, weakest)
 
@@ -133,6 +135,14 @@ def _of_weak_labels(
         yield Level.FAIR, "few_images"
     elif few > MANY and level is Level.STRONG:
         yield Level.STRONG, "few_images"
+
+
+def _drifted(diagnostics: Mapping[str, Any]) -> bool:
+    """Whether a fit predicts far more or fewer labels per image than the known ones determine."""
+    predicted, expected = (finite(diagnostics.get(key)) for key in ("predicted_count", "expected_labels"))
+    if not predicted or not expected or diagnostics.get("expected_labels_identified") is not True:
+        return False
+    return not 1 / DRIFT <= predicted / expected <= DRIFT
 
 
 def _lowered(

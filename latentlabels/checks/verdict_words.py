@@ -87,6 +87,7 @@ _SHORT = {
     "num_impossible": "impossible labels",
     "weak_labels": "weak labels",
     "few_images": "labels with few images",
+    "predicted_count": "number of labels",
 }
 
 
@@ -137,18 +138,28 @@ def _known(level: Level, f: Mapping[str, Any]) -> str:
     times = f"{math.exp(min(gain, 700)):,.1f} times"
     only = "only " if level is Level.WEAK else ""
     chance = ", which may be chance" if f.get("by_chance") else ""
-    few = " Most labels are known in too few images to be judged." if "few_images" in f.get("short", ()) else ""
     return (
         f"known labels of {images} are {only}{times} as probable as without looking at the image "
-        f"(a gain of {number(gain, 2)} nats per image){chance}.{few}{unmeasured}"
+        f"(a gain of {number(gain, 2)} nats per image){chance}.{_limits(f)}{unmeasured}"
     )
+
+
+def _limits(f: Mapping[str, Any]) -> str:
+    """What makes a fit weak whatever held-out known labels say."""
+    said = ""
+    if "few_images" in f.get("short", ()):
+        said += " Most labels are known in too few images to be judged."
+    if "predicted_count" in f.get("short", ()):
+        predicted, expected = number(f["predicted_count"], 2), number(f["expected_labels"], 2)
+        said += f" It predicts {predicted} labels per image, but known labels determine {expected}."
+    return said
 
 
 def _ranking(level: Level, f: Mapping[str, Any]) -> str:
     only = "only " if level is Level.WEAK else ""
     return (
         f"held-out images are ranked with an mAP of {only}{percent(f['score'])} against known labels "
-        f"({percent(f['chance'])} by chance).{_UNMEASURED}"
+        f"({percent(f['chance'])} by chance).{_limits(f)}{_UNMEASURED}"
     )
 
 

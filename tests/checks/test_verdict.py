@@ -246,6 +246,18 @@ def test_levels_by_ranking_alone(score: float, level: str) -> None:
     assert (found.level, found.basis) == (level, Basis.RANKING)
 
 
+@pytest.mark.parametrize(
+    ("predicted", "identified", "level"), [(4.0, True, "fair"), (2.6, True, "weak"), (6.1, True, "weak"), (2.0, False, "fair")]
+)
+def test_a_number_of_labels_that_known_ones_contradict_is_weak(predicted: float, identified: bool, level: str) -> None:
+    """A loss that takes unknown labels for absent ranks images well, and its probabilities are half of what they should be."""
+    keys = ("known_map", "known_map_by_chance", "known_map_largest_by_chance")
+    d: dict[str, Any] = {"without_image": dict(zip(keys, (0.5, 0.1, 0.12), strict=True)), "predicted_count": predicted}
+    found = verdict_of(d | {"expected_labels": 4.0, "expected_labels_identified": identified})
+    assert found.level.value == level
+    assert ("but known labels determine 4.00." in found.sentence) == (level == "weak")
+
+
 def _label(precision: float, support: int = 100, predicted: float = 0.1, confused: Any = None) -> dict[str, Any]:
     return {"average_precision": precision, "support": support, "predicted": predicted, "confused_with": confused}
 
