@@ -134,7 +134,8 @@ def _show(console: Console, found: Comparison, path: Path) -> None:
 
 def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
-    from ..report.stored_predictions import FITTED, find
+    from ..report.prediction_summary import find
+    from ..report.stored_predictions import FITTED
 
     with phase(Phase.READING, "reading the images"):
         inputs = _read(model, images, table, reading, strict)
