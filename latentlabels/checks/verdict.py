@@ -181,6 +181,9 @@ def _by_complete(
     for key in ("map", "nll", "brier", "macro_f1"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
     facts["calibration_error_above"] = finite(metrics.get("calibration_error_above"))
+    mistaken = _mapping(metrics.get("known_labels_mistaken"))
+    if None not in (values := {key: finite(mistaken.get(key)) for key in ("share", "low", "high")}).values():
+        facts["known_labels_mistaken"] = values
     of_full = _of_full(skills, metrics.get("full_labels"))
     if of_full is not None:
         facts["of_full_labels"] = of_full
@@ -201,6 +204,9 @@ def _short(skills: Mapping[str, float], of_full: float | None, facts: Mapping[st
         yield Level.STRONG, "num_images"
     if (facts["calibration_error_above"] or 0.0) > OFF:
         yield Level.STRONG, "calibration_error_above"
+    mistaken = facts.get("known_labels_mistaken", {"low": 0.0, "high": 0.0})
+    if mistaken["low"] > verdict_words.DOUBT or mistaken["high"] < -verdict_words.DOUBT:
+        yield Level.STRONG, "known_labels_mistaken"
     if facts["num_impossible"]:
         yield Level.STRONG, "num_impossible"
 
@@ -240,3 +246,7 @@ def _by_ranking(
     facts["share"] = (facts["score"] - chance) / (1 - chance) if chance < 1 else 0.0
     enough = found.severity is Severity.FINE and facts["share"] >= FAIR_RANKING
     return (Level.FAIR if enough else Level.WEAK), Basis.RANKING, facts
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {}

@@ -83,6 +83,7 @@ _SHORT = {
     "decision_skill": "F1",
     "of_full_labels": "what complete training labels give",
     "calibration_error_above": "calibration",
+    "known_labels_mistaken": "known labels",
     "num_images": "too few complete images",
     "num_impossible": "impossible labels",
     "weak_labels": "weak labels",
@@ -117,6 +118,7 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     if f.get("short"):
         named = [_SHORT[key] for key in f["short"]]
         said += f" Not {f['short_of']} because of: {', '.join(named)}."
+    said += _mistaken(**f.get("known_labels_mistaken", {"share": 0.0, "low": 0.0, "high": 0.0}))
     if f.get("num_impossible"):
         said += f" It calls the true labels of {count(f['num_impossible'], 'image')} impossible."
     if f.get("of_full_labels") is not None:
@@ -124,6 +126,21 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     return said
 
 
+def _mistaken(share: float, low: float, high: float) -> str:
+    """What complete images say of the known labels; "" where nothing is wrong beyond doubt."""
+    if high < -DOUBT or low > 1:
+        return " The known labels were not picked as the annotation assumes."
+    if low <= DOUBT:
+        return ""
+    span = f"{percent(low)} to {percent(min(high, 1.0))} with 95 % confidence"
+    return (
+        f" About {percent(min(share, 1.0))} of the known labels ({span}) look wrong, or were not picked as the annotation "
+        "assumes: run latentlabels mistakes."
+    )
+
+
+DOUBT = 0.1
+"""Share of wrong known labels that the interval has to exclude before it is said."""
 _UNMEASURED = " It was not measured on complete labels, so whether its probabilities are too high or too low is unknown."
 
 

@@ -86,7 +86,7 @@ def evaluate(
                 stream = stream_labelled(model, images, known, strict, "truth", tree)
             measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
             found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
-            found |= _decided(measured.decided)
+            found |= _decided(measured.decided) | {"known_labels_mistaken": measured.mistaken}
             if full is not None and full_labels is not None:
                 found["full_labels"] = _beside(full, full_labels, found)
             found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
