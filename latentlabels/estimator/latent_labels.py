@@ -28,6 +28,7 @@ from ..progress import following
 from ..providers import provided
 from ..space import LabelSpace
 from .answers import Answers
+from .asked_fit import scaled, without_answers
 from .cross_fitting import cross_fitted
 from .preparing import prepare
 from .settings import Settings
@@ -213,7 +214,8 @@ class LatentLabels(Answers):
                 above; such images are held out together or not at all.
             answers: answers to questions about single labels, which somebody asked (see `Posterior.next_questions`), as
                 `observed`: of some images, by name, or (N, K) of 1, 0, -1. They are evidence of their own, p(answer | y) = 1
-                or 0, beside the annotation of `observed`.
+                or 0, beside the annotation of `observed`. Where the head alone is trained, they also fix the scale of all
+                probabilities, by a first fit without them; `decisions_.calibration` has it.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -228,7 +230,10 @@ class LatentLabels(Answers):
         settings, before = self._checked()
         with following(plan_of(settings.model, settings.fit), log=False):
             prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
+            first = without_answers(settings, before, prepared)
             found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
+            if first is not None:
+                found = scaled(settings, prepared, first, found)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found

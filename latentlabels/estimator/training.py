@@ -22,7 +22,7 @@ from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
 from ..fitting.names import names_found
 from ..fitting.reference import decided, reference_rows
-from ..fitting.run_folder import hash_data
+from ..fitting.run_folder import hash_data, hash_names
 from ..fitting.schedule import schedule_named
 from ..fitting.warm_start import TRAINED_BEFORE
 from ..inputs import Inputs, Levels
@@ -91,6 +91,7 @@ def trained(
         kept=result.kept,
         diagnostics=diagnostics,
         data_hash=hash_data(table.known, table.images),
+        images_hash=hash_names(inputs.names),
         decisions=decisions,
         references=references,
     )
