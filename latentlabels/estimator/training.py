@@ -168,6 +168,7 @@ def _diagnostics(start: Fitted, inputs: Inputs, parts: HeldOut, result: Training
     ours, nonempty = start.program.objective.is_likelihood, start.head.nonempty
     found = diagnose(table, how, anchor, result, count, ours, parts.held, nonempty, inputs.completed)
     found["held_out"] = parts.to_dict()
+    found["num_answers"] = 0 if inputs.answers is None else int(inputs.answers.num_known.sum())
     found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
     found["learned"] = {name: one.to_dict() for name, one in how.learned.items()}
     found["encoder"] = {key: start.params[key] for key in CHOSEN} | {"why": start.why}
