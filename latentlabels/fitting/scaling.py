@@ -77,9 +77,9 @@ def scaled_by_answers(found: Fitted, first: Fitted, inputs: Inputs, batches: Bat
     flat = flat_logits(own, batches, free, batch_size)
     sharpness, bias = CarriedOver(own.unadjusted, flat, posterior, found.space).fit(WIDTH)
     with torch.no_grad():
-        nll = [float(evidence.nll(one).mean()) for one in (evidence.identity, change)]
+        worse, better = (float(evidence.nll(one).mean()) for one in (evidence.identity, change))
     said = int(table.num_known.sum())
-    calibration = Calibration(float(1 / sharpness), bias.numpy(), len(asked), *nll, 0.0, WIDTH, answers=said)
+    calibration = Calibration(float(1 / sharpness), bias.numpy(), len(asked), worse, better, 0.0, WIDTH, answers=said)
     own.adjustment = calibration.adjustment()
     reference = found.decisions.reference
     assert reference is not None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 NEAR = 0.9  # cosine of features from which two images count as similar
-SPREAD = 0.05
+SPREAD = 0.02
 """Exponent by which a question counts less the more often a batch asks it; see benchmarks/README.md, "questions"."""
 MARGINALS_NEAR = 0.995  # of label probabilities, which differ less
 

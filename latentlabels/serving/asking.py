@@ -16,7 +16,7 @@ from .listing import usefulness
 from .service import Service
 
 _SAMPLE, _SEED = 100, 0
-_RANDOM_SHARE = 0.1
+_RANDOM_SHARE = 0.05
 _CONSIDERED = 2000  # images that questions are chosen among, half of them at random where there are more
 
 
