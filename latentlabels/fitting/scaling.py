@@ -14,7 +14,7 @@ from ..decisions.answered import WIDTH, Answered, CarriedOver
 from ..inputs import Inputs
 from ..inputs.batches import Batches
 from ..words import count
-from .build import flat_logits
+from .batchwise import flat_logits
 from .fitted import Fitted
 
 _MOST = 2000  # held-out images that are looked at
