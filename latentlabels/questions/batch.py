@@ -7,11 +7,12 @@ merely show the same things are left alone. And a question that the batch of n a
 the exponent `SPREAD`: among questions that teach about the same, a batch asks about several labels.
 
 The share drawn at random is uniform over all open questions. Its answers are a fair sample: they tell how often the model is
-right, and how many labels there are per image, which no answer to a chosen question does by itself.
+right, which answers to chosen questions do not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def choose(
     """
     left = score.astype(np.float64).copy()
     size = min(size, int(np.isfinite(left).sum()))
-    drawn = _drawn(left, round(random_share * size), generator, most_per_image)
+    drawn = _drawn(left, _number_drawn(random_share, size), generator, most_per_image)
     asked, times = np.bincount([row for row, _ in drawn], minlength=len(left)), np.zeros(left.shape[1])
     for row, column in drawn:
         left[row, column] = -np.inf
@@ -80,6 +81,11 @@ def choose(
             changed = np.flatnonzero(first == row)
         first[changed] = left[:, changed].argmax(0)
     return chosen + [(row, column, True) for row, column in drawn]
+
+
+def _number_drawn(share: float, size: int) -> int:
+    """How many questions are drawn at random: the share, but at least one of a batch of four or more."""
+    return min(math.ceil(share * size - 1e-9), max(round(share * size), size // 4))
 
 
 def _drawn(score: Array, number: int, generator: np.random.Generator, most_per_image: int | None) -> list[tuple[int, int]]:

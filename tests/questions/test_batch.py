@@ -73,6 +73,20 @@ def test_the_random_share_is_uniform_over_open_questions():
     assert stats.chisquare(counts[np.isfinite(score)]).pvalue > ALPHA
 
 
+def test_a_small_batch_has_a_random_question_as_well():
+    score = np.random.default_rng(6).random((50, 4))
+    for size, share, number in (
+        (3, 0.05, 0),
+        (4, 0.05, 1),
+        (20, 0.05, 1),
+        (21, 0.05, 2),
+        (10, 0.3, 3),
+        (8, 0.0, 0),
+        (5, 1.0, 5),
+    ):
+        assert sum(random for *_, random in drawn(score, size, share=share)) == number
+
+
 def test_a_batch_is_seeded_and_says_what_is_random():
     p = np.random.default_rng(4).random((20, 5)).astype(np.float32)
     import torch
