@@ -52,7 +52,7 @@ def choose(
     """
     left = score.astype(np.float64).copy()
     size = min(size, int(np.isfinite(left).sum()))
-    drawn = _drawn(left, _number_drawn(random_share, size), generator, most_per_image)
+    drawn = _drawn(left, number_drawn(random_share, size), generator, most_per_image)
     asked, times = np.bincount([row for row, _ in drawn], minlength=len(left)), np.zeros(left.shape[1])
     for row, column in drawn:
         left[row, column] = -np.inf
@@ -83,7 +83,7 @@ def choose(
     return chosen + [(row, column, True) for row, column in drawn]
 
 
-def _number_drawn(share: float, size: int) -> int:
+def number_drawn(share: float, size: int) -> int:
     """How many questions are drawn at random: the share, but at least one of a batch of four or more."""
     return min(math.ceil(share * size - 1e-9), max(round(share * size), size // 4))
 
