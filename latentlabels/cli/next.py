@@ -49,7 +49,7 @@ def next_questions(
     ] = None,
     random_share: Annotated[
         float, typer.Option("--random", metavar="SHARE", help="Share of the questions that are drawn at random, from 0 to 1.")
-    ] = 0.1,
+    ] = 0.05,
     answers: options.Answers = None,
     output_file: Annotated[
         Path | None,

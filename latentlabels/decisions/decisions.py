@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ..errors import DataError
 from .aims import Aim
-from .calibration import Calibration, Vector
+from .calibration import Calibration
 from .conformal import Conformal
+from .rescaling import Vector
 from .thresholds import Thresholds, expected_thresholds
 
 FILE = "decisions.safetensors"

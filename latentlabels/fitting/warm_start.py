@@ -11,11 +11,12 @@ from torch import Tensor
 from ..config import FitConfig, ModelConfig
 from ..encoders import Frozen, Standardize
 from ..errors import ConfigError
-from ..inputs import Wanted
+from ..inputs import Inputs, Wanted
 from ..kind import AUTO, Kind
 from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
 from .fitted import Fitted
+from .run_folder import hash_names
 from .settling import features_of, wanted_by
 
 TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
@@ -98,6 +99,21 @@ def check_same_encoder(before: Fitted, encoder: str, num_inputs: int | None) -> 
             f"the embeddings have {num_inputs} numbers each, but the run to begin with was fitted on {before.num_features}; "
             "compute them with the same network"
         )
+
+
+def starts_over(before: Fitted, inputs: Inputs, settings: ModelConfig) -> bool:
+    """Whether a fit with answers begins its head at the prior again: the head alone is trained, and on the same images.
+
+    A head that goes on hardly learns from answers: by held-out labels it was best before. One that begins again learns more,
+    and the first fit, without the answers, must not begin with a head that has seen some of them.
+
+    Args:
+        before: the other fit.
+        inputs: the images to fit.
+        settings: of the model, as `as_before` and `settle` gave them.
+    """
+    alone = inputs.kind is Kind.EMBEDDINGS or bool(settings.frozen)
+    return alone and before.images_hash == hash_names(inputs.names)
 
 
 @torch.no_grad()
