@@ -47,7 +47,7 @@ def calibrate(
         typer.Option(
             "--aim",
             metavar="AIM",
-            help="What thresholds are good for: f1 (all labels together), macro-f1 (each label), precision=0.9 or recall=0.9. "
+            help="What the thresholds maximise or reach: f1 (all labels together), macro-f1 (each label), precision=0.9 or recall=0.9. "
             "Default: as before.",
         ),
     ] = None,
@@ -56,7 +56,7 @@ def calibrate(
         typer.Option(
             "--thresholds-by",
             metavar="posterior|images",
-            help="Find thresholds by the calibrated posterior of the images that the fit kept, or by the complete images.",
+            help="Find thresholds from the calibrated posterior of the fit's own images, or from the complete images.",
         ),
     ] = "posterior",
     strict: Strict = False,
@@ -67,10 +67,10 @@ def calibrate(
 
     For example: latentlabels calibrate runs/photos --complete complete.csv --images photos/
 
-    Finds a temperature and a bias for each label, thresholds for hard labels, and what label sets with a guarantee need. Where
-    this does not help images that are left out, probabilities stay as they are. The run is changed in one step; calibrating
-    again begins from the fit. Give images that the fit did not use. Without --images, they are looked for where the run's
-    training images are. For an .npz with an array `truth`, leave out --complete.
+    It finds a temperature, a bias for each label, thresholds for hard labels, and what label sets with a guarantee need. If
+    this does not improve the prediction of images that were left out, probabilities stay as they are. Calibrating again starts
+    from the fit. Give images that the fit did not use. Without --images, they are looked for in the folder of the run's
+    training images. For an .npz with an array `truth`, leave out --complete.
     """
     from ..fitting.run_folder import write_decisions
     from ..observed import Tree
