@@ -47,8 +47,8 @@ def calibrate(
         typer.Option(
             "--aim",
             metavar="AIM",
-            help="What the thresholds maximise or reach: f1 (all labels together), macro-f1 (each label), precision=0.9 or recall=0.9. "
-            "Default: as before.",
+            help="What the thresholds maximise or reach: f1 (all labels together), macro-f1 (each label), precision=0.9 "
+            "or recall=0.9. Default: as before.",
         ),
     ] = None,
     by: Annotated[
@@ -111,8 +111,8 @@ def _warn(run: Path, where: Path, assumed: bool) -> None:
     trained = images_of_run(run)
     if assumed or (trained is not None and trained.resolve() == where.resolve()):
         warnings.warn(
-            f"{where}: the fit had its images from there, too; calibration is right, and sets keep their promise, for images "
-            "that the fit did not use",
+            f"{where}: the fit used images from there, too, so calibration corrects too little and label sets may miss their "
+            "guarantee; give images that the fit did not use",
             DataWarning,
             stacklevel=2,
         )

@@ -53,7 +53,8 @@ def embed(
 
     For example: latentlabels embed photos/ --set model.encoder=lite0 -o photos.npz
 
-    Files that have not changed since their features were computed are not read again. If the command is interrupted, run it again to continue.
+    Files that have not changed since their features were computed are not read again. If the command is
+    interrupted, run it again to continue.
     """
     with Output(as_json) as output:
         _check_target(output_file)

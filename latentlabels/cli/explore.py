@@ -28,7 +28,9 @@ Embeddings = Annotated[
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port to listen on; 0 for any free one.")]
 Host = Annotated[
     str,
-    typer.Option("--host", metavar="ADDRESS", help="The address to listen on. With any but the default, other machines can reach it."),
+    typer.Option(
+        "--host", metavar="ADDRESS", help="The address to listen on. With any but the default, other machines can reach it."
+    ),
 ]
 Token = Annotated[
     str | None, typer.Option("--token", metavar="TEXT", help="The token that every request must carry. Default: a random one.")

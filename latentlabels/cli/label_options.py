@@ -33,27 +33,40 @@ _FLAGS: dict[str, Any] = {
     "unlisted": Annotated[
         _ONE, _option("--unlisted", "unknown|absent", "Meaning of labels that the table does not mention: unknown or absent.")
     ],
-    "present": Annotated[_MANY, _option("--present", "VALUE", "A value that means present, or COLUMN=VALUE for one column. May be repeated.")],
+    "present": Annotated[
+        _MANY, _option("--present", "VALUE", "A value that means present, or COLUMN=VALUE for one column. May be repeated.")
+    ],
     "absent": Annotated[_MANY, _option("--absent", "VALUE", "A value that means absent, for example -1. May be repeated.")],
     "unknown": Annotated[_MANY, _option("--unknown", "VALUE", "A value that means unknown, for example 0. May be repeated.")],
     "image_column": Annotated[_ONE, _option("--image-column", "COLUMN", "The column of image names.")],
     "label_columns": Annotated[
-        _MANY, _option("--label-columns", "COLUMN", "A column of 1 and 0 for one label, or a column of label names. May be repeated.")
+        _MANY,
+        _option("--label-columns", "COLUMN", "A column of 1 and 0 for one label, or a column of label names. May be repeated."),
     ],
     "ignore": Annotated[_MANY, _option("--ignore", "NAME", "A column or folder to leave out. May be repeated.")],
     "classes": Annotated[
         _MANY,
-        _option("--classes", "NAMES|FILE", "The names of classes 0, 1, ..., separated by commas, or a file with one name on each line."),
+        _option(
+            "--classes",
+            "NAMES|FILE",
+            "The names of classes 0, 1, ..., separated by commas, or a file with one name on each line.",
+        ),
     ],
     "separator": Annotated[
         _ONE, _option("--separator", "TEXT", 'What separates several labels in a cell; "" for one label in each cell.')
     ],
     "part": Annotated[_MANY, _option("--part", "NAME", "The part of the data set to use, for example train. May be repeated.")],
     "split": Annotated[
-        _ONE, _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a file with another table.")
+        _ONE,
+        _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a file with another table."),
     ],
     "together": Annotated[
-        _ONE, _option("--together", "COLUMN|FILE", "Which images belong together, such as those of one patient: all or none of them are held out.")
+        _ONE,
+        _option(
+            "--together",
+            "COLUMN|FILE",
+            "Which images belong together, such as those of one patient: all or none of them are held out.",
+        ),
     ],
     "unlabelled": Annotated[_MANY, _option("--unlabelled", "FOLDER", "A folder of images without any known label.")],
     "contradictions": Annotated[

@@ -35,11 +35,18 @@ def mistakes(
     ] = None,
     folds: Annotated[
         int,
-        typer.Option("--folds", min=2, metavar="N", help="How many parts the images are split into; each is judged by a fit to the others."),
+        typer.Option(
+            "--folds",
+            min=2,
+            metavar="N",
+            help="How many parts the images are split into; each is judged by a fit to the others.",
+        ),
     ] = 2,
     at_least: Annotated[
         float,
-        typer.Option("--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are wrong with at least this probability."),
+        typer.Option(
+            "--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are wrong with at least this probability."
+        ),
     ] = 0.01,
     output_file: Annotated[
         Path | None,

@@ -34,16 +34,25 @@ def next_questions(
             "--images", metavar="DIR", help="Images to ask about, or embeddings. Default: what the run was fitted on."
         ),
     ] = None,
-    number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="How many questions to choose. Default: 20.")] = None,
+    number: Annotated[
+        int | None, typer.Option("-n", "--number", min=1, help="How many questions to choose. Default: 20.")
+    ] = None,
     per_label: Annotated[
         bool, typer.Option("--per-label", help="Ask about each label separately, also in groups: every answer is yes or no.")
     ] = False,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", help=f"Instead of -n: as many questions as fit into this time, at {SECONDS:g} seconds each."),
+        typer.Option(
+            "--budget",
+            metavar="MINUTES",
+            help=f"Instead of -n: as many questions as fit into this time, at {SECONDS:g} seconds each.",
+        ),
     ] = None,
     about: Annotated[
-        str | None, typer.Option("--about", metavar="LABEL", help="Choose the questions that say most about this label. Default: about all labels.")
+        str | None,
+        typer.Option(
+            "--about", metavar="LABEL", help="Choose the questions that say most about this label. Default: about all labels."
+        ),
     ] = None,
     random_share: Annotated[
         float, typer.Option("--random", metavar="SHARE", help="Share of the questions that are drawn at random, from 0 to 1.")

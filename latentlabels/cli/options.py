@@ -36,8 +36,8 @@ Complete = Annotated[
     typer.Option(
         "--complete",
         metavar="TABLE",
-        help="A table of images whose labels are all known: a column `image`, and one of 1 or 0 for each label. It replaces what "
-        "is known about these images from elsewhere. See `latentlabels sample-complete`.",
+        help="A table of images whose labels are all known: a column `image`, and one of 1 or 0 for each label. It "
+        "replaces what is known about these images from elsewhere. See `latentlabels sample-complete`.",
     ),
 ]
 Answers = Annotated[

@@ -188,7 +188,7 @@ def test_exhaustive_groups_tell_how_readily_each_of_them_is_named(annotation: an
         (ann.Scar("learn"), [[1, -1], [-1, 1]], r"annotation\.rates: learn: .*or state the numbers"),
         (ann.UniformPositive(noise="learn"), [[1, -1], [-1, 1]], r"annotation\.noise: learn"),
         (ann.WeightedPositive("learn"), [[1, -1], [0, 0], [0, 0]], "none of the 2 complete images shows a label"),
-        (ann.WeightedPositive("learn"), [[1, 0], [0, 1]], "no other image than complete ones has a known label"),
+        (ann.WeightedPositive("learn"), [[1, 0], [0, 1]], "only complete images have known labels"),
         (ann.WeightedPositive("learn", noise="learn"), [[1, -1], [0, 1]], "cannot both be learned"),
     ],
 )
