@@ -114,8 +114,8 @@ class Annotation(ABC):
         missing = [one for one in parameters if one in self._learns]
         if missing:
             raise ConfigError(
-                f'the annotation "{self.kind}" has to learn its {" and ".join(missing)} first; fit(images, observed) does, '
-                "and annotation_ then has the numbers. Or state them"
+                f'the annotation "{self.kind}" must learn its {" and ".join(missing)} first; call fit(images, observed) and '
+                "use its annotation_, or state the numbers"
             )
 
     def with_learned(self, found: Iterable[Learned]) -> Annotation:

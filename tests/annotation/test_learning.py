@@ -219,7 +219,7 @@ def test_nothing_is_summed_before_the_numbers_are_known(annotation: ann.Annotati
         lambda: annotation.sample(y),
         lambda: annotation.evidence(observed, lambda: None, torch.float32),  # type: ignore[arg-type, return-value]
     ):
-        with pytest.raises(ConfigError, match=r"has to learn its (weights|rates|noise) first"):
+        with pytest.raises(ConfigError, match=r"must learn its (weights|rates|noise) first"):
             call()
     again = ann.from_config(annotation.to_config(), LabelSpace.free("ab"))
     assert again == annotation and again.learns == annotation.learns
