@@ -138,7 +138,7 @@ class DataConfig(Section):
     together: str | None = Field(default=None, description="a column, or the path of a table: which images belong together")
     unlabelled: Names | None = Field(default=None, description="a list of folders of images without a known label")
     contradictions: Literal["refuse", "unknown", "vote"] = Field(default="refuse", description="refuse, unknown or vote")
-    white: Positive | None = Field(default=None, description="the value of white in the images, or null to read it off them")
+    white: Positive | None = Field(default=None, description="the value of white in the images, or null to find it in them")
     single_positive: Annotated[Whole, Field(ge=0)] | None = Field(
         default=None, description="a seed: keep one known present label of each image, drawn at random, or null"
     )
