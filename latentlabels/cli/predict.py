@@ -70,6 +70,7 @@ def predict(
     """Write the probability of every label for every image, as a table or for another tool.
 
     For example: latentlabels predict runs/photos new-photos/ -o probabilities.csv
+
     Hard labels: latentlabels predict runs/photos new-photos/ --hard -o labels.csv
 
     The table has a column `image` and one column for each label, and a row for each image: with empty cells where the image
