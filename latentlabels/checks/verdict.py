@@ -19,7 +19,7 @@ from typing import Any
 
 from ..words import finite
 from . import verdict_words
-from .advice import LEAST_HELD_OUT, ranking, skill
+from .advice import ranking, skill
 from .diagnostics import DRIFT
 from .finding import Basis, Level, Reason, Severity
 from .weak_labels import WeakLabel, labels_of, weak_labels
@@ -40,6 +40,8 @@ MANY, SOME = 1 / 3, 1 / 5
 labels are known in few images by more than the first share is not strong."""
 ENOUGH_MEASURED = 50
 """Complete images from which a fit can be called strong."""
+LEAST_HELD_OUT = 10
+"""Held-out images with a known label below which they do not tell how good a fit is."""
 FEW = 1 / 2
 """Share of labels with few images, or none, above which a fit is weak by known labels: held-out images hardly show them."""
 
