@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ..words import count, percent
 from . import options
 from .label_options import TABLES, reads_labels
-from .output import Debug, Json, Output, RunFolder, UsageError, table
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
     from ..estimator.cross_fitting import CrossFit
+    from ..observed import Observed
     from ..review import Mistakes
 
 _SHOWN = 12
@@ -37,6 +38,10 @@ def mistakes(
         int,
         typer.Option("--folds", min=2, metavar="N", help="How many parts the images are in; each is predicted by the others."),
     ] = 2,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", min=1, metavar="N", help="Part the images this often, at random; predictions are averaged."),
+    ] = 1,
     at_least: Annotated[
         float,
         typer.Option("--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are at least this probably wrong."),
@@ -45,6 +50,7 @@ def mistakes(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The table to write, .csv or .tsv. Default: mistakes.csv in RUN."),
     ] = None,
+    strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -61,7 +67,7 @@ def mistakes(
         from .sources import load_run
 
         model = load_run(run)
-        crossed = _crossed(model, run, images, observed, reading, folds)
+        crossed = _crossed(model, _Source(run, images, observed, reading, strict), folds, repeats)
         from ..report import write_report
         from ..report.mistakes import keep
         from ..review import write_table
@@ -85,28 +91,44 @@ def _target(path: Path | None, run: Path) -> Path:
     return path
 
 
-def _crossed(
-    model: LatentLabels, run: Path, images: Path | None, observed: Path | None, reading: dict[str, Any], folds: int
-) -> CrossFit:
+class _Source(NamedTuple):
+    """What the command line says of the images and their known labels."""
+
+    run: Path
+    images: Path | None
+    observed: Path | None
+    reading: dict[str, Any]
+    strict: bool
+
+
+def _crossed(model: LatentLabels, source: _Source, folds: int, repeats: int) -> CrossFit:
     """Predictions of the images that were given, or of the run's own, by fits that have not seen them."""
     from ..review.mistakes import predicted
-    from .sources import check_kind, config_of, read_labels, read_training
+    from .sources import config_of, read_training
 
+    images, observed, strict = source.images, source.observed, source.strict
     if images is None and observed is None:
-        config = config_of(run, None, None, reading, None)
-        return predicted(model, read_training(config), folds=folds)
+        config = config_of(source.run, None, None, source.reading, ["data.strict=true"] if strict else None)
+        return predicted(model, read_training(config), folds=folds, repeats=repeats)
     if images is None:
         raise UsageError("--observed needs the images of its rows; add --images DIR, or --embeddings FILE")
+    known = _known(model, source, images)
+    return predicted(model, images, known, folds=folds, repeats=repeats, strict=strict)
+
+
+def _known(model: LatentLabels, source: _Source, images: Path) -> Observed | None:
+    """Their known labels; None for those of a folder, which its folders name."""
     from ..kind import Kind
     from ..observed import Tree
+    from ..shards import is_packed
+    from .sources import check_kind, read_labels
 
     check_kind(model, str(images))
-    known = None
-    if observed is not None or model.kind is Kind.EMBEDDINGS:
-        known = read_labels(model, observed, images, reading, False, "observed", Tree())
-    elif not images.is_dir():
+    if source.observed is not None or model.kind is Kind.EMBEDDINGS or is_packed(images):
+        return read_labels(model, source.observed, images, source.reading, source.strict, "observed", Tree())
+    if not images.is_dir():
         raise UsageError(f"{images}: folder not found; give a folder of images with one folder for each label")
-    return predicted(model, images, known, folds=folds)
+    return None
 
 
 def _document(found: Mistakes) -> dict[str, Any]:
@@ -120,6 +142,7 @@ def _document(found: Mistakes) -> dict[str, Any]:
         "num_known": found.num_known,
         "num_judged": found.num_judged,
         "folds": found.folds,
+        "repeats": found.repeats,
         "mistakes": [one._asdict() for one in found.rows],
     }
 

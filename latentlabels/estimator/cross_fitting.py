@@ -1,12 +1,17 @@
-"""Predictions of every image by a fit that has not seen it: the images are parted, and each part is predicted by the others."""
+"""Predictions of every image by fits that have not seen it: the images are parted, and each part is predicted by the others.
+
+With several repeats the images are parted anew for each, at random, and the predictions of an image are averaged: the logits,
+so that the mean is the normalised geometric mean of label sets. Where a head has several components, these are put together
+as one mixture instead, which is the arithmetic mean.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..annotation import Annotation
+from ..distributions import LabelVector
 from ..errors import AnchorWarning, ConfigError, DataError, DataWarning
 from ..fitting.build import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import fold_rows
 from ..inputs import Inputs
+from ..observed import Observed
 from ..posterior import Posterior
 from ..program import Amortizer
 from ..words import count
@@ -31,17 +38,21 @@ if TYPE_CHECKING:
     from ..inputs.alignment import Labels
     from ..inputs.given import Images
 
+_APART = 1000  # between the seeds of repeats; a repeat uses a seed for each fold
+_SEEDS = 1 << 31
+
 
 @dataclass(frozen=True, eq=False)
 class CrossFit:
-    """N images, each with predictions of a fit to the other folds.
+    """N images, each with predictions of fits to the other folds.
 
     Attributes:
         inputs: the images, copies merged where the annotation allows it, with their known labels.
-        fold: (N,) the fold of each image, from 0.
+        fold: (repeats, N) the fold of each image, from 0.
         posterior: of the images alone, out of sample.
         annotation: of the run, without mistakes.
-        taught: (folds, K) bool, whether a label was known to be present in some image that the fit of a fold was trained on.
+        taught: (repeats, folds, K) bool, whether a label was known to be present in some image that the fit of a fold was
+            trained on.
     """
 
     inputs: Inputs
@@ -53,7 +64,20 @@ class CrossFit:
     @property
     def folds(self) -> int:
         """How many."""
+        return self.taught.shape[1]
+
+    @property
+    def repeats(self) -> int:
+        """How often the images were parted."""
         return len(self.taught)
+
+    @property
+    def all_taught(self) -> NDArray[np.bool_]:
+        """(N, K) whether each fit that predicted an image was trained on some image known to show a label."""
+        out = self.taught[0][self.fold[0]]
+        for taught, fold in zip(self.taught[1:], self.fold[1:], strict=True):
+            out = out & taught[fold]
+        return out
 
 
 def cross_fitted(
@@ -63,8 +87,10 @@ def cross_fitted(
     *,
     truth: Labels | None = None,
     folds: int = 2,
+    repeats: int = 1,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
+    strict: bool = False,
 ) -> CrossFit:
     """Fit to all folds but one, with the settings of a fit, and predict the one that was left out; for each fold.
 
@@ -76,40 +102,78 @@ def cross_fitted(
         observed: their known labels, likewise.
         truth: complete labels, likewise, for objectives that read them.
         folds: how many parts.
+        repeats: how often the images are parted and predicted; predictions are averaged.
         together: images that belong together, as for `LatentLabels.fit`.
         noise: the rate of mistakes that the fits allow for; None for that of the annotation.
+        strict: whether an image that cannot be read is an error.
 
     Raises:
-        ConfigError: fewer than 2 folds.
+        ConfigError: fewer than 2 folds, or less than one repeat.
         DataError: images or known labels are too few.
     """
-    if isinstance(folds, bool) or folds != int(folds) or folds < 2:
-        raise ConfigError(f"folds is {folds}; give a whole number from 2")
+    folds, repeats = _whole("folds", folds, 2), _whole("repeats", repeats, 1)
     settings = _settings(found, noise)
     with _quiet():
         wanted = taken_by(found, settings.fit.workers, settings.fit.augment)
-        inputs, table = read_training(settings, wanted, images, observed, truth, None, together)
+        inputs, table = read_training(settings, wanted, images, observed, truth, None, together, strict=strict)
     if not table.num_known.any():
         raise DataError("no label of these images is known, so there is nothing to fit; give their known labels")
-    fold = fold_rows(inputs, int(folds), int(settings.fit.seed))
+    rounds = [_round(_reseeded(settings, number), inputs, table, folds) for number in range(repeats)]
+    q = _averaged(rounds[-1].amortizer, [one.flat for one in rounds])
+    fold, taught = np.stack([one.fold for one in rounds]), np.stack([one.taught for one in rounds])
+    return CrossFit(inputs, fold, Posterior(q, inputs.names, inputs.pictures), found.annotation.with_noise(0.0), taught)
+
+
+class _Round(NamedTuple):
+    """All images predicted once: see `CrossFit`; `flat` (N, `num_rows`) is what the heads gave, `amortizer` one of the fits."""
+
+    fold: NDArray[np.int64]
+    taught: NDArray[np.bool_]
+    flat: Tensor
+    amortizer: Amortizer
+
+
+def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _Round:
+    """Part the images, and predict each part by a fit to the others."""
+    fold = fold_rows(inputs, folds, int(settings.fit.seed))
+    taught = np.zeros((folds, table.space.num_labels), bool)
     flat: Tensor | None = None
     amortizer: Amortizer | None = None
-    taught = np.zeros((int(folds), table.space.num_labels), bool)
-    for number in range(int(folds)):
+    for number in range(folds):
         train, left = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if len(train) < 2 or not len(left) or not table.num_known[train].any():
             size = count(len(inputs), "image")
             raise DataError(f"{size} cannot be parted into {folds} folds with known labels in each; give more images")
         taught[number] = table.known.take(train).counts()[0] > 0
         amortizer = _fitted(settings, inputs.take(train))
-        items = inputs.items
-        out = flat_logits(amortizer, items, torch.from_numpy(left), int(settings.fit.batch_size))
+        out = flat_logits(amortizer, inputs.items, torch.from_numpy(left), int(settings.fit.batch_size)).detach()
         flat = torch.zeros(len(inputs), out.shape[1], dtype=out.dtype) if flat is None else flat
-        flat[torch.from_numpy(left)] = out.detach()
+        flat[torch.from_numpy(left)] = out
     assert flat is not None
     assert amortizer is not None
-    posterior = Posterior(amortizer.unadjusted(flat), inputs.names, inputs.pictures)
-    return CrossFit(inputs, fold, posterior, found.annotation.with_noise(0.0), taught)
+    return _Round(fold, taught, flat, amortizer)
+
+
+def _averaged(amortizer: Amortizer, flats: Sequence[Tensor]) -> LabelVector:
+    """The mean of several predictions of the same images."""
+    if amortizer.mixture == 1 or len(flats) == 1:
+        return amortizer.unadjusted(torch.stack(list(flats)).mean(0))
+    each = [amortizer.unadjusted(flat) for flat in flats]
+    weights = torch.cat([q.mixture_logits.log_softmax(-1) for q in each], -1)
+    return LabelVector(amortizer.space, torch.cat([q.logits for q in each], -2), weights, validate_args=False)
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or value != int(value) or value < least:
+        raise ConfigError(f"{name} is {value}; give a whole number from {least}")
+    return int(value)
+
+
+def _reseeded(settings: Settings, number: int) -> Settings:
+    """The settings of a repeat: other parts, other batches."""
+    if not number:
+        return settings
+    return Settings.of(dict(settings.params) | {"seed": (int(settings.fit.seed) + _APART * number) % _SEEDS})
 
 
 def _fitted(settings: Settings, part: Inputs) -> Amortizer:

@@ -271,6 +271,7 @@ class LatentLabels(Answers):
         observed: Labels | None = None,
         folds: int = 2,
         *,
+        repeats: int = 1,
         together: str | ArrayLike | None = None,
         noise: float | None = None,
     ) -> Posterior:
@@ -284,6 +285,7 @@ class LatentLabels(Answers):
             images: all images, as for `fit`.
             observed: their known labels, as for `fit`.
             folds: how many parts; more of them leave each fit more images, and take longer.
+            repeats: how often the images are parted, at random; predictions are averaged, logit by logit.
             together: which images belong together, as for `fit`.
             noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
 
@@ -292,11 +294,13 @@ class LatentLabels(Answers):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: fewer than 2 folds.
+            ConfigError: fewer than 2 folds, or no repeat.
             DataError: too few images or known labels.
         """
         self._check_fitted()
-        return cross_fitted(self.fitted_, images, observed, folds=folds, together=together, noise=noise).posterior
+        return cross_fitted(
+            self.fitted_, images, observed, folds=folds, repeats=repeats, together=together, noise=noise
+        ).posterior
 
     def use(self, rule: str) -> LatentLabels:
         """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.

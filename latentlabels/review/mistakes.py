@@ -78,6 +78,7 @@ class Mistakes:
         num_known: how many labels are known.
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.
         folds: how many parts the images were in.
+        repeats: how often they were parted; predictions were averaged.
     """
 
     expected: float
@@ -89,6 +90,7 @@ class Mistakes:
     num_known: int
     num_judged: int
     folds: int
+    repeats: int = 1
 
 
 class Judgement(NamedTuple):
@@ -165,6 +167,7 @@ def find_mistakes(
     observed: Labels | None = None,
     folds: int = 2,
     *,
+    repeats: int = 1,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
     at_least: float = AT_LEAST,
@@ -180,6 +183,8 @@ def find_mistakes(
         images: the images with known labels, as for `LatentLabels.fit`.
         observed: their known labels, as for `fit`.
         folds: how many parts; with more of them each fit sees more images, and all take longer.
+        repeats: how often the images are parted, at random; the predictions of an image are averaged, which takes as many times
+            as long.
         together: which images belong together, as for `fit`; they are in one fold.
         noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that
             has none.
@@ -187,10 +192,11 @@ def find_mistakes(
 
     Raises:
         NotFittedError: before `fit`.
-        ConfigError: fewer than 2 folds, or a share that is none.
+        ConfigError: fewer than 2 folds, no repeat, or a share that is none.
         DataError: too few images or known labels.
     """
-    return mistakes_of(predicted(model, images, observed, folds=folds, together=together, noise=noise), at_least)
+    crossed = predicted(model, images, observed, folds=folds, repeats=repeats, together=together, noise=noise)
+    return mistakes_of(crossed, at_least)
 
 
 def predicted(
@@ -199,14 +205,21 @@ def predicted(
     observed: Labels | None = None,
     *,
     folds: int = 2,
+    repeats: int = 1,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
+    strict: bool = False,
 ) -> CrossFit:
-    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`."""
+    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`.
+
+    With `strict`, an image that cannot be read is an error.
+    """
     check_is_fitted(model)
     own = model.annotation_.noise or ALLOWED
     noise = own if noise is None else noise
-    return cross_fitted(model.fitted_, images, observed, folds=folds, together=together, noise=noise)
+    return cross_fitted(
+        model.fitted_, images, observed, folds=folds, repeats=repeats, together=together, noise=noise, strict=strict
+    )
 
 
 def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
@@ -214,14 +227,16 @@ def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
     inputs = crossed.inputs
     assert inputs.observed is not None  # a fit had them
     known, space = inputs.observed.values, inputs.observed.space
-    judged = np.where((known == 1) & ~crossed.taught[crossed.fold], -1, known).astype(np.int8)
+    judged = np.where((known == 1) & ~crossed.all_taught, -1, known).astype(np.int8)
     try:
         found = judge(crossed.posterior.distribution, judged, crossed.annotation)
     except ObservationError as error:
         raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
     rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
     numbers = int((known != -1).sum()), int((judged != -1).sum())
-    return Mistakes(found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds)
+    return Mistakes(
+        found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds, crossed.repeats
+    )
 
 
 def _listed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from latentlabels import ConfigError, DataError, Free, LabelSpace, LatentLabels, Observed, OneOf, find_mistakes
 from latentlabels.annotation import Ignorable
-from latentlabels.estimator.cross_fitting import cross_fitted
+from latentlabels.estimator.cross_fitting import CrossFit, cross_fitted
 from latentlabels.review import read_mistakes, to_frame, write_mistakes, write_table
 
 SPACE = LabelSpace(
@@ -97,13 +98,49 @@ def test_rivals_are_true(data: Toy, model: LatentLabels) -> None:
 
 def test_each_part_is_predicted_by_a_fit_to_the_others(data: Toy, model: LatentLabels) -> None:
     crossed = cross_fitted(model.fitted_, data.x, data.observed, folds=3)
-    assert np.bincount(crossed.fold).tolist() == pytest.approx([200] * 3, abs=2)
-    train, left = crossed.fold != 1, crossed.fold == 1
+    (fold,) = crossed.fold
+    assert np.bincount(fold).tolist() == pytest.approx([200] * 3, abs=2)
+    train, left = fold != 1, fold == 1
     at_least_one = model.fitted_.head.nonempty
     alone = LatentLabels(SPACE, **settings(at_least_one=at_least_one)).fit(data.x[train], data.observed[train])  # type: ignore[arg-type]
     np.testing.assert_allclose(crossed.posterior.marginals[left], alone.predict_proba(data.x[left]), atol=1e-6)
     posterior = model.cross_posterior(data.x, data.observed, folds=3)
     np.testing.assert_array_equal(posterior.marginals, crossed.posterior.marginals)
+
+
+def test_repeats_average_the_logits(data: Toy, model: LatentLabels) -> None:
+    """With other parts each time, and the first as without repeats."""
+    x, observed = data.x[:200], data.observed[:200]
+    once = cross_fitted(model.fitted_, x, observed)
+    both = cross_fitted(model.fitted_, x, observed, repeats=2)
+    assert (both.repeats, both.folds, once.repeats) == (2, 2, 1)
+    np.testing.assert_array_equal(both.fold[0], once.fold[0])
+    assert (both.fold[1] != both.fold[0]).any()
+    assert (both.fold[1] == both.fold[0]).any()
+    second = replace(model.fitted_, params=model.fitted_.params | {"seed": 1000})
+    other = cross_fitted(second, x, observed)
+    np.testing.assert_array_equal(both.fold[1], other.fold[0])
+    mean = (once.posterior.distribution.logits + other.posterior.distribution.logits) / 2
+    torch.testing.assert_close(both.posterior.distribution.logits, mean)
+    found = find_mistakes(model, x, observed, repeats=2)
+    assert (found.repeats, found.folds) == (2, 2)
+
+
+def test_repeats_of_a_head_with_components_are_one_mixture(data: Toy) -> None:
+    mixed = LatentLabels(SPACE, **settings(epochs=2, mixture=2)).fit(data.x[:200], data.observed[:200])  # type: ignore[arg-type]
+    once = cross_fitted(mixed.fitted_, data.x[:200], data.observed[:200])
+    second = replace(mixed.fitted_, params=mixed.fitted_.params | {"seed": 1000})
+    other = cross_fitted(second, data.x[:200], data.observed[:200])
+    both = cross_fitted(mixed.fitted_, data.x[:200], data.observed[:200], repeats=2)
+    mean = (once.posterior.marginals + other.posterior.marginals) / 2
+    np.testing.assert_allclose(both.posterior.marginals, mean, atol=1e-6)
+
+
+def test_a_label_is_judged_only_where_every_fit_was_taught_it() -> None:
+    fold, taught = np.array([[0, 1], [1, 0]]), np.ones((2, 2, 3), bool)
+    taught[0, 1, 2] = taught[1, 1, 0] = False
+    crossed = CrossFit(None, fold, None, Ignorable(), taught)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(crossed.all_taught, [[False, True, True], [True, True, False]])
 
 
 def test_noise_is_never_remembered() -> None:
@@ -121,7 +158,7 @@ def test_noise_is_never_remembered() -> None:
 
 def test_images_that_belong_together_are_in_one_part(data: Toy, model: LatentLabels) -> None:
     together = np.arange(600) // 3
-    fold = cross_fitted(model.fitted_, data.x, data.observed, together=together).fold
+    (fold,) = cross_fitted(model.fitted_, data.x, data.observed, together=together).fold
     assert all(len(set(fold[together == group])) == 1 for group in range(200))
 
 
@@ -160,6 +197,8 @@ def test_nothing_known_and_too_few(data: Toy, model: LatentLabels) -> None:
         find_mistakes(model, data.x[:20], np.full((20, 7), -1, np.int8))
     with pytest.raises(DataError, match="observed is missing"):
         find_mistakes(model, data.x)
+    with pytest.raises(ConfigError, match="repeats is 0"):
+        model.cross_posterior(data.x, data.observed, repeats=0)
     with pytest.raises(ConfigError, match="folds is 1"):
         model.cross_posterior(data.x, data.observed, folds=1)
     one = np.full((4, 7), -1, np.int8)
