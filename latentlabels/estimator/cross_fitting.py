@@ -1,14 +1,13 @@
 """Predictions of every image by fits that have not seen it: the images are parted, and each part is predicted by the others.
 
-With several repeats the images are parted anew for each, at random, and the predictions of an image are averaged: the logits,
-so that the mean is the normalised geometric mean of label sets. Where a head has several components, these are put together
-as one mixture instead, which is the arithmetic mean.
+With several repeats the images are parted anew for each, at random, and the prediction of an image is the mixture of those of
+the fits, in equal parts. Where fits contradict each other, none of them is sure, and the mixture says so.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..annotation import Annotation
-from ..distributions import LabelVector
+from ..distributions import mixed
 from ..errors import AnchorWarning, ConfigError, DataError, DataWarning
 from ..fitting.build import flat_logits
 from ..fitting.fitted import Fitted
@@ -102,7 +101,7 @@ def cross_fitted(
         observed: their known labels, likewise.
         truth: complete labels, likewise, for objectives that read them.
         folds: how many parts.
-        repeats: how often the images are parted and predicted; predictions are averaged.
+        repeats: how often the images are parted and predicted; predictions are mixed in equal parts.
         together: images that belong together, as for `LatentLabels.fit`.
         noise: the rate of mistakes that the fits allow for; None for that of the annotation.
         strict: whether an image that cannot be read is an error.
@@ -119,7 +118,7 @@ def cross_fitted(
     if not table.num_known.any():
         raise DataError("no label of these images is known, so there is nothing to fit; give their known labels")
     rounds = [_round(_reseeded(settings, number), inputs, table, folds) for number in range(repeats)]
-    q = _averaged(rounds[-1].amortizer, [one.flat for one in rounds])
+    q = mixed([rounds[-1].amortizer.unadjusted(one.flat) for one in rounds])
     fold, taught = np.stack([one.fold for one in rounds]), np.stack([one.taught for one in rounds])
     return CrossFit(inputs, fold, Posterior(q, inputs.names, inputs.pictures), found.annotation.with_noise(0.0), taught)
 
@@ -152,15 +151,6 @@ def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _
     assert flat is not None
     assert amortizer is not None
     return _Round(fold, taught, flat, amortizer)
-
-
-def _averaged(amortizer: Amortizer, flats: Sequence[Tensor]) -> LabelVector:
-    """The mean of several predictions of the same images."""
-    if amortizer.mixture == 1 or len(flats) == 1:
-        return amortizer.unadjusted(torch.stack(list(flats)).mean(0))
-    each = [amortizer.unadjusted(flat) for flat in flats]
-    weights = torch.cat([q.mixture_logits.log_softmax(-1) for q in each], -1)
-    return LabelVector(amortizer.space, torch.cat([q.logits for q in each], -2), weights, validate_args=False)
 
 
 def _whole(name: str, value: int, least: int) -> int:

@@ -285,7 +285,7 @@ class LatentLabels(Answers):
             images: all images, as for `fit`.
             observed: their known labels, as for `fit`.
             folds: how many parts; more of them leave each fit more images, and take longer.
-            repeats: how often the images are parted, at random; predictions are averaged, logit by logit.
+            repeats: how often the images are parted, at random; predictions are mixed in equal parts.
             together: which images belong together, as for `fit`.
             noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
 

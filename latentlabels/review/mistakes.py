@@ -78,7 +78,7 @@ class Mistakes:
         num_known: how many labels are known.
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.
         folds: how many parts the images were in.
-        repeats: how often they were parted; predictions were averaged.
+        repeats: how often they were parted; predictions were mixed in equal parts.
     """
 
     expected: float
@@ -183,7 +183,7 @@ def find_mistakes(
         images: the images with known labels, as for `LatentLabels.fit`.
         observed: their known labels, as for `fit`.
         folds: how many parts; with more of them each fit sees more images, and all take longer.
-        repeats: how often the images are parted, at random; the predictions of an image are averaged, which takes as many times
+        repeats: how often the images are parted, at random; the predictions of an image are mixed in equal parts, which takes as many times
             as long.
         together: which images belong together, as for `fit`; they are in one fold.
         noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that

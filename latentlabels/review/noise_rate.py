@@ -20,7 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
 from ..annotation import Annotation
-from ..distributions import LabelVector, NonEmptyLabelVector
+from ..distributions import LabelVector, sharpened
 from .mistaken import MistakenLabels, Path, path_of
 
 _LEAST, _LARGEST = 1e-6, 0.5
@@ -199,10 +199,3 @@ class Sharpened:
         high = _LARGEST if short(_LARGEST) > 0 else float(brentq(short, best, _LARGEST, rtol=0.05, xtol=1e-6))
         rates = np.linspace(low, high, _RATES)
         return rates, np.array([self.log_likelihood(float(rate)) for rate in rates])
-
-
-def sharpened(q: LabelVector, sharpness: float) -> LabelVector:
-    """A distribution whose logits are multiplied by a number, mixture weights left as they are."""
-    if isinstance(q, NonEmptyLabelVector):
-        return NonEmptyLabelVector(q.space, q.logits[..., 0, :] * sharpness, q.empty_odds, validate_args=False)
-    return LabelVector(q.space, q.logits * sharpness, q.mixture_logits, validate_args=False)

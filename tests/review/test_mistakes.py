@@ -108,7 +108,7 @@ def test_each_part_is_predicted_by_a_fit_to_the_others(data: Toy, model: LatentL
     np.testing.assert_array_equal(posterior.marginals, crossed.posterior.marginals)
 
 
-def test_repeats_average_the_logits(data: Toy, model: LatentLabels) -> None:
+def test_repeats_are_mixed_in_equal_parts(data: Toy, model: LatentLabels) -> None:
     """With other parts each time, and the first as without repeats."""
     x, observed = data.x[:200], data.observed[:200]
     once = cross_fitted(model.fitted_, x, observed)
@@ -120,20 +120,10 @@ def test_repeats_average_the_logits(data: Toy, model: LatentLabels) -> None:
     second = replace(model.fitted_, params=model.fitted_.params | {"seed": 1000})
     other = cross_fitted(second, x, observed)
     np.testing.assert_array_equal(both.fold[1], other.fold[0])
-    mean = (once.posterior.distribution.logits + other.posterior.distribution.logits) / 2
-    torch.testing.assert_close(both.posterior.distribution.logits, mean)
-    found = find_mistakes(model, x, observed, repeats=2)
-    assert (found.repeats, found.folds) == (2, 2)
-
-
-def test_repeats_of_a_head_with_components_are_one_mixture(data: Toy) -> None:
-    mixed = LatentLabels(SPACE, **settings(epochs=2, mixture=2)).fit(data.x[:200], data.observed[:200])  # type: ignore[arg-type]
-    once = cross_fitted(mixed.fitted_, data.x[:200], data.observed[:200])
-    second = replace(mixed.fitted_, params=mixed.fitted_.params | {"seed": 1000})
-    other = cross_fitted(second, data.x[:200], data.observed[:200])
-    both = cross_fitted(mixed.fitted_, data.x[:200], data.observed[:200], repeats=2)
     mean = (once.posterior.marginals + other.posterior.marginals) / 2
     np.testing.assert_allclose(both.posterior.marginals, mean, atol=1e-6)
+    found = find_mistakes(model, x, observed, repeats=2)
+    assert (found.repeats, found.folds) == (2, 2)
 
 
 def test_a_label_is_judged_only_where_every_fit_was_taught_it() -> None:

@@ -9,8 +9,9 @@ from scipy import stats
 
 from latentlabels import Free, LabelSpace, LabelVector, NonEmptyLabelVector, OneOf
 from latentlabels.annotation import Annotation, Ignorable, UniformPositive
+from latentlabels.distributions import sharpened
 from latentlabels.review.mistakes import judge
-from latentlabels.review.noise_rate import KnownLabels, sharpened
+from latentlabels.review.noise_rate import KnownLabels
 
 SPACE = LabelSpace(
     [OneOf("colour", ["blue", "red", "green"]), OneOf("kind", ["car", "bike", "bus"], optional=True), Free("striped")]
