@@ -40,8 +40,8 @@ def mistakes(
     ] = 2,
     repeats: Annotated[
         int,
-        typer.Option("--repeats", min=1, metavar="N", help="Part the images this often, at random; predictions are averaged."),
-    ] = 1,
+        typer.Option("--repeats", min=1, metavar="N", help="Part the images this often, at random, and average."),
+    ] = 4,
     at_least: Annotated[
         float,
         typer.Option("--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are at least this probably wrong."),
@@ -134,11 +134,13 @@ def _known(model: LatentLabels, source: _Source, images: Path) -> Observed | Non
 def _document(found: Mistakes) -> dict[str, Any]:
     rate, low, high = found.rate
     return {
-        "expected": found.expected,
+        "can_tell": found.can_tell,
+        "expected": found.expected if found.can_tell else None,
         "low": found.low,
         "high": found.high,
         "rate": {"estimate": rate, "low": low, "high": high},
         "sharpness": found.sharpness,
+        "gain": found.gain,
         "num_known": found.num_known,
         "num_judged": found.num_judged,
         "folds": found.folds,

@@ -141,8 +141,8 @@ def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _
     for number in range(folds):
         train, left = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if len(train) < 2 or not len(left) or not table.num_known[train].any():
-            size = count(len(inputs), "image")
-            raise DataError(f"{size} cannot be parted into {folds} folds with known labels in each; give more images")
+            size, fewer = count(len(inputs), "image"), ", or fewer folds" if folds > 2 else ""
+            raise DataError(f"{size} cannot be parted into {folds} folds with known labels in each; give more images{fewer}")
         taught[number] = table.known.take(train).counts()[0] > 0
         amortizer = _fitted(settings, inputs.take(train))
         out = flat_logits(amortizer, inputs.items, torch.from_numpy(left), int(settings.fit.batch_size)).detach()
@@ -154,8 +154,8 @@ def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _
 
 
 def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or value != int(value) or value < least:
-        raise ConfigError(f"{name} is {value}; give a whole number from {least}")
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or value % 1 or value < least:
+        raise ConfigError(f"{name} is {value!r}; give a whole number from {least}")
     return int(value)
 
 

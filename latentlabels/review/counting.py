@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 
 _Floats = NDArray[np.float64]
+_FACTORS = 201
 
 
 def count_distribution(probabilities: ArrayLike) -> _Floats:
@@ -27,6 +29,24 @@ def count_distribution(probabilities: ArrayLike) -> _Floats:
     out = np.ones(1) if not len(factors) else factors[0]
     out = np.clip(out[: size + 1], 0.0, None)
     return np.asarray(out / out.sum(), np.float64)
+
+
+def with_scale(distribution: ArrayLike, deviation: float) -> _Floats:
+    """The distribution of a number times a factor that is not known, rounded and at most the largest number.
+
+    Args:
+        distribution: P(N = n) for n = 0..M.
+        deviation: the standard deviation of the logarithm of the factor, which is normal around 0.
+
+    Returns:
+        (M + 1,); the factor is taken at 201 quantiles.
+    """
+    p = np.asarray(distribution, np.float64)
+    numbers, out = np.arange(len(p)), np.zeros(len(p))
+    for factor in np.exp(deviation * norm.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS)).tolist():
+        place = np.minimum(np.rint(numbers * factor).astype(np.int64), len(p) - 1)
+        out += np.bincount(place, p, len(p)) / _FACTORS
+    return out
 
 
 def interval(distribution: ArrayLike, coverage: float = 0.95) -> tuple[int, int]:

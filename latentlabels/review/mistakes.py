@@ -21,11 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..annotation import Annotation
 from ..distributions import LabelVector
-from ..errors import ObservationError
+from ..errors import ConfigError, ObservationError
 from ..estimator.cross_fitting import CrossFit, cross_fitted
 from ..space import LabelSpace
-from .counting import count_distribution, interval
-from .noise_rate import KnownLabels, Setting
+from .counting import count_distribution, interval, with_scale
+from .noise_rate import Gain, KnownLabels, Setting
 from .rivals import Rivals
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 ALLOWED = 0.03
 """The rate of mistakes that the fits allow for where the run states none, so that they learn less of wrong labels."""
+REPEATS = 4
 COVERAGE = 0.95
+DEVIATION = 0.2
+"""The standard deviation of the logarithm of what real predictions get wrong by in the number, as found on data sets."""
 AT_LEAST = 0.01
 
 _Floats = NDArray[np.float64]
@@ -69,9 +72,9 @@ class Mistakes:
     """What a review of known labels found.
 
     Attributes:
-        expected: number of wrong labels among the known ones that were judged.
+        expected: number of wrong labels among the known ones that were judged, by these fits.
         low: the number is this at least, and
-        high: this at most, with a probability of 95 % if the predictions are right.
+        high: this at most, with a probability of about 95 %. 0 and `num_judged` where the fits cannot tell.
         rows: the known labels that may be wrong, the most probably wrong first.
         rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`.
         sharpness: by what the logits were multiplied; above 1 the fits were less sure than they should have been.
@@ -79,6 +82,9 @@ class Mistakes:
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.
         folds: how many parts the images were in.
         repeats: how often they were parted; predictions were mixed in equal parts.
+        can_tell: whether the fits predict known labels better from their own image than from other images. If not, they
+            know nothing about single images, and neither the number nor the rows mean anything.
+        gain: by how much better, in nats for each image.
     """
 
     expected: float
@@ -91,6 +97,8 @@ class Mistakes:
     num_judged: int
     folds: int
     repeats: int = 1
+    can_tell: bool = True
+    gain: float = 0.0
 
 
 class Judgement(NamedTuple):
@@ -104,6 +112,7 @@ class Judgement(NamedTuple):
         settings: the posterior of the rate of mistakes and the sharpness of the predictions.
         low: see `Mistakes`.
         high: see `Mistakes`.
+        gain: how much better known labels are predicted from their own image than from others.
     """
 
     rows: NDArray[np.int64]
@@ -113,6 +122,7 @@ class Judgement(NamedTuple):
     settings: Sequence[Setting]
     low: int
     high: int
+    gain: Gain
 
     @property
     def expected(self) -> float:
@@ -157,8 +167,9 @@ def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgem
         wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
         each += one.weight * wrong
         numbers += one.weight * count_distribution(wrong)
-    low, high = interval(numbers, COVERAGE)
-    return Judgement(rows, columns, each, known, settings, low, high)
+    gain = known.gain(max(settings, key=lambda one: one.weight))
+    low, high = interval(with_scale(numbers, DEVIATION), COVERAGE) if gain.clear else (0, len(rows))
+    return Judgement(rows, columns, each, known, settings, low, high, gain)
 
 
 def find_mistakes(
@@ -167,7 +178,7 @@ def find_mistakes(
     observed: Labels | None = None,
     folds: int = 2,
     *,
-    repeats: int = 1,
+    repeats: int = REPEATS,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
     at_least: float = AT_LEAST,
@@ -183,8 +194,8 @@ def find_mistakes(
         images: the images with known labels, as for `LatentLabels.fit`.
         observed: their known labels, as for `fit`.
         folds: how many parts; with more of them each fit sees more images, and all take longer.
-        repeats: how often the images are parted, at random; the predictions of an image are mixed in equal parts, which takes as many times
-            as long.
+        repeats: how often the images are parted, at random; predictions are mixed in equal parts. It takes as many times as
+            long as one, and finds more mistakes; after one alone, errors of the fits count as mistakes.
         together: which images belong together, as for `fit`; they are in one fold.
         noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that
             has none.
@@ -192,11 +203,18 @@ def find_mistakes(
 
     Raises:
         NotFittedError: before `fit`.
-        ConfigError: fewer than 2 folds, no repeat, or a share that is none.
+        ConfigError: fewer than 2 folds, no repeat, or a share or probability that is none.
         DataError: too few images or known labels.
     """
+    check_at_least(at_least)
     crossed = predicted(model, images, observed, folds=folds, repeats=repeats, together=together, noise=noise)
     return mistakes_of(crossed, at_least)
+
+
+def check_at_least(at_least: float) -> None:
+    """Refuse what is no probability."""
+    if not 0 <= at_least <= 1:
+        raise ConfigError(f"at_least is {at_least}; give a probability from 0 to 1")
 
 
 def predicted(
@@ -214,6 +232,12 @@ def predicted(
 
     With `strict`, an image that cannot be read is an error.
     """
+    from ..estimator import LatentLabels
+
+    if not isinstance(model, LatentLabels):
+        raise ConfigError(
+            f"model is {model!r}, not a LatentLabels; give a fitted one, or LatentLabels.load(RUN) for that of a run folder"
+        )
     check_is_fitted(model)
     own = model.annotation_.noise or ALLOWED
     noise = own if noise is None else noise
@@ -234,9 +258,9 @@ def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
         raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
     rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
     numbers = int((known != -1).sum()), int((judged != -1).sum())
-    return Mistakes(
-        found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds, crossed.repeats
-    )
+    parts, gain = (crossed.folds, crossed.repeats), found.gain
+    how_sure = found.rate, found.sharpness
+    return Mistakes(found.expected, found.low, found.high, rows, *how_sure, *numbers, *parts, gain.clear, gain.mean)
 
 
 def _listed(

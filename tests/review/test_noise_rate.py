@@ -10,8 +10,9 @@ from scipy import stats
 from latentlabels import Free, LabelSpace, LabelVector, NonEmptyLabelVector, OneOf
 from latentlabels.annotation import Annotation, Ignorable, UniformPositive
 from latentlabels.distributions import sharpened
+from latentlabels.review.mistaken import MistakenLabels, Path
 from latentlabels.review.mistakes import judge
-from latentlabels.review.noise_rate import KnownLabels
+from latentlabels.review.noise_rate import KnownLabels, Setting
 
 SPACE = LabelSpace(
     [OneOf("colour", ["blue", "red", "green"]), OneOf("kind", ["car", "bike", "bus"], optional=True), Free("striped")]
@@ -95,3 +96,40 @@ def test_nothing_known() -> None:
     found = judge(q, np.full_like(observed, -1), UniformPositive())
     assert (found.expected, found.low, found.high, len(found.rows)) == (0.0, 0, 0, 0)
     assert np.isnan(found.rate).all()
+
+
+@pytest.mark.parametrize("how", [UniformPositive(), Ignorable()], ids=["picked", "asked"])
+def test_predictions_of_other_images_cannot_tell(how: Annotation) -> None:
+    """Sure and wrong: each known label looks like a mistake. The threshold is the 0.1 % quantile of a false alarm of 2.3 %."""
+    told, false, setting = 0, 0, Setting(0.02, 1.0, 1.0)
+    for seed in range(20):
+        q, observed, _ = simulated(seed, 0.0, how, SPACE if seed % 2 else FREE, 80)
+        other = q.take(torch.roll(torch.arange(80), 1))
+        told += KnownLabels(q, observed, how).gain(setting).clear
+        false += KnownLabels(other, observed, how).gain(setting).clear
+    assert told == 20
+    assert false <= stats.binom.ppf(0.999, 20, 0.023)
+    found = judge(other, observed, how)
+    assert (found.low, found.high) == (0, len(found.rows))
+
+
+def test_gain_is_that_of_the_mean_over_other_images() -> None:
+    """With three images, the others are all others; against the sum by hand."""
+    how = UniformPositive()
+    q, observed, _ = simulated(3, 0.0, how, size=3)
+    known = KnownLabels(q, observed, how)
+    found = known.gain(Setting(0.1, 1.0, 1.0))
+    model = MistakenLabels(how, 0.1, Path.PICKED)
+    rows = torch.from_numpy(observed)
+    p = torch.stack([q.log_marginal(row.expand(3, -1), model).exp() for row in rows]).double()  # (known labels, images)
+    own = p.diagonal()
+    difference = own.log() - ((p.sum(1) - own) / 2).log()
+    assert found.mean == pytest.approx(float(difference.mean()), abs=1e-5)
+    assert found.error == pytest.approx(float(difference.std()) / 3**0.5, abs=1e-5)
+
+
+def test_one_image_has_nothing_to_be_compared_with() -> None:
+    q, observed, _ = simulated(3, 0.0, UniformPositive(), size=1)
+    found = judge(q, observed, UniformPositive())
+    assert not found.gain.clear
+    assert (found.low, found.high) == (0, 1)
