@@ -103,8 +103,8 @@ def test_predictions_of_other_images_cannot_tell(how: Annotation) -> None:
     """Sure and wrong: each known label looks like a mistake. The threshold is the 0.1 % quantile of a false alarm of 2.3 %."""
     told, false, setting = 0, 0, Setting(0.02, 1.0, 1.0)
     for seed in range(20):
-        q, observed, _ = simulated(seed, 0.0, how, SPACE if seed % 2 else FREE, 80)
-        other = q.take(torch.roll(torch.arange(80), 1))
+        q, observed, _ = simulated(seed, 0.0, how, SPACE if seed % 2 else FREE, 200)
+        other = q.take(torch.roll(torch.arange(200), 1))
         told += KnownLabels(q, observed, how).gain(setting).clear
         false += KnownLabels(other, observed, how).gain(setting).clear
     assert told == 20
