@@ -158,7 +158,7 @@ def _show(console: Console, found: Mistakes, target: Path, report: Path) -> None
         (image, label, known, percent(one.probability), instead, percent(one.instead_probability))
         for one, (image, label, known, _, instead, _) in zip(found.rows[:_SHOWN], table_rows(found.rows[:_SHOWN]), strict=True)
     ]
-    if rows:
+    if rows and found.can_tell:
         columns = ("image", "label", "known to be", "wrong", "instead", "probability")
         console.print()
         console.print(table(columns, rows, numeric=("wrong", "probability"), title="most probably wrong"))
