@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..annotation import Annotation
-from ..distributions import mixed
+from ..distributions import LabelVector, mixed
 from ..errors import AnchorWarning, ConfigError, DataError, DataWarning
 from ..fitting.build import flat_logits
 from ..fitting.fitted import Fitted
@@ -49,6 +49,7 @@ class CrossFit:
         inputs: the images, copies merged where the annotation allows it, with their known labels.
         fold: (repeats, N) the fold of each image, from 0.
         posterior: of the images alone, out of sample.
+        first: the same by the first repeat alone.
         annotation: of the run, without mistakes.
         taught: (repeats, folds, K) bool, whether a label was known to be present in some image that the fit of a fold was
             trained on.
@@ -57,6 +58,7 @@ class CrossFit:
     inputs: Inputs
     fold: NDArray[np.int64]
     posterior: Posterior
+    first: LabelVector
     annotation: Annotation
     taught: NDArray[np.bool_]
 
@@ -118,9 +120,10 @@ def cross_fitted(
     if not table.num_known.any():
         raise DataError("no label of these images is known, so there is nothing to fit; give their known labels")
     rounds = [_round(_reseeded(settings, number), inputs, table, folds) for number in range(repeats)]
-    q = mixed([rounds[-1].amortizer.unadjusted(one.flat) for one in rounds])
+    each = [rounds[-1].amortizer.unadjusted(one.flat) for one in rounds]
     fold, taught = np.stack([one.fold for one in rounds]), np.stack([one.taught for one in rounds])
-    return CrossFit(inputs, fold, Posterior(q, inputs.names, inputs.pictures), found.annotation.with_noise(0.0), taught)
+    posterior = Posterior(mixed(each), inputs.names, inputs.pictures)
+    return CrossFit(inputs, fold, posterior, each[0], found.annotation.with_noise(0.0), taught)
 
 
 class _Round(NamedTuple):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 _Floats = NDArray[np.float64]
-_FACTORS = 201
+_QUANTILES = 201
 
 
 def count_distribution(probabilities: ArrayLike) -> _Floats:
@@ -31,22 +33,31 @@ def count_distribution(probabilities: ArrayLike) -> _Floats:
     return np.asarray(out / out.sum(), np.float64)
 
 
-def with_scale(distribution: ArrayLike, deviation: float) -> _Floats:
-    """The distribution of a number times a factor that is not known, rounded and at most the largest number.
+def with_errors(distribution: ArrayLike, factor: float, shift: float = 0.0) -> _Floats:
+    """The distribution of a number that is wrong by a factor and by a summand, rounded and between 0 and the largest number.
 
     Args:
         distribution: P(N = n) for n = 0..M.
-        deviation: the standard deviation of the logarithm of the factor, which is normal around 0.
+        factor: the standard deviation of the logarithm of the factor, which is normal around 0.
+        shift: the standard deviation of the summand, which is normal around 0.
 
     Returns:
-        (M + 1,); the factor is taken at 201 quantiles.
+        (M + 1,); factor and summand are taken at 201 quantiles each.
     """
     p = np.asarray(distribution, np.float64)
-    numbers, out = np.arange(len(p)), np.zeros(len(p))
-    for factor in np.exp(deviation * norm.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS)).tolist():
-        place = np.minimum(np.rint(numbers * factor).astype(np.int64), len(p) - 1)
-        out += np.bincount(place, p, len(p)) / _FACTORS
-    return out
+    numbers = np.arange(len(p))
+    quantiles = norm.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    scaled = _mean(p, (numbers * one for one in np.exp(factor * quantiles).tolist())) if factor else p
+    return _mean(scaled, (numbers + one for one in (shift * quantiles).tolist())) if shift else scaled
+
+
+def _mean(p: _Floats, places: Iterable[_Floats]) -> _Floats:
+    """The mean of distributions that have the same probabilities in other places."""
+    out, number = np.zeros(len(p)), 0
+    for place in places:
+        out += np.bincount(np.clip(np.rint(place), 0, len(p) - 1).astype(np.int64), p, len(p))
+        number += 1
+    return out / number
 
 
 def interval(distribution: ArrayLike, coverage: float = 0.95) -> tuple[int, int]:

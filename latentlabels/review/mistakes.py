@@ -9,23 +9,18 @@ Poisson-binomial distributions, whose central 95 % is the interval.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..annotation import Annotation
-from ..distributions import LabelVector
 from ..errors import ConfigError, ObservationError
 from ..estimator.cross_fitting import CrossFit, cross_fitted
 from ..space import LabelSpace
-from .counting import count_distribution, interval, with_scale
-from .noise_rate import Gain, KnownLabels, Setting
+from .judging import Judgement, judge, own_errors
 from .rivals import Rivals
 
 if TYPE_CHECKING:
@@ -36,9 +31,6 @@ if TYPE_CHECKING:
 ALLOWED = 0.03
 """The rate of mistakes that the fits allow for where the run states none, so that they learn less of wrong labels."""
 REPEATS = 4
-COVERAGE = 0.95
-DEVIATION = 0.2
-"""The standard deviation of the logarithm of what real predictions get wrong by in the number, as found on data sets."""
 AT_LEAST = 0.01
 
 _Floats = NDArray[np.float64]
@@ -99,77 +91,6 @@ class Mistakes:
     repeats: int = 1
     can_tell: bool = True
     gain: float = 0.0
-
-
-class Judgement(NamedTuple):
-    """Known labels of N images judged, E of them in order of rows.
-
-    Attributes:
-        rows: (E,) the image of each.
-        columns: (E,) its label.
-        wrong: (E,) the probability that it is wrong.
-        known: what they were judged by.
-        settings: the posterior of the rate of mistakes and the sharpness of the predictions.
-        low: see `Mistakes`.
-        high: see `Mistakes`.
-        gain: how much better known labels are predicted from their own image than from others.
-    """
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    wrong: _Floats
-    known: KnownLabels
-    settings: Sequence[Setting]
-    low: int
-    high: int
-    gain: Gain
-
-    @property
-    def expected(self) -> float:
-        """Number of wrong ones."""
-        return float(self.wrong.sum())
-
-    @property
-    def rate(self) -> tuple[float, float, float]:
-        """The mean of the rate of mistakes, and its central 95 %; NaN where nothing is known."""
-        if not len(self.rows):
-            return math.nan, math.nan, math.nan
-        rates, weights = np.array([[one.rate, one.weight] for one in self.settings]).T
-        order = np.argsort(rates)
-        below = np.cumsum(weights[order]) - weights[order] / 2
-        low, high = np.interp([(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], below, rates[order])
-        return float(rates @ weights), float(low), float(high)
-
-    @property
-    def sharpness(self) -> float:
-        """The mean of the sharpness."""
-        return sum(one.weight * one.sharpness for one in self.settings)
-
-    def present(self, rows: NDArray[np.int64]) -> _Floats:
-        """(B, K) p(label present | image, known labels) of some images, at the most probable setting."""
-        best = max(self.settings, key=lambda one: one.weight)
-        return self.known.at(math.log(best.sharpness)).present(best.rate, torch.from_numpy(rows))
-
-
-def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgement:
-    """How probably each known label is wrong.
-
-    Args:
-        q: p(y | x) of N images alone, by a fit that has not seen them; batch shape (N,).
-        observed: int8 (N, K) of 1, 0, -1.
-        how: the annotation of labels that are no mistakes.
-    """
-    rows, columns = np.nonzero(observed != -1)
-    known = KnownLabels(q, observed, how)
-    settings = known.settings()
-    each, numbers = np.zeros(len(rows)), np.zeros(len(rows) + 1)
-    for one in settings:
-        wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
-        each += one.weight * wrong
-        numbers += one.weight * count_distribution(wrong)
-    gain = known.gain(max(settings, key=lambda one: one.weight))
-    low, high = interval(with_scale(numbers, DEVIATION), COVERAGE) if gain.clear else (0, len(rows))
-    return Judgement(rows, columns, each, known, settings, low, high, gain)
 
 
 def find_mistakes(
@@ -254,13 +175,14 @@ def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
     judged = np.where((known == 1) & ~crossed.all_taught, -1, known).astype(np.int8)
     try:
         found = judge(crossed.posterior.distribution, judged, crossed.annotation)
+        low, high = found.interval(own_errors(crossed, judged, found.expected))
     except ObservationError as error:
         raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
     rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
     numbers = int((known != -1).sum()), int((judged != -1).sum())
     parts, gain = (crossed.folds, crossed.repeats), found.gain
     how_sure = found.rate, found.sharpness
-    return Mistakes(found.expected, found.low, found.high, rows, *how_sure, *numbers, *parts, gain.clear, gain.mean)
+    return Mistakes(found.expected, low, high, rows, *how_sure, *numbers, *parts, gain.clear, gain.mean)
 
 
 def _listed(

@@ -16,6 +16,7 @@ from latentlabels import ConfigError, DataError, Free, LabelSpace, LatentLabels,
 from latentlabels.annotation import Ignorable
 from latentlabels.estimator.cross_fitting import CrossFit, cross_fitted
 from latentlabels.review import read_mistakes, to_frame, write_mistakes, write_table
+from latentlabels.review.judging import own_errors
 
 SPACE = LabelSpace(
     [OneOf("colour", ["blue", "red", "green"]), OneOf("vehicle", ["car", "bike", "bus"], optional=True), Free("striped")]
@@ -122,14 +123,24 @@ def test_repeats_are_mixed_in_equal_parts(data: Toy, model: LatentLabels) -> Non
     np.testing.assert_array_equal(both.fold[1], other.fold[0])
     mean = (once.posterior.marginals + other.posterior.marginals) / 2
     np.testing.assert_allclose(both.posterior.marginals, mean, atol=1e-6)
+    np.testing.assert_array_equal(both.first.logits, once.posterior.distribution.logits)
     found = find_mistakes(model, x, observed, repeats=2)
     assert (found.repeats, found.folds) == (2, 2)
+
+
+def test_errors_of_the_fits_are_extrapolated_from_one_repeat(data: Toy, model: LatentLabels) -> None:
+    x, observed = data.x[:200], data.observed[:200]
+    expected = [find_mistakes(model, x, observed, repeats=number).expected for number in (1, 3)]
+    crossed = cross_fitted(model.fitted_, x, observed, repeats=3, noise=0.03)
+    assert own_errors(crossed, observed, expected[1]) == pytest.approx(abs(expected[0] - expected[1]) / 2)
+    once = cross_fitted(model.fitted_, x, observed, noise=0.03)
+    assert own_errors(once, observed, expected[0]) == 0
 
 
 def test_a_label_is_judged_only_where_every_fit_was_taught_it() -> None:
     fold, taught = np.array([[0, 1], [1, 0]]), np.ones((2, 2, 3), bool)
     taught[0, 1, 2] = taught[1, 1, 0] = False
-    crossed = CrossFit(None, fold, None, Ignorable(), taught)  # type: ignore[arg-type]
+    crossed = CrossFit(None, fold, None, None, Ignorable(), taught)  # type: ignore[arg-type]
     np.testing.assert_array_equal(crossed.all_taught, [[False, True, True], [True, True, False]])
 
 
