@@ -114,9 +114,8 @@ def cross_fitted(
     """
     folds, repeats = _whole("folds", folds, 2), _whole("repeats", repeats, 1)
     settings = _settings(found, noise)
-    with _quiet():
-        wanted = taken_by(found, settings.fit.workers, settings.fit.augment)
-        inputs, table = read_training(settings, wanted, images, observed, truth, None, together, strict=strict)
+    wanted = taken_by(found, settings.fit.workers, settings.fit.augment)
+    inputs, table = read_training(settings, wanted, images, observed, truth, None, together, strict=strict)
     if not table.num_known.any():
         raise DataError("no label of these images is known, so there is nothing to fit; give their known labels")
     rounds = [_round(_reseeded(settings, number), inputs, table, folds) for number in range(repeats)]
@@ -188,7 +187,7 @@ def _settings(found: Fitted, noise: float | None) -> Settings:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The fit has said before what is doubtful about its images and labels."""
+    """The fit has said before what is doubtful about its known labels; its parts need not say so again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         warnings.simplefilter("ignore", AnchorWarning)

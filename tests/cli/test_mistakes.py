@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,27 @@ def test_of_images_that_are_given(copy: Path, scenes: Path) -> None:
     assert (copy / "mistakes.csv").read_text().startswith("image,label,known,probability_wrong,")
 
 
+def test_strict_stops_at_an_image_that_cannot_be_read(copy: Path, scenes: Path, tmp_path: Path) -> None:
+    images = Path(shutil.copytree(scenes / "images-by-label", tmp_path / "images"))
+    broken = sorted(images.glob("*/*.png"))[0].with_name("broken.png")
+    broken.write_text("no image")
+    done = latentlabels("mistakes", copy, "--images", images, "--repeats", "1", "--strict")
+    assert done.code == 1
+    assert "broken.png: cannot be read as an image" in done.err
+    done = latentlabels("mistakes", copy, "--images", images, "--repeats", "1", "--json")
+    assert done.code == 0, done.err
+    assert done.document["num_known"] == 60
+    assert "broken.png" in done.err
+
+
+def test_packed_images_need_their_labels(copy: Path, image: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "images.tar", "w") as packed:
+        packed.add(image, "0.png")
+    done = latentlabels("mistakes", copy, "--images", tmp_path / "images.tar")
+    assert done.code == 1
+    assert "its samples have no labels" in done.err
+
+
 def test_of_embeddings(vectors: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     labels = vectors.parent / "labels.yaml"
@@ -76,6 +98,7 @@ def test_of_embeddings(vectors: Path, tmp_path: Path) -> None:
         (["--observed", "labels.csv"], "--observed needs the images of its rows"),
         (["--images", "nowhere"], "folder not found"),
         (["--folds", "1"], "folds"),
+        (["--repeats", "0"], "repeats"),
     ],
 )
 def test_wrong_use(copy: Path, args: list[str], message: str) -> None:

@@ -198,6 +198,14 @@ def test_nothing_known_and_too_few(data: Toy, model: LatentLabels) -> None:
         find_mistakes(model, data.x[:20], np.full((20, 7), -1, np.int8))
     with pytest.raises(DataError, match="observed is missing"):
         find_mistakes(model, data.x)
+    with pytest.raises(ConfigError, match="at_least is nan"):
+        find_mistakes(model, data.x, data.observed, at_least=float("nan"))
+    with pytest.raises(ConfigError, match="folds is None"):
+        find_mistakes(model, data.x, data.observed, folds=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"model is 'run', not a LatentLabels; .* LatentLabels.load"):
+        find_mistakes("run", data.x, data.observed)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="30 folds .* or fewer folds"):
+        find_mistakes(model, data.x[:12], data.observed[:12], folds=30)
     with pytest.raises(ConfigError, match="repeats is 0"):
         model.cross_posterior(data.x, data.observed, repeats=0)
     with pytest.raises(ConfigError, match="folds is 1"):
@@ -231,6 +239,16 @@ def test_what_a_run_keeps(data: Toy, model: LatentLabels, tmp_path: Path) -> Non
     (run / "mistakes.npz").write_bytes(b"PK" + bytes(20))
     with pytest.raises(DataError, match="mistakes"):
         read_mistakes(run)
+
+
+def test_vectors_that_say_nothing_cannot_tell() -> None:
+    rng = np.random.default_rng(3)
+    x, observed = rng.normal(size=(120, 40)).astype(np.float32), np.full((120, 4), -1, np.int8)
+    observed[np.arange(120), rng.integers(4, size=120)] = 1
+    model = LatentLabels(LabelSpace([OneOf("kind", list("abcd"))]), **settings(stop="none")).fit(x, observed)  # type: ignore[arg-type]
+    found = find_mistakes(model, x, observed)
+    assert not found.can_tell
+    assert (found.low, found.high) == (0, 120)
 
 
 def test_runs_again_alike(data: Toy, model: LatentLabels) -> None:
