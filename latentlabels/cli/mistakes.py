@@ -104,7 +104,7 @@ class _Source(NamedTuple):
 def _crossed(model: LatentLabels, source: _Source, folds: int, repeats: int) -> CrossFit:
     """Predictions of the images that were given, or of the run's own, by fits that have not seen them."""
     from ..review.mistakes import predicted
-    from .sources import config_of, read_training
+    from .configs import config_of, read_training
 
     images, observed, strict = source.images, source.observed, source.strict
     if images is None and observed is None:
