@@ -98,8 +98,9 @@ def summary(found: Mistakes) -> str:
         bounds = f"at most {found.high:,}" if not found.low else f"{found.low:,} to {found.high:,}"
         text = (
             f"By these fits, about {number(found.expected, 0)} of {judged} are wrong ({bounds}, with a probability of about "
-            "95 %). This counts labels that were named at random; one label taken for another that looks like it is listed, but "
-            "hardly counted. A label that is hard to see looks like a wrong one: look at the first ones before you trust the number."
+            "95 %). This counts labels that were named at random; one label taken for another that looks like it is listed, "
+            "but hardly counted. A label that is hard to see looks like a wrong one: look at the first ones before you trust "
+            "the number."
         )
     left = found.num_known - found.num_judged
     if left:
