@@ -27,6 +27,7 @@ from ..inputs import Inputs
 from ..observed import Observed
 from ..posterior import Posterior
 from ..program import Amortizer
+from ..progress import Phase, Step, phase
 from ..words import count
 from .fitted_model import taken_by
 from .preparing import prepare, read_training
@@ -118,7 +119,8 @@ def cross_fitted(
     inputs, table = read_training(settings, wanted, images, observed, truth, None, together, strict=strict)
     if not table.num_known.any():
         raise DataError("no label of these images is known, so there is nothing to fit; give their known labels")
-    rounds = [_round(_reseeded(settings, number), inputs, table, folds) for number in range(repeats)]
+    with phase(Phase.TRAINING, "fits to the other parts", folds * repeats) as step:
+        rounds = [_round(_reseeded(settings, number), inputs, table, folds, step) for number in range(repeats)]
     each = [rounds[-1].amortizer.unadjusted(one.flat) for one in rounds]
     fold, taught = np.stack([one.fold for one in rounds]), np.stack([one.taught for one in rounds])
     posterior = Posterior(mixed(each), inputs.names, inputs.pictures)
@@ -134,7 +136,7 @@ class _Round(NamedTuple):
     amortizer: Amortizer
 
 
-def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _Round:
+def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int, step: Step) -> _Round:
     """Part the images, and predict each part by a fit to the others."""
     fold = fold_rows(inputs, folds, int(settings.fit.seed))
     taught = np.zeros((folds, table.space.num_labels), bool)
@@ -150,6 +152,7 @@ def _round(settings: Settings, inputs: Inputs, table: Observed, folds: int) -> _
         out = flat_logits(amortizer, inputs.items, torch.from_numpy(left), int(settings.fit.batch_size)).detach()
         flat = torch.zeros(len(inputs), out.shape[1], dtype=out.dtype) if flat is None else flat
         flat[torch.from_numpy(left)] = out
+        step()
     assert flat is not None
     assert amortizer is not None
     return _Round(fold, taught, flat, amortizer)

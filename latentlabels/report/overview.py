@@ -10,6 +10,7 @@ from ..checks.finding import Finding, Kind, Level, Severity, Todo
 from ..checks.sentences import advised, sentence, title, todo
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Details, Notice, Row, Table, Text, Tile, Tiles, Verdict
+from ..space import Free, LabelSpace
 from ..words import count, epoch_number, finite, listed, number, percent_of, whole
 from .contents import Contents
 
@@ -55,7 +56,7 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
     what, unit = contents.value
     tiles = [
         Tile("images", whole(contents.num_images), _per_image(contents)),
-        Tile("labels", f"{space.num_labels:,}", f"in {count(len(space.groups), 'group')}"),
+        Tile("labels", f"{space.num_labels:,}", _in_groups(space)),
         Tile("predicted labels per image", number(d.get("predicted_count")), wanted),
         Tile("epoch kept", epoch_number(contents.best_epoch), _epochs(contents)) if run.weights else _finished(contents),
         Tile(f"held-out {what}", number(d.get("held_out_log_likelihood")), unit),
@@ -67,6 +68,15 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
     if metrics:
         tiles += _measured(metrics)
     return tiles
+
+
+def _in_groups(space: LabelSpace) -> str:
+    """How many groups the labels are in; a label that is free is in none."""
+    groups = sum(not isinstance(group, Free) for group in space.groups)
+    free = sum(len(group.labels) for group in space.groups if isinstance(group, Free))
+    if not groups:
+        return "all free" if free > 1 else "free"
+    return f"in {count(groups, 'group')}" + (f", {free:,} free" if free else "")
 
 
 def _measured(metrics: dict[str, Any]) -> list[Tile]:
@@ -82,7 +92,7 @@ def _measured(metrics: dict[str, Any]) -> list[Tile]:
         tiles.append(Tile("Brier skill score", percent_of(metrics["brier_skill"], size), "0 % without the image"))
     key = "calibration_error_above" if "calibration_error_above" in metrics else "calibration_error"
     above = "of probabilities above 5 %" if key != "calibration_error" else "of the probabilities"
-    beside = f"; {percent_of(plain.get(key), size)} without the image" if plain else ""
+    beside = "" if finite(plain.get(key)) is None else f"; {percent_of(plain.get(key), size)} without the image"
     return [*tiles, Tile("calibration error", percent_of(metrics.get(key), size), above + beside)]
 
 
