@@ -4,7 +4,7 @@ A share of the images gets one mistake; a label that the image shows after all i
 
 - any: the one known label is replaced by another one, at random.
 - group: the one known label is replaced by another one of its group.
-- flip: all labels are known, and one of them, at random, is stated wrongly.
+- flip: all labels are known, and one of them, at random, is stated wrongly. For free labels: groups refuse such rows.
 - swap: all labels are known, and a present label is exchanged for another one of its group, or of all, if it is free.
 
 Precision is among as many images as have a mistake, the most probably wrong first. "Complete labels" is a ceiling: the same
