@@ -257,5 +257,5 @@ def test_the_review_of_known_labels_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(read("mistakes.md"))
-    assert re.search(r"about \d+ of \d+ labels are wrong, \d+ to \d+$", capsys.readouterr().out.strip())
+    assert re.search(r"about \d+ of \d+ labels are wrong\n\d+ to \d+$", capsys.readouterr().out.strip())
     assert (tmp_path / "mistakes.csv").read_text().startswith("image,label,known,probability_wrong,")

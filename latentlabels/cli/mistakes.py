@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -11,13 +11,14 @@ from ..progress import Phase, Plan, following, phase
 from ..words import count, percent
 from . import options
 from .label_options import TABLES, reads_labels
-from .output import Debug, Json, Output, RunFolder, UsageError, table
+from .output import Debug, Json, Output, RunFolder, Strict, UsageError, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
     from ..estimator.cross_fitting import CrossFit
+    from ..observed import Observed
     from ..review import Mistakes
 
 _SHOWN = 12
@@ -44,6 +45,10 @@ def mistakes(
             help="How many parts the images are split into; each is judged by a fit to the others.",
         ),
     ] = 2,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", min=1, metavar="N", help="Part the images this often, at random, and average."),
+    ] = 4,
     at_least: Annotated[
         float,
         typer.Option(
@@ -54,6 +59,7 @@ def mistakes(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The table to write, .csv or .tsv. Default: mistakes.csv in RUN."),
     ] = None,
+    strict: Strict = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -75,7 +81,7 @@ def mistakes(
 
         with following(_PLAN):
             model = load_run(run)
-            crossed = _crossed(model, run, images, observed, reading, folds)
+            crossed = _crossed(model, _Source(run, images, observed, reading, strict), folds, repeats)
             with phase(Phase.EVALUATION, "judging known labels"):
                 found = mistakes_of(crossed, at_least)
             with phase(Phase.REPORT, "writing the report"):
@@ -96,42 +102,60 @@ def _target(path: Path | None, run: Path) -> Path:
     return path
 
 
-def _crossed(
-    model: LatentLabels, run: Path, images: Path | None, observed: Path | None, reading: dict[str, Any], folds: int
-) -> CrossFit:
+class _Source(NamedTuple):
+    """What the command line says of the images and their known labels."""
+
+    run: Path
+    images: Path | None
+    observed: Path | None
+    reading: dict[str, Any]
+    strict: bool
+
+
+def _crossed(model: LatentLabels, source: _Source, folds: int, repeats: int) -> CrossFit:
     """Predictions of the images that were given, or of the run's own, by fits that have not seen them."""
     from ..review.mistakes import predicted
     from .configs import config_of, read_training
-    from .sources import check_kind, read_labels
 
+    images, observed, strict = source.images, source.observed, source.strict
     if images is None and observed is None:
-        config = config_of(run, None, None, reading, None)
-        return predicted(model, read_training(config), folds=folds)
+        config = config_of(source.run, None, None, source.reading, ["data.strict=true"] if strict else None)
+        return predicted(model, read_training(config), folds=folds, repeats=repeats)
     if images is None:
         raise UsageError("--observed needs the images of its rows; add --images DIR, or --embeddings FILE")
+    known = _known(model, source, images)
+    return predicted(model, images, known, folds=folds, repeats=repeats, strict=strict)
+
+
+def _known(model: LatentLabels, source: _Source, images: Path) -> Observed | None:
+    """Their known labels; None for those of a folder, which its folders name."""
     from ..kind import Kind
     from ..observed import Tree
+    from ..shards import is_packed
+    from .sources import check_kind, read_labels
 
     check_kind(model, str(images))
-    known = None
-    if observed is not None or model.kind is Kind.EMBEDDINGS:
-        known = read_labels(model, observed, images, reading, False, "observed", Tree())
-    elif not images.is_dir():
+    if source.observed is not None or model.kind is Kind.EMBEDDINGS or is_packed(images):
+        return read_labels(model, source.observed, images, source.reading, source.strict, "observed", Tree())
+    if not images.is_dir():
         raise UsageError(f"{images}: folder not found; give a folder of images with one folder for each label")
-    return predicted(model, images, known, folds=folds)
+    return None
 
 
 def _document(found: Mistakes) -> dict[str, Any]:
     rate, low, high = found.rate
     return {
-        "expected": found.expected,
+        "can_tell": found.can_tell,
+        "expected": found.expected if found.can_tell else None,
         "low": found.low,
         "high": found.high,
         "rate": {"estimate": rate, "low": low, "high": high},
         "sharpness": found.sharpness,
+        "gain": found.gain,
         "num_known": found.num_known,
         "num_judged": found.num_judged,
         "folds": found.folds,
+        "repeats": found.repeats,
         "mistakes": [one._asdict() for one in found.rows],
     }
 
@@ -145,7 +169,7 @@ def _show(console: Console, found: Mistakes, target: Path, report: Path) -> None
         (image, label, known, percent(one.probability), instead, percent(one.instead_probability))
         for one, (image, label, known, _, instead, _) in zip(found.rows[:_SHOWN], table_rows(found.rows[:_SHOWN]), strict=True)
     ]
-    if rows:
+    if rows and found.can_tell:
         columns = ("image", "label", "known to be", "wrong", "instead", "probability")
         console.print()
         console.print(table(columns, rows, numeric=("wrong", "probability"), title="most probably wrong"))

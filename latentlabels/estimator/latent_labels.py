@@ -240,6 +240,7 @@ class LatentLabels(DecidingModel):
         observed: Labels | None = None,
         folds: int = 2,
         *,
+        repeats: int = 1,
         together: str | ArrayLike | None = None,
         noise: float | None = None,
     ) -> Posterior:
@@ -253,6 +254,7 @@ class LatentLabels(DecidingModel):
             images: all N images, as for `fit`.
             observed: their known labels (N, K), as for `fit`.
             folds: how many parts; more of them leave each fit more images, and take longer.
+            repeats: how often the images are parted, at random; predictions are mixed in equal parts.
             together: which images belong together, as for `fit`.
             noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
 
@@ -261,11 +263,13 @@ class LatentLabels(DecidingModel):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: fewer than 2 folds.
+            ConfigError: fewer than 2 folds, or no repeat.
             DataError: too few images or known labels.
         """
         self._check_fitted()
-        return cross_fitted(self.fitted_, images, observed, folds=folds, together=together, noise=noise).posterior
+        return cross_fitted(
+            self.fitted_, images, observed, folds=folds, repeats=repeats, together=together, noise=noise
+        ).posterior
 
     def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
         """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from numpy.typing import ArrayLike
@@ -135,10 +135,16 @@ def read_training(
     held_out: str | ArrayLike | None,
     together: str | ArrayLike | None,
     answers: Labels | None = None,
+    *,
+    strict: bool = False,
 ) -> tuple[Inputs, Observed]:
-    """The images to fit, without those of a test, copies merged; and their known labels. Arguments are those of `prepare`."""
+    """The images to fit, without those of a test, copies merged; and their known labels. Arguments are those of `prepare`.
+
+    With `strict`, an image that cannot be read is an error.
+    """
     merge = not settings.annotation.one_positive
-    how = Reading(labelled=True, merge=merge, recognise=True, white=settings.white)
+    unreadable: Literal["warn", "error"] = "error" if strict else "warn"
+    how = Reading(labelled=True, merge=merge, strict=strict, recognise=True, white=settings.white, unreadable=unreadable)
     inputs = read_inputs(images, observed, truth, space=settings.space, wanted=wanted, how=how)
     table = inputs.observed
     if table is None:

@@ -88,11 +88,20 @@ def _out_of_sample(stored: StoredMistakes) -> list[Block]:
 
 def summary(found: Mistakes) -> str:
     """How many labels are wrong, in a sentence or two."""
-    text = (
-        f"By these fits, about {number(found.expected, 0)} of {count(found.num_judged, 'known label')} are wrong "
-        f"({found.low:,} to {found.high:,} with a probability of 95 %, if their predictions are right). A fit takes some of "
-        "its own errors for mistakes, more of them the weaker it is: look at the first ones before you trust the number."
-    )
+    judged = count(found.num_judged, "known label")
+    if not found.can_tell:
+        text = (
+            f"The fits cannot tell which of {judged} are wrong, nor how many: they predict the labels of an image no better "
+            "from the image itself than from others. Look at how good the fit is first, or give more images."
+        )
+    else:
+        bounds = f"at most {found.high:,}" if not found.low else f"{found.low:,} to {found.high:,}"
+        text = (
+            f"By these fits, about {number(found.expected, 0)} of {judged} are wrong ({bounds}, with a probability of about "
+            "95 %). This counts labels that were named at random; one label taken for another that looks like it is listed, "
+            "but hardly counted. A label that is hard to see looks like a wrong one: look at the first ones before you trust "
+            "the number."
+        )
     left = found.num_known - found.num_judged
     if left:
         text += f" {count(left, 'known label')} could not be judged: no image in another part shows the same label."
@@ -101,10 +110,14 @@ def summary(found: Mistakes) -> str:
 
 def _meaning(found: Mistakes) -> str:
     return (
-        f"The images were in {found.folds} parts, and each part was judged by a fit to the others. The probability that a "
-        "label is wrong takes into account what else the image may show, and how known labels were chosen. Look at the first "
-        "ones first."
+        f"The images were in {found.folds} parts{_often(found.repeats)}, and each part was judged by a fit to the others. The "
+        "probability that a label is wrong takes into account what else the image may show, and how known labels were "
+        "chosen. Look at the first ones first."
     )
+
+
+def _often(repeats: int) -> str:
+    return f", in {repeats} different ways" if repeats > 1 else ""
 
 
 def _readable(cells: tuple[str, ...]) -> list[str]:

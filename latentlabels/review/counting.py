@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 
 _Floats = NDArray[np.float64]
+_QUANTILES = 201
 
 
 def count_distribution(probabilities: ArrayLike) -> _Floats:
@@ -27,6 +31,33 @@ def count_distribution(probabilities: ArrayLike) -> _Floats:
     out = np.ones(1) if not len(factors) else factors[0]
     out = np.clip(out[: size + 1], 0.0, None)
     return np.asarray(out / out.sum(), np.float64)
+
+
+def with_errors(distribution: ArrayLike, factor: float, shift: float = 0.0) -> _Floats:
+    """The distribution of a number that is wrong by a factor and by a summand, rounded and between 0 and the largest number.
+
+    Args:
+        distribution: P(N = n) for n = 0..M.
+        factor: the standard deviation of the logarithm of the factor, which is normal around 0.
+        shift: the standard deviation of the summand, which is normal around 0.
+
+    Returns:
+        (M + 1,); factor and summand are taken at 201 quantiles each.
+    """
+    p = np.asarray(distribution, np.float64)
+    numbers = np.arange(len(p))
+    quantiles = norm.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    scaled = _mean(p, (numbers * one for one in np.exp(factor * quantiles).tolist())) if factor else p
+    return _mean(scaled, (numbers + one for one in (shift * quantiles).tolist())) if shift else scaled
+
+
+def _mean(p: _Floats, places: Iterable[_Floats]) -> _Floats:
+    """The mean of distributions that have the same probabilities in other places."""
+    out, number = np.zeros(len(p)), 0
+    for place in places:
+        out += np.bincount(np.clip(np.rint(place), 0, len(p) - 1).astype(np.int64), p, len(p))
+        number += 1
+    return out / number
 
 
 def interval(distribution: ArrayLike, coverage: float = 0.95) -> tuple[int, int]:

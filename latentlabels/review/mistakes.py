@@ -9,23 +9,18 @@ Poisson-binomial distributions, whose central 95 % is the interval.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..annotation import Annotation
-from ..distributions import LabelVector
-from ..errors import ObservationError
+from ..errors import ConfigError, ObservationError
 from ..estimator.cross_fitting import CrossFit, cross_fitted
 from ..space import LabelSpace
-from .counting import count_distribution, interval
-from .noise_rate import KnownLabels, Setting
+from .judging import Judgement, judge, own_errors
 from .rivals import Rivals
 
 if TYPE_CHECKING:
@@ -35,7 +30,7 @@ if TYPE_CHECKING:
 
 ALLOWED = 0.03
 """The rate of mistakes that the fits allow for where the run states none, so that they learn less of wrong labels."""
-COVERAGE = 0.95
+REPEATS = 4
 AT_LEAST = 0.01
 
 _Floats = NDArray[np.float64]
@@ -69,15 +64,19 @@ class Mistakes:
     """What a review of known labels found.
 
     Attributes:
-        expected: number of wrong labels among the known ones that were judged.
+        expected: number of wrong labels among the known ones that were judged, by these fits.
         low: the number is this at least, and
-        high: this at most, with a probability of 95 % if the predictions are right.
+        high: this at most, with a probability of about 95 %. 0 and `num_judged` where the fits cannot tell.
         rows: the known labels that may be wrong, the most probably wrong first.
         rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`.
         sharpness: by what the logits were multiplied; above 1 the fits were less sure than they should have been.
         num_known: how many labels are known.
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.
         folds: how many parts the images were in.
+        repeats: how often they were parted; predictions were mixed in equal parts.
+        can_tell: whether the fits predict known labels better from their own image than from other images. If not, they
+            know nothing about single images, and neither the number nor the rows mean anything.
+        gain: by how much better, in nats for each image.
     """
 
     expected: float
@@ -89,74 +88,9 @@ class Mistakes:
     num_known: int
     num_judged: int
     folds: int
-
-
-class Judgement(NamedTuple):
-    """Known labels of N images judged, E of them in order of rows.
-
-    Attributes:
-        rows: (E,) the image of each.
-        columns: (E,) its label.
-        wrong: (E,) the probability that it is wrong.
-        known: what they were judged by.
-        settings: the posterior of the rate of mistakes and the sharpness of the predictions.
-        low: see `Mistakes`.
-        high: see `Mistakes`.
-    """
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    wrong: _Floats
-    known: KnownLabels
-    settings: Sequence[Setting]
-    low: int
-    high: int
-
-    @property
-    def expected(self) -> float:
-        """Number of wrong ones."""
-        return float(self.wrong.sum())
-
-    @property
-    def rate(self) -> tuple[float, float, float]:
-        """The mean of the rate of mistakes, and its central 95 %; NaN where nothing is known."""
-        if not len(self.rows):
-            return math.nan, math.nan, math.nan
-        rates, weights = np.array([[one.rate, one.weight] for one in self.settings]).T
-        order = np.argsort(rates)
-        below = np.cumsum(weights[order]) - weights[order] / 2
-        low, high = np.interp([(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], below, rates[order])
-        return float(rates @ weights), float(low), float(high)
-
-    @property
-    def sharpness(self) -> float:
-        """The mean of the sharpness."""
-        return sum(one.weight * one.sharpness for one in self.settings)
-
-    def present(self, rows: NDArray[np.int64]) -> _Floats:
-        """(B, K) p(label present | image, known labels) of some images, at the most probable setting."""
-        best = max(self.settings, key=lambda one: one.weight)
-        return self.known.at(math.log(best.sharpness)).present(best.rate, torch.from_numpy(rows))
-
-
-def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgement:
-    """How probably each known label is wrong.
-
-    Args:
-        q: p(y | x) of N images alone, by a fit that has not seen them; batch shape (N,).
-        observed: int8 (N, K) of 1, 0, -1.
-        how: the annotation of labels that are no mistakes.
-    """
-    rows, columns = np.nonzero(observed != -1)
-    known = KnownLabels(q, observed, how)
-    settings = known.settings()
-    each, numbers = np.zeros(len(rows)), np.zeros(len(rows) + 1)
-    for one in settings:
-        wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
-        each += one.weight * wrong
-        numbers += one.weight * count_distribution(wrong)
-    low, high = interval(numbers, COVERAGE)
-    return Judgement(rows, columns, each, known, settings, low, high)
+    repeats: int = 1
+    can_tell: bool = True
+    gain: float = 0.0
 
 
 def find_mistakes(
@@ -165,6 +99,7 @@ def find_mistakes(
     observed: Labels | None = None,
     folds: int = 2,
     *,
+    repeats: int = REPEATS,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
     at_least: float = AT_LEAST,
@@ -180,6 +115,8 @@ def find_mistakes(
         images: the images with known labels, as for `LatentLabels.fit`.
         observed: their known labels, as for `fit`.
         folds: how many parts; with more of them each fit sees more images, and all take longer.
+        repeats: how often the images are parted, at random; predictions are mixed in equal parts. It takes as many times as
+            long as one, and finds more mistakes; after one alone, errors of the fits count as mistakes.
         together: which images belong together, as for `fit`; they are in one fold.
         noise: the share of known labels that the fits take for mistakes. None: that of the run's annotation, or 3 % where that
             has none.
@@ -187,10 +124,18 @@ def find_mistakes(
 
     Raises:
         NotFittedError: before `fit`.
-        ConfigError: fewer than 2 folds, or a share that is none.
+        ConfigError: fewer than 2 folds, no repeat, or a share or probability that is none.
         DataError: too few images or known labels.
     """
-    return mistakes_of(predicted(model, images, observed, folds=folds, together=together, noise=noise), at_least)
+    check_at_least(at_least)
+    crossed = predicted(model, images, observed, folds=folds, repeats=repeats, together=together, noise=noise)
+    return mistakes_of(crossed, at_least)
+
+
+def check_at_least(at_least: float) -> None:
+    """Refuse what is no probability."""
+    if not 0 <= at_least <= 1:
+        raise ConfigError(f"at_least is {at_least}; give a probability from 0 to 1")
 
 
 def predicted(
@@ -199,14 +144,27 @@ def predicted(
     observed: Labels | None = None,
     *,
     folds: int = 2,
+    repeats: int = 1,
     together: str | ArrayLike | None = None,
     noise: float | None = None,
+    strict: bool = False,
 ) -> CrossFit:
-    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`."""
+    """Predictions of all images by fits that have not seen them; arguments are those of `find_mistakes`.
+
+    With `strict`, an image that cannot be read is an error.
+    """
+    from ..estimator import LatentLabels
+
+    if not isinstance(model, LatentLabels):
+        raise ConfigError(
+            f"model is {model!r}, not a LatentLabels; give a fitted one, or LatentLabels.load(RUN) for that of a run folder"
+        )
     check_is_fitted(model)
     own = model.annotation_.noise or ALLOWED
     noise = own if noise is None else noise
-    return cross_fitted(model.fitted_, images, observed, folds=folds, together=together, noise=noise)
+    return cross_fitted(
+        model.fitted_, images, observed, folds=folds, repeats=repeats, together=together, noise=noise, strict=strict
+    )
 
 
 def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
@@ -214,14 +172,17 @@ def mistakes_of(crossed: CrossFit, at_least: float = AT_LEAST) -> Mistakes:
     inputs = crossed.inputs
     assert inputs.observed is not None  # a fit had them
     known, space = inputs.observed.values, inputs.observed.space
-    judged = np.where((known == 1) & ~crossed.taught[crossed.fold], -1, known).astype(np.int8)
+    judged = np.where((known == 1) & ~crossed.all_taught, -1, known).astype(np.int8)
     try:
         found = judge(crossed.posterior.distribution, judged, crossed.annotation)
+        low, high = found.interval(own_errors(crossed, judged, found.expected))
     except ObservationError as error:
         raise ObservationError(f"the predictions of another fold call known labels impossible: {error}") from None
     rows = _listed(found, judged, space, inputs.names, inputs.rows, at_least)
     numbers = int((known != -1).sum()), int((judged != -1).sum())
-    return Mistakes(found.expected, found.low, found.high, rows, found.rate, found.sharpness, *numbers, crossed.folds)
+    parts, gain = (crossed.folds, crossed.repeats), found.gain
+    how_sure = found.rate, found.sharpness
+    return Mistakes(found.expected, low, high, rows, *how_sure, *numbers, *parts, gain.clear, gain.mean)
 
 
 def _listed(

@@ -20,7 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
 from ..annotation import Annotation
-from ..distributions import LabelVector, NonEmptyLabelVector
+from ..distributions import LabelVector, mixed, sharpened
 from .mistaken import MistakenLabels, Path, path_of
 
 _LEAST, _LARGEST = 1e-6, 0.5
@@ -31,6 +31,7 @@ _PRIOR = 0.2  # standard deviation of log s
 _STEP = 0.04  # of log s, for the curvature
 _AT_ONCE = 1 << 21  # numbers (rows x labels x products) that are worked on at once
 _PRODUCTS = 24  # of an image's evidence, about
+_COMPARED, _OTHERS = 2000, 16  # images whose predictions are compared with those of this many other images
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -103,6 +104,53 @@ class KnownLabels:
         total = sum(math.exp(log - top) for *_, log in out)
         return [Setting(rate, sharpness, math.exp(log - top) / total) for rate, sharpness, log in out]
 
+    @torch.no_grad()
+    def gain(self, setting: Setting) -> Gain:
+        """What looking at the image is worth.
+
+        If a prediction says nothing about its own image in particular, it is as good for another image. The mean of
+        several predictions is then better than one of them (Jensen), so that the gain is not above 0 in expectation.
+        """
+        parts = [rows for _, _, rows in self.parts]
+        rows = torch.cat(parts).sort().values if parts else torch.zeros(0, dtype=torch.long)
+        others = min(_OTHERS, len(rows) - 1)
+        if others < 1:
+            return Gain(0.0, math.inf)
+        chosen = torch.linspace(0, len(rows) - 1, min(len(rows), _COMPARED)).round().long()
+        steps = torch.randperm(len(rows) - 1, generator=torch.Generator().manual_seed(0))[:others] + 1
+        differences = []
+        for path, _, own in self.parts:
+            place = chosen[torch.isin(rows[chosen], own)]
+            for some in place.split(max(1, len(own))):
+                q = sharpened(self.q.take(rows[some]), setting.sharpness)
+                instead = [self.q.take(rows[(some + int(step)) % len(rows)]) for step in steps]
+                value = self._log_prob(q, rows[some], path, setting.rate)
+                without = self._log_prob(sharpened(mixed(instead), setting.sharpness), rows[some], path, setting.rate)
+                differences.append(value - without)
+        found = torch.cat(differences).numpy()
+        return Gain(float(found.mean()), float(found.std(ddof=1) / math.sqrt(len(found))) if len(found) > 1 else math.inf)
+
+    def _log_prob(self, q: LabelVector, rows: Tensor, path: Path, rate: float) -> Tensor:
+        """log p(known labels | q) of some rows that came about in one way."""
+        return q.log_marginal(self.observed[rows], mistaken(q, self.how, rate, path)).double()
+
+
+class Gain(NamedTuple):
+    """How much better known labels are predicted from their own image than from other images.
+
+    Attributes:
+        mean: of log p(known labels | image) - log p(known labels | some other image), in nats for each image.
+        error: its standard error; infinite for fewer than two images.
+    """
+
+    mean: float
+    error: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether it is above 0 by two standard errors."""
+        return self.mean > 2 * self.error
+
 
 class Sharpened:
     """Known labels with predictions of one sharpness.
@@ -133,9 +181,8 @@ class Sharpened:
     def _others(self, rate: float) -> Iterator[tuple[Tensor, LabelVector, Tensor, MistakenLabels]]:
         for path, simple, rows in self.known.parts:
             if not simple:
-                q, how = self._of(rows), self.known.how
-                expected = q.marginals.sum(-1) if path is Path.REPORTED and not how.one_by_one else None
-                yield rows, q, self.known.observed[rows], MistakenLabels(how, rate, path, expected)
+                q = self._of(rows)
+                yield rows, q, self.known.observed[rows], mistaken(q, self.known.how, rate, path)
 
     @torch.no_grad()
     def log_likelihood(self, rate: float) -> float:
@@ -164,9 +211,8 @@ class Sharpened:
         for path, _, own in self.known.parts:
             some = own[torch.isin(own, rows)]
             if len(some):
-                q, how, observed = self._of(some), self.known.how, self.known.observed[some]
-                expected = q.marginals.sum(-1) if path is Path.REPORTED and not how.one_by_one else None
-                posterior = q.condition(observed, MistakenLabels(how, rate, path, expected))
+                q = self._of(some)
+                posterior = q.condition(self.known.observed[some], mistaken(q, self.known.how, rate, path))
                 out[[place[row] for row in some.tolist()]] = posterior.marginals.double().clamp(0, 1).numpy()
         return out
 
@@ -201,8 +247,7 @@ class Sharpened:
         return rates, np.array([self.log_likelihood(float(rate)) for rate in rates])
 
 
-def sharpened(q: LabelVector, sharpness: float) -> LabelVector:
-    """A distribution whose logits are multiplied by a number, mixture weights left as they are."""
-    if isinstance(q, NonEmptyLabelVector):
-        return NonEmptyLabelVector(q.space, q.logits[..., 0, :] * sharpness, q.empty_odds, validate_args=False)
-    return LabelVector(q.space, q.logits * sharpness, q.mixture_logits, validate_args=False)
+def mistaken(q: LabelVector, how: Annotation, rate: float, path: Path) -> MistakenLabels:
+    """p(known labels | true labels) of images with predictions q, whose known labels came about in one way."""
+    expected = q.marginals.sum(-1) if path is Path.REPORTED and not how.one_by_one else None
+    return MistakenLabels(how, rate, path, expected)

@@ -54,7 +54,9 @@ def write_mistakes(run: str | Path, found: Mistakes, pictures: NDArray[np.uint8]
             temporary,
             weights=np.array(hash_of_weights(run)),
             numbers=np.array([found.expected, *found.rate, found.sharpness], np.float64),
-            counts=np.array([found.low, found.high, found.num_known, found.num_judged, found.folds], np.int64),
+            counts=np.array([found.low, found.high, found.num_known, found.num_judged, found.folds, found.repeats], np.int64),
+            can_tell=np.array(found.can_tell),
+            gain=np.array(found.gain, np.float64),
             row=np.array([one.row for one in rows], np.int64),
             image=np.array([printable(one.image) for one in rows], str),
             label=np.array([one.label for one in rows], str),
@@ -105,9 +107,10 @@ def _restored(arrays: np.lib.npyio.NpzFile) -> Mistakes:
         strict=True,
     )
     expected, rate, rate_low, rate_high, sharpness = arrays["numbers"].tolist()
-    low, high, num_known, num_judged, folds = arrays["counts"].tolist()
+    low, high, num_known, num_judged, folds, repeats = arrays["counts"].tolist()
     rows = [PossibleMistake(*one) for one in columns]
-    return Mistakes(expected, low, high, rows, (rate, rate_low, rate_high), sharpness, num_known, num_judged, folds)
+    known, can_tell, gain = (num_known, num_judged), bool(arrays["can_tell"]), float(arrays["gain"])
+    return Mistakes(expected, low, high, rows, (rate, rate_low, rate_high), sharpness, *known, folds, repeats, can_tell, gain)
 
 
 def table_rows(rows: Sequence[PossibleMistake]) -> list[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -29,25 +30,49 @@ def test_of_the_images_of_the_run(copy: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     document = done.document
     assert (document["num_known"], document["folds"], len(document["mistakes"])) == (60, 2, document["num_judged"])
-    assert document["low"] <= document["expected"] <= document["high"]
+    # two epochs on 60 scenes: the fits know nothing, and the command says so
+    assert (document["can_tell"], document["expected"]) == (False, None)
+    assert (document["low"], document["high"], document["repeats"]) == (0, document["num_judged"], 4)
     rows = list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines()))
     assert [row["label"] for row in rows] == [one["label"] for one in document["mistakes"]]
     assert all(row["image"].endswith(".png") for row in rows)
     kept = read_mistakes(copy)
     assert kept is not None
-    assert kept.expected == document["expected"]
+    assert (kept.can_tell, kept.gain) == (False, document["gain"])
     said = _said(copy)
-    assert "known labels are wrong (" in said
+    assert "The fits cannot tell which of" in said
+    assert "in 2 parts, in 4 different ways" in said
     assert said.count("probably wrong:") >= 24
     assert "latentlabels mistakes RUN" not in said
 
 
 def test_of_images_that_are_given(copy: Path, scenes: Path) -> None:
-    done = latentlabels("mistakes", copy, "--images", scenes / "images-by-label", "--folds", "3")
+    done = latentlabels("mistakes", copy, "--images", scenes / "images-by-label", "--folds", "3", "--repeats", "1")
     assert done.code == 0, done.err
-    assert "with a probability of 95 %, if their predictions are right" in " ".join(done.out.split())
+    assert "The fits cannot tell which of" in " ".join(done.out.split())
     assert str(copy / "mistakes.csv") in done.out
     assert (copy / "mistakes.csv").read_text().startswith("image,label,known,probability_wrong,")
+
+
+def test_strict_stops_at_an_image_that_cannot_be_read(copy: Path, scenes: Path, tmp_path: Path) -> None:
+    images = Path(shutil.copytree(scenes / "images-by-label", tmp_path / "images"))
+    broken = sorted(images.glob("*/*.png"))[0].with_name("broken.png")
+    broken.write_text("no image")
+    done = latentlabels("mistakes", copy, "--images", images, "--repeats", "1", "--strict")
+    assert done.code == 1
+    assert "broken.png: cannot be read as an image" in done.err
+    done = latentlabels("mistakes", copy, "--images", images, "--repeats", "1", "--json")
+    assert done.code == 0, done.err
+    assert done.document["num_known"] == 60
+    assert "broken.png" in done.err
+
+
+def test_packed_images_need_their_labels(copy: Path, image: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "images.tar", "w") as packed:
+        packed.add(image, "0.png")
+    done = latentlabels("mistakes", copy, "--images", tmp_path / "images.tar")
+    assert done.code == 1
+    assert "its samples have no labels" in done.err
 
 
 def test_of_embeddings(vectors: Path, tmp_path: Path) -> None:
@@ -73,6 +98,7 @@ def test_of_embeddings(vectors: Path, tmp_path: Path) -> None:
         (["--observed", "labels.csv"], "--observed needs the images of its rows"),
         (["--images", "nowhere"], "folder not found"),
         (["--folds", "1"], "folds"),
+        (["--repeats", "0"], "repeats"),
     ],
 )
 def test_wrong_use(copy: Path, args: list[str], message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latentlabels.review.counting import count_distribution, interval
+from latentlabels.review.counting import count_distribution, interval, with_errors
 
 
 def test_against_all_outcomes() -> None:
@@ -42,3 +42,24 @@ def test_interval_holds_its_share_and_no_shorter_one_from_the_same_tails_does(co
 def test_interval_of_a_number_that_is_certain() -> None:
     assert interval([0.0, 0.0, 1.0]) == (2, 2)
     assert interval([1.0]) == (0, 0)
+
+
+def test_a_factor_widens_the_interval_and_keeps_what_is_sure() -> None:
+    sure = np.zeros(401)
+    sure[200] = 1
+    wide = with_errors(sure, 0.2)
+    assert wide.sum() == pytest.approx(1)
+    low, high = interval(wide, 0.95)
+    assert low == pytest.approx(200 * np.exp(-1.96 * 0.2), abs=4)
+    assert high == pytest.approx(200 * np.exp(1.96 * 0.2), abs=4)
+    none = np.zeros(5)
+    none[0] = 1
+    np.testing.assert_allclose(with_errors(none, 0.2), none)
+    every = np.zeros(5)
+    every[4] = 1
+    assert with_errors(every, 0.2)[4] > 0.5  # at most the largest number
+    p = count_distribution(np.full(50, 0.1))
+    np.testing.assert_allclose(with_errors(p, 0.0), p)
+    low, high = interval(with_errors(sure, 0.0, 20.0), 0.95)
+    assert (low, high) == pytest.approx((200 - 1.96 * 20, 200 + 1.96 * 20), abs=2)
+    assert with_errors(none, 0.0, 1.0)[0] == pytest.approx(stats.norm.cdf(0.5), abs=0.01)  # not below 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from sklearn.exceptions import NotFittedError
 
 from latentlabels import ConfigError, DataError, Free, LabelSpace, LatentLabels, Observed, OneOf, find_mistakes
 from latentlabels.annotation import Ignorable
-from latentlabels.estimator.cross_fitting import cross_fitted
+from latentlabels.estimator.cross_fitting import CrossFit, cross_fitted
 from latentlabels.review import read_mistakes, to_frame, write_mistakes, write_table
+from latentlabels.review.judging import own_errors
 
 SPACE = LabelSpace(
     [OneOf("colour", ["blue", "red", "green"]), OneOf("vehicle", ["car", "bike", "bus"], optional=True), Free("striped")]
@@ -97,13 +99,49 @@ def test_rivals_are_true(data: Toy, model: LatentLabels) -> None:
 
 def test_each_part_is_predicted_by_a_fit_to_the_others(data: Toy, model: LatentLabels) -> None:
     crossed = cross_fitted(model.fitted_, data.x, data.observed, folds=3)
-    assert np.bincount(crossed.fold).tolist() == pytest.approx([200] * 3, abs=2)
-    train, left = crossed.fold != 1, crossed.fold == 1
+    (fold,) = crossed.fold
+    assert np.bincount(fold).tolist() == pytest.approx([200] * 3, abs=2)
+    train, left = fold != 1, fold == 1
     at_least_one = model.fitted_.head.nonempty
     alone = LatentLabels(SPACE, **settings(at_least_one=at_least_one)).fit(data.x[train], data.observed[train])  # type: ignore[arg-type]
     np.testing.assert_allclose(crossed.posterior.marginals[left], alone.predict_proba(data.x[left]), atol=1e-6)
     posterior = model.cross_posterior(data.x, data.observed, folds=3)
     np.testing.assert_array_equal(posterior.marginals, crossed.posterior.marginals)
+
+
+def test_repeats_are_mixed_in_equal_parts(data: Toy, model: LatentLabels) -> None:
+    """With other parts each time, and the first as without repeats."""
+    x, observed = data.x[:200], data.observed[:200]
+    once = cross_fitted(model.fitted_, x, observed)
+    both = cross_fitted(model.fitted_, x, observed, repeats=2)
+    assert (both.repeats, both.folds, once.repeats) == (2, 2, 1)
+    np.testing.assert_array_equal(both.fold[0], once.fold[0])
+    assert (both.fold[1] != both.fold[0]).any()
+    assert (both.fold[1] == both.fold[0]).any()
+    second = replace(model.fitted_, params=model.fitted_.params | {"seed": 1000})
+    other = cross_fitted(second, x, observed)
+    np.testing.assert_array_equal(both.fold[1], other.fold[0])
+    mean = (once.posterior.marginals + other.posterior.marginals) / 2
+    np.testing.assert_allclose(both.posterior.marginals, mean, atol=1e-6)
+    np.testing.assert_array_equal(both.first.logits, once.posterior.distribution.logits)
+    found = find_mistakes(model, x, observed, repeats=2)
+    assert (found.repeats, found.folds) == (2, 2)
+
+
+def test_errors_of_the_fits_are_extrapolated_from_one_repeat(data: Toy, model: LatentLabels) -> None:
+    x, observed = data.x[:200], data.observed[:200]
+    expected = [find_mistakes(model, x, observed, repeats=number).expected for number in (1, 3)]
+    crossed = cross_fitted(model.fitted_, x, observed, repeats=3, noise=0.03)
+    assert own_errors(crossed, observed, expected[1]) == pytest.approx(abs(expected[0] - expected[1]) / 2)
+    once = cross_fitted(model.fitted_, x, observed, noise=0.03)
+    assert own_errors(once, observed, expected[0]) == 0
+
+
+def test_a_label_is_judged_only_where_every_fit_was_taught_it() -> None:
+    fold, taught = np.array([[0, 1], [1, 0]]), np.ones((2, 2, 3), bool)
+    taught[0, 1, 2] = taught[1, 1, 0] = False
+    crossed = CrossFit(None, fold, None, None, Ignorable(), taught)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(crossed.all_taught, [[False, True, True], [True, True, False]])
 
 
 def test_noise_is_never_remembered() -> None:
@@ -121,7 +159,7 @@ def test_noise_is_never_remembered() -> None:
 
 def test_images_that_belong_together_are_in_one_part(data: Toy, model: LatentLabels) -> None:
     together = np.arange(600) // 3
-    fold = cross_fitted(model.fitted_, data.x, data.observed, together=together).fold
+    (fold,) = cross_fitted(model.fitted_, data.x, data.observed, together=together).fold
     assert all(len(set(fold[together == group])) == 1 for group in range(200))
 
 
@@ -160,6 +198,16 @@ def test_nothing_known_and_too_few(data: Toy, model: LatentLabels) -> None:
         find_mistakes(model, data.x[:20], np.full((20, 7), -1, np.int8))
     with pytest.raises(DataError, match="observed is missing"):
         find_mistakes(model, data.x)
+    with pytest.raises(ConfigError, match="at_least is nan"):
+        find_mistakes(model, data.x, data.observed, at_least=float("nan"))
+    with pytest.raises(ConfigError, match="folds is None"):
+        find_mistakes(model, data.x, data.observed, folds=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"model is 'run', not a LatentLabels; .* LatentLabels.load"):
+        find_mistakes("run", data.x, data.observed)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="30 folds .* or fewer folds"):
+        find_mistakes(model, data.x[:12], data.observed[:12], folds=30)
+    with pytest.raises(ConfigError, match="repeats is 0"):
+        model.cross_posterior(data.x, data.observed, repeats=0)
     with pytest.raises(ConfigError, match="folds is 1"):
         model.cross_posterior(data.x, data.observed, folds=1)
     one = np.full((4, 7), -1, np.int8)
@@ -191,6 +239,16 @@ def test_what_a_run_keeps(data: Toy, model: LatentLabels, tmp_path: Path) -> Non
     (run / "mistakes.npz").write_bytes(b"PK" + bytes(20))
     with pytest.raises(DataError, match="mistakes"):
         read_mistakes(run)
+
+
+def test_vectors_that_say_nothing_cannot_tell() -> None:
+    rng = np.random.default_rng(3)
+    x, observed = rng.normal(size=(120, 40)).astype(np.float32), np.full((120, 4), -1, np.int8)
+    observed[np.arange(120), rng.integers(4, size=120)] = 1
+    model = LatentLabels(LabelSpace([OneOf("kind", list("abcd"))]), **settings(stop="none")).fit(x, observed)  # type: ignore[arg-type]
+    found = find_mistakes(model, x, observed)
+    assert not found.can_tell
+    assert (found.low, found.high) == (0, 120)
 
 
 def test_runs_again_alike(data: Toy, model: LatentLabels) -> None:
