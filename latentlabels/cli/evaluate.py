@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
-from ..words import NONE, count, number, percent_of
+from ..words import NONE, count, number, percent_of, quoted
 from ..writing import clear_leftovers, write_json
 from . import options
 from .label_options import TABLES, reads_labels
@@ -131,9 +131,13 @@ def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
         stored = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
         theirs = stored["num_images"], {label: one["support"] for label, one in stored["per_label"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{where}: not evaluated yet; run latentlabels evaluate {run} on the same images first") from error
+        raise UsageError(
+            f"{where}: not evaluated yet; run latentlabels evaluate {quoted(run)} on the same images first"
+        ) from error
     if theirs != (found["num_images"], {label: one["support"] for label, one in found["per_label"].items()}):
-        raise UsageError(f"{where}: evaluated on other images; run latentlabels evaluate {run} on the same images first")
+        raise UsageError(
+            f"{where}: evaluated on other images; run latentlabels evaluate {quoted(run)} on the same images first"
+        )
     figures = {key: stored.get(key) for key in ("map", "nll", "brier")}
     return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 

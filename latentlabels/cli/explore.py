@@ -65,7 +65,7 @@ def explore(
     For example: latentlabels explore runs/photos --images photos/
 
     The page is served on this machine alone. Its address holds a token; whoever has the address can use the page. Answers are
-    kept in a table that `fit --observed` reads.
+    kept in a table that `fit --answers` reads.
     """
     with Output(as_json) as output:
         if static or output_file is not None:

@@ -15,7 +15,7 @@ import typer
 from ..errors import ConfigError, DataError, RunError
 from ..locking import LOCK, holding
 from ..progress import Phase, Plan, following, phase
-from ..words import count, listed, number
+from ..words import count, grouping, listed, number, quoted
 from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
 from .interrupt import advise
@@ -199,7 +199,7 @@ def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
             )
     write_json(stored, now)
     config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
-    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {folder}")
+    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {quoted(folder)}")
 
 
 def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
@@ -293,6 +293,9 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
         "kind": inputs.kind.value,
         **found,
         "num_groups": len(model.space_.groups),
+        "num_free": model.space_.num_free,
+        "answers": 0 if inputs.answers is None else int(inputs.answers.num_known.sum()),
+        "answered_images": 0 if inputs.answers is None else int((inputs.answers.num_known > 0).sum()),
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
@@ -312,13 +315,16 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
-    run = found["run"]
+    run, folder = found["run"], quoted(found["run"])
     rows = [] if found["read_as"] is None else [("read as", read_as(found["read_as"]))]
     rows += [
         ("images", images),
-        ("labels", f"{found['num_labels']:,} in {count(found['num_groups'], 'group')}"),
+        ("labels", f"{found['num_labels']:,}, {grouping(found['num_labels'], found['num_free'], found['num_groups'])}"),
         ("known labels", f"{known} ({per_image:.2f} per image)"),
     ]
+    if found["answers"]:
+        answers = f"{count(found['answers'], 'label')} of {count(found['answered_images'], 'image')}, known by an answer"
+        rows.append(("answers", answers))
     if found["never_known"]:
         rows.append(("never known", f"{listed(found['never_known'])}: kept at the prior"))
     rows += [
@@ -339,5 +345,5 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     if found["poor"] or found["verdict"]["level"] == Level.WEAK:
         console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
-    console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
-    console.print(f"      latentlabels query {run} {one} --given LABEL")
+    console.print(f"\nnext: latentlabels predict {folder} {many} -o probabilities.csv")
+    console.print(f"      latentlabels query {folder} {one} --given LABEL")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
-from ..words import any_of, count, listed, percent
+from ..words import any_of, count, grouping, listed, percent
 from . import options
 from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
@@ -226,13 +226,11 @@ def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
         known += f"; {count(found['images_without_known_label'], 'image')} without known labels"
     size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
     free = sum(group["kind"] == "free" for group in groups)
-    inside = found["num_labels"] - free
-    kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
     read_as = found["read_as"]
     rows = [] if read_as is None or not read_as["facts"] else [("read as", said_as(read_as))]
     rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
-        ("labels", f"{found['num_labels']:,}, {kinds}"),
+        ("labels", f"{found['num_labels']:,}, {grouping(found['num_labels'], free, len(groups))}"),
         ("known labels", known),
         ("held out", held_out(found["held_out"])),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..words import count, percent
+from ..words import count, percent, quoted
 from . import options
 from .output import Debug, Json, Output, RunFolder, UsageError, table
 from .sources import explained, images_of_run, load_run, make_config, read_asked, read_training
@@ -72,7 +72,7 @@ def next_questions(
         found = posterior.next_questions(size, features, per_label=per_label, random_share=random_share, seed=seed, about=about)
         if output_file is not None:
             _write(output_file, found)
-        command = f"latentlabels fit --from {run} --answers {output_file or 'TABLE'}"
+        command = f"latentlabels fit --from {quoted(run)} --answers {quoted(output_file or 'TABLE')}"
         document = {
             "run": run,
             "table": output_file,

@@ -57,7 +57,7 @@ def read_answers(path: Path, space: LabelSpace) -> Observed:
     try:
         sheet = _sheet(path)
     except (DataError, ObservationError) as error:
-        raise type(error)(f"data.answers: {error}; give a table with the columns {listed(_COLUMNS)}") from None
+        raise type(error)(f"data.answers: {error}") from None
     found = [sheet.column(name) for name in _COLUMNS]
     lost = [name for name, column in zip(_COLUMNS, found, strict=True) if column is None]
     if lost:

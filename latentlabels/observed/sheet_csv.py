@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, ObservationError
-from ..words import shown
+from ..words import quoted, shown
 from .names import label_name
 from .sheet import Sheet, encoded, sheet_of
 from .sheet_arrow import column_of_arrow
@@ -62,7 +61,7 @@ def _not_utf8(path: Path, raw: bytes, error: UnicodeDecodeError) -> str:
     cell = shown((before + after).decode("cp1252", "replace"))
     return (
         f'{where}. Read as Windows-1252, the cell is "{cell}". If so: '
-        f"iconv -f cp1252 -t utf-8 {shlex.quote(str(path))} > NEW.csv; or {again}"
+        f"iconv -f cp1252 -t utf-8 {quoted(path)} > NEW.csv; or {again}"
     )
 
 

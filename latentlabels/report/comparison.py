@@ -13,7 +13,7 @@ from ..errors import RunError
 from ..show.blocks import Block, Cell, Row, Section, Table, Text
 from ..show.blocks import Verdict as Banner
 from ..show.pages import page
-from ..words import NONE, count, finite, listed, number, percent_of, whole
+from ..words import NONE, count, finite, listed, number, percent_of, quoted, whole
 from ..writing import write_text
 from .contents import Contents, gather
 
@@ -155,7 +155,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     for one in pair:
         if not one.run.weights:
             raise RunError(
-                f"{one.folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {one.folder}`"
+                f"{one.folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {quoted(one.folder)}`"
             )
     short = tuple(one.folder.resolve().name for one in pair)
     names = short if short[0] != short[1] else tuple(str(one.folder) for one in pair)
