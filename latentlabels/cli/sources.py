@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import AmbiguousError, Choice, ConfigError, DataError
+from ..errors import AmbiguousError, Choice, ConfigError, DataError, ObservationError
 from ..words import quoted
 from .label_options import TABLES, as_flags, as_keys, as_options
 from .output import UsageError
@@ -155,6 +155,12 @@ def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterat
             raise UsageError(AmbiguousError(error.what, possible or error.choices).worded(Choice.as_flags)) from None
         keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
         raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
+    except ObservationError as error:
+        from ..observed.contradictions import ContradictionError  # it loads numpy, which `--help` need not wait for
+
+        if isinstance(error, ContradictionError):
+            raise ObservationError(error.worded(Choice.as_flags)) from None
+        raise
 
 
 def read_training(config: Config, how: Reading | None = None, features: bool = True) -> Inputs:
