@@ -20,7 +20,8 @@ from common import command, machine, table
 from latentlabels import LabelSpace, LatentLabels, exact
 from latentlabels.exact import counting
 from latentlabels.report import write_report
-from latentlabels.report.stored_predictions import FITTED, find
+from latentlabels.report.prediction_summary import find
+from latentlabels.report.stored_predictions import FITTED
 
 
 def main() -> None:

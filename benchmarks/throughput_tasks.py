@@ -160,7 +160,7 @@ def embed(images: str, encoder: str) -> Told:
     """Features of all files, found or computed."""
     import latentlabels  # noqa: F401
     from latentlabels.config import FitConfig, ModelConfig
-    from latentlabels.fitting.build import wanted_by
+    from latentlabels.fitting.settling import wanted_by
     from latentlabels.inputs import read_inputs
 
     clock = Clock()

@@ -10,11 +10,27 @@ from dataclasses import dataclass
 
 
 class LatentLabelsError(Exception):
-    """Root of the errors that this package raises on purpose."""
+    """Root of the errors that this package raises on purpose.
+
+    Attributes:
+        key: the key of a config that the error is about, such as "model.regions"; None where it is about none.
+    """
+
+    def __init__(self, message: str = "", *, key: str | None = None):
+        super().__init__(message)
+        self.key = key
 
 
 class LabelSpaceError(LatentLabelsError, ValueError):
-    """A label space that contradicts itself, or a label that a space lacks."""
+    """A label space that contradicts itself, or a label that a space lacks.
+
+    Attributes:
+        entry: number of the entry of a `labels` section, from 1; None where the error is about none.
+    """
+
+    def __init__(self, message: str = "", *, entry: int | None = None):
+        super().__init__(message if entry is None else f"labels, entry {entry}{message}")
+        self.entry = entry
 
 
 class ObservationError(LatentLabelsError, ValueError):
@@ -73,6 +89,9 @@ class AmbiguousError(ObservationError):
 
 class ConfigError(LatentLabelsError, ValueError):
     """A configuration that cannot be used; names the file and the key."""
+
+    def __init__(self, message: str = "", *, key: str | None = None):
+        super().__init__(message if key is None else f"{key}: {message}", key=key)
 
 
 class DataError(LatentLabelsError, ValueError):

@@ -56,6 +56,9 @@ class Posterior:
         known: int8 (N, K) of 1, 0, -1: what the distribution was conditioned on, for display.
         places: of each label the posterior of its place; None of a model without regions.
         guarantee: what `sets` is made from; None before `LatentLabels.calibrate`.
+
+    Raises:
+        ValueError: another number of names than of images.
     """
 
     def __init__(
@@ -221,7 +224,11 @@ class Posterior:
         return provided("explore")(self, rows, title, height)
 
     def log_prob(self, truth: NDArray[np.int8]) -> NDArray[np.float64]:
-        """log p(y | ...) of complete label sets (N, K), natural logarithm, -inf where impossible: (N,)."""
+        """log p(y | ...) of complete label sets (N, K) in nats, -inf where impossible: float64 (N,).
+
+        Raises:
+            ValueError: a table of another size.
+        """
         y = torch.as_tensor(np.asarray(truth), dtype=torch.float32)
         if y.shape != (len(self), self.space.num_labels):
             raise ValueError(f"truth has shape {tuple(y.shape)}, but the posterior has {(len(self), self.space.num_labels)}")
@@ -246,7 +253,7 @@ class Posterior:
         """The best thresholds for these images by the posterior's own expectation; no label is read.
 
         Args:
-            aim: what they are good for: "f1-micro", "f1-macro", "precision=0.9" or "recall=0.9".
+            aim: what they are good for: "f1" (or "f1-micro"), "macro-f1" (or "f1-macro"), "precision=0.9" or "recall=0.9".
 
         Raises:
             ConfigError: an unknown aim.
@@ -355,7 +362,10 @@ class Posterior:
             labels: L of them, or None for all K, which takes K times the work of one conditional query.
 
         Returns:
-            (L, L), symmetric; the diagonal is each label's prevalence.
+            float32 (L, L), symmetric; the diagonal is each label's prevalence.
+
+        Raises:
+            LabelSpaceError: a label that the space lacks.
         """
         names = self.space.labels if labels is None else tuple(labels)
         columns = [self.space.index(label) for label in names]

@@ -13,8 +13,9 @@ import latentlabels as ll
 from latentlabels.checks import even_count_check, linked_label_check
 from latentlabels.checks.prevalence_baseline import chance_of_ranking, known_log_likelihood
 from latentlabels.errors import AnchorWarning, DataWarning
-from latentlabels.fitting.checkpoint import begun_with
-from latentlabels.fitting.identity import identify
+from latentlabels.fitting.identity import identity_of
+from latentlabels.inputs import Wanted, read_inputs
+from latentlabels.kind import Kind
 from latentlabels.observed import Observed, known_table, sparse
 from latentlabels.observed.known_table import DenseKnown
 from latentlabels.observed.sparse import SparseKnown
@@ -118,8 +119,9 @@ def test_what_goes_over_a_table_says_the_same(space: ll.LabelSpace, draw: Any, m
         assert scores[0] == (None if scores[1] is None else pytest.approx(scores[1]))
     assert even_count_check(values) == even_count_check(few.known)
     assert chance_of_ranking(values) == chance_of_ranking(few.known)
-    assert identify(whole, VECTORS) == identify(few, VECTORS)
-    assert begun_with(space, whole, torch.arange(3), {}) == begun_with(space, few, torch.arange(3), {})
+    read = [read_inputs(VECTORS, table, space=space, wanted=Wanted(Kind.EMBEDDINGS)) for table in (whole, few)]
+    begun = [identity_of(inputs, torch.arange(3), {}) for inputs in read]
+    assert begun[0] == begun[1]
     assert observed_html(whole.known, space, whole.images) == observed_html(few.known, space, few.images)
     assert whole.counts() == few.counts()
     assert whole.never_present == few.never_present

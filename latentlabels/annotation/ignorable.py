@@ -21,6 +21,12 @@ class Ignorable(Annotation):
     """Which labels are known does not depend on their values (missing at random): p(o|y) is 1 or 0.
 
     For labels that were asked one by one, with answers of both kinds; and for what a user knows at query time.
+
+    Args:
+        noise: e, the probability in [0, 1) that the known positives of an image are a mistake, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
     """
 
     kind = "ignorable"

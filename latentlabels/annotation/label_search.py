@@ -31,6 +31,13 @@ class PerLabelSearch(Weighted):
     The posterior of a mistake is a mixture over the K labels by which the image may have been found; it costs K times as
     much as one without noise. log p(o | x) does not. `log_prob` gives p(found, o | y), `sample` draws o of images that
     were found: with labels y, in proportion to w_k y_k.
+
+    Args:
+        weights: w, K positive numbers in the order of the labels, or "learn"; None for equal ones. Their ratios alone matter.
+        noise: e, the probability in [0, 1) that an image is filed under a wrong label, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
     """
 
     kind = "per-label-search"

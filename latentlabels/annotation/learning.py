@@ -285,8 +285,9 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
     names = " and ".join(annotation.learns)
     if names != "noise" and shares.complete.shape[1] > _MOST:
         raise ConfigError(
-            f"annotation.{names}: learn: {shares.complete.shape[1]:,} labels are too many to learn a number for each (at most "
-            f"{_MOST:,}); state them"
+            f"learn: {shares.complete.shape[1]:,} labels are too many to learn a number for each (at most "
+            f"{_MOST:,}); state them",
+            key=f"annotation.{names}",
         )
     if len(annotation.learns) > 1:
         raise ConfigError(
@@ -295,7 +296,7 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
         )
     if not float(shares.known.sum()):
         raise ConfigError(
-            f"annotation.{names}: no other image than complete ones has a known label, so nothing is to be learned"
+            "no other image than complete ones has a known label, so nothing is to be learned", key=f"annotation.{names}"
         )
     usable = shares.complete if annotation.one_by_one else shares.complete[shares.complete.sum(1) > 0]
     if len(usable):
@@ -311,8 +312,9 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
     if names == "noise":
         groups = "exhaustive groups say nothing of mistakes" if shares.sets else groups
     raise ConfigError(
-        f"annotation.{names}: learn: nothing tells what people prefer to name from what is frequent: {told}, and {groups}. "
-        "Label some images completely (latentlabels sample-complete DIR -n 100), or state the numbers"
+        f"learn: nothing tells what people prefer to name from what is frequent: {told}, and {groups}. "
+        "Label some images completely (latentlabels sample-complete DIR -n 100), or state the numbers",
+        key=f"annotation.{names}",
     )
 
 

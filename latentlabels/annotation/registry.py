@@ -58,19 +58,19 @@ def from_config(section: Mapping[str, Any], space: LabelSpace) -> Annotation:
     given = {key: value for key, value in dict(section).items() if value is not None}
     kind = str(given.pop("kind", DEFAULT))
     if kind not in KINDS:
-        raise ConfigError(f'annotation.kind: no annotation "{kind}"{nearest(kind, KINDS)} (known: {", ".join(KINDS)})')
+        raise ConfigError(f'no annotation "{kind}"{nearest(kind, KINDS)} (known: {", ".join(KINDS)})', key="annotation.kind")
     parameters = dict(inspect.signature(KINDS[kind]).parameters)
     for key, value in given.items():
         if key not in parameters:
-            raise ConfigError(f'annotation.{key}: "{kind}" takes no {key} (it takes: {", ".join(sorted(parameters))})')
+            raise ConfigError(f'"{kind}" takes no {key} (it takes: {", ".join(sorted(parameters))})', key=f"annotation.{key}")
         if isinstance(value, Mapping):
             missing = [label for label in space.labels if label not in value]
             if missing:
-                raise ConfigError(f'annotation.{key}: no number for label "{missing[0]}"; give one for every label')
+                raise ConfigError(f'no number for label "{missing[0]}"; give one for every label', key=f"annotation.{key}")
             given[key] = [value[label] for label in space.labels]
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in given:
-            raise ConfigError(f'annotation.{key}: "{kind}" needs {key}, one number for each label')
+            raise ConfigError(f'"{kind}" needs {key}, one number for each label', key=f"annotation.{key}")
     annotation = KINDS[kind](**given)
     if not {"weights", "rates"} & {*annotation.learns}:
         annotation.readiness(space.num_labels)  # which refuses another number of weights or rates than labels

@@ -25,7 +25,10 @@ class Scar(Annotation):
 
     Args:
         rates: c, one number for all labels or one for each, in (0, 1], or "learn".
-        noise: see the module.
+        noise: e, the probability in [0, 1) that the known positives of an image are a mistake, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
     """
 
     kind = "scar"

@@ -17,6 +17,12 @@ class UniformPositive(Annotation):
     """The m known positives are a uniform subset of the N present labels: p(o|y) = 1/C(N, m).
 
     With m = 1: each image has one known label, any of its own. Images without a known positive say nothing.
+
+    Args:
+        noise: e, the probability in [0, 1) that the known positives of an image are a mistake, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
     """
 
     kind = "uniform-positive"

@@ -23,7 +23,10 @@ class Weighted(Annotation):
 
     Args:
         weights: K positive numbers, whose ratios alone matter, or "learn".
-        noise: see the module.
+        noise: e, the probability in [0, 1) that the known positives of an image are a mistake, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
     """
 
     one_positive = True
@@ -66,7 +69,15 @@ class Weighted(Annotation):
 
 
 class WeightedPositive(Weighted):
-    """The one known positive is a present label, picked with probability w_k / sum_j w_j y_j (salience)."""
+    """The one known positive is a present label, picked with probability w_k / sum_j w_j y_j (salience).
+
+    Args:
+        weights: w, K positive numbers in the order of the labels, or "learn". Their ratios alone matter.
+        noise: e, the probability in [0, 1) that the known positives of an image are a mistake, or "learn".
+
+    Raises:
+        ConfigError: numbers out of range.
+    """
 
     kind = "weighted-positive"
     meaning = "one present label of each image is known, picked by the labels' weights"

@@ -169,7 +169,8 @@ def _write(model: LatentLabels, metrics: Metrics, scenes: ToyScenes, test: ToySc
     from matplotlib.figure import Figure
 
     from ..report import write_report
-    from ..report.stored_predictions import EVALUATED, find
+    from ..report.prediction_summary import find
+    from ..report.stored_predictions import EVALUATED
     from ..show.plots import posterior_gallery
 
     run = model.save(out / "run")

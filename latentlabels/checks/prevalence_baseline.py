@@ -28,18 +28,15 @@ _DRAWS = 999  # rankings by chance
 _RANKS = 20_000_000  # ranks that are drawn altogether, at most as a rule
 
 
-def prevalence_prediction(
-    space: LabelSpace, prevalence: npt.ArrayLike, nonempty: bool = False, dtype: torch.dtype = torch.float64
-) -> LabelVector:
+def prevalence_prediction(space: LabelSpace, prevalence: npt.ArrayLike, nonempty: bool = False) -> LabelVector:
     """The label distribution of an image that nobody has looked at, batch shape ().
 
     Args:
         space: the label space.
         prevalence: (K,) share of the images that show each label, as `derive_prior` gives it.
         nonempty: whether the empty label set counts little, as in fits of images with one known label each.
-        dtype: of its logits.
     """
-    logits = prior_logits(space, np.asarray(prevalence, np.float64)).to(dtype)
+    logits = prior_logits(space, np.asarray(prevalence, np.float64)).double()
     return NonEmptyLabelVector(space, logits, EMPTY_ODDS) if nonempty else LabelVector(space, logits)
 
 

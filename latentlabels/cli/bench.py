@@ -11,9 +11,9 @@ import typer
 from ..errors import ConfigError, DataError
 from ..words import NONE, count
 from . import options
+from .configs import explained
 from .interrupt import advise
 from .output import Debug, Json, Output, UsageError, table
-from .sources import explained
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +105,7 @@ def read_bench_config(path: Path | None, overrides: Sequence[str], flags: Mappin
         UsageError: neither a config nor data.
         ConfigError, LabelSpaceError: what is wrong in it, with file, line and key, or the flag.
     """
-    from ..bench.loading import bench_of, check_bench
+    from ..bench.checking import bench_of, check_bench
     from ..config import BenchConfig, read_config
 
     if path is None and flags.get("data.images") is None and flags.get("bench.make") is None:
@@ -164,7 +164,7 @@ def _figure(found: Spread | None, how: Metric, num_test: int) -> str:
 
 
 def _name(config: Config, path: Path | None) -> str:
-    from ..bench.loading import bench_of
+    from ..bench.checking import bench_of
 
     given = bench_of(config).name
     return given if given is not None else (path or config.data.images or Path(bench_of(config).make or "data")).stem
@@ -177,8 +177,8 @@ def _grid(configs: list[Config]) -> Grid:
         ConfigError: another one says something else, or an objective is named that is not there.
     """
     from .. import objectives
+    from ..bench.checking import bench_of
     from ..bench.grid import Grid
-    from ..bench.loading import bench_of
     from ..config.sections import BENCH_OBJECTIVES, TRUE_COUNT
 
     first = bench_of(configs[0])

@@ -12,8 +12,9 @@ from ..words import count
 from . import options
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .sinks import Document, open_sink
 from .sources import images_of_run, load_run, read_labels, stream_labelled
-from .streaming import Document, about, filled, open_sink, write_all
+from .streaming import about, filled, write_all
 from .tables import check_target
 
 if TYPE_CHECKING:

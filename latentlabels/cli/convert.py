@@ -10,9 +10,8 @@ import typer
 from ..errors import DataError, nearest
 from ..words import count, listed
 from . import options
-from .label_options import TABLES, as_options, reads_labels
+from .label_options import TABLES, as_options, in_words_of_the_command_line, reads_labels
 from .output import Debug, Json, Output, UsageError, existing, show_facts
-from .sources import in_words_of_the_command_line
 from .tables import ENDINGS
 
 if TYPE_CHECKING:

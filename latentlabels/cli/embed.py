@@ -12,10 +12,10 @@ from ..errors import ConfigError, DataError, ObservationError, nearest
 from ..progress import Phase, Plan, following, phase
 from ..words import count, quoted
 from . import options
+from .configs import config_of, explained
 from .interrupt import advise
 from .label_options import reads_labels
 from .output import Debug, Json, Output, Strict, UsageError, show_facts
-from .sources import config_of, explained
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,15 +101,16 @@ def _wanted(config: Config) -> Wanted:
     Raises:
         ConfigError: an encoder without weights.
     """
-    from ..fitting.build import settle, wanted_by
+    from ..fitting.settling import settle, wanted_by
 
     with explained(config):
         wanted = wanted_by(config.model, config.fit)
         if wanted.features is None:
             name = settle(config.model, config.fit.accelerator)[0].encoder
             raise ConfigError(
-                f'model.weights: the encoder "{name}" has random weights, so that its features say little; give --set '
-                "model.weights=DEFAULT or a file, or an encoder with published weights"
+                f'the encoder "{name}" has random weights, so that its features say little; give --set '
+                "model.weights=DEFAULT or a file, or an encoder with published weights",
+                key="model.weights",
             )
     return wanted
 
@@ -152,7 +153,7 @@ def _document(config: Config, inputs: Inputs, computed: int, seconds: float) -> 
     import torch
 
     from ..features import cache_folder
-    from ..fitting.build import settle
+    from ..fitting.settling import settle
 
     assert inputs.size is not None
     settled, why = settle(config.model, config.fit.accelerator)

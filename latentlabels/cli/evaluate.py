@@ -180,7 +180,8 @@ def _check_complete(known: Observed, source: Path | None, unlisted: str | None) 
 
 def _report(run: Path, model: LatentLabels, stream: InputStream, measured: Measured) -> None:
     from ..report import write_report
-    from ..report.stored_predictions import EVALUATED, find, looked_at
+    from ..report.prediction_summary import find, looked_at
+    from ..report.stored_predictions import EVALUATED
 
     rows = measured.rows[looked_at(len(measured.rows))]
     inputs = stream.block(rows).inputs

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, DataError, RunError
-from ..locking import LOCK, holding
+from ..errors import ConfigError, DataError
 from ..progress import Phase, Plan, following, phase
 from ..words import count, grouping, listed, number, quoted
-from ..writing import clear_leftovers, is_leftover, write_json
 from . import options
-from .interrupt import advise
+from .configs import explained, read_training
+from .fit_folder import begun_fit, holding_folder, new_fit, resumed_fit
 from .label_options import reads_labels
-from .output import Debug, Json, Output, Strict, UsageError, show_facts, show_verdict
-from .sources import explained, make_config, read_training
+from .output import Debug, Json, Output, Strict, show_facts, show_verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,9 +25,6 @@ if TYPE_CHECKING:
     from ..estimator import LatentLabels
     from ..inputs import Inputs
     from ..space import LabelSpace
-
-# what may differ when a fit is resumed: all else would make it another fit
-_FREE_TO_CHANGE = {"fit.epochs", "fit.patience", "fit.accelerator", "fit.devices", "fit.strategy", "fit.workers", "data.strict"}
 
 
 @reads_labels()
@@ -76,8 +68,8 @@ def fit(
         }  # fmt: skip
         # several processes run this command each; the first writes, the others work for it
         first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
-        settings, out = _resumed(config, given, out) if resume else _started(config, given, out, first)
-        with _held(out, resume, output) if first else nullcontext(), following(_plan(settings)):
+        settings, out = resumed_fit(config, given, out) if resume else new_fit(config, given, out, first)
+        with holding_folder(out, resume, output) if first else nullcontext(), following(_plan(settings)):
             if first:
                 _say_encoder(settings, output)
             with phase(Phase.READING, "reading the data"):
@@ -86,8 +78,7 @@ def fit(
             what = count(len(inputs), inputs.kind.one)
             if first:
                 output.note(f"fitting {what} with {count(space.num_labels, 'label')}; the run is {out}")
-                _begin(out, settings, inputs)
-            with explained(settings):
+            with explained(settings), begun_fit(out, settings, inputs) if first else nullcontext():
                 model.fit(inputs, checkpoints=out / "checkpoints", resume=resume)
             if not first:
                 return
@@ -99,142 +90,13 @@ def fit(
 def _say_encoder(config: Config, output: Output) -> None:
     """Say which encoder was chosen, where that was left open, before what may take minutes."""
     from ..checks.sentences import encoder_used
-    from ..fitting.build import CHOSEN, settle
+    from ..fitting.settling import CHOSEN, settle
 
     if config.fit.init_from is None:
         with explained(config):
             settled, why = settle(config.model, config.fit.accelerator)
         if why:
             output.note(f"encoder: {encoder_used({key: getattr(settled, key) for key in CHOSEN} | {'why': why})}")
-
-
-def _started(path: Path | None, given: dict[str, Any], out: Path | None, first: bool) -> tuple[Config, Path]:
-    config = make_config(path, **given)
-    begin = None if given["begin"] is None else given["begin"].resolve()
-    name = (
-        path.stem
-        if path is not None
-        else begin.name
-        if begin is not None
-        else (config.data.images or config.data.embeddings or Path("run")).stem
-    )
-    name = re.sub(r"[*?{}\[\]]+", "", name).rstrip("-_.") or "run"  # of a pattern of shards what is the same in all
-    folder = out if out is not None else Path("runs") / name
-    if begin is not None and out is None:  # beside the run that it begins with
-        folder = next(new for n in range(2, 10_000) if not (new := begin.with_name(f"{name}-{n}")).exists())
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder}: is a file; give the name of a new folder")
-    if first and not (folder / LOCK).exists():  # else the lock says first who is there
-        _check_empty(folder)
-    return config, folder
-
-
-def _check_empty(folder: Path) -> None:
-    """Refuse a folder that is not empty; remains of a process killed before its fit began do not count."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    if not any(name for name in names if not (name in (LOCK, "checkpoints") or is_leftover(name))) and not _is_begun(folder):
-        return
-    other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
-    resume = ", or --resume to continue the fit in it" if _is_begun(folder) else ""
-    raise UsageError(f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {other}){resume}")
-
-
-def _is_begun(folder: Path) -> bool:
-    """Whether a fit was begun there, so that --resume can continue it."""
-    checkpoints = folder / "checkpoints"
-    return (checkpoints / "config.yaml").exists() or ((folder / "config.yaml").exists() and checkpoints.exists())
-
-
-@contextmanager
-def _held(folder: Path, resume: bool, output: Output) -> Iterator[None]:
-    """Keep other fits out of a folder; one that fails before its first epoch leaves nothing, which would be in the way."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with holding(folder, "fitting", output.note):
-            for part in (folder, folder / "checkpoints"):
-                clear_leftovers(part)
-            if not resume:
-                _check_empty(folder)  # another fit may have come between
-            try:
-                yield
-            except Exception:
-                _remove_begun(folder)
-                raise
-    finally:
-        for path in made:
-            with suppress(OSError):  # it holds something
-                path.rmdir()
-
-
-def _remove_begun(folder: Path) -> None:
-    """Remove the files of a fit without a finished epoch."""
-    checkpoints = folder / "checkpoints"
-    if not (checkpoints / "last.json").exists() and checkpoints.exists():
-        for name in ("config.yaml", "data.json"):
-            (checkpoints / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            checkpoints.rmdir()
-
-
-def _begin(folder: Path, config: Config, inputs: Inputs) -> None:
-    """Write down what is fitted, before training, so that an interrupted fit can be resumed by its folder alone.
-
-    Raises:
-        RunError: a fit was begun there on other data.
-    """
-    from ..fitting.identity import differences, identify
-
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
-    assert inputs.observed is not None  # the training data of a config have labels
-    now = identify(inputs.observed, inputs)
-    stored = checkpoints / "data.json"
-    if stored.exists():
-        found = differences(json.loads(stored.read_text(encoding="utf-8")), now)
-        if found:
-            raise RunError(
-                f"--resume: the fit in {folder} was started on other data ({'; '.join(found)}). Restore those data to resume "
-                "it, or start a new fit: leave out --resume and give another --out"
-            )
-    write_json(stored, now)
-    config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(checkpoints / "config.yaml")
-    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {quoted(folder)}")
-
-
-def _resumed(path: Path | None, given: dict[str, Any], out: Path | None) -> tuple[Config, Path]:
-    """The config of an interrupted fit; options that are given again must agree with it."""
-    from ..fitting.run_folder import begun_config
-
-    if out is None and path is None:
-        raise UsageError("--resume: no run folder given; name the fit to resume with --out RUN")
-    folder = out if out is not None else Path("runs") / (path.stem if path is not None else "")
-    if not _is_begun(folder):
-        raise UsageError(f"--resume: no interrupted fit in {folder}; leave out --resume to start one")
-    stored = begun_config(folder)
-    if path is None and given["images"] is None and given["embeddings"] is None and given["begin"] is None:
-        return make_config(stored, **given), folder
-    config, before = make_config(path, **given), make_config(stored)
-    new, old = _flat(config.resolved()), _flat(before.resolved())
-    if config.labels is None:
-        new["labels"] = old["labels"]  # the folder's own labels, which the stored config spells out
-    elif (space := config.space()) is not None:
-        new["labels"] = space.to_config()
-    differing = [key for key in sorted({*new, *old}) if new.get(key) != old.get(key) and key not in _FREE_TO_CHANGE]
-    if differing:
-        key = differing[0]
-        raise ConfigError(
-            f"{config.where(key)}: {key} is {new.get(key)!r}, but {old.get(key)!r} in {stored}; --resume continues the same "
-            f"fit ({', '.join(sorted(_FREE_TO_CHANGE))} may differ); give another --out to start a new one"
-        )
-    return config.model_copy(update={"labels": before.labels}), folder
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for section, value in config.items():
-        flat |= {f"{section}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {section: value}
-    return flat
 
 
 def _estimator(config: Config, inputs: Inputs) -> tuple[LatentLabels, LabelSpace]:

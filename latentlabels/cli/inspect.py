@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, DataWarning
-from ..words import any_of, count, grouping, listed, percent
+from ..words import count
 from . import options
+from .configs import config_of, explained, fit_command, read_training
+from .inspect_view import show
 from .label_options import reads_labels
-from .output import Debug, Json, Output, Strict, UsageError, show_facts, table
-from .sources import config_of, explained, fit_command, read_training
+from .output import Debug, Json, Output, Strict, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..annotation import Annotation
     from ..checks import Finding
     from ..config import Config
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ..observed import Observed
     from ..program.starting_point import Anchor
 
-_LISTED = 30
 _LOOKED_FOR = 20_000_000  # images x labels up to which a label space is proposed unasked
 
 
@@ -77,7 +75,7 @@ def inspect(
             raise DataError(f"{source}: {count(len(said), 'problem')} (strict): {'; '.join(said[:10])}")
         document["next"] = fit_command(source, labels, config, config.data.complete)
         document |= _proposed(inputs, propose)
-        output.emit(document, lambda console: _show(console, document, everything))
+        output.emit(document, lambda console: show(console, document, everything))
 
 
 def _check_new(path: Path | None) -> None:
@@ -141,6 +139,7 @@ def _document(config: Config, inputs: Inputs) -> dict[str, Any]:
         "annotation": {"kind": how.kind, "meaning": how.meaning},
         "expected_labels": anchor.expected_labels,
         "expected_labels_source": anchor.source,
+        "expected_labels_from": anchor.scale_from.value,
         "expected_labels_identified": anchor.identified,
         "expected_labels_error": anchor.error,
         "num_complete": anchor.num_complete,
@@ -169,15 +168,6 @@ def _findings(known: Observed, how: Annotation) -> dict[str, Finding | None]:
     return {"contradiction": contradiction(known, how), "evenness": evenness(known, how)}
 
 
-def _said(found: dict[str, Any]) -> list[str]:
-    from ..checks import Finding
-    from ..checks.sentences import warning
-
-    stored = [Finding.from_dict(found[key]) for key in ("contradiction", "evenness") if found[key]]
-    stored += [Finding.from_dict(one) for one in found["complete_images"]]
-    return [warning(one) for one in stored if one is not None]
-
-
 def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
     import numpy as np
 
@@ -200,134 +190,3 @@ def _groups(known: Observed, anchor: Anchor) -> list[dict[str, Any]]:
             }
         )
     return out
-
-
-def _condition(group: dict[str, Any]) -> str:
-    """What a group requires and excludes."""
-    parts = []
-    for words, given in (("", group["requires"]), ("excludes ", group["excludes"])):
-        labels = [given] if isinstance(given, str) else list(given or ())
-        if labels:
-            parts.append(f"{words}{listed(labels)}" if words else any_of(labels))
-    return "; ".join(parts)
-
-
-def _show(console: Console, found: dict[str, Any], everything: bool) -> None:
-    from ..checks.sentences import expected_labels, held_out
-    from ..checks.sentences import read_as as said_as
-    from ..inputs.levels import Levels
-    from ..inputs.looks import levels_in_words
-    from ..observed.few import FEW_IMAGES
-    from ..observed.record import SEVERAL
-
-    bad, groups = found["unreadable"], found["groups"]
-    known = f"{found['known_present']:,} present, {found['known_absent']:,} absent ({found['known_per_image']:.2f} per image)"
-    if found["images_without_known_label"]:
-        known += f"; {count(found['images_without_known_label'], 'image')} without known labels"
-    size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
-    free = sum(group["kind"] == "free" for group in groups)
-    read_as = found["read_as"]
-    rows = [] if read_as is None or not read_as["facts"] else [("read as", said_as(read_as))]
-    rows += [
-        (found["kind"], f"{found['num_images']:,}{size}"),
-        ("labels", f"{found['num_labels']:,}, {grouping(found['num_labels'], free, len(groups))}"),
-        ("known labels", known),
-        ("held out", held_out(found["held_out"])),
-    ]
-    levels = levels_in_words(Levels.from_config(found["levels"]))
-    if levels:
-        rows.append(("pixels", levels))
-    if bad:
-        names = [str(item["image"]) for item in bad]
-        rows.append(("cannot be read", f"{count(len(bad), 'image')}; a fit leaves them out: {listed(names, 10)}"))
-    if found["never_known"]:
-        rows.append(("never known", f"{listed(found['never_known'], 10)}: a fit cannot learn these labels"))
-    few = [row["label"] for row in found["labels"] if 0 < row["known_present"] < FEW_IMAGES]
-    if few:
-        rows.append((f"known fewer than {FEW_IMAGES} times", listed(few, 10)))
-    rows += [
-        ("annotation", f"{found['annotation']['kind']}: {found['annotation']['meaning']}"),
-        ("labels per image", expected_labels(found)),
-    ]
-    if found["has_truth"]:
-        rows.append(("complete labels", "given; only objectives for complete labels read them"))
-    show_facts(console, rows)
-    for remark in [*found["remarks"], *_said(found)]:
-        console.print(f"note: {remark}")
-    if read_as is not None:
-        for what, how in read_as["facts"]:
-            if what == SEVERAL:
-                console.print(f"note: {what}: {how}; each name in a cell is a label of its own")
-        _show_contradictions(console, read_as, everything)
-    declared = [group for group in groups if group["kind"] != "free" or group["requires"] or group["excludes"]]
-    if declared:
-        console.print()
-        cells = [
-            (
-                g["group"],
-                g["kind"],
-                _condition(g),
-                f"{len(g['labels'])}",
-                f"{g['known_images']:,}",
-                percent(g["applies"], 1),
-            )
-            for g in declared
-        ]
-        columns = ("group", "an image shows", "requires", "labels", "known", "applies to")
-        console.print(table(columns, cells, numeric=("labels", "known", "applies to")))
-    console.print()
-    _show_labels(console, found["labels"], everything)
-    console.print("\nprevalence: the estimated share of images that show the label, where a fit starts")
-    if not found["expected_labels_identified"] and found["expected_labels_source"].startswith("the default"):
-        console.print(
-            "\nThe number of labels per image is a guess, and it sets the scale of all probabilities. If you know it, give\n"
-            "--set model.expected_labels=NUMBER, or declare in a labels.yaml which labels exclude each other."
-        )
-    if found["proposal_file"] is not None:
-        console.print(f"\n{found['proposal_file']}: a label space with the evidence for each line; read it before you use it")
-    elif found["proposal_is_new"]:
-        console.print(
-            "\nThe known labels suggest groups: --propose labels.yaml writes a label space with the evidence for each."
-        )
-    console.print(f"\nnext: {found['next']}")
-
-
-def _show_contradictions(console: Console, read_as: dict[str, Any], everything: bool) -> None:
-    from ..observed.record import Contradiction
-
-    found = [str(Contradiction(**one)) for one in read_as["contradictions"]]
-    if not found:
-        return
-    did = {
-        "refuse": "A fit stops there, unless --contradictions unknown or --contradictions vote is given",
-        "unknown": "The labels concerned count as unknown",
-        "vote": "The majority of statements counts",
-    }[read_as["policy"]]
-    console.print(f"note: {count(len(found), 'contradiction')} among the known labels. {did}:")
-    shown = found if everything or len(found) <= _LISTED else found[:_LISTED]
-    for one in shown:
-        console.print(f"  {one}")
-    if len(shown) < len(found):
-        console.print(f"  (--all lists {len(found) - len(shown):,} more)")
-
-
-def _show_labels(console: Console, labels: list[dict[str, Any]], everything: bool) -> None:
-    ranked = sorted(labels, key=lambda row: -row["known_present"])
-    shown = ranked if everything or len(ranked) <= _LISTED else [*ranked[: _LISTED - 10], *ranked[-10:]]
-    any_absent = any(row["known_absent"] for row in labels)
-    columns = ("label", "group", "known present", *(("known absent",) if any_absent else ()), "prevalence")
-    rows = [
-        (
-            row["label"],
-            "" if row["group"] == row["label"] else row["group"],
-            f"{row['known_present']:,}",
-            *((f"{row['known_absent']:,}",) if any_absent else ()),
-            percent(row["prevalence"], 1),
-        )
-        for row in shown
-    ]
-    console.print(table(columns, rows, numeric=("known present", "known absent", "prevalence")))
-    if len(shown) < len(ranked):
-        console.print(
-            f"(the {_LISTED - 10} most and the 10 least often known labels; --all lists {len(ranked) - len(shown):,} more)"
-        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import nearest
+from ..errors import AmbiguousError, Choice, ObservationError, nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -149,3 +150,26 @@ def as_options(reading: dict[str, Any], **more: Any) -> ReadOptions:
             expected = " or ".join(f'"{one}"' for one in known)
             raise UsageError(f"--{name} {value}: expected {expected}{nearest(value, known)}")
     return stated_options(**as_keys(reading), ambiguous="refuse", **more)
+
+
+@contextmanager
+def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterator[None]:
+    """Errors about an argument of a function speak of the flag instead.
+
+    Args:
+        flags: the options of a verb that reads no config, by name: what only others can state is no choice. None for all.
+    """
+    try:
+        yield
+    except AmbiguousError as error:
+        if flags is not None:
+            possible = [choice for choice in error.choices if {*choice.settings} <= {*flags}]
+            raise UsageError(AmbiguousError(error.what, possible or error.choices).worded(Choice.as_flags)) from None
+        keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
+        raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
+    except ObservationError as error:
+        from ..observed.contradictions import ContradictionError  # it loads numpy, which `--help` need not wait for
+
+        if isinstance(error, ContradictionError):
+            raise ObservationError(error.worded(Choice.as_flags)) from None
+        raise

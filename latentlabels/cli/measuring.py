@@ -18,7 +18,8 @@ from ..words import count
 from ..writing import Part
 from .interrupt import advise
 from .output import Output
-from .streaming import Tally, continued, watched
+from .sinks import Tally, continued
+from .streaming import watched
 
 if TYPE_CHECKING:
     from ..estimator import LatentLabels

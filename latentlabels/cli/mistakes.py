@@ -90,7 +90,8 @@ def _crossed(
 ) -> CrossFit:
     """Predictions of the images that were given, or of the run's own, by fits that have not seen them."""
     from ..review.mistakes import predicted
-    from .sources import check_kind, config_of, read_labels, read_training
+    from .configs import config_of, read_training
+    from .sources import check_kind, read_labels
 
     if images is None and observed is None:
         config = config_of(run, None, None, reading, None)

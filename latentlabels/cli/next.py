@@ -9,8 +9,9 @@ import typer
 
 from ..words import count, percent, quoted
 from . import options
+from .configs import explained, make_config, read_training
 from .output import Debug, Json, Output, RunFolder, UsageError, table
-from .sources import explained, images_of_run, load_run, make_config, read_asked, read_training
+from .sources import images_of_run, load_run, read_asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

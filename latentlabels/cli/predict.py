@@ -13,8 +13,9 @@ from . import options
 from .hard import Decide
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError
+from .sinks import Document, Sink, file_sink, open_sink
 from .sources import load_run, read_labels, stream_asked, stream_labelled
-from .streaming import Document, Sink, about, file_sink, filled, open_sink, write_all
+from .streaming import about, filled, write_all
 from .tables import check_target
 
 if TYPE_CHECKING:

@@ -129,7 +129,8 @@ def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, read
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
     from ..observed import Observed, Tree
-    from ..report.stored_predictions import FITTED, find
+    from ..report.prediction_summary import find
+    from ..report.stored_predictions import FITTED
 
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()

@@ -9,9 +9,9 @@ import typer
 
 from ..words import count
 from . import options
+from .configs import config_of, explained, fit_command
 from .label_options import reads_labels
 from .output import Debug, Json, Output, UsageError
-from .sources import config_of, explained, fit_command
 
 if TYPE_CHECKING:
     from ..fitting.sample_images import Sample

@@ -84,7 +84,7 @@ class Config(Section):
         try:
             return LabelSpace.from_config(self.labels)
         except LabelSpaceError as error:
-            raise LabelSpaceError(f"{self._source.where_entry(str(error))}: {error}") from None
+            raise LabelSpaceError(f"{self._source.where_entry(error.entry)}: {error}") from None
 
     def check_files(self) -> None:
         """Check that the config names data, and that the files and folders it names are there.
@@ -123,12 +123,10 @@ class Config(Section):
             raise ConfigError(f"{self.where(f'data.{name}')}: data.{name}: {error}") from None
 
     def explain(self, error: ConfigError) -> ConfigError:
-        """The same error with ``file:line`` in front, where its message starts with a key path of this config."""
-        message = str(error)
-        key = message.split(":", 1)[0]
-        section, _, name = key.rpartition(".")
+        """The same error with ``file:line`` in front, where it is about a key of this config."""
+        section, _, name = (error.key or "").rpartition(".")
         known = section in SECTIONS and name in SECTIONS[section].model_fields
-        return ConfigError(f"{self.where(key)}: {message}") if known else error
+        return ConfigError(f"{self.where(error.key or '')}: {error}") if known else error
 
     def with_bench(self, bench: BenchConfig) -> Config:
         """The same with a `bench` section; it knows the same file and lines."""

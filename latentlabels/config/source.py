@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -46,10 +45,9 @@ class Source:
         """The line of a key path, for sorting; what the command line set comes last."""
         return float("inf") if key in self.given else self.lines.get(key, 0)
 
-    def where_entry(self, message: str) -> str:
-        """Where the entry of `labels` stands that a message of `LabelSpace.from_config` names."""
-        found = re.match(r"labels, entry (\d+)", message)
-        return self.where(f"labels.{int(found[1]) - 1}" if found else "labels")
+    def where_entry(self, entry: int | None) -> str:
+        """Where an entry of `labels` stands, by its number from 1; where `labels` stands for None."""
+        return self.where("labels" if entry is None else f"labels.{entry - 1}")
 
     def get(self, key: str, default: Any = None) -> Any:
         """The raw value of a key path."""

@@ -7,7 +7,6 @@ annotation's evidence, so that prior and posterior are objects of one kind.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,20 +17,13 @@ from torch.distributions import constraints
 
 from .. import exact
 from ..annotation import Annotation, CountBound, Ignorable
-from ..annotation.asked import ASKED, without_asking
-from ..annotation.base import as_observed
-from ..errors import ObservationError
 from ..space import LabelSpace
+from .conditioning import Cardinality, Components, count_bound, log_sum_with, posterior_components
+from .precision import at_least_float32, is_mild, within_one
+from .refusals import checked_observed, refuse_impossible, refuse_undefined
 
 _AT_ONCE = 1 << 18  # logits of components that are worked on at once where there are many
-_ENUMERABLE = 1 << 16  # label sets up to which mixtures without a closed form are enumerated
-
-
-class _Cardinality(NamedTuple):
-    """p(y) = p_base(y) h(N(y)) / Z: what a posterior under `UniformPositive` is, beside its mixture form."""
-
-    base: Tensor  # (..., L) logits of one forest
-    log_potential: Tensor  # (..., n_max + 1) log h(n) - log Z
+ENUMERABLE = 1 << 16  # label sets up to which mixtures without a closed form are enumerated
 
 
 class Given(NamedTuple):
@@ -80,14 +72,14 @@ class LabelVector(TorchDistribution):
         mixture_logits: Tensor | None = None,
         *,
         validate_args: bool | None = None,
-        _cardinality: _Cardinality | None = None,
+        _cardinality: Cardinality | None = None,
         _given: Given | None = None,
     ):
         if logits.shape[-1:] != (space.num_logits,):
             raise ValueError(f"logits have {tuple(logits.shape)} entries, but the space has {space.num_logits} logits")
-        logits = _at_least_float32(logits)
+        logits = at_least_float32(logits)
         if mixture_logits is not None:
-            mixture_logits = _at_least_float32(mixture_logits)
+            mixture_logits = at_least_float32(mixture_logits)
         if mixture_logits is None:
             logits, mixture_logits = logits.unsqueeze(-2), logits.new_zeros(1)
         elif logits.dim() < 2 or logits.shape[-2] != mixture_logits.shape[-1]:
@@ -97,8 +89,7 @@ class LabelVector(TorchDistribution):
             )
         self.space = space
         self.forest = exact.compile_forest(space, logits.device)
-        self._parts: tuple[Tensor, Tensor] | None = (logits, mixture_logits)
-        self._tilted = _cardinality
+        self._mixture: Components | None = Components(logits, mixture_logits, _cardinality)
         self.given = _given
         batch = torch.Size(exact.batch_shape(logits.shape[:-2], mixture_logits.shape[:-1]))
         super().__init__(batch, torch.Size([space.num_labels]), validate_args=validate_args)
@@ -114,21 +105,21 @@ class LabelVector(TorchDistribution):
         return self._components[1]
 
     @property
-    def _components(self) -> tuple[Tensor, Tensor]:
-        if self._parts is None:  # a posterior is worked out when it is first looked at; training needs its constant only
+    def _components(self) -> Components:
+        if self._mixture is None:  # a posterior is worked out when it is first looked at; training needs its constant only
             assert self.given is not None
-            logits, mixture, self._tilted = _posterior_components(*self.given)
-            self._parts = logits, mixture
-        return self._parts
+            prior, observed, how, _ = self.given
+            self._mixture = posterior_components(self.forest, prior._components, observed, how)
+        return self._mixture
 
     @property
-    def _cardinality(self) -> _Cardinality | None:
-        return self._tilted if self._components else None
+    def _cardinality(self) -> Cardinality | None:
+        return self._components.cardinality
 
     @property
     def log_weights(self) -> Tensor:
         """(..., C) normalised log mixture weights."""
-        return torch.log_softmax(self.mixture_logits, -1)
+        return self._components.log_weights
 
     @property
     def num_components(self) -> int:
@@ -140,27 +131,18 @@ class LabelVector(TorchDistribution):
         batch = torch.Size(batch_shape)
         if batch == self.batch_shape:
             return self
-        cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1]) for t in self._cardinality))
-        return LabelVector(
-            self.space,
-            self.logits.expand(*batch, *self.logits.shape[-2:]),
-            self.mixture_logits.expand(*batch, self.num_components),
-            validate_args=False,
-            _cardinality=cardinality,
-            _given=self.given and self.given.expand(batch),
-        )
+        wide = self._components.changed(lambda part, own: part.expand(*batch, *part.shape[-own:]))
+        return self._made_of(wide, self.given and self.given.expand(batch))
 
     def take(self, rows: Tensor) -> LabelVector:
         """The distributions at some places of the first batch dimension, by number (R,): batch shape (R, ...)."""
         batch = self.batch_shape
-        cardinality = self._cardinality and _Cardinality(*(t.expand(*batch, t.shape[-1])[rows] for t in self._cardinality))
-        return LabelVector(
-            self.space,
-            self.logits.expand(*batch, *self.logits.shape[-2:])[rows],
-            self.mixture_logits.expand(*batch, self.num_components)[rows],
-            validate_args=False,
-            _cardinality=cardinality,
-        )
+        return self._made_of(self._components.changed(lambda part, own: part.expand(*batch, *part.shape[-own:])[rows]))
+
+    def _made_of(self, mixture: Components, given: Given | None = None) -> LabelVector:
+        """The distribution over the same space that other components make."""
+        logits, mixture_logits, cardinality = mixture
+        return LabelVector(self.space, logits, mixture_logits, validate_args=False, _cardinality=cardinality, _given=given)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(y): (...) for y (..., K) of 0 and 1; -inf where y breaks a group."""
@@ -177,7 +159,7 @@ class LabelVector(TorchDistribution):
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
         """Exact draws: sample_shape + (..., K) of 0 and 1. A component first, then its groups."""
-        self._refuse_undefined("sample")
+        refuse_undefined(self.forest, self._components, "sample")
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
             weights = self.log_weights.expand(*shape, self.num_components)
@@ -222,7 +204,7 @@ class LabelVector(TorchDistribution):
     def _counts(self, of_forest: Callable[[exact.Forest, Tensor], Tensor]) -> Tensor:
         """Probabilities of 0..n_max labels in double precision, from those of each forest."""
         tilted = self._cardinality
-        if tilted is not None and _mild(tilted.log_potential):  # one forest instead of one for each component
+        if tilted is not None and is_mild(tilted.log_potential):  # one forest instead of one for each component
             counts = of_forest(self.forest, tilted.base.double())
             return counts * tilted.log_potential.double().exp()
         parts = of_forest(self.forest, self.logits.double())
@@ -242,7 +224,11 @@ class LabelVector(TorchDistribution):
         return -self._expected_log_prob_of(self)
 
     def kl(self, other: LabelVector) -> Tensor:
-        """KL(p || other) in nats, (...); closed and enumerated where `entropy` is."""
+        """KL(p || other) in nats, (...); closed and enumerated where `entropy` is.
+
+        Raises:
+            NotImplementedError: a mixture without a closed form, in a space with more than 65,536 label sets.
+        """
         base = other.base
         if self.num_components == 1 and base.num_components == 1:
             value = exact.kl(self.forest, self.logits[..., 0, :], base.logits[..., 0, :])
@@ -284,7 +270,7 @@ class LabelVector(TorchDistribution):
                 counts = self._counts(exact.count_probs)
                 value = value + torch.where(counts == 0, 0.0, counts * tilted.log_potential).sum(-1).to(value.dtype)
             return value
-        if self.space.num_label_sets > _ENUMERABLE:
+        if self.space.num_label_sets > ENUMERABLE:
             raise NotImplementedError(
                 f"the entropy of this mixture of {other.num_components} forests has no closed form, and its "
                 f"{self.space.num_label_sets} label sets are too many to enumerate; "
@@ -300,8 +286,11 @@ class LabelVector(TorchDistribution):
 
         Max-product for one forest; for posteriors under `UniformPositive` the best set of every size is
         compared; other mixtures by branch and bound, which warns where it gave up before a proof.
+
+        Raises:
+            ValueError: logits that are NaN, or that leave a group without an outcome; the rows are named.
         """
-        self._refuse_undefined("mode")
+        refuse_undefined(self.forest, self._components, "mode")
         with torch.no_grad():
             if self.num_components == 1:
                 out = exact.best_label_set(self.forest, self.logits[..., 0, :])
@@ -313,8 +302,12 @@ class LabelVector(TorchDistribution):
             return out.expand(*self.batch_shape, self.space.num_labels)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """All valid label sets: (S, ..., K), or (S, 1, ..., K) without `expand`."""
-        if self.space.num_label_sets > _ENUMERABLE:
+        """All valid label sets: (S, ..., K), or (S, 1, ..., K) without `expand`.
+
+        Raises:
+            NotImplementedError: more than 65,536 label sets.
+        """
+        if self.space.num_label_sets > ENUMERABLE:
             raise NotImplementedError(
                 f"{self.space.num_label_sets} label sets are too many to enumerate; use the collapsed ELBO, "
                 "or the plate of enumerated labels in latentlabels.program.enumerated"
@@ -333,26 +326,27 @@ class LabelVector(TorchDistribution):
             how: the annotation; for `PerLabelSearch`, given that the image was found at all.
 
         Returns:
-            -inf where no valid label set agrees with what is known.
+            Nats; -inf where no valid label set agrees with what is known.
+
+        Raises:
+            ObservationError: a table of another width, or other values.
         """
         return self._log_marginal(self._checked(observed), how).to(self.logits.dtype)
 
     def _log_marginal(self, observed: Tensor, how: Annotation) -> Tensor:
         """`log_marginal` in double precision."""
         evidence = how.evidence(observed, lambda: self._count_bound(observed), self.logits.dtype)
-        values = []
-        for part in evidence.parts:
-            log_z = exact.log_normalizers(self.forest, self.logits, part)
-            if self.num_components == 1:  # the usual case, with one reduction less
-                values.append(exact.log_sum_exp(log_z.squeeze(-2), part.log_weight))
-            else:
-                joint = log_z + part.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-                values.append(exact.log_sum_exp(joint.flatten(-2)))
-        value = values[0] if len(values) == 1 else exact.log_sum_exp(torch.stack(torch.broadcast_tensors(*values), -1))
-        return value - self._log_found(observed, how)
+        return log_sum_with(self.forest, self._components, evidence) - self.log_found(observed, how)
 
-    def _log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
-        """log-probability that the image was found at all, 0 for images without a known positive and complete ones: (...)."""
+    def log_found(self, observed: Tensor, how: Annotation) -> Tensor | float:
+        """Log of the probability that the image was found at all: (...).
+
+        Other than 0 under `PerLabelSearch` alone, and there for images with a known positive whose labels are not all known.
+
+        Args:
+            observed: (..., K) int8 of 1, 0, -1.
+            how: the annotation.
+        """
         weights = how.selection_weights(self.space.num_labels, torch.float64, self.logits.device)
         if weights is None:
             return 0.0
@@ -380,125 +374,16 @@ class LabelVector(TorchDistribution):
         """
         how, observed = Ignorable() if how is None else how, self._checked(observed)
         value = self.log_marginal(observed, how)
-        self._refuse_impossible(value, observed)
+        refuse_impossible(self.forest, self._components, value, observed)
         out = LabelVector.__new__(LabelVector)
         out.space, out.forest = self.space, self.forest
-        out._parts, out._tilted = None, None
+        out._mixture = None
         out.given = Given(self, observed, how, value)
         TorchDistribution.__init__(out, value.shape, self.event_shape, validate_args=self._validate_args)
         return out
 
-    def _one_forest(self) -> tuple[Tensor | None, Tensor | None]:
-        """The logits of the one forest that this is, up to a cardinality potential, and that potential."""
-        if self._cardinality is not None:
-            return self._cardinality.base, self._cardinality.log_potential
-        return (self.logits[..., 0, :], None) if self.num_components == 1 else (None, None)
-
     def _checked(self, observed: Tensor) -> Tensor:
-        if observed.shape[-1:] != self.event_shape:
-            raise ObservationError(
-                f"observed has shape {tuple(observed.shape)}, but the space has {self.space.num_labels} labels"
-            )
-        observed = as_observed(observed)
-        if self._validate_args and bool(((observed < -1) | (observed > 1) & (observed != ASKED)).any()):
-            raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
-        return observed
-
-    def _refuse_undefined(self, purpose: str) -> None:
-        """Raise where a group has no distribution.
-
-        Raises:
-            ValueError: NaN among the logits, or no possible outcome of a group; the rows are named.
-        """
-        wrong = exact.undefined(self.forest, self.logits).any(-1) | torch.isnan(self.log_weights).any(-1)
-        if bool(wrong.any()):
-            raise ValueError(
-                f"{purpose}: logits of {_rows(wrong)} describe no distribution: they are NaN, or +inf in a group of labels "
-                "that exclude each other, or -inf for all of a group; look at the network's weights and inputs for values "
-                "that are not finite (a learning rate that is too large leaves such weights)"
-            )
-
-    def _refuse_impossible(self, log_z: Tensor, observed: Tensor) -> None:
-        wrong = torch.isneginf(log_z) | torch.isnan(log_z)
-        if not bool(wrong.any()):
-            return
-        self._refuse_undefined("condition")
-        forest = self.forest  # is it the label space that rules the rows out, whatever the logits?
-        log_any = exact.log_normalizers(
-            forest, torch.zeros_like(self.logits), exact.pinned(without_asking(observed), torch.float64)
-        )
-        never = torch.isneginf(log_any[..., 0].amax(-1)).expand(wrong.shape)
-        if bool((wrong & never).any()):
-            raise ObservationError(
-                f"what is known of {_rows(wrong & never)} is impossible: no valid label set agrees with it; look for two "
-                "labels of one group known as present, or a label known as present without the one it requires"
-            )
-        excluded = torch.isneginf(log_z)
-        if bool(excluded.any()):
-            raise ObservationError(
-                f"what is known of {_rows(excluded)} is impossible by the logits: every valid label set that agrees with it "
-                "has probability zero; look for logits of -inf (or +inf) at labels whose presence (or absence) is known"
-            )
-        raise ArithmeticError(
-            f"the sum over label sets of {_rows(wrong)} is not a number, though their logits are; please report the label "
-            "space, logits and known labels"
-        )
+        return checked_observed(observed, self.space.num_labels, values=self._validate_args)
 
     def _count_bound(self, observed: Tensor) -> CountBound:
-        forest = self.forest
-        longest, block = forest.max_count, max(forest.max_part_count, forest.max_spine_count)
-        if (
-            longest <= 16 or not observed.numel() or not self.logits.numel()
-        ):  # nine nodes at most are exact, and cost less than a bound
-            return CountBound(float(longest), block, longest)
-        with torch.no_grad():
-            value = exact.largest_expected_count(forest, self.logits) + float((observed == ASKED).sum(-1).max())
-            if forest.any_bound:  # what is known of a group may make its other labels likelier, up to its whole tree
-                value += float(((observed != -1) & forest.bound_columns).sum(-1).max()) * block
-        return CountBound(min(value, float(longest)) if math.isfinite(value) else float(longest), block, longest)
-
-
-def within_one(probs: Tensor) -> Tensor:
-    """Probabilities that rounding has put above 1 (or below 0) as 1 (or 0), with their gradient."""
-    return probs + (probs.clamp(0.0, 1.0) - probs).detach()
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    """Values as they are, or in float32 where they have fewer digits: sums over labels need more than a network's 8 bits."""
-    if not values.is_floating_point():
-        return values.to(torch.get_default_dtype())
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
-
-
-def _rows(wrong: Tensor) -> str:
-    """What rows are, in words: how many images and the first few of them."""
-    rows = wrong.reshape(-1).nonzero().flatten().tolist()
-    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-    return f"{len(rows)} of {wrong.numel()} images (row{'s' if len(rows) > 1 else ''} {shown})"
-
-
-def _mild(log_potential: Tensor) -> bool:
-    """Whether probabilities times the potential keep 12 digits: it multiplies their absolute error of 1e-16."""
-    return not log_potential.numel() or float(log_potential.detach().max()) < math.log(1e4)
-
-
-def _posterior_components(
-    prior: LabelVector, observed: Tensor, how: Annotation, log_marginal: Tensor
-) -> tuple[Tensor, Tensor, _Cardinality | None]:
-    """Logits (..., C * Q, L) and mixture logits (..., C * Q) of a posterior, and its cardinality form if it has one."""
-    dtype, forest = prior.logits.dtype, prior.forest
-    evidence = how.evidence(observed, lambda: prior._count_bound(observed), dtype).joined()
-    log_z, logits = exact.posterior_logits(forest, prior.logits, evidence)
-    joint = log_z + evidence.log_weight.unsqueeze(-2) + prior.log_weights.unsqueeze(-1)
-    joint = joint.expand(*log_z.shape).flatten(-2)
-    total = exact.log_sum_exp(joint).unsqueeze(-1)
-    cardinality = None
-    potential = how.log_cardinality(observed, forest.max_count, torch.float64) if not how.noise else None
-    base, before = prior._one_forest()
-    if potential is not None and base is not None:
-        pins = exact.pinned(without_asking(observed), torch.float64)
-        own_z, own = exact.posterior_logits(forest, base.unsqueeze(-2), pins)
-        potential = potential + own_z[..., 0] - total
-        potential = potential if before is None else potential + before
-        cardinality = _Cardinality(own[..., 0, 0, :], potential.to(dtype))
-    return logits.flatten(-3, -2), (joint - total).to(dtype), cardinality
+        return count_bound(self.forest, self.logits, observed)

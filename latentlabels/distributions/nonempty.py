@@ -25,7 +25,8 @@ from torch import Tensor
 from .. import exact
 from ..annotation import Annotation, Ignorable, UniformPositive
 from ..space import LabelSpace
-from .label_vector import _ENUMERABLE, Given, LabelVector, _Cardinality, within_one
+from .label_vector import ENUMERABLE, Given, LabelVector
+from .precision import within_one
 
 EMPTY_ODDS = 0.05  # r of fits: a new image may show none of the labels after all
 _SMALL = 1 / 32  # r below which D is not taken from 1 - (1 - r) P0, which costs less and loses a factor of 1 / r
@@ -60,8 +61,7 @@ class NonEmptyLabelVector(LabelVector):
     @property
     def base(self) -> LabelVector:
         """p(y)."""
-        components = self.logits, self.mixture_logits
-        return LabelVector(self.space, *components, validate_args=False, _cardinality=self._cardinality)
+        return self._made_of(self._components)
 
     @property
     def log_empty(self) -> Tensor:
@@ -197,7 +197,7 @@ class NonEmptyLabelVector(LabelVector):
     def _by_sets(self, other: LabelVector) -> bool:
         """Whether differences of two sums would lose digits that a sum over label sets keeps."""
         rare = bool((self.log_mass < math.log(1e-3)).any())
-        return rare and self.space.num_label_sets <= _ENUMERABLE
+        return rare and self.space.num_label_sets <= ENUMERABLE
 
     def _expected(self, other: LabelVector) -> Tensor:
         """E[log p_other(y)] in double precision, (...).
@@ -259,11 +259,11 @@ class NonEmptyLabelVector(LabelVector):
     def _kl_by_sets(self, base: LabelVector, other: LabelVector) -> Tensor:
         """KL(p || other) at r = 0 of an `other`, without its weight `base`, under which the set is never empty."""
         certain = torch.zeros(self.batch_shape, dtype=torch.bool, device=self.logits.device)
-        if self._one_forest()[0] is not None and base._one_forest()[0] is not None:
+        if self._components.one_forest()[0] is not None and base._components.one_forest()[0] is not None:
             # a tree is sure to be present there, and need not be here where there is another one
             possible = torch.stack([self.marginals[..., columns].sum(-1) > 0 for columns in self._trees()])
             certain = possible.sum(0) > 1
-            if self.space.num_label_sets > _ENUMERABLE and bool(certain.all()):
+            if self.space.num_label_sets > ENUMERABLE and bool(certain.all()):
                 return torch.where(certain, torch.inf, self.log_mass)
         y = self.enumerate_support()
         mine = self.log_prob(y)
@@ -336,7 +336,7 @@ class NonEmptyLabelVector(LabelVector):
 
     def _log_given_nothing(self, observed: Tensor, how: Annotation) -> Tensor:
         """log p(o | y = 0), relative to the probability of being found: (...)."""
-        return how.log_prob(observed, self._nothing.expand(observed.shape)) - self._log_found(observed, how)
+        return how.log_prob(observed, self._nothing.expand(observed.shape)) - self.log_found(observed, how)
 
     def _log_marginal_of_some(self, observed: Tensor, how: Annotation) -> Tensor:
         """log sum p(y) p(o | y) over the sets that are not empty; nothing is taken out of a sum that it may dominate.
@@ -347,7 +347,7 @@ class NonEmptyLabelVector(LabelVector):
         log_z, logits = exact.posterior_logits(self.forest, self.logits.double(), evidence)
         some = exact.log_some(self.forest, logits)
         joint = log_z + some + evidence.log_weight.unsqueeze(-2) + self.log_weights.unsqueeze(-1)
-        return exact.log_sum_exp(joint.flatten(-2)) - self._log_found(observed, how)
+        return exact.log_sum_exp(joint.flatten(-2)) - self.log_found(observed, how)
 
     def condition(self, observed: Tensor, how: Annotation | None = None) -> LabelVector:
         """The posterior p(y | x, o): with a known positive that of `LabelVector`."""
@@ -380,6 +380,5 @@ def _log(empty_odds: float) -> float:
 
 
 def _double(q: LabelVector) -> LabelVector:
-    tilted = q._cardinality and _Cardinality(*(part.double() for part in q._cardinality))
-    wide = LabelVector(q.space, q.logits.double(), q.mixture_logits.double(), validate_args=False, _cardinality=tilted)
+    wide = q._made_of(q._components.changed(lambda part, _: part.double()))
     return _weighted(wide, q.empty_odds, None) if isinstance(q, NonEmptyLabelVector) else wide

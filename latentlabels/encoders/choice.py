@@ -108,7 +108,7 @@ def _network_of(weights: str) -> tuple[str, str]:
     if Path(weights).exists():
         weights_file(weights)  # a folder without one says so
     raise ConfigError(
-        f'model.encoder: "auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: lite0'
+        f'"auto" cannot tell the network of the weights "{weights}"; name it, for example encoder: lite0', key="model.encoder"
     )
 
 

@@ -28,7 +28,7 @@ def need(package: str, name: str) -> None:
         ConfigError: it is not.
     """
     if find_spec(package) is None:
-        raise ConfigError(f"model.encoder: \"{name}\" needs {package}; run pip install 'latentlabels[encoders]'")
+        raise ConfigError(f"\"{name}\" needs {package}; run pip install 'latentlabels[encoders]'", key="model.encoder")
 
 
 # --- torch's hub ------------------------------------------------------------------------------------------------

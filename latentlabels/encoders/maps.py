@@ -205,13 +205,15 @@ def find_maps(network: nn.Module, size: Size, name: str) -> Tap:
             found = None  # tokens that are fewer than the patches: which place each is of is not known
     if found is None:
         raise ConfigError(
-            f'model.regions: the encoder "{name}" has no maps, only features of the whole image; choose a CNN or a vision '
-            "transformer, or set regions to false"
+            f'the encoder "{name}" has no maps, only features of the whole image; choose a CNN or a vision '
+            "transformer, or set regions to false",
+            key="model.regions",
         )
     if convolved_after:  # the network reduces the image to one place, and what was found is far from its end
         raise ConfigError(
-            f'model.regions: at {size[0]} x {size[1]} px a map of the encoder "{name}" has one place, so that nothing can be '
-            "told apart in it; set image_size to twice as many pixels or more, or regions to false"
+            f'at {size[0]} x {size[1]} px a map of the encoder "{name}" has one place, so that nothing can be '
+            "told apart in it; set image_size to twice as many pixels or more, or regions to false",
+            key="model.regions",
         )
     return found
 

@@ -113,7 +113,9 @@ def _built(config: dict[str, Any], name: str, pixels: PixelFormat, size: Size, w
         try:
             network.visual.set_input_size(size)
         except (AssertionError, ValueError) as error:
-            raise ConfigError(f"model.image_size: {name} does not take images of {size[0]} x {size[1]} ({error})") from error
+            raise ConfigError(
+                f"{name} does not take images of {size[0]} x {size[1]} ({error})", key="model.image_size"
+            ) from error
     tower = ImageTower(network.visual, config)
     return nn.Sequential(Normalize(pixels.mean, pixels.std), tower), int(config["embed_dim"])
 
@@ -122,13 +124,15 @@ def _check_size(name: str, vision: Mapping[str, Any], size: Size, own: Size) -> 
     usual = f"{own[0]}" if own[0] == own[1] else f"[{own[0]}, {own[1]}]"
     if isinstance(vision.get("layers", 12), list | tuple):
         raise ConfigError(
-            f"model.image_size: {name} takes images of {usual} pixels alone, not {size[0]} x {size[1]}; leave image_size out"
+            f"{name} takes images of {usual} pixels alone, not {size[0]} x {size[1]}; leave image_size out",
+            key="model.image_size",
         )
     patch = int(vision.get("patch_size", 16))
     if size[0] % patch or size[1] % patch:
         raise ConfigError(
-            f"model.image_size: {name} cuts images into squares of {patch} pixels, which {size[0]} x {size[1]} pixels is not a "
-            f"multiple of; give a multiple of {patch}, or leave image_size out for {usual}"
+            f"{name} cuts images into squares of {patch} pixels, which {size[0]} x {size[1]} pixels is not a "
+            f"multiple of; give a multiple of {patch}, or leave image_size out for {usual}",
+            key="model.image_size",
         )
 
 

@@ -88,8 +88,9 @@ def record_of(name: str, weights: str | None) -> Record:
         if weights is not None and not Path(weights).exists():
             raise WeightsError(f'model.weights: "{weights}" not found; "{model}" needs a folder with weights and {CONFIG_FILE}')
         raise ConfigError(
-            f'model.encoder: open_clip has no network "{model}"{nearest(name, names())} (known: see open_clip.list_models()); '
-            f"for a network of your own give its folder, with {CONFIG_FILE}, as weights"
+            f'open_clip has no network "{model}"{nearest(name, names())} (known: see open_clip.list_models()); '
+            f"for a network of your own give its folder, with {CONFIG_FILE}, as weights",
+            key="model.encoder",
         )
     published = _published(library, model, name, weights)
     if published.get("quick_gelu") and weights is not None and not Path(weights).exists():

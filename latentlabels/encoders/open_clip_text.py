@@ -31,7 +31,8 @@ def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str
     """
     if weights is None:
         raise ConfigError(
-            f"model.names: {name} has random weights, whose text side knows no words; give weights: DEFAULT, a file or a folder"
+            f"{name} has random weights, whose text side knows no words; give weights: DEFAULT, a file or a folder",
+            key="model.names",
         )
     record = record_of(name, weights)
     network = _network(record, name, weights)
@@ -90,8 +91,9 @@ def _tokens(record: Record, name: str, texts: Sequence[str]) -> Tensor:
         long = [text for text in texts if len(tokenizer.encode(text)) + 2 > length]
         if long:
             raise ConfigError(
-                f'model.prompts: "{long[0][:60]}..." is longer than the {length} tokens that {name} reads; give this label a '
-                "shorter text under model.prompts"
+                f'"{long[0][:60]}..." is longer than the {length} tokens that {name} reads; give this label a '
+                "shorter text under model.prompts",
+                key="model.prompts",
             )
     found: Tensor = tokenizer(list(texts), context_length=length)
     return found
@@ -99,6 +101,7 @@ def _tokens(record: Record, name: str, texts: Sequence[str]) -> Tensor:
 
 def _no_transformers(name: str, error: ImportError) -> ConfigError:
     return ConfigError(
-        f"model.names: the text side of {name} needs the package transformers ({error}); install it: pip install transformers; "
-        'or take a network with open_clip\'s own text side, such as "open_clip:ViT-B-32"'
+        f"the text side of {name} needs the package transformers ({error}); install it: pip install transformers; "
+        'or take a network with open_clip\'s own text side, such as "open_clip:ViT-B-32"',
+        key="model.names",
     )

@@ -34,28 +34,34 @@ def texts_of(
     if isinstance(prompts, Mapping):
         unknown = [label for label in prompts if label not in labels]
         if unknown:
-            raise ConfigError(f'model.prompts: there is no label "{unknown[0]}"{nearest(str(unknown[0]), labels)}')
-        own = {label: _checked(prompts[label], f'model.prompts of "{label}"', least=0) for label in prompts}
+            raise ConfigError(f'there is no label "{unknown[0]}"{nearest(str(unknown[0]), labels)}', key="model.prompts")
+        own = {label: _checked(prompts[label], label, least=0) for label in prompts}
     else:
         own = {}
-    usual = DEFAULT_PROMPTS if isinstance(prompts, Mapping) else _checked(prompts, "model.prompts", least=1)
+    usual = DEFAULT_PROMPTS if isinstance(prompts, Mapping) else _checked(prompts, None, least=1)
     return {label: tuple(text.replace("{}", spoken(label)) for text in own.get(label, usual)) for label in labels}
 
 
-def _checked(given: Iterable[str], where: str, least: int) -> tuple[str, ...]:
-    """Templates, each with `least` to one {}.
+def _checked(given: Iterable[str], label: str | None, least: int) -> tuple[str, ...]:
+    """Templates of a label, or of all, each with `least` to one {}.
 
     Raises:
         ConfigError: they have not.
     """
     texts = (given,) if isinstance(given, str) else tuple(given)
     if not texts:
-        raise ConfigError(f'{where}: the list is empty; give texts such as "{DEFAULT_PROMPTS[0]}", or leave the key out')
+        raise _refused(label, f'the list is empty; give texts such as "{DEFAULT_PROMPTS[0]}", or leave the key out')
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise ConfigError(f'{where}: {text!r} is no text; give a text such as "{DEFAULT_PROMPTS[0]}"')
+            raise _refused(label, f'{text!r} is no text; give a text such as "{DEFAULT_PROMPTS[0]}"')
         places = text.count("{}")
         if not least <= places <= 1 or _BRACES.search(text.replace("{}", "")):
             expected = "{} exactly once, where the label's name goes" if least else "{} at most once, for the label's name"
-            raise ConfigError(f'{where}: "{text}" needs {expected}, and no other braces; for example "{DEFAULT_PROMPTS[0]}"')
+            raise _refused(label, f'"{text}" needs {expected}, and no other braces; for example "{DEFAULT_PROMPTS[0]}"')
     return texts
+
+
+def _refused(label: str | None, why: str) -> ConfigError:
+    if label is None:
+        return ConfigError(why, key="model.prompts")
+    return ConfigError(f'model.prompts of "{label}": {why}')

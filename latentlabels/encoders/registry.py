@@ -58,9 +58,10 @@ def _family(name: str) -> Family:
         if family.takes(name):
             return family
     raise ConfigError(
-        f'model.encoder: unknown encoder "{name}"{nearest(name, names())} '
+        f'unknown encoder "{name}"{nearest(name, names())} '
         "(known: auto, lite0 to lite2, a classification network of torchvision, dinov2-small, timm:NAME, open_clip:NAME, tiny, "
-        "or embedding)"
+        "or embedding)",
+        key="model.encoder",
     )
 
 
@@ -113,7 +114,7 @@ def build_encoder(
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
         if regions:
             raise ConfigError(
-                "model.regions: embeddings say nothing of places; give images and an encoder, or set regions to false"
+                "embeddings say nothing of places; give images and an encoder, or set regions to false", key="model.regions"
             )
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)
@@ -175,7 +176,8 @@ def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str
     embed = _family(name).texts if kind_of(name) is Kind.IMAGES else None
     if embed is None:
         raise ConfigError(
-            f'model.names: the encoder "{name}" has no text side; give one that has, open_clip:NAME, for example '
-            "open_clip:ViT-B-32 with weights: DEFAULT, or names: false"
+            f'the encoder "{name}" has no text side; give one that has, open_clip:NAME, for example '
+            "open_clip:ViT-B-32 with weights: DEFAULT, or names: false",
+            key="model.names",
         )
     return embed(name, weights, texts)

@@ -35,8 +35,9 @@ def check(name: str, module: nn.Module, num_features: int, size: Size, make: Cal
         raise unfit(name, size, str(error), make) from error
     if found.shape != (1, num_features):
         raise ConfigError(
-            f'model.encoder: "{name}" gives an array of shape {tuple(found.shape)} for one image, not (1, {num_features}): '
-            "these are no features; choose another encoder"
+            f'"{name}" gives an array of shape {tuple(found.shape)} for one image, not (1, {num_features}): '
+            "these are no features; choose another encoder",
+            key="model.encoder",
         )
     if not found.isfinite().all():
         raise WeightsError(f"model.weights: with them {name} gives NaN or infinity for a black image; give other weights")
@@ -53,7 +54,9 @@ def unfit(name: str, size: Size, reason: str, make: Callable[[Size], nn.Module])
             fitting.append(side)
     listed = " or ".join(map(str, sorted(fitting))) or "null, for the size of its weights"
     why = (reason.strip() or "it fails").splitlines()[0][:200]
-    return ConfigError(f"model.image_size: {name} cannot take {size[0]} x {size[1]} px ({why}); set image_size to {listed}")
+    return ConfigError(
+        f"{name} cannot take {size[0]} x {size[1]} px ({why}); set image_size to {listed}", key="model.image_size"
+    )
 
 
 def _features(module: nn.Module, size: Size, device: str = "cpu") -> torch.Tensor:

@@ -33,16 +33,17 @@ def record_of(name: str, weights: str | None = None) -> dict[str, Any]:
     architecture, _, tag = name.partition(".")
     now = timm.models.get_deprecated_models().get(architecture)
     if now is not None:
-        raise ConfigError(f'model.encoder: timm calls "{architecture}" by another name now; set it to "{PREFIX}{now}"')
+        raise ConfigError(f'timm calls "{architecture}" by another name now; set it to "{PREFIX}{now}"', key="model.encoder")
     if not timm.is_model(architecture):
         raise ConfigError(
-            f'model.encoder: timm has no network "{architecture}"{nearest(architecture, timm.list_models())} '
-            "(timm.list_models() lists them)"
+            f'timm has no network "{architecture}"{nearest(architecture, timm.list_models())} (timm.list_models() lists them)',
+            key="model.encoder",
         )
     tags = [one.partition(".")[2] for one in timm.list_models(f"{architecture}.*", pretrained=True)]
     if tag and tag not in tags:
         raise ConfigError(
-            f'model.encoder: timm has no weights "{tag}" of {architecture}{nearest(tag, tags)} (published: {_listed(tags)})'
+            f'timm has no weights "{tag}" of {architecture}{nearest(tag, tags)} (published: {_listed(tags)})',
+            key="model.encoder",
         )
     if weights not in (None, DEFAULT) and not Path(str(weights)).exists():
         if weights not in tags or tag not in ("", weights):
@@ -104,7 +105,9 @@ def pixels_of(record: Mapping[str, Any], name: str) -> PixelFormat:
     found = resolve_data_config(pretrained_cfg=dict(record))
     channels, height, width = found["input_size"]
     if channels != 3:
-        raise ConfigError(f'model.encoder: "{name}" takes {channels} channels, not red, green and blue; choose another encoder')
+        raise ConfigError(
+            f'"{name}" takes {channels} channels, not red, green and blue; choose another encoder', key="model.encoder"
+        )
     mean, std = ((float(r), float(g), float(b)) for r, g, b in (found["mean"], found["std"]))
     interpolation: Interpolation = "bilinear" if found["interpolation"] == "bilinear" else "bicubic"
     return PixelFormat((int(height), int(width)), mean, std, interpolation)

@@ -123,8 +123,8 @@ def _unfit(name: str, size: Size, expected: str, step: int) -> ConfigError:
     below = max(size) // step * step
     fitting = [str(side) for side in (below, below + step) if side]
     return ConfigError(
-        f"model.image_size: {name} cannot take {size[0]} x {size[1]} px; it takes {expected}: set image_size to "
-        f"{' or '.join(fitting)}"
+        f"{name} cannot take {size[0]} x {size[1]} px; it takes {expected}: set image_size to {' or '.join(fitting)}",
+        key="model.image_size",
     )
 
 
@@ -155,8 +155,9 @@ def _remove_head(module: nn.Module, name: str) -> int:
         found = last.in_channels
     else:
         raise ConfigError(
-            f'model.encoder: "{name}" ends in {type(last).__name__}, neither a linear layer nor a convolution of 1 x 1, and '
-            "its features are not known; choose another encoder"
+            f'"{name}" ends in {type(last).__name__}, neither a linear layer nor a convolution of 1 x 1, and '
+            "its features are not known; choose another encoder",
+            key="model.encoder",
         )
     above, _, own = key.rpartition(".")
     setattr(module.get_submodule(above), own, nn.Identity())

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ..annotation import Annotation
@@ -17,9 +16,10 @@ from ..kind import Kind, kind_of
 from ..program import CollapsedELBO, LabelGuide, LabelModel
 from ..program.starting_point import Anchor
 from ..space import LabelSpace
+from .display import ShownEstimator
 
 
-class FittedAttributes(BaseEstimator):
+class FittedAttributes(ShownEstimator):
     """What is read from ``fitted_``. Abstract: `LatentLabels` has the settings."""
 
     fitted_: Fitted

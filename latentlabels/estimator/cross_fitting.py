@@ -15,14 +15,14 @@ from torch import Tensor
 
 from ..annotation import Annotation
 from ..errors import AnchorWarning, ConfigError, DataError, DataWarning
-from ..fitting.build import flat_logits
+from ..fitting.batchwise import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import fold_rows
 from ..inputs import Inputs
 from ..posterior import Posterior
 from ..program import Amortizer
 from ..words import count
-from .answers import taken_by
+from .fitted_model import taken_by
 from .preparing import prepare, read_training
 from .settings import Settings
 from .training import trained

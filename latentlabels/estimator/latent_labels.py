@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
-from sklearn import get_config
 
 from ..annotation import Annotation
 from ..checks import fit_warnings
 from ..config import FitConfig, ModelConfig
-from ..decisions import Aim, Decisions
-from ..errors import AnchorWarning, ConfigError, nearest
-from ..fitting.calibrating import By, calibrated
+from ..errors import AnchorWarning
 from ..fitting.fitted import Fitted
 from ..fitting.plan import plan_of
-from ..fitting.reference import load_kept
 from ..fitting.run_folder import write_run
 from ..kind import AUTO, Kind, kind_of
 from ..posterior import Posterior
 from ..progress import following
-from ..providers import provided
 from ..space import LabelSpace
-from .answers import Answers
 from .cross_fitting import cross_fitted
+from .deciding import DecidingModel
 from .preparing import prepare
 from .settings import Settings
 from .storing import restored, run_of
@@ -43,7 +36,7 @@ if TYPE_CHECKING:
 _M, _F = ModelConfig(), FitConfig()
 
 
-class LatentLabels(Answers):
+class LatentLabels(DecidingModel):
     """Learns p(y | x) over K labels from images with few known labels each.
 
     Args:
@@ -72,8 +65,8 @@ class LatentLabels(Answers):
         prompts: what is said of a label, with {} for its name: a list of texts, or one for each label. None: a usual one.
         epochs: the most epochs to train.
         batch_size: images per step.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
+        learning_rate: of AdamW, above 0.
+        weight_decay: of AdamW, at least 0.
         held_out: share of images held out, on which early stopping measures log p(known labels).
         patience: epochs without improvement before the fit stops.
         stop: the stopping rule: "auto", "likelihood", "known-map" (mAP against held-out known labels), "none".
@@ -84,9 +77,9 @@ class LatentLabels(Answers):
             known ones, by the averaged weights. 0 for none. It needs objective "collapsed", an encoder that is trained, and
             `augment`.
         seed: of the split, the initialisation and the order.
-        accelerator: of Lightning: "auto", "cpu", "gpu".
-        devices: of Lightning.
-        strategy: of Lightning: "auto", "ddp", ...
+        accelerator: as Lightning's `Fabric` takes it: "auto", "cpu" or "gpu".
+        devices: likewise: how many devices, or a list of their numbers; "auto" for all.
+        strategy: likewise: "auto", "ddp", ...
         workers: processes that read images which do not fit into memory.
         augment: whether training images are mirrored and shifted a little at random, be they files, arrays or Datasets; or
             "strong": they are mirrored, cropped to 60 to 100 % of their area, made lighter or darker by up to a fifth, and some
@@ -224,6 +217,8 @@ class LatentLabels(Answers):
 
         Raises:
             ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
+            RunError: with `resume`, a state that is damaged or of another fit; with `init_from`, such a run folder.
+            FloatingPointError: a loss that is not finite.
         """
         settings, before = self._checked()
         with following(plan_of(settings.model, settings.fit), log=False):
@@ -232,37 +227,6 @@ class LatentLabels(Answers):
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found
-        return self
-
-    def calibrate(
-        self, images: Images, complete: Labels | None = None, *, aim: Aim | str | None = None, by: By = "posterior"
-    ) -> LatentLabels:
-        """Calibrate by images whose labels are all known, and which were not used in the fit.
-
-        Finds a temperature and a bias for each logit by the exact likelihood of complete label sets, with a prior that holds
-        them back where images are few. Where this does not help images that are left out, probabilities stay as they are.
-        Thresholds are found again, and `Posterior.sets` has what it needs. ``decisions_.calibration`` says what was found.
-        Calibrating again begins from the fit, not from an earlier calibration.
-
-        Args:
-            images: as for `fit`, or a folder of any images.
-            complete: their labels: `Observed`, a DataFrame or an array (N, K). Images with an unknown label are left out. May
-                be left out for an .npz with labels.
-            aim: what thresholds are good for, as for `predict`; None for the aim that they have.
-            by: what thresholds are found by: "posterior", the calibrated posterior of images that the fit kept, or "images",
-                the complete images.
-
-        Returns:
-            self.
-
-        Raises:
-            NotFittedError: before `fit`.
-            DataError: no complete image, or none that has a label.
-            ObservationError: labels that contradict the label space.
-            ConfigError: an unknown aim.
-        """
-        inputs = self.read(images, complete)
-        self.fitted_ = calibrated(self.fitted_, inputs, self.batch_size, aim, by)
         return self
 
     def cross_posterior(
@@ -281,8 +245,8 @@ class LatentLabels(Answers):
         once. This estimator stays as it is.
 
         Args:
-            images: all images, as for `fit`.
-            observed: their known labels, as for `fit`.
+            images: all N images, as for `fit`.
+            observed: their known labels (N, K), as for `fit`.
             folds: how many parts; more of them leave each fit more images, and take longer.
             together: which images belong together, as for `fit`.
             noise: the share of known labels that the fits take for mistakes; None for that of the annotation.
@@ -298,33 +262,22 @@ class LatentLabels(Answers):
         self._check_fitted()
         return cross_fitted(self.fitted_, images, observed, folds=folds, together=together, noise=noise).posterior
 
-    def use(self, rule: str) -> LatentLabels:
-        """Load the best weights by one of the stopping rules that `fit` watched; see its argument `watch`.
+    def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
+        """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
+
+        For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in your own training loop, with
+        ``svi.step(batch_of_images, batch_of_observed)``. Pyro keeps parameters by name for the whole process: call
+        ``pyro.clear_param_store()`` before training another one.
+
+        Args:
+            images: as for `fit`.
+            observed: as for `fit`.
 
         Returns:
             self.
 
         Raises:
-            ConfigError: a rule that was not watched.
-        """
-        self._check_fitted()
-        kept = self.kept_
-        if rule not in kept:
-            raise ConfigError(
-                f'the stopping rule "{rule}" was not watched{nearest(rule, kept)} (kept: {", ".join(kept) or "none"})'
-            )
-        amortizer, found = load_kept(self.model, kept[rule]), self.fitted_
-        amortizer.adjustment = None  # a calibration belongs to the weights that it was found with
-        decisions = Decisions.by(amortizer.vector, found.references[rule], found.decisions.thresholds.aim)
-        self.fitted_ = replace(found, decisions=decisions)
-        return self
-
-    def prepare(self, images: Images, observed: Labels | None = None) -> LatentLabels:
-        """Build `model`, `guide` and `elbo` at their start, anchored by the known labels, without training.
-
-        For ``pyro.infer.SVI(m.model, m.guide, optimiser, loss=m.elbo)`` in your own training loop, with
-        ``svi.step(batch_of_images, batch_of_observed)``. Arguments are those of `fit`. Pyro keeps parameters by name for the
-        whole process: call ``pyro.clear_param_store()`` before training another one.
+            ObservationError, DataError, ConfigError, WeightsError: as `fit`.
         """
         settings, before = self._checked()
         self.fitted_ = prepare(settings, before, images, observed).start
@@ -344,6 +297,12 @@ class LatentLabels(Answers):
         Args:
             folder: a new folder, or that of an earlier run, which is replaced file by file.
             sections: of `config.yaml` beside the estimator's own: `data` says what was read.
+
+        Returns:
+            The path of the folder.
+
+        Raises:
+            NotFittedError: before `fit`.
         """
         self._check_fitted()
         return write_run(folder, run_of(self.fitted_, sections))
@@ -359,22 +318,7 @@ class LatentLabels(Answers):
         out.fitted_ = found
         return out
 
-    # --- what is shown ----------------------------------------------------------------------------------
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        return str(provided("one line")(self))
-
-    @property
-    def _repr_html_(self) -> Callable[[], str]:
-        """What a notebook shows, where scikit-learn's option `display` is "diagram", as it is by default."""
-        if get_config()["display"] != "diagram":
-            raise AttributeError('_repr_html_ needs scikit-learn\'s option display="diagram"')
-        return partial(provided("notebook view"), self)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """What IPython asks for first: of `BaseEstimator` it would be the diagram of a pipeline."""
-        show = getattr(self, "_repr_html_", None)
-        return {"text/plain": repr(self)} | ({} if show is None else {"text/html": show()})
+    # --- scikit-learn -----------------------------------------------------------------------------------
 
     def __sklearn_tags__(self) -> Tags:
         """For scikit-learn: labels are needed, many for each row; what is random is seeded."""

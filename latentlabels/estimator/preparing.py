@@ -15,9 +15,11 @@ from ..decisions import Decisions, Thresholds
 from ..errors import DataError
 from ..fitting import build_program, decide_head
 from ..fitting.answers_table import with_answers
-from ..fitting.build import CHOSEN, Earlier, features_of, features_once, settle, wanted_by, warn_of_start
+from ..fitting.build import Earlier, warn_of_start
+from ..fitting.features_once import features_once
 from ..fitting.fitted import Fitted
 from ..fitting.names import show_names
+from ..fitting.settling import CHOSEN, features_of, settle, wanted_by
 from ..fitting.stated_split import with_statements
 from ..fitting.warm_start import as_before, check_same_encoder, has_scale, labels_read, take_over, wanted_after
 from ..inputs import Inputs, Reading, Wanted, kind_given, read_inputs

@@ -13,9 +13,10 @@ from ..config import FitConfig, ModelConfig
 from ..decisions import Decisions, Thresholds
 from ..errors import RunError
 from ..fitting import HeadPolicy, build_program
-from ..fitting.build import Earlier, features_of
+from ..fitting.build import Earlier
 from ..fitting.fitted import Fitted
 from ..fitting.run_folder import Run, environment, read_run
+from ..fitting.settling import features_of
 from ..inputs import Levels, PixelFormat, as_size
 from ..inputs.rgb import Size
 from ..kind import Kind, kind_of

@@ -16,14 +16,15 @@ from ..config import FitConfig, ModelConfig
 from ..decisions import Decisions
 from ..errors import ConfigError
 from ..fitting import LabelModule, LoopSettings, TrainingResult, train
-from ..fitting.build import CHOSEN, label_vector
-from ..fitting.checkpoint import begun_with
+from ..fitting.batchwise import label_vector
 from ..fitting.fitted import Fitted
 from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
+from ..fitting.identity import identity_of
 from ..fitting.names import names_found
 from ..fitting.reference import decided, reference_rows
 from ..fitting.run_folder import hash_data
 from ..fitting.schedule import schedule_named
+from ..fitting.settling import CHOSEN
 from ..fitting.warm_start import TRAINED_BEFORE
 from ..inputs import Inputs, Levels
 from ..inputs.batches import Batches
@@ -78,7 +79,7 @@ def trained(
     complete = None if truth is None else torch.from_numpy(truth)
     folder = None if checkpoints is None else Path(checkpoints)
     begun = _begun_settings(settings, start.params, loop, inputs.levels)
-    identity = begun_with(table.space, table, rows[1], begun, inputs.answers)
+    identity = None if folder is None else identity_of(inputs, rows[1], begun)
     result = train(module, batches, known, complete, rows, loop, folder, resume, identity)
     with phase(Phase.EVALUATION, "evaluation"):
         count = _predicted_count(model, batches, rows[1], result, batch_size)

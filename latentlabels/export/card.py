@@ -11,7 +11,7 @@ from ..checks import verdict_of
 from ..checks.advice import advise, poor
 from ..checks.finding import Finding
 from ..checks.sentences import fit_warnings, warning
-from ..fitting.build import CHOSEN
+from ..fitting.settling import CHOSEN
 from ..inputs.rgb import are_windows
 from ..kind import Kind
 from .formats import OUTPUT, Format, Inputs

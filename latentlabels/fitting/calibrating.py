@@ -16,7 +16,7 @@ from ..distributions import LabelVector
 from ..errors import ConfigError, DataError, DataWarning
 from ..inputs import Inputs
 from ..words import count
-from .build import flat_logits
+from .batchwise import flat_logits
 from .fitted import Fitted
 
 By = Literal["posterior", "images"]

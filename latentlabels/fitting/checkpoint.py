@@ -8,9 +8,9 @@ No state of a random number generator is in it: every epoch seeds its own, from 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import RunError
-from ..observed import Observed
-from ..observed.known_table import KnownTable
-from ..space import LabelSpace
 from ..writing import replacing, write_json
 from .averaging import WeightAverage
 from .module import LabelModule
 from .stopping import Best, Watch
 
 WEIGHTS, HISTORY = "last.safetensors", "last.json"
-_KEY, _FORMAT = "checkpoint", 2
+_KEY, _FORMAT = "checkpoint", 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Checkpoint:
     """A state to resume from.
 
     Attributes:
-        identity: what the fit was begun with, as `write_checkpoint` was told: a text or hash by what it is of.
+        identity: what the fit was begun with, see `identity_of`.
         history: a dict per epoch.
         kept: the best epoch of each rule.
         weights: after the last epoch.
@@ -52,32 +49,6 @@ class Checkpoint:
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     average: dict[str, Tensor]
-
-
-def begun_with(
-    space: LabelSpace, table: Observed, held: Tensor, settings: Mapping[str, Any], answers: KnownTable | None = None
-) -> dict[str, str]:
-    """What makes a fit this one and no other, for `write_checkpoint`: a hash of each thing by its name.
-
-    Args:
-        space: the label space.
-        table: the known labels and the images' names.
-        held: rows that are held out.
-        settings: that change what a fit comes to.
-        answers: to questions.
-    """
-    return {
-        "label space": _hash(json.dumps(space.to_config(), sort_keys=True).encode()),
-        "images": _hash("\n".join(table.images or (str(len(table)),)).encode("utf-8", "surrogateescape")),
-        "known labels": table.known.digest()[:16],
-        "held-out images": _hash(held.numpy().astype("<i8").tobytes()),
-        "settings": _hash(json.dumps(dict(settings), sort_keys=True, default=str).encode()),
-        **({} if answers is None else {"answers": answers.digest()[:16]}),
-    }
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -100,7 +71,7 @@ def write_checkpoint(
         module: whose weights, and what its objective has learnt, are written.
         optimizer: its moments are written.
         watch: its history and best weights are written.
-        identity: what the fit was begun with; see `load_checkpoint`.
+        identity: what the fit was begun with, see `identity_of`.
         average: of the weights, if there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,38 +95,55 @@ def write_checkpoint(
         save_file(whole, temporary, metadata={_KEY: json.dumps(state)})
 
 
-def load_checkpoint(folder: Path, identity: Mapping[str, str] | None = None) -> Checkpoint | None:
-    """The state in a folder; None where there is no checkpoint.
-
-    Args:
-        folder: where `write_checkpoint` wrote.
-        identity: what this fit is begun with; None takes any.
+def stored_identity(folder: Path) -> dict[str, str] | None:
+    """What the fit of a checkpoint was begun with, see `identity_of`; None where there is no checkpoint.
 
     Raises:
-        RunError: a checkpoint that is damaged, or of a fit that was begun with something else; what differs is named.
+        RunError: a checkpoint that is damaged, or of another version.
     """
     if not has_checkpoint(folder):
         return None
-    try:
+    with _damage_told(folder), safe_open(folder / WEIGHTS, framework="pt") as file:
+        return dict(_header(file)["identity"])
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The state in a folder where `write_checkpoint` wrote; None where there is no checkpoint.
+
+    Raises:
+        RunError: a checkpoint that is damaged, or of another version.
+    """
+    if not has_checkpoint(folder):
+        return None
+    with _damage_told(folder):
         with safe_open(folder / WEIGHTS, framework="pt") as file:
-            metadata = file.metadata() or {}
+            state = _header(file)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        state = json.loads(metadata[_KEY])
-        if state["format"] != _FORMAT:
-            raise ValueError(f"format {state['format']}")
         kept = {
             name: Best(_part(tensors, f"kept.{slot}."), int(epoch), float(score))
             for name, (slot, epoch, score) in state["kept"].items()
         }
         parts = {name: _part(tensors, f"{name}.") for name in ("weights", "moments", "average")}
-        found = Checkpoint(state["identity"], state["history"], kept, **parts)
+        return Checkpoint(state["identity"], state["history"], kept, **parts)
+
+
+def _header(file: Any) -> dict[str, Any]:
+    """What a checkpoint holds beside its tensors."""
+    state: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+    if state["format"] != _FORMAT:
+        raise ValueError(f"format {state['format']}")
+    return state
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Whatever reading a damaged file raises, said as one error."""
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise RunError(
             f"{folder / WEIGHTS}: damaged, or written by another version ({error}); fit again into a new folder"
         ) from error
-    if identity is not None:
-        _refuse_others(folder, found.identity, identity)
-    return found
 
 
 def restore(
@@ -182,17 +170,6 @@ def restore(
         for key, value in _part(state.moments, f"{number}.").items():
             assert optimizer is not None
             optimizer.state[parameter][key] = value.to(parameter.device)
-
-
-def _refuse_others(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    differing = [what for what in dict.fromkeys([*now, *before]) if before.get(what) != now.get(what)]
-    if differing:
-        told = "; ".join(f"{before.get(what, 'none')} then, {now.get(what, 'none')} now" for what in differing)
-        raise RunError(
-            f"{folder}: the fit was started with other {' and other '.join(differing)} ({told}); resume with the config "
-            "and data "
-            "of the first start, or fit into another folder"
-        )
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ from ..inputs.rgb import Size
 from ..kind import Kind
 from ..program.starting_point import Anchor
 from ..space import LabelSpace
-from .build import HeadPolicy, Program
+from .build import Program
+from .head_policy import HeadPolicy
 from .stopping import Best
 
 

@@ -1,49 +1,97 @@
-"""The data of a fit as counts and hashes, to check that a resumed fit has the same data."""
+"""What makes a fit this one and no other: its data and settings as counts and hashes, compared when it is resumed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from ..errors import RunError
 from ..inputs import Inputs
 from ..inputs.batches import InMemory
-from ..observed import Observed
+from ..kind import Kind
+from ..observed.known_table import KnownTable
+from ..space import LabelSpace
+
+_HELD = "held-out images"
 
 
-def identify(observed: Observed, inputs: object) -> dict[str, str]:
-    """The data of a fit.
+class OtherFitError(RunError):
+    """A fit that cannot be resumed, since it was started with something else.
+
+    Attributes:
+        differing: what, and the two counts and hashes: then, and now; None where there was none.
+    """
+
+    def __init__(self, folder: Path, differing: Mapping[str, tuple[str | None, str | None]]):
+        self.differing = dict(differing)
+        told = "; ".join(f"{then or 'none'} then, {now or 'none'} now" for then, now in differing.values())
+        super().__init__(
+            f"{folder}: the fit was started with other {' and other '.join(differing)} ({told}); resume with the config and "
+            "data of the first start, or fit into another folder"
+        )
+
+
+def identity_of(inputs: Inputs, held: Tensor, settings: Mapping[str, Any]) -> dict[str, str]:
+    """What a fit is begun with, by name: a count and a hash, such as ``"60 known labels (1f0c5a2b9d3e)"``.
 
     Args:
-        observed: the known labels of N images.
-        inputs: embeddings (N, D) as `Inputs` or as an array, whose numbers count too; anything else is told by the images'
-            names.
-
-    Returns:
-        A count and a hash each, such as ``"60 known labels (1f0c5a2b9d3e)"``, of the images' names, the known labels, the label
-        space and the embeddings.
+        inputs: N images or embeddings with their known labels. Images are told by their names, embeddings by their numbers too.
+        held: rows that are held out.
+        settings: that change what a fit comes to.
     """
-    space = observed.space
-    names = observed.images if observed.images is not None else [str(row) for row in range(len(observed))]
-    known = int(observed.num_known.sum())
+    table = inputs.observed
+    assert table is not None
     out = {
-        "images": f"{len(names)} images ({_hash(json.dumps(list(names)).encode())})",
-        "known labels": f"{known} known labels ({observed.known.digest()[:12]})",
-        "label space": f"{space.num_labels} labels ({_hash(json.dumps(space.to_config(), sort_keys=True).encode())})",
+        "images": _names(table.images or [str(row) for row in range(len(table))]),
+        "known labels": _labels(table.known),
+        "label space": _space(table.space),
+        _HELD: f"{len(held)} held-out images ({_hash(held.numpy().astype('<i8').tobytes())})",
+        "settings": f"{len(settings)} settings ({_hash(json.dumps(dict(settings), sort_keys=True, default=str).encode())})",
     }
-    vectors = inputs.items.values.numpy() if isinstance(inputs, Inputs) and isinstance(inputs.items, InMemory) else inputs
-    if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
-        array = np.ascontiguousarray(vectors)
-        out["embeddings"] = f"{len(array)} vectors of {array.shape[1]} numbers each ({_hash(array.data)})"
+    if inputs.answers is not None:
+        out["answers"] = f"{int(inputs.answers.num_known.sum())} answers ({inputs.answers.digest()[:12]})"
+    if inputs.kind is Kind.EMBEDDINGS and isinstance(inputs.items, InMemory):
+        vectors = np.ascontiguousarray(inputs.items.values.numpy())
+        out["embeddings"] = f"{len(vectors)} vectors of {vectors.shape[1]} numbers each ({_hash(vectors.data)})"
     return out
 
 
-def differences(begun: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What differs, in words; what only one of them knows does not count."""
-    return [f"the {key}: {begun[key]} then, {now[key]} now" for key in begun if key in now and begun[key] != now[key]]
+def refuse_other(folder: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to resume a fit that was begun with something else.
+
+    Args:
+        folder: of its checkpoints.
+        then: what it was begun with.
+        now: what it would be resumed with.
+
+    Raises:
+        OtherFitError: what differs is named. Held-out images follow from the rest, and are named where nothing else differs.
+    """
+    differing = {what: (then.get(what), now.get(what)) for what in dict.fromkeys([*now, *then])}
+    differing = {what: both for what, both in differing.items() if both[0] != both[1]}
+    if len(differing) > 1:
+        differing.pop(_HELD, None)
+    if differing:
+        raise OtherFitError(folder, differing)
+
+
+def _names(names: Any) -> str:
+    content = "\n".join(names).encode("utf-8", "surrogateescape")
+    return f"{len(names)} images ({_hash(content)})"
+
+
+def _labels(known: KnownTable) -> str:
+    return f"{int(known.num_known.sum())} known labels ({known.digest()[:12]})"
+
+
+def _space(space: LabelSpace) -> str:
+    return f"{space.num_labels} labels ({_hash(json.dumps(space.to_config(), sort_keys=True).encode())})"
 
 
 def _hash(content: Any) -> str:

@@ -7,38 +7,35 @@ that a fit that is resumed is the fit that was not interrupted.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
-import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..annotation.asked import without_asking
-from ..errors import ConfigError
 from ..inputs.batches import Batch, Batches, Order, Steps
 from ..inputs.known_rows import LabelRows, blocks_of
 from ..progress import Phase, Step, handed, line, phase, shown_here, silent
 from .averaging import WeightAverage
-from .checkpoint import load_checkpoint, restore, write_checkpoint
+from .batchwise import predict_marginals
+from .checkpoint import load_checkpoint, restore, stored_identity, write_checkpoint
 from .consistency import AVERAGED_EPOCHS, RAMP_EPOCHS, Teacher, check_consistency
+from .fabric import mean_of_all, opened_fabric, seed_epoch, share_statistics, unshare
+from .identity import refuse_other
 from .module import LabelModule
 from .schedule import schedule_named
 from .stepper import Stepper
 from .stopping import Best, EpochValues, Held, Watch, in_one_line, rules_named
 
-_LOGGERS = ("lightning.fabric", "lightning.fabric.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero")
 _STEPS_AT_ONCE = 1024  # batches of embeddings that are handed over at once
 
 
@@ -125,8 +122,7 @@ def train(
         settings: of the loop.
         checkpoints: a folder for the state after each epoch, or None.
         resume: go on from that state.
-        identity: what the fit is begun with, a text or hash by what it is of ("known labels", ...): a resumed fit has to be
-            begun with the same.
+        identity: what the fit is begun with, see `identity_of`: a resumed fit has to be begun with the same.
 
     Raises:
         RunError: a checkpoint that is damaged, or of another fit.
@@ -135,6 +131,8 @@ def train(
         KeyboardInterrupt: passed on; the checkpoint is that of the last complete epoch.
     """
     started = time.perf_counter()
+    if resume and checkpoints is not None and (begun := stored_identity(checkpoints)) is not None:
+        refuse_other(checkpoints, begun, identity or {})
     known = rows[1][torch.cat([(block != -1).any(-1) for block in blocks_of(observed, rows[1])])]
     data = TrainingData(batches, observed, truth, rows[0], known)
     rules = rules_named((settings.stop, *settings.also))
@@ -145,7 +143,8 @@ def train(
     patience = settings.epochs if schedule_named(settings.schedule).spans_fit else settings.patience
     watch = Watch(rules, patience, ramp, _copied(module))
     with ExitStack() as stack:
-        fabric = stack.enter_context(_fabric(settings, module))
+        where = settings.accelerator, settings.devices, settings.strategy
+        fabric = stack.enter_context(opened_fabric(*where, module.objective))
         folder = checkpoints
         if folder is None and fabric.strategy.launcher is not None:  # other processes say by file what they came to
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -196,11 +195,11 @@ class _Loop:
 
     def _run(self, fabric: Fabric) -> int:
         module, watch, settings, started = self.module, self.watch, self.settings, time.perf_counter()
-        _unshare(module)
+        unshare(module)
         module.to(fabric.device)
         optimizer = module.optimizer()
         average = self._average(fabric)
-        state = load_checkpoint(self.folder, self.identity) if self.resume and self.folder is not None else None
+        state = load_checkpoint(self.folder) if self.resume and self.folder is not None else None
         if state is not None:
             watch.take_over(state.history, state.kept)
             restore(state, module, optimizer, average)
@@ -229,10 +228,10 @@ class _Loop:
         watch, settings, module = self.watch, self.settings, self.module
         epoch = watch.next_epoch
         step.stage(f"epoch {epoch + 1} of {settings.epochs}")
-        _seed(settings.seed, epoch, fabric.global_rank)
+        seed_epoch(settings.seed, epoch, fabric.global_rank)
         trained = self._train(fabric, epoch, stepper, step)
         if average is not None and fabric.world_size > 1:
-            _share_statistics(fabric, average)
+            share_statistics(fabric, average)
         with average.in_place() if average is not None and settings.average else nullcontext():
             values = EpochValues(trained, *self._evaluate(fabric))
             held = self._held(fabric) if watch.reads_labels and len(self.data.held) else None
@@ -269,7 +268,7 @@ class _Loop:
             total.sub_(loss, alpha=len(batch.index))
             seen += len(batch.index)
             step(len(batch.index))
-        return _mean(fabric, total, seen)
+        return mean_of_all(fabric, total, seen)
 
     def _batches_of(self, fabric: Fabric, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, of this process; each process has as many."""
@@ -298,8 +297,8 @@ class _Loop:
             if found.count is not None:
                 count.add_(found.count, alpha=size)
                 counted = True
-        mean = _mean(fabric, value, len(rows))
-        return mean, _mean(fabric, count, len(rows)) if counted else None
+        mean = mean_of_all(fabric, value, len(rows))
+        return mean, mean_of_all(fabric, count, len(rows)) if counted else None
 
     def _held(self, fabric: Fabric) -> Held:
         """Held-out labels and their probabilities, in every process."""
@@ -310,14 +309,6 @@ class _Loop:
         )
 
 
-@torch.no_grad()
-def _unshare(module: LabelModule) -> None:
-    """Spawned processes get tensors in shared memory, where one's steps would move the other's weights: each takes a copy."""
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_shared() and not tensor.is_cuda:
-            tensor.data = tensor.data.clone()
-
-
 def _on(device: torch.device, loader: Any) -> Iterator[Batch]:
     """Single batches of a loader, on a device."""
     away = device.type != "cpu"
@@ -326,73 +317,5 @@ def _on(device: torch.device, loader: Any) -> Iterator[Batch]:
             yield batch.to(device) if away else batch
 
 
-def _mean(fabric: Fabric, total: Tensor, number: int) -> float | None:
-    """The mean over all processes; None of nothing."""
-    if fabric.world_size > 1:
-        both = torch.stack([total.double(), torch.tensor(float(number), device=total.device, dtype=torch.double)])
-        total, count = fabric.all_reduce(both, reduce_op="sum")  # type: ignore[misc]
-        number = int(count)
-    return float(total) / number if number else None
-
-
-def _seed(seed: int, epoch: int, rank: int) -> None:
-    """Seed what an epoch draws: augmentation, dropout, a Dataset's own transforms, processes that read files."""
-    drawn = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
-    torch.manual_seed(int(drawn[0]))
-    np.random.seed(int(drawn[1]))
-    random.seed(int(drawn[2]))
-
-
-@torch.no_grad()
-def _share_statistics(fabric: Fabric, average: WeightAverage) -> None:
-    """Give all processes, which have seen other batches, the mean of their running statistics: a checkpoint has one of each."""
-    for own in average.buffers.values():
-        if own.is_floating_point():
-            own.copy_(fabric.all_reduce(own.clone(), reduce_op="mean"))  # type: ignore[arg-type]
-
-
-@torch.no_grad()
-def predict_marginals(
-    module: LabelModule, batches: Batches, rows: Tensor, batch_size: int, device: torch.device | str = "cpu"
-) -> NDArray[np.float32]:
-    """Posterior label probabilities of some rows: (len(rows), K)."""
-    was = module.training
-    module.eval()
-    parts = [module.amortizer(batches.inputs(part).to(device)).marginals.cpu() for part in rows.split(batch_size)]
-    module.train(was)
-    marginals: NDArray[np.float32] = torch.cat(parts).numpy()
-    return marginals
-
-
 def _copied(module: LabelModule) -> dict[str, Tensor]:
     return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
-
-
-@contextmanager
-def _fabric(settings: LoopSettings, module: LabelModule) -> Iterator[Fabric]:
-    """A `Fabric` whose hints for those who call it stay unsaid.
-
-    Raises:
-        ConfigError: several processes and an objective that keeps something for each image.
-    """
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, strategy=settings.strategy)
-        processes = _processes(fabric)
-        if processes > 1 and module.objective.keeps_images:
-            raise ConfigError(
-                f'objective "{module.objective.name}" keeps state for each training image, which {processes} processes '
-                "cannot share; give fit.devices: 1"
-            )
-        yield fabric
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _processes(fabric: Fabric) -> int:
-    """How many processes train, also before they are started."""
-    return max(fabric.world_size, int(getattr(fabric.strategy, "num_processes", 1)))

@@ -39,7 +39,7 @@ def check_names(given: ModelConfig) -> None:
         )
     if given.weights is None:
         raise ConfigError(
-            f"model.names: {given.encoder} without weights knows no words; give weights: DEFAULT, a file or a folder"
+            f"{given.encoder} without weights knows no words; give weights: DEFAULT, a file or a folder", key="model.names"
         )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..decisions import Decisions
 from ..inputs.batches import Batches
 from ..program import Amortizer, LabelModel
-from .build import flat_logits
+from .batchwise import flat_logits
 from .stopping import Best
 
 _ENOUGH = 50  # held-out images that are enough; with fewer, training images join them

@@ -74,7 +74,7 @@ def with_statements(
         return replace(inputs, stated=stated)
     parts, said = _parts(inputs, split, terms.split)
     if not (parts == TRAINING).any():
-        raise ConfigError(f"{terms.split}: {said} leaves no image to train on; check its values")
+        raise ConfigError(f"{said} leaves no image to train on; check its values", key=terms.split)
     held = parts == HELD
     num_test = int((parts == TEST).sum())
     stated = replace(stated, held=held if held.any() else None, split=said, num_test=num_test)
@@ -92,7 +92,7 @@ def _parts(inputs: Inputs, split: str | ArrayLike, key: str) -> tuple[NDArray[np
         return _by_value(texts, counts, name, value, key), f"{said} = {value}"
     meanings = {text: _MEANINGS.get(_plain(text)) for text in counts}
     if None in meanings.values():
-        raise ConfigError(_unknown_values(counts, meanings, name, key, said))
+        raise ConfigError(_unknown_values(counts, meanings, name, key, said), key=key)
     return np.array([meanings[text] for text in texts], np.int8), said
 
 
@@ -100,9 +100,9 @@ def _by_value(texts: Sequence[str], counts: Mapping[str, int], name: str, value:
     """The part of each image, where one value is held out."""
     if _plain(value) not in {_plain(text) for text in counts}:
         shown = listed(sorted(text for text in counts if text), 8)
-        raise ConfigError(f'{key}: {name} is "{value}" for no image{nearest(value, counts)} (its values: {shown})')
+        raise ConfigError(f'{name} is "{value}" for no image{nearest(value, counts)} (its values: {shown})', key=key)
     if "" in counts:
-        raise ConfigError(f"{key}: {name} is empty for {count(counts[''], 'image')}; say for each image where it belongs")
+        raise ConfigError(f"{name} is empty for {count(counts[''], 'image')}; say for each image where it belongs", key=key)
     parts = {text: HELD if _plain(text) == _plain(value) else TRAINING for text in counts}
     parts |= {text: TEST for text in counts if _MEANINGS.get(_plain(text)) == TEST and parts[text] != HELD}
     return np.array([parts[text] for text in texts], np.int8)
@@ -115,16 +115,13 @@ def _unknown_values(counts: Mapping[str, int], meanings: Mapping[str, int | None
     if strange and numbers:
         folds = sorted((text for text in counts if text), key=int)
         return (
-            f"{key}: {said} holds numbers ({listed(folds, 8)}), which may be folds; say which one is held out, for example "
+            f"{said} holds numbers ({listed(folds, 8)}), which may be folds; say which one is held out, for example "
             f"{key}: {name}={folds[-1]}"
         )
     what = [f"{listed([repr(text) for text in strange], 5)}"] if strange else []
     what += [f"nothing for {count(counts[''], 'image')}"] if "" in counts else []
     choice = f", or state which value is held out, for example {key}: {name}={strange[0]}" if strange else ""
-    return (
-        f"{key}: {said} holds {' and '.join(what)}; expected train or 0, val, valid or 1, and test (left out of the fit)"
-        f"{choice}"
-    )
+    return f"{said} holds {' and '.join(what)}; expected train or 0, val, valid or 1, and test (left out of the fit){choice}"
 
 
 def _plain(text: str) -> str:
@@ -145,7 +142,7 @@ def _groups(inputs: Inputs, together: str | ArrayLike, key: str) -> tuple[NDArra
     if isinstance(together, str):
         texts, _, value, said = _texts(inputs, together, key)
         if value is not None:
-            raise ConfigError(f"{key}: expected a column, or the path of a table, not {together}")
+            raise ConfigError(f"expected a column, or the path of a table, not {together}", key=key)
         values: NDArray[Any] = np.asarray(texts, dtype=object)
     else:
         values, said = _of_rows(inputs, np.asarray(together), key), f"the argument {key}"
@@ -170,8 +167,9 @@ def _texts(inputs: Inputs, text: str, key: str) -> tuple[Sequence[str], str, str
             return _of_table(inputs, Path(name), key), name, value, f"the table {name}"
     columns = f" (columns beside the labels: {listed(sorted(extra))})" if extra else ""
     raise ConfigError(
-        f'{key}: the table of known labels has no column "{before}"{nearest(before, extra)}{columns}, and there is no such '
-        "file; give a column of that table, or the path of a table of images and their values"
+        f'the table of known labels has no column "{before}"{nearest(before, extra)}{columns}, and there is no such '
+        "file; give a column of that table, or the path of a table of images and their values",
+        key=key,
     )
 
 
@@ -184,16 +182,17 @@ def _of_table(inputs: Inputs, path: Path, key: str) -> Sequence[str]:
     values = own or rest
     if len(named) != 1 or len(values) != 1:
         raise ConfigError(
-            f"{key}: {sheet.head}: expected a column of image names and one of values, not {listed(sheet.names)}; give the "
-            "table two columns, for example image and split"
+            f"{sheet.head}: expected a column of image names and one of values, not {listed(sheet.names)}; give the "
+            "table two columns, for example image and split",
+            key=key,
         )
     names = named[0].cells()
     rows = match_names(inputs.table_names, names)
     lost = [name for name, row in zip(inputs.table_names, rows, strict=True) if row is None]
     if lost:
         raise ConfigError(
-            f"{key}: {path}: {count(len(lost), 'image')} of {len(rows):,} without a row ({listed(lost, 3)}); add a row for "
-            "each image"
+            f"{path}: {count(len(lost), 'image')} of {len(rows):,} without a row ({listed(lost, 3)}); add a row for each image",
+            key=key,
         )
     cells = values[0].cells()
     return [cells[row] for row in rows if row is not None]

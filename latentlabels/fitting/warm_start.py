@@ -15,8 +15,8 @@ from ..inputs import Wanted
 from ..kind import AUTO, Kind
 from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
-from .build import features_of, wanted_by
 from .fitted import Fitted
+from .settling import features_of, wanted_by
 
 TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
 Row = tuple[str, str, str | None]

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 from .registry import COUNTED, DEFAULT, HOMES, NAMES, OBJECTIVES, current, find, make, of_run
 
 if TYPE_CHECKING:
-    from .base import HeldOut, Known, Objective, Step, Value, flat_groups
+    from .base import HeldOut, Known, Objective, Step, Value
+    from .group_outcomes import flat_groups
 
-_BASE = ("HeldOut", "Known", "Objective", "Step", "Value", "flat_groups")
 _CLASSES = {name: module for module, _, name in (home.partition(":") for home in HOMES.values())}
+_HOMES = {
+    **_CLASSES,
+    **dict.fromkeys(("HeldOut", "Known", "Objective", "Step", "Value"), "base"),
+    "flat_groups": "group_outcomes",
+}
 
 __all__ = [
     "COUNTED",
@@ -35,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = "base" if name in _BASE else _CLASSES.get(name)
+    home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{home}", __name__), name)

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Objective, Step, batch_mean, known_cross_entropy
+from .base import Known, Objective, Step, batch_mean, excess_penalty, known_cross_entropy
 
 
 class ExpectedPositive(Objective):
@@ -64,8 +64,7 @@ class ExpectedPositive(Objective):
         loss = batch_mean(known_cross_entropy(logits, observed).sum(-1))
         if not len(logits):
             return loss
-        excess = torch.sigmoid(logits).sum(-1).mean() - self.expected
-        return loss + self.weight * excess**2 / logits.shape[1]
+        return loss + self.weight * excess_penalty(logits, self.expected)
 
 
 class Role(ExpectedPositive):

@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from ..errors import ConfigError
 from ..space import LabelSpace
-from .base import Known, Step
+from .base import Known, Step, excess_penalty
 from .generalized_robust import GeneralizedRobustCoco
 
 
@@ -67,5 +66,4 @@ class PenalisedRobust(GeneralizedRobustCoco):
         loss = super()._loss(step)
         if not len(step.logits):
             return loss
-        excess = torch.sigmoid(step.logits).sum(-1).mean() - self.expected
-        return loss + self.weight * excess**2 / step.logits.shape[1]
+        return loss + self.weight * excess_penalty(step.logits, self.expected)

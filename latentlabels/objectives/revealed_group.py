@@ -23,7 +23,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..space import LabelSpace
-from .base import Objective, Step, batch_mean, flat_groups, group_outcomes, log_total
+from .base import Objective, Step, batch_mean
+from .group_outcomes import flat_groups, group_outcomes, log_total
 
 
 class RevealedGroup(Objective):

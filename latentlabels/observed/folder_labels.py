@@ -108,8 +108,8 @@ def _name_labels(layout: Layout, folders: list[Path]) -> None:
     for group in near_equal(layout.labels):
         quoted = listed([f'"{label}"' for label in group])
         layout.notes.append(
-            f"{shown(layout.root)}: {count(len(group), 'label')} that differ only in case, blanks or hyphens: {quoted}; if they are "
-            "one label, give one name to their folders, or declare one of them in a labels.yaml"
+            f"{shown(layout.root)}: {count(len(group), 'label')} that differ only in case, blanks or hyphens: {quoted}; if "
+            "they are one label, give one name to their folders, or declare one of them in a labels.yaml"
         )
 
 

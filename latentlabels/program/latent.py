@@ -210,7 +210,7 @@ class Latent:
         shape = self.posterior.batch_shape
         parts = []
         for given in self.known:
-            found = given.prior._log_found(given.observed, given.how)
+            found = given.prior.log_found(given.observed, given.how)
             parts.append(self.weight.times((given.log_marginal + found).expand(shape)))
         for term in self._terms:
             if term.factor == 0:

@@ -112,7 +112,7 @@ class LabelModel(PyroModule):
             pyro.factor("shrinkage", shrinkage)
         with pyro.plate("images", len(observed), dim=-1):
             y = pyro.sample("labels", self._labels(own), infer={"enumerate": "parallel"})
-            found = own._log_found(observed, self.annotation)
+            found = own.log_found(observed, self.annotation)
             if isinstance(found, Tensor):
                 # in the type of the other sites: TraceEnum_ELBO sums no two of different types
                 pyro.factor("found", -found.to(torch.promote_types(own.logits.dtype, torch.float32)))

@@ -10,6 +10,7 @@ say it best: what they show is added to what the others imply, which is taken to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -32,6 +33,16 @@ _WIDTHS = {True: 0.1, False: 1.0}  # how far off the number of labels may be wit
 _LEAST, _MOST = 1e-4, 0.98  # prevalences at which a head may start: further out its gradients vanish
 
 
+class ScaleFrom(StrEnum):
+    """What says how many labels an image shows."""
+
+    STATED = "stated"
+    GROUP = "exhaustive group"
+    ANNOTATION = "annotation"
+    COMPLETE = "complete images"
+    DEFAULT = "default"
+
+
 @dataclass(frozen=True)
 class Anchor:
     """Prevalences before training.
@@ -39,13 +50,14 @@ class Anchor:
     Attributes:
         expected_labels: the expected number of present labels per image.
         identified: whether the data fix it (an exhaustive group, reporting rates, known absences).
-        source: where it comes from, a sentence.
+        source: where it comes from, in words.
         prevalence: (K,) p(y_k = 1) over images.
         logits: (L,) of the label space, at which a head and a label prior start.
         never_known: labels that are never known to be present.
         num_complete: how many images have all of their labels known.
         error: the standard error of `expected_labels`, where complete images say it.
         hold: the number of labels per image at which a fit is held: stated, or that of enough complete images; or None.
+        scale_from: where `expected_labels` comes from; a guess where it is the default.
     """
 
     expected_labels: float
@@ -57,6 +69,7 @@ class Anchor:
     num_complete: int = 0
     error: float | None = None
     hold: float | None = None
+    scale_from: ScaleFrom = ScaleFrom.DEFAULT
 
 
 def derive_prior(
@@ -73,12 +86,16 @@ def derive_prior(
         annotation: how the known labels came about.
         expected_labels: what the user states about the number of present labels per image.
 
+    Returns:
+        An `Anchor`: prevalences (K,), logits (L,), the expected number of labels and what fixes it.
+
     Raises:
         DataError: `expected_labels` is not a positive number up to the largest possible count.
     """
     if expected_labels is not None and not 0 < expected_labels <= space.num_labels:
         raise DataError(
-            f"expected_labels is {expected_labels}, but must be above 0 and at most {space.num_labels}, the number of labels"
+            f"expected_labels is {expected_labels}, but must be above 0 and at most {space.num_labels}, the number of labels",
+            key="model.expected_labels",
         )
     whole = table_of(values)
     rows = annotation.complete_rows(whole) if annotation.says_which else np.zeros(0, np.int64)
@@ -93,13 +110,15 @@ def derive_prior(
     identified, implied = True, annotation.prevalence(table)
     if implied is not None:
         prevalence, source = implied
+        scale_from = ScaleFrom.ANNOTATION
         expected = float(prevalence.sum())
     else:
         readiness = annotation.readiness(space.num_labels)
         rate = rate / (readiness / readiness.mean())
-        expected, source, identified = _scale(space, rate, known)
+        expected, source, scale_from = _scale(space, rate, known)
+        identified = scale_from is ScaleFrom.GROUP
         if expected_labels is not None:
-            expected, source = float(expected_labels), "set by expected_labels"
+            expected, source, scale_from = float(expected_labels), "set by expected_labels", ScaleFrom.STATED
         prevalence = rate * (expected / known if np.ptp(readiness) == 0 else expected / rate.sum())
     error, hold = None, expected_labels
     if len(complete):
@@ -109,10 +128,11 @@ def derive_prior(
             error = spread
             source = f"{count_of(len(complete), 'complete image')}: {counted:.2f} ± {spread:.2f}"
             hold = counted if len(complete) >= _ENOUGH else None
+            scale_from = ScaleFrom.COMPLETE
         prevalence = _with_complete(prevalence, complete, _spread(annotation), alone=not len(table))
     prevalence = np.clip(prevalence, _LEAST, 1.0)
     logits, prevalence = _forest(space, prevalence)
-    return Anchor(float(expected), identified, source, prevalence, logits, never, len(complete), error, hold)
+    return Anchor(float(expected), identified, source, prevalence, logits, never, len(complete), error, hold, scale_from)
 
 
 def _counted(complete: NDArray[np.int8], expected: float, width: float, alone: bool) -> tuple[float, float]:
@@ -150,7 +170,8 @@ def _with_complete(
     return np.asarray((worth * before + present) / (worth + size))
 
 
-def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, bool]:
+def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[float, str, ScaleFrom]:
+    """The expected number of labels, what says so in words, and as a value."""
     exhaustive = space.exhaustive_sets
     if exhaustive:
         columns = [[space.index(label) for label in one.labels] for one in exhaustive]
@@ -158,13 +179,11 @@ def _scale(space: LabelSpace, rate: NDArray[np.float64], known: float) -> tuple[
         names = ", ".join(any_of([f'"{name}"' for name in one.groups]) for one in exhaustive[:3])
         names += ", ..." if len(exhaustive) > 3 else ""
         expected = min(max(1.0 / share, float(len(exhaustive))), float(space.num_labels))
-        return (
-            expected,
-            f"derived from the share of known labels in the exhaustive group{'s'[: len(exhaustive) - 1]} {names}",
-            True,
-        )
+        source = f"derived from the share of known labels in the exhaustive group{'s'[: len(exhaustive) - 1]} {names}"
+        return expected, source, ScaleFrom.GROUP
     expected = min(DEFAULT_EXPECTED * known, float(space.num_labels))
-    return expected, "the default, since no group is exhaustive; set expected_labels if you know the number", False
+    source = "the default, since no group is exhaustive; set expected_labels if you know the number"
+    return expected, source, ScaleFrom.DEFAULT
 
 
 def prior_logits(space: LabelSpace, prevalence: NDArray[np.float64]) -> Tensor:

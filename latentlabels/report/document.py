@@ -18,7 +18,8 @@ from ..show.pages import page
 from ..writing import write_text
 from . import confusion, errors, evaluated, fitted, labels, mistakes, overview
 from .contents import gather
-from .stored_predictions import FITTED, find
+from .prediction_summary import find
+from .stored_predictions import FITTED
 
 if TYPE_CHECKING:
     from ..inputs.alignment import Labels
@@ -34,18 +35,19 @@ def write_report(
 
     Args:
         run_dir: what `LatentLabels.save` wrote, or what an interrupted fit left. `findings.npz` and `evaluation.npz` (see
-            `findings.find`) and `evaluation.json` (`Metrics.to_dict()`) are shown if the folder has them. One that cannot be
-            read is a warning in the report.
+            `StoredPredictions`) and `evaluation.json` (`Metrics.to_dict()`) are shown if the folder has them. One that cannot
+            be read is a warning in the report.
         model: the fitted estimator of the folder, to predict labels of images first; the predictions are kept in the folder.
-        images: to predict, as for `findings.find`; needs `model`.
-        observed: known labels of these images.
+        images: to predict, as for `LatentLabels.fit`; needs `model`.
+        observed: known labels (N, K) of these images, as for `fit`.
 
     Returns:
         The path of the report.
 
     Raises:
         RunError: no run folder, or a damaged one.
-        DataError: images without a model, or as `findings.find`.
+        DataError: images without a model, no images, or a table of another number of rows.
+        NotFittedError: a model before `fit`.
     """
     if images is not None:
         if model is None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import LatentLabelsError
 from ..estimator import LatentLabels
-from ..fitting.build import flat_logits
+from ..fitting.batchwise import flat_logits
 from ..inputs import Inputs, InputStream, Reading
 from ..inputs.door import read_files
 from ..posterior import Posterior

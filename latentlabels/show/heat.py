@@ -17,7 +17,7 @@ _FADED = 0.65  # how far places of no heat are taken towards white
 _TINT = 0.55  # share of the colour where the heat is largest
 
 
-def overlay(picture: Any, heat: NDArray[Any], most: int | None = None) -> NDArray[np.uint8]:
+def overlay(picture: Any, heat: NDArray[Any]) -> NDArray[np.uint8]:
     """A picture with its heat map: uint8 (H, W, 3).
 
     The heat is taken relative to its largest value in the picture. It is interpolated between the middles of the places.
@@ -25,12 +25,11 @@ def overlay(picture: Any, heat: NDArray[Any], most: int | None = None) -> NDArra
     Args:
         picture: as of `rgb`.
         heat: (h, w) of its places, at least 0, over the whole picture.
-        most: pixels per side that are wanted in the end.
 
     Raises:
         DataError: no heat map, or no picture.
     """
-    pixels = rgb(picture, most).astype(np.float32)
+    pixels = rgb(picture).astype(np.float32)
     given = np.asarray(heat, np.float32)
     if given.ndim != 2 or not given.size or not np.isfinite(given).all() or given.min() < 0:
         raise DataError(f"a heat map has shape (h, w) and numbers of at least 0; this one has shape {given.shape}")

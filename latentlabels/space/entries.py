@@ -39,14 +39,12 @@ def to_entry(group: Group) -> dict[str, Any]:
 def _group(raw: Any, number: int) -> Group:
     entry: Any = {"name": raw} if isinstance(raw, str) else raw
     if not isinstance(entry, Mapping):
-        raise LabelSpaceError(f"labels, entry {number}: expected a name or {{name: ..., ...}}, not {entry!r}")
+        raise LabelSpaceError(f": expected a name or {{name: ..., ...}}, not {entry!r}", entry=number)
     for key in entry:
         if key not in KEYS:
-            raise LabelSpaceError(
-                f'labels, entry {number}: unknown key "{key}"{nearest(str(key), KEYS)} (known: {", ".join(KEYS)})'
-            )
+            raise LabelSpaceError(f': unknown key "{key}"{nearest(str(key), KEYS)} (known: {", ".join(KEYS)})', entry=number)
     if "name" not in entry:
-        raise LabelSpaceError(f"labels, entry {number}: {dict(entry)!r} has no name; add name: NAME")
+        raise LabelSpaceError(f": {dict(entry)!r} has no name; add name: NAME", entry=number)
     name = _text(entry["name"], number)
     requires = _labels(entry.get("requires"), number)
     excludes = _labels(entry.get("excludes"), number)
@@ -54,13 +52,13 @@ def _group(raw: Any, number: int) -> Group:
         for key, why in (("optional", "can always be absent"), ("none", "has no empty outcome to name")):
             if entry.get(key):
                 raise LabelSpaceError(
-                    f'labels, entry {number} ("{name}"): a free label {why}; remove {key}, '
-                    "or list the labels that exclude each other under one_of"
+                    f' ("{name}"): a free label {why}; remove {key}, or list the labels that exclude each other under one_of',
+                    entry=number,
                 )
         return _in_entry(number, name, lambda: Free(name, requires, excludes))
     members: Any = entry["one_of"]
     if not isinstance(members, list | tuple):
-        raise LabelSpaceError(f'labels, entry {number} ("{name}"): one_of expects a list of labels')
+        raise LabelSpaceError(f' ("{name}"): one_of expects a list of labels', entry=number)
     labels = [_text(member, number) for member in members]
     none = None if entry.get("none") is None else _text(entry["none"], number)
     optional = bool(entry.get("optional", False))
@@ -71,7 +69,7 @@ def _in_entry(number: int, name: str, make: Callable[[], Group]) -> Group:
     try:
         return make()
     except LabelSpaceError as error:
-        raise LabelSpaceError(f'labels, entry {number} ("{name}"): {error}') from None
+        raise LabelSpaceError(f' ("{name}"): {error}', entry=number) from None
 
 
 def _labels(value: Any, number: int) -> str | tuple[str, ...] | None:
@@ -83,5 +81,5 @@ def _labels(value: Any, number: int) -> str | tuple[str, ...] | None:
 def _text(value: Any, number: int) -> str:
     # YAML reads `no`, `on` and 4 as a boolean and a number: say so, the label would silently change its name
     if not isinstance(value, str):
-        raise LabelSpaceError(f"labels, entry {number}: {value!r} is not text; put quotes around it")
+        raise LabelSpaceError(f": {value!r} is not text; put quotes around it", entry=number)
     return value

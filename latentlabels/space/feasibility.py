@@ -75,17 +75,6 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
     return explain({label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}, space)
 
 
-def check_consistent(values: NDArray[np.int8], space: LabelSpace, images: Sequence[str] | None = None) -> None:
-    """Check that some valid label set agrees with each row of values (N, K).
-
-    Raises:
-        ObservationError: the first row that none agrees with, and why; how many more there are.
-    """
-    wrong = np.flatnonzero(~feasible(values, space))
-    if len(wrong):
-        raise impossible_rows(wrong, values.__getitem__, space, images)
-
-
 def impossible_rows(
     wrong: NDArray[np.integer[Any]],
     rows: Callable[[NDArray[np.integer[Any]]], NDArray[np.int8]],

@@ -273,7 +273,11 @@ class LabelSpace:
         return rows
 
     def group_of(self, label: str) -> Group:
-        """The group that a label belongs to."""
+        """The group that a label belongs to.
+
+        Raises:
+            LabelSpaceError: the space has no such label; the nearest name is suggested.
+        """
         self.index(label)
         return self._owner[label]
 

@@ -15,7 +15,7 @@ from benchmark_sets import write_celeba, write_coco, write_cub, write_nus_wide, 
 from numpy.typing import NDArray
 
 from latentlabels.cli.app import main
-from latentlabels.cli.sources import read_training
+from latentlabels.cli.configs import read_training
 from latentlabels.config import read_config
 from latentlabels.errors import DataWarning, LatentLabelsError
 from latentlabels.inputs import Inputs

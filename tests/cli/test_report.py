@@ -14,7 +14,8 @@ from command import TINY, Done, image_folder, latentlabels, picture
 from latentlabels import LatentLabels
 from latentlabels.fitting.run_folder import write_manifest
 from latentlabels.observed import Observed
-from latentlabels.report.stored_predictions import StoredPredictions, find
+from latentlabels.report.prediction_summary import find
+from latentlabels.report.stored_predictions import StoredPredictions
 from latentlabels.show.pixels import thumbnail
 
 

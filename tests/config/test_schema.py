@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 import subprocess
 import sys
@@ -332,8 +333,10 @@ def test_where_a_key_stands(write: Any) -> None:
 def test_errors_about_a_key_are_explained(write: Any) -> None:
     path = write("annotation:\n  kind: scar\n")
     config = read_config(path)
-    explained = config.explain(ConfigError("annotation.kind: it rains"))
+    explained = config.explain(ConfigError("it rains", key="annotation.kind"))
     assert str(explained) == f"{path}:2: annotation.kind: it rains"
+    sent = pickle.loads(pickle.dumps(ConfigError("it rains", key="annotation.kind")))  # as between processes
+    assert str(config.explain(sent)) == str(explained)
     for text in ("it rains", "nothing.here: it rains", "labels.yaml: it rains", "annotation.zzz: it rains"):
         assert str(config.explain(ConfigError(text))) == text
 

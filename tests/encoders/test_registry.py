@@ -10,7 +10,7 @@ import torch
 from latentlabels.config import FitConfig, ModelConfig
 from latentlabels.encoders import Frozen, Standardize, TinyCNN, build_encoder, names, pixel_format
 from latentlabels.errors import ConfigError, WeightsError
-from latentlabels.fitting.build import wanted_by
+from latentlabels.fitting.settling import wanted_by
 from latentlabels.inputs import PixelFormat
 from latentlabels.kind import Kind
 

@@ -12,7 +12,7 @@ from conftest import MIXED, draw
 from latentlabels.config import ModelConfig
 from latentlabels.errors import DataWarning
 from latentlabels.estimator import LatentLabels
-from latentlabels.fitting.build import HeadPolicy
+from latentlabels.fitting.head_policy import HeadPolicy
 from latentlabels.space import LabelSpace
 
 FREE = draw(LabelSpace.free("abcd"), 60)

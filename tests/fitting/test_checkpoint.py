@@ -153,7 +153,7 @@ def test_other_images_and_labels_are_told_apart(tmp_path: Path) -> None:
     renamed, fewer = LabelSpace.free("abce"), slice(0, 50)
     with pytest.raises(RunError, match="started with other label space"):
         LatentLabels(renamed, encoder="embedding", epochs=2).fit(data.inputs, data.observed, checkpoints=tmp_path, resume=True)
-    with pytest.raises(RunError, match="started with other images and other known labels"):
+    with pytest.raises(RunError, match="started with other images and other known labels and other embeddings"):
         model = LatentLabels(data.space, encoder="embedding", epochs=2)
         model.fit(data.inputs[fewer], data.observed[fewer], checkpoints=tmp_path, resume=True)
     more = LatentLabels(data.space, encoder="embedding", epochs=3, patience=2)  # how long it lasts may change
@@ -189,7 +189,7 @@ def test_a_checkpoint_holds_no_pickle(mixed, tmp_path: Path) -> None:
             list(pickletools.genops(path.read_bytes()))
     state = load_checkpoint(tmp_path)
     assert state is not None
-    assert {*state.identity} == {"images", "known labels", "label space", "held-out images", "settings"}
+    assert {*state.identity} == {*("images", "embeddings", "known labels", "label space", "held-out images", "settings")}
 
 
 def by_two(epochs: int, strategy: str, **more: Any) -> LatentLabels:

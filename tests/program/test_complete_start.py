@@ -12,7 +12,7 @@ import latentlabels.annotation as ann
 from latentlabels import LatentLabels
 from latentlabels.annotation.learning import learn
 from latentlabels.observed.known_table import table_of
-from latentlabels.program.starting_point import derive_prior
+from latentlabels.program.starting_point import ScaleFrom, derive_prior
 from latentlabels.space import LabelSpace
 
 SPACE = LabelSpace.free("abcd")
@@ -37,6 +37,7 @@ def test_the_number_of_labels_is_that_of_complete_images_with_its_error() -> Non
     assert (anchor.num_complete, anchor.identified) == (100, True)
     assert anchor.expected_labels == pytest.approx(counts.mean(), rel=0.02) == anchor.hold
     assert anchor.error == pytest.approx(counts.std() / 10, rel=0.05)
+    assert anchor.scale_from is ScaleFrom.COMPLETE
     assert anchor.source == f"100 complete images: {anchor.expected_labels:.2f} ± {anchor.error:.2f}"
 
 

@@ -14,7 +14,7 @@ from latentlabels.annotation import Ignorable, Scar, UniformPositive, WeightedPo
 from latentlabels.distributions import LabelVector
 from latentlabels.errors import AnchorWarning, DataError
 from latentlabels.estimator import LatentLabels
-from latentlabels.program.starting_point import DEFAULT_EXPECTED, derive_prior, frozen_logits, prior_logits
+from latentlabels.program.starting_point import DEFAULT_EXPECTED, ScaleFrom, derive_prior, frozen_logits, prior_logits
 from latentlabels.space import Free, LabelSpace, OneOf
 
 
@@ -25,7 +25,7 @@ def test_an_exhaustive_group_identifies_the_number_of_labels():
     counts = data.truth.sum(1)
     harmonic = 1 / (1 / counts).mean()
     assert harmonic < counts.mean()
-    assert anchor.identified and '"colour"' in anchor.source
+    assert anchor.identified and '"colour"' in anchor.source and anchor.scale_from is ScaleFrom.GROUP
     assert anchor.expected_labels == pytest.approx(harmonic, rel=0.03)
     colours = anchor.prevalence[:3]
     assert colours.sum() == pytest.approx(1.0)
@@ -36,9 +36,10 @@ def test_without_an_exhaustive_group_the_scale_is_stated():
     space = LabelSpace.free("abcd")
     observed = draw(space, 400).observed
     assert derive_prior(space, observed, UniformPositive()).expected_labels == DEFAULT_EXPECTED
-    assert not derive_prior(space, observed, UniformPositive()).identified
+    default = derive_prior(space, observed, UniformPositive())
+    assert not default.identified and default.scale_from is ScaleFrom.DEFAULT
     stated = derive_prior(space, observed, UniformPositive(), expected_labels=2.5)
-    assert stated.expected_labels == 2.5 and "set by" in stated.source
+    assert stated.expected_labels == 2.5 and "set by" in stated.source and stated.scale_from is ScaleFrom.STATED
     assert stated.prevalence.sum() == pytest.approx(2.5, rel=0.02)
 
 

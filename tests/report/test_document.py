@@ -22,7 +22,8 @@ from latentlabels.estimator import LatentLabels
 from latentlabels.fitting.run_folder import Run, environment, write_run
 from latentlabels.metrics import evaluate
 from latentlabels.report import write_report
-from latentlabels.report.stored_predictions import EVALUATED, FITTED, StoredPredictions, find
+from latentlabels.report.prediction_summary import find
+from latentlabels.report.stored_predictions import EVALUATED, FITTED, StoredPredictions
 from latentlabels.space import Free, LabelSpace, OneOf
 from latentlabels.words import percent_of
 

@@ -15,7 +15,8 @@ from browser import chromium, overflow, serious
 from latentlabels.checks.prevalence_baseline import evaluation_document
 from latentlabels.estimator import LatentLabels
 from latentlabels.report import write_report
-from latentlabels.report.stored_predictions import EVALUATED, find
+from latentlabels.report.prediction_summary import find
+from latentlabels.report.stored_predictions import EVALUATED
 from latentlabels.space import Free, LabelSpace, OneOf
 
 LONG = "a name without any space in it ".replace(" ", "_") * 5

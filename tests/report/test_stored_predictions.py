@@ -20,7 +20,8 @@ from latentlabels.annotation import Ignorable
 from latentlabels.checks import suspect_labels
 from latentlabels.errors import DataError, DataWarning, ObservationError
 from latentlabels.observed import Observed
-from latentlabels.report.stored_predictions import StoredPredictions, find, worst_errors
+from latentlabels.report.prediction_summary import find, worst_errors
+from latentlabels.report.stored_predictions import StoredPredictions
 from latentlabels.space import Free, LabelSpace, OneOf
 
 SPACE = LabelSpace([OneOf("colour", ["red", "blue"]), OneOf("vehicle", ["car", "bike"], optional=True), Free("striped")])
@@ -145,8 +146,8 @@ def test_of_more_images_than_are_looked_at_the_names_stay_their_own(model: Laten
 def test_very_many_labels_are_counted_in_fewer_images(model: LatentLabels, monkeypatch: pytest.MonkeyPatch) -> None:
     truth, observed = _tables(30)
     images = _colours(30)
-    monkeypatch.setattr("latentlabels.report.stored_predictions._COUNTS_WORK", 10 * K**2)
-    monkeypatch.setattr("latentlabels.report.stored_predictions._PAIRS_WORK", 6 * K)
+    monkeypatch.setattr("latentlabels.report.prediction_summary._COUNTS_WORK", 10 * K**2)
+    monkeypatch.setattr("latentlabels.report.prediction_summary._PAIRS_WORK", 6 * K)
     found = find(model, images, observed, truth)
     assert found.num_parts.tolist() == [10, 6]
     counted, paired = (np.linspace(0, 29, size).round().astype(int) for size in (10, 6))

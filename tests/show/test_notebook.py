@@ -178,7 +178,7 @@ def test_foremost_labels_and_a_count_of_the_rest():
     values = np.full((60, 50), -1)
     for k in range(50):
         values[: 60 - k, k] = 1
-    observed = ll.Observed.from_array(values, ll.LabelSpace.free(f"l{k}" for k in range(50)))
+    observed = ll.Observed.from_array(values, ll.LabelSpace.free(f"l{k}" for k in range(50)), unknown=-1)
     rows = page(observed).rows
     start = rows.index(["label", "known present", ""])
     assert [row[:2] for row in rows[start + 1 : start + 13]] == [[f"l{k}", str(60 - k)] for k in range(12)]

@@ -20,11 +20,12 @@ LAMP_OFF: Colour = (150, 150, 146)
 LAMP_ON: Colour = (255, 244, 178)
 TAIL_OFF: Colour = (122, 26, 28)
 TAIL_ON: Colour = (255, 52, 40)
+_CORNERS = 40  # of a circle
 
 
-def _circle(x: float, y: float, radius: float, count: int = 40) -> Points:
-    turn = 2 * math.pi / count
-    return [(x + radius * math.cos(k * turn), y + radius * math.sin(k * turn)) for k in range(count)]
+def _circle(x: float, y: float, radius: float) -> Points:
+    turn = 2 * math.pi / _CORNERS
+    return [(x + radius * math.cos(k * turn), y + radius * math.sin(k * turn)) for k in range(_CORNERS)]
 
 
 def _smooth(points: Points, rounds: int = 2) -> Points:

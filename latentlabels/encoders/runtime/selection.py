@@ -177,8 +177,9 @@ class LazyExtractor:
 def _check_installed(runtime: str, missing: list[str]) -> None:
     if missing:
         raise ConfigError(
-            f"fit.runtime: {runtime} is not installed ({', '.join(missing)} missing); run pip install "
-            f'"latentlabels[{runtime}]", or leave fit.runtime out'
+            f"{runtime} is not installed ({', '.join(missing)} missing); run pip install "
+            f'"latentlabels[{runtime}]", or leave fit.runtime out',
+            key="fit.runtime",
         )
 
 
@@ -209,8 +210,9 @@ def _fastest(tried: list[Measured], module: nn.Module) -> tuple[Extractor, memor
         return best.extractor, memory.Chosen(best.candidate.name)
     if best.agreement is not None:
         raise ConfigError(
-            f"fit.runtime: the features that {best.candidate.runtime} computes for this encoder are not those of torch (off by "
-            f"{best.agreement.worst:.1%} at worst; at most {LIMIT:.0%} is allowed); give fit.runtime torch, or leave it out"
+            f"the features that {best.candidate.runtime} computes for this encoder are not those of torch (off by "
+            f"{best.agreement.worst:.1%} at worst; at most {LIMIT:.0%} is allowed); give fit.runtime torch, or leave it out",
+            key="fit.runtime",
         )
     instead = f"{best.candidate.runtime} cannot run this encoder, so torch computes its features ({best.failure})"
     return TorchExtractor(module), memory.Chosen(PLAIN.name, instead)

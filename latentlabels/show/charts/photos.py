@@ -68,7 +68,6 @@ def label_bars(
     space: LabelSpace,
     observed: NDArray[Any] | None = None,
     truth: NDArray[Any] | None = None,
-    limit: int = _BARS,
 ) -> Table:
     """The probabilities of one image's foremost labels as bars, under a heading for each group.
 
@@ -77,9 +76,8 @@ def label_bars(
         space: the label space.
         observed: (K,) of 1, 0 and -1.
         truth: (K,) of 0 and 1.
-        limit: bars at most.
     """
-    found = foremost(p, space, observed, truth, limit)
+    found = foremost(p, space, observed, truth, _BARS)
     rows = []
     for heading, outcomes in itertools.groupby(found.shown, _heading):
         rows += [_remark(heading)] if heading else []

@@ -1,8 +1,7 @@
-"""What a fitted model answers: the posterior of images, and what is made of it."""
+"""A fitted model that can be asked: the posterior of images, and what follows from it."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +12,8 @@ from numpy.typing import NDArray
 
 from .. import objectives
 from ..annotation import Annotation
-from ..decisions import MODE, Aim
-from ..errors import DataError, DataWarning
-from ..fitting.build import flat_logits
+from ..errors import DataError
+from ..fitting.batchwise import flat_logits
 from ..fitting.fitted import Fitted
 from ..fitting.places import Places
 from ..inputs import InputBlock, InputParts, Inputs, InputStream, PixelFormat, Reading, Wanted, open_stream, read_inputs
@@ -81,7 +79,7 @@ def posterior_of(found: Fitted, inputs: Inputs, conditioned: bool, batch_size: i
     return posterior.observing(known.numpy(), annotation_of(found))
 
 
-class Answers(FittedAttributes):
+class FittedModel(FittedAttributes):
     """What can be asked after `fit`. Abstract: `LatentLabels` has the settings."""
 
     batch_size: int
@@ -152,8 +150,13 @@ class Answers(FittedAttributes):
             observed: known labels of these images, as for `fit`. The posterior is then conditioned on them, under the
                 annotation.
 
+        Returns:
+            Of the N images that can be read, over K labels.
+
         Raises:
             NotFittedError: before `fit`.
+            DataError: inputs of another kind or size.
+            ObservationError: known labels that cannot be read, or that no valid label set agrees with.
         """
         return self._posterior(self.read(images, observed), observed is not None)
 
@@ -204,37 +207,8 @@ class Answers(FittedAttributes):
         return annotation_of(self._found)
 
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
-        """``posterior(images).marginals``: float32 (N, K)."""
+        """p(label present | image), ``posterior(images).marginals``: float32 (N, K). Arguments and errors as of `posterior`."""
         return self.posterior(images).marginals
-
-    def predict(self, images: Images, aim: Aim | str | None = None) -> NDArray[np.int8]:
-        """Hard labels: 1 where a label's probability is at least its threshold in ``thresholds_``, 0 elsewhere.
-
-        Each label is decided by itself, which is best for measures that count labels one by one, such as F1 or accuracy. The
-        result may therefore be an invalid label set, for example two present labels of one group, or none of an exhaustive
-        group. The aim "mode" gives the most probable valid set.
-
-        Args:
-            images: as for `fit`, or a folder of any images.
-            aim: what the decisions are good for: "f1" (all labels together), "macro-f1" (each label), "precision=0.9",
-                "recall=0.9", or "mode". None: by ``thresholds_``, which a fit finds for "f1".
-
-        Returns:
-            int8 (N, K).
-
-        Raises:
-            ConfigError: an unknown aim.
-            DataError: an aim with a run that is older than thresholds.
-        """
-        if aim == MODE:
-            return self.posterior(images).mode()
-        self._check_fitted()
-        found = self.decisions_.thresholds if aim is None else self.decisions_.for_aim(aim, self.model.amortizer.vector)
-        if found.source.kind == "unset":
-            warnings.warn(
-                "the thresholds are 0.5 each, since nothing is known to find better ones by", DataWarning, stacklevel=2
-            )
-        return found.decide(self.predict_proba(images))
 
     def score(self, images: Images, truth: Labels | None = None) -> float:
         """The mean log-likelihood of complete label sets, natural logarithm; higher is better.
@@ -245,9 +219,10 @@ class Answers(FittedAttributes):
                 for `Inputs` or an .npz with truth.
 
         Returns:
-            -inf where the model calls one of the label sets impossible.
+            Nats per image; -inf where the model calls one of the label sets impossible.
 
         Raises:
+            NotFittedError: before `fit`.
             DataError: no complete labels.
         """
         inputs = self.read(images, truth=truth)
