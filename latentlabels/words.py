@@ -19,6 +19,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def none_readable(images: int) -> str:
+    """That none of a number of images can be read: "none of 3 images can be read", "the image cannot be read"."""
+    return "the image cannot be read" if images == 1 else f"none of {images:,} images can be read"
+
+
 def grouping(labels: int, free: int, groups: int) -> str:
     """Which of a number of labels are free: "6 free, 15 in 4 groups".
 

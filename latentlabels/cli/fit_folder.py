@@ -63,7 +63,9 @@ def _check_empty(folder: Path) -> None:
         return
     other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
     resume = ", or --resume to continue the fit in it" if _is_begun(folder) else ""
-    raise UsageError(f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {other}){resume}")
+    raise UsageError(
+        f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {quoted(other)}){resume}"
+    )
 
 
 def _is_begun(folder: Path) -> bool:

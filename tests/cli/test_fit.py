@@ -287,7 +287,7 @@ def test_an_unreadable_image_is_an_error_with_strict(folder: Path, tmp_path: Pat
 def test_only_unreadable_images(tmp_path: Path) -> None:
     (tmp_path / "animals" / "cat").mkdir(parents=True)
     (tmp_path / "animals" / "cat" / "broken.jpg").write_bytes(b"no picture")
-    assert "none of 1 images can be read" in refused(tmp_path, 1, "--images", tmp_path / "animals", *TINY)
+    assert "the image cannot be read" in refused(tmp_path, 1, "--images", tmp_path / "animals", *TINY)
 
 
 def test_a_folder_that_is_no_label_of_the_space(folder: Path, tmp_path: Path) -> None:
