@@ -21,7 +21,7 @@ from .observed import name_column
 from .providers import provided
 from .questions import Question, Wanted, next_questions
 from .space import LabelSpace
-from .space.feasibility import contradiction, feasible
+from .space.feasibility import contradiction, feasible, in_words, stated_row
 from .words import count, printable
 
 if TYPE_CHECKING:
@@ -134,33 +134,19 @@ class Posterior:
         """
         if isinstance(present, str) or isinstance(absent, str):
             raise LabelSpaceError("present and absent are lists of labels, for example present=['car']")
-        both = set(present) & set(absent)
-        if both:
-            raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent; remove one of the two')
-        observed = torch.full((self.space.num_labels,), -1, dtype=torch.int8)
-        for label in absent:
-            observed[self.space.index(label)] = 0
-        for label in sorted(present, key=lambda label: label not in self.space.labels):
-            columns, value = self.space.stated(label)
-            if any(observed[column] == 1 - value for column in columns):
-                raise ObservationError(f'"{label}" is given together with a label that it excludes; remove one of the two')
-            observed[columns] = value
-        row = observed.numpy()
+        row = stated_row(self.space, present, absent)
         given = np.broadcast_to(row, (len(self), self.space.num_labels))
         known = given if self.known is None else np.where(given == -1, self.known, given)
-        stated = ", ".join([*present, *(f"not {label}" for label in absent)])
-        if not feasible(row[None], self.space)[0]:
-            raise ObservationError(f"{stated}: impossible together, because {contradiction(row, self.space)}")
         with torch.no_grad():
             try:
-                conditioned = self.distribution.condition(observed.expand(len(self), -1), Ignorable())
+                conditioned = self.distribution.condition(torch.from_numpy(row).expand(len(self), -1), Ignorable())
             except ObservationError as error:
                 wrong = np.flatnonzero(~feasible(np.ascontiguousarray(known), self.space))
                 why = f"{error}"
                 if len(wrong):
                     before = contradiction(known[int(wrong[0])], self.space)
                     why = f"impossible with the known labels of image {self.images[int(wrong[0])]}, because {before}"
-                raise ObservationError(f"{stated}: {why}") from None
+                raise ObservationError(f"{in_words(present, absent)}: {why}") from None
         return Posterior(conditioned, self.images, self.pictures, known, self.places)
 
     def observing(self, observed: NDArray[np.int8], how: Annotation) -> Posterior:

@@ -114,7 +114,8 @@ def number(value: Any, digits: int | None = None) -> str:
     if real is None:
         return NONE
     places = (2 if abs(real) >= 1 else 3) if digits is None else digits
-    return f"{real:,.{places}f}".replace("-", "−")
+    said = f"{real:,.{places}f}"
+    return said.lstrip("-") if not said.strip("-0.,") else said.replace("-", "−")  # no minus sign before a zero
 
 
 def whole(value: Any) -> str:

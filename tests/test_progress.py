@@ -69,6 +69,31 @@ def test_a_phase_within_another_one_says_how_far_it_is() -> None:
     assert outer.detailed and not inner.detailed
 
 
+def test_a_phase_within_a_counted_one_is_a_part_of_it() -> None:
+    clock = Clock()
+    seen = Follower(Plan({Phase.EVALUATION: 0.0, Phase.REPORT: 5.0}), clock)
+    outer = seen.begin(Phase.EVALUATION, "measuring images", 1000)
+    inner = seen.begin(Phase.FEATURES, "computing features", 200)
+    clock.now += 10
+    inner.done = 50
+    assert inner.is_part and not outer.is_part and not outer.detailed
+    assert seen.left == pytest.approx(10 * 950 / 50 + 5.0)  # of all images, not of the first block alone
+    assert seen.doing() == "measuring images, 0 of 1,000 (computing features, 50 of 200)"
+    clock.now += 30
+    seen.end()
+    outer.done = 200
+    seen.begin(Phase.EVALUATION, "predicting", 200)
+    assert seen.left == pytest.approx(40 * 800 / 200 + 5.0)
+    seen.end(), seen.end()
+    training = seen.begin(Phase.TRAINING, "fits to the other parts", 2)  # an inner phase is one of its steps
+    one = seen.begin(Phase.TRAINING, "training", 80)
+    one.done, one.stage = 20, "epoch 2 of 8"
+    clock.now += 6
+    assert seen.left == pytest.approx(6 * (2 - 0.25) / 0.25 + 5.0)
+    assert seen.doing() == "fits to the other parts, 0 of 2 (training, epoch 2 of 8)"
+    assert training.share == 0.0 and one.share == 0.25
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (200, "3 min 20 s"), (700, "12 min"), (3600, "1 h"), (7500, "2 h 5 min")],

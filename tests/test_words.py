@@ -49,6 +49,7 @@ def test_what_is_no_number_is_a_dash(value: object):
 
 
 def test_numbers():
+    assert (number(-0.0004), number(-0.0), number(-0.4, 0), number(-0.004)) == ("0.000", "0.000", "0", "−0.004")
     assert number(2.345) == "2.35" and number(0.12345) == "0.123" and number(-1.5) == "−1.50" and number(1.23456, 1) == "1.2"
     assert whole(1234567.0) == "1,234,567"
     assert (number(math.inf), number(-math.inf)) == ("infinite", "−infinite") and finite(math.inf) is None

@@ -16,7 +16,8 @@ from .prevalence_baseline import without_image
 from .proposal import Proposal, propose
 from .sentences import fit_warnings
 from .suspects import SuspectLabel, suspect_labels
-from .verdict import Verdict, WeakLabel, verdict_of
+from .verdict import Verdict, verdict_of
+from .weak_labels import WeakLabel
 
 __all__ = [
     "Basis",

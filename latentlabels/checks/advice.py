@@ -16,6 +16,8 @@ _GAP = 0.5  # nats per image between training and held-out images that point to 
 _EVERYWHERE = 0.98  # share of images from which a label tells nothing
 _MISCALIBRATED = 0.05
 _FEW_HELD_OUT = 50
+LEAST_HELD_OUT = 10
+"""Held-out images with a known label below which they say nothing of a fit."""
 _LITTLE = 1.25  # how many times as probable known labels should be as without looking at the image
 
 
@@ -81,6 +83,8 @@ def skill(d: Mapping[str, Any], history: Sequence[Mapping[str, Any]], ours: bool
     facts = {"fit": value, "without_image": plain, "gain": gain, "num_images": int(size)}
     by_chance = gain * size <= math.log(epochs / FALSE_ALARM)
     facts["by_chance"] = by_chance
+    if size < LEAST_HELD_OUT:
+        return Finding(Kind.SKILL, Severity.LOOK, facts=facts | {"by_chance": True}, todo=(Todo.LABEL_COMPLETELY,))
     if by_chance and gain <= math.log(_LITTLE):
         return Finding(Kind.SKILL, Severity.ACT, facts=facts, todo=(Todo.LEARN_MORE,))
     if by_chance or gain <= math.log(_LITTLE):

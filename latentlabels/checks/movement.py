@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..annotation import WeightedPositive
@@ -97,7 +98,7 @@ def movements(
         stated: what is stated, likewise.
         shared: what ties all labels together; see `shared_by`.
     """
-    tied = ties(space, known, stated, shared)
+    tied = _ties(space, frozenset(known.items()), frozenset(stated.items()), shared)
     out = []
     for group in space.groups:
         columns = zip(group.labels, space.columns(group), strict=True)
@@ -105,6 +106,14 @@ def movements(
         changed = tuple(one for one in moved if abs(one.after - one.before) >= SEEN)
         out.append(GroupMovement(group.name, tied[group.name], shared, changed))
     return tuple(out)
+
+
+@lru_cache(maxsize=256)
+def _ties(
+    space: LabelSpace, known: frozenset[tuple[str, int]], stated: frozenset[tuple[str, int]], shared: Shared
+) -> dict[str, Tie]:  # fmt: skip
+    """The same for all images of which the same is stated."""
+    return ties(space, dict(known), dict(stated), shared)
 
 
 def shared_by(before: LabelVector, after: LabelVector) -> Shared:

@@ -100,21 +100,22 @@ def skill_figures(metrics: Mapping[str, Any], plain: Mapping[str, Any] | None) -
     Returns:
         `brier_skill`, 1 - Brier score / Brier score without looking, the Brier skill score (D. S. Wilks, Statistical Methods in
         the Atmospheric Sciences, chapter 8); `nll_gain`, nats per image by which the negative log-likelihood is smaller;
-        `nll_skill`, that as a share; `ranking_skill`, the way of the mAP from that without looking to 1. None where a figure
-        behind it is missing or infinite.
+        `nll_skill`, that as a share; `ranking_skill` and `decision_skill`, the way of the mAP and of the macro-F1 at 0.5 from
+        their values without looking to 1. None where a figure behind it is missing or infinite.
     """
 
     def figure(of: Mapping[str, Any] | None, key: str) -> float | None:
         return None if of is None else finite(of.get(key))
 
-    (brier, brier0), (nll, nll0), (ap, ap0) = (
-        (figure(metrics, key), figure(plain, key)) for key in ("brier", "nll", "map")
-    )  # fmt: skip
+    (brier, brier0), (nll, nll0), (ap, ap0), (f1, f10) = (
+        (figure(metrics, key), figure(plain, key)) for key in ("brier", "nll", "map", "macro_f1")
+    )
     return {
         "brier_skill": 1 - brier / brier0 if brier is not None and brier0 else None,
         "nll_gain": nll0 - nll if nll is not None and nll0 is not None else None,
         "nll_skill": 1 - nll / nll0 if nll is not None and nll0 else None,
         "ranking_skill": (ap - ap0) / (1 - ap0) if ap is not None and ap0 is not None and ap0 < 1 else None,
+        "decision_skill": (f1 - f10) / (1 - f10) if f1 is not None and f10 is not None and f10 < 1 else None,
     }
 
 

@@ -1,9 +1,11 @@
 """The verdict on a fit: strong, fair or weak beside a prediction that never looks at an image, and its weakest labels.
 
-On complete labels three figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
-how far the mAP is on its way from chance to 1; see `prevalence_baseline.skill_figures`. Each of them is 0 for a model that
-never looks at an image, whereas the calibration error is best for it. Without complete labels it is the gain in the likelihood
-of held-out known labels; that cannot tell how good the scale of probabilities is, so that no fit is called strong by it.
+On complete labels four figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
+how far the mAP and the macro-F1 at 0.5 are on their way from chance to 1; see `prevalence_baseline.skill_figures`. Each of
+them is 0 for a model that never looks at an image, whereas the calibration error is best for it. The macro-F1 is among them
+because a fit to known labels half of which are wrong still ranks images, but hardly any probability reaches 0.5. Without
+complete labels it is the gain in the likelihood of held-out known labels; that cannot tell how good the scale of
+probabilities is, so that no fit is called strong by it.
 
 docs/reports.md says how the thresholds were found.
 """
@@ -15,65 +17,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..observed.few import FEW_IMAGES
 from ..words import finite
 from . import verdict_words
-from .advice import ranking, skill
+from .advice import LEAST_HELD_OUT, ranking, skill
+from .diagnostics import DRIFT
 from .finding import Basis, Level, Reason, Severity
+from .weak_labels import WeakLabel, labels_of, weak_labels
 
-STRONG = {"brier_skill": 0.35, "nll_skill": 0.35, "ranking_skill": 0.5}
-FAIR = {"brier_skill": 0.15, "nll_skill": 0.15, "ranking_skill": 0.3}
-FAIR_KNOWN = 0.15
+STRONG = {"ranking_skill": 0.5, "nll_skill": 0.35, "brier_skill": 0.35, "decision_skill": 0.3}
+FAIR = {"ranking_skill": 0.3, "nll_skill": 0.15, "brier_skill": 0.15, "decision_skill": 0.15}
+MARGIN = {"ranking_skill": 1.0, "nll_skill": 0.5, "brier_skill": 0.5, "decision_skill": 0.5}
+"""What is added to these thresholds on N complete images, times sqrt(N): chance moves a figure by about two thirds of that, and
+the average precision of few images is too high by half of it."""
+FAIR_KNOWN, FAIR_RANKING = 0.2, 0.15
 """Gain on held-out known labels as a share of their negative log-likelihood without looking; of other objectives, ranking."""
 STRONG_OF_FULL, FAIR_OF_FULL = 0.75, 0.4
-"""Shares of what a fit on complete labels gains, in the worst of the three figures."""
-WEAK_LABEL = 0.2
-"""Way of a label's average precision from chance to 1 below which the label is weak."""
-WEAK_AREA = 0.75
-"""Area under the ROC curve of held-out known labels, likewise."""
-FAR_OFF = 2.0
-"""Ratio of predicted to true share of images, either way, that is far off."""
+"""Shares of what a fit on complete labels gains, in the worst of these figures."""
+OFF = 0.2
+"""Calibration error of probabilities above 5 % above which a fit is not strong."""
 MANY, SOME = 1 / 3, 1 / 5
-"""Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count."""
+"""Shares of weak labels above which a fit is weak, and not strong. Labels that were only counted do not count, but a fit whose
+labels are known in few images by more than the first share is not strong."""
 ENOUGH_MEASURED = 50
 """Complete images from which a fit can be called strong."""
-_SUPPORT = 5  # complete images that show a label from which it counts as measured
-_DEVIATIONS = 3.0
-_SOMETHING = 0.05  # of the way from chance to 1, from which a label is confused with another rather than not learned
-
-
-@dataclass(frozen=True)
-class WeakLabel:
-    """A label that is not to be relied on.
-
-    Attributes:
-        label: its name.
-        why: the first reason that holds.
-        facts: the figures behind it, as JSON holds them.
-    """
-
-    label: str
-    why: Reason
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether held-out or complete labels say so, beside the number of known ones."""
-        return "average_precision" in self.facts or "area" in self.facts
-
-    @property
-    def reason(self) -> str:
-        """The reason, in words."""
-        return verdict_words.reason(self.why, self.facts)
-
-    @property
-    def todo(self) -> str:
-        """What to do, in words."""
-        return verdict_words.todo(self.why)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {"label": self.label, "reason": self.reason, "todo": self.todo, "why": self.why.value, **self.facts}
+FEW = 1 / 2
+"""Share of labels with few images, or none, above which a fit is weak by known labels: held-out images hardly show them."""
 
 
 @dataclass(frozen=True)
@@ -137,22 +105,58 @@ def verdict_of(
         Whatever is missing or strange is not spoken of; where nothing is left the level is unknown.
     """
     metrics = metrics or {}
-    labels = _labels(diagnostics, metrics)
-    weak = sorted(_weak_labels(labels, diagnostics, metrics), key=lambda one: one[0])
+    labels = labels_of(diagnostics, metrics)
+    weak = sorted(weak_labels(labels, diagnostics, metrics), key=lambda one: one[0])
     weakest = tuple(label for _, label in weak)
     common = {"num_labels": len(labels), "num_weak": len(weakest)}
-    certain = sum(one.why is not Reason.FEW_IMAGES or one.is_measured for one in weakest)
-    share = certain / max(len(labels), 1)
     for judge in (_by_complete, _by_known, _by_ranking):
         found = judge(diagnostics, metrics, history)
         if found is not None:
             level, basis, facts = found
-            if share > MANY:
-                level = Level.WEAK
-            elif share > SOME and level is Level.STRONG:
-                level = Level.FAIR
-            return Verdict(level, basis, {**facts, **common}, weakest)
+            short = [*facts.pop("short", ()), *_of_weak_labels(level, basis, weakest, len(labels))]
+            if basis is not Basis.COMPLETE and _drifted(diagnostics):
+                short.append((Level.FAIR, "predicted_count"))
+                facts |= {key: finite(diagnostics[key]) for key in ("predicted_count", "expected_labels")}
+            return _lowered(level, basis, {**facts, **common}, short, weakest)
     return Verdict(Level.UNKNOWN, Basis.NOTHING, common, weakest)
+
+
+def _of_weak_labels(
+    level: Level, basis: Basis, weakest: Sequence[WeakLabel], num_labels: int
+) -> Iterator[tuple[Level, str]]:  # fmt: skip
+    """What weak labels keep a fit from."""
+    certain = sum(one.why is not Reason.FEW_IMAGES or one.is_measured for one in weakest) / max(num_labels, 1)
+    few = sum(one.why in (Reason.FEW_IMAGES, Reason.NEVER_KNOWN) for one in weakest) / max(num_labels, 1)
+    if certain > MANY:
+        yield Level.FAIR, "weak_labels"
+    elif certain > SOME and level is Level.STRONG:
+        yield Level.STRONG, "weak_labels"
+    if few > FEW and basis is not Basis.COMPLETE and level is not Level.UNKNOWN:
+        yield Level.FAIR, "few_images"
+    elif few > MANY and level is Level.STRONG:
+        yield Level.STRONG, "few_images"
+
+
+def _drifted(diagnostics: Mapping[str, Any]) -> bool:
+    """Whether a fit predicts far more or fewer labels per image than the known ones determine."""
+    predicted, expected = (finite(diagnostics.get(key)) for key in ("predicted_count", "expected_labels"))
+    if not predicted or not expected or diagnostics.get("expected_labels_identified") is not True:
+        return False
+    return not 1 / DRIFT <= predicted / expected <= DRIFT
+
+
+def _lowered(
+    level: Level, basis: Basis, facts: dict[str, Any], short: Sequence[tuple[Level, str]], weakest: tuple[WeakLabel, ...]
+) -> Verdict:  # fmt: skip
+    """The verdict below all levels that a fit falls short of, with what keeps it from the next one."""
+    missed = [one for one, _ in short]
+    if Level.FAIR in missed:
+        level = Level.WEAK
+    elif Level.STRONG in missed and level is Level.STRONG:
+        level = Level.FAIR
+    above = {Level.WEAK: Level.FAIR, Level.FAIR: Level.STRONG}.get(level)
+    why = list(dict.fromkeys(key for one, key in short if one is above))
+    return Verdict(level, basis, {**facts, **({"short_of": above.value, "short": why} if above and why else {})}, weakest)
 
 
 _Judged = tuple[Level, Basis, dict[str, Any]] | None
@@ -164,7 +168,7 @@ def _by_complete(
     del diagnostics, history
     plain = metrics.get("without_image")
     size = finite(metrics.get("num_images"))
-    if not isinstance(plain, Mapping) or not size:
+    if not isinstance(plain, Mapping) or size is None or size < 1:
         return None
     skills = {key: value for key in STRONG if (value := finite(metrics.get(key))) is not None}
     if not skills:
@@ -174,26 +178,37 @@ def _by_complete(
         **skills,
         "num_impossible": int(finite(metrics.get("num_impossible")) or 0),
     }
-    for key in ("map", "nll", "brier"):
+    for key in ("map", "nll", "brier", "macro_f1"):
         facts |= {key: finite(metrics.get(key)), f"{key}_without_image": finite(plain.get(key))}
-    level = _reached(skills)
+    facts["calibration_error_above"] = finite(metrics.get("calibration_error_above"))
+    mistaken = _mapping(metrics.get("known_labels_mistaken"))
+    if None not in (values := {key: finite(mistaken.get(key)) for key in ("share", "low", "high")}).values():
+        facts["known_labels_mistaken"] = values
     of_full = _of_full(skills, metrics.get("full_labels"))
     if of_full is not None:
         facts["of_full_labels"] = of_full
-        if of_full < FAIR_OF_FULL:
-            level = Level.WEAK
-        elif of_full < STRONG_OF_FULL and level is Level.STRONG:
-            level = Level.FAIR
-    if level is Level.STRONG and (size < ENOUGH_MEASURED or facts["num_impossible"] or len(skills) < 2):
-        level = Level.FAIR
-    return level, Basis.COMPLETE, facts
+    facts["short"] = list(_short(skills, of_full, facts))
+    return Level.STRONG, Basis.COMPLETE, facts
 
 
-def _reached(skills: Mapping[str, float]) -> Level:
-    for level, wanted in ((Level.STRONG, STRONG), (Level.FAIR, FAIR)):
-        if all(value >= wanted[key] for key, value in skills.items()):
-            return level
-    return Level.WEAK
+def _short(skills: Mapping[str, float], of_full: float | None, facts: Mapping[str, Any]) -> Iterator[tuple[Level, str]]:
+    """Each level that a figure falls short of, and which figure."""
+    size = facts["num_images"]
+    for level, wanted, full in ((Level.FAIR, FAIR, FAIR_OF_FULL), (Level.STRONG, STRONG, STRONG_OF_FULL)):
+        for key, least in wanted.items():
+            if key in skills and skills[key] < least + MARGIN[key] / math.sqrt(size):
+                yield level, key
+        if of_full is not None and of_full < full:
+            yield level, "of_full_labels"
+    if size < ENOUGH_MEASURED or len(skills) < 2:
+        yield Level.STRONG, "num_images"
+    if (facts["calibration_error_above"] or 0.0) > OFF:
+        yield Level.STRONG, "calibration_error_above"
+    mistaken = facts.get("known_labels_mistaken", {"low": 0.0, "high": 0.0})
+    if mistaken["low"] > verdict_words.DOUBT or mistaken["high"] < -verdict_words.DOUBT:
+        yield Level.STRONG, "known_labels_mistaken"
+    if facts["num_impossible"]:
+        yield Level.STRONG, "num_impossible"
 
 
 def _of_full(skills: Mapping[str, float], full: Any) -> float | None:
@@ -213,8 +228,10 @@ def _by_known(
         return None
     facts = dict(found.facts)
     facts["share"] = facts["gain"] / -facts["without_image"] if facts["without_image"] < 0 else None
-    enough = found.severity is not Severity.ACT and not facts["by_chance"] and (facts["share"] or 0.0) >= FAIR_KNOWN
-    return (Level.FAIR if enough else Level.WEAK), Basis.KNOWN, facts
+    enough = (facts["share"] or 0.0) >= FAIR_KNOWN
+    if facts["num_images"] < LEAST_HELD_OUT or (enough and facts["by_chance"]):
+        return Level.UNKNOWN, Basis.KNOWN, facts
+    return (Level.FAIR if enough and found.severity is not Severity.ACT else Level.WEAK), Basis.KNOWN, facts
 
 
 def _by_ranking(
@@ -227,84 +244,9 @@ def _by_ranking(
     facts = dict(found.facts)
     chance = facts["chance"]
     facts["share"] = (facts["score"] - chance) / (1 - chance) if chance < 1 else 0.0
-    enough = found.severity is Severity.FINE and facts["share"] >= FAIR_KNOWN
+    enough = found.severity is Severity.FINE and facts["share"] >= FAIR_RANKING
     return (Level.FAIR if enough else Level.WEAK), Basis.RANKING, facts
-
-
-# --- labels ----------------------------------------------------------------------------------------------
-
-
-def _labels(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
-    counts, measured = diagnostics.get("known_counts"), metrics.get("per_label_ap")
-    given = counts if isinstance(counts, Mapping) and counts else measured
-    return [str(label) for label in given] if isinstance(given, Mapping) else []
-
-
-def _weak_labels(
-    labels: Sequence[str], diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> Iterator[tuple[float, WeakLabel]]:  # fmt: skip
-    """Each weak label with what it is sorted by: how far it is from chance."""
-    counts, areas = (_mapping(diagnostics.get(key)) for key in ("known_counts", "known_ranking"))
-    measured, size = _mapping(metrics.get("per_label")), finite(metrics.get("num_images")) or 0.0
-    for label in labels:
-        known = _first(counts.get(label))
-        facts = {} if known is None else {"known": int(known)}
-        figures = _mapping(measured.get(label))
-        support, precision = finite(figures.get("support")), finite(figures.get("average_precision"))
-        if size and support is not None and precision is not None and _SUPPORT <= support < size:
-            found = _measured(facts, figures, support, precision, size)
-        else:
-            found = _from_known(facts, areas.get(label))
-        if found is not None:
-            yield found[0], WeakLabel(label, found[1], found[2])
-
-
-_Weak = tuple[float, Reason, dict[str, Any]] | None
-
-
-def _measured(
-    facts: dict[str, Any], figures: Mapping[str, Any], support: float, precision: float, size: float
-) -> _Weak:  # fmt: skip
-    share = support / size
-    way = (precision - share) / (1 - share)
-    facts |= {"average_precision": precision, "true_share": share, "num_images": int(size)}
-    predicted = finite(figures.get("predicted"))
-    if way >= WEAK_LABEL:
-        if predicted is None or not _far_off(predicted, support, size):
-            return None
-        return way, Reason.PREVALENCE, facts | {"predicted_share": predicted}
-    if facts.get("known") == 0:
-        return -1.0, Reason.NEVER_KNOWN, facts
-    if "known" in facts and facts["known"] < FEW_IMAGES:
-        return way, Reason.FEW_IMAGES, facts
-    confused = figures.get("confused_with")
-    if way >= _SOMETHING and isinstance(confused, Mapping) and isinstance(confused.get("label"), str):
-        return way, Reason.CONFUSED, facts | {"with": confused["label"], "share": finite(confused.get("share"))}
-    return way, Reason.NOT_LEARNED, facts
-
-
-def _far_off(predicted: float, support: float, size: float) -> bool:
-    expected, error = predicted * size, math.sqrt(support + 1)
-    ratio = (expected + 0.5) / (support + 0.5)
-    return not 1 / FAR_OFF <= ratio <= FAR_OFF and abs(expected - support) > _DEVIATIONS * error
-
-
-def _from_known(facts: dict[str, Any], ranked: Any) -> _Weak:
-    known = facts.get("known")
-    if known == 0:
-        return -1.0, Reason.NEVER_KNOWN, facts
-    area = finite(ranked[1]) if isinstance(ranked, Sequence) and not isinstance(ranked, str) and len(ranked) == 2 else None
-    if area is not None and area < WEAK_AREA:
-        reason = Reason.FEW_IMAGES if known is not None and known < FEW_IMAGES else Reason.NOT_LEARNED
-        return 2 * area - 1, reason, facts | {"area": area, "num_held_out": int(finite(ranked[0]) or 0)}
-    if area is None and known is not None and known < FEW_IMAGES:
-        return known / FEW_IMAGES, Reason.FEW_IMAGES, facts
-    return None
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {}
-
-
-def _first(pair: Any) -> float | None:
-    return finite(pair[0]) if isinstance(pair, list | tuple) and pair else None

@@ -75,6 +75,23 @@ def todo(why: Reason) -> str:
     return _TODO[why]
 
 
+_OFF = 0.1  # calibration error of probabilities above 5 % from which it is said
+_SHORT = {
+    "ranking_skill": "mAP",
+    "nll_skill": "likelihood",
+    "brier_skill": "squared error",
+    "decision_skill": "F1",
+    "of_full_labels": "what complete training labels give",
+    "calibration_error_above": "calibration",
+    "known_labels_mistaken": "known labels",
+    "num_images": "too few complete images",
+    "num_impossible": "impossible labels",
+    "weak_labels": "weak labels",
+    "few_images": "labels with few images",
+    "predicted_count": "number of labels",
+}
+
+
 def _complete(level: Level, f: Mapping[str, Any]) -> str:
     del level
     size = f["num_images"]
@@ -89,9 +106,19 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     if f.get("brier_skill") is not None:
         smaller = "smaller" if f["brier_skill"] >= 0 else "larger"
         parts.append(f"the squared error of the probabilities is {percent(abs(f['brier_skill']))} {smaller}")
+    if f.get("macro_f1") is not None and f.get("macro_f1_without_image") is not None:
+        value, plain = (percent_of(f[key], size) for key in ("macro_f1", "macro_f1_without_image"))
+        parts.append(f"the F1 of a label at probability 0.5 is {value} on average ({plain})")
     said = f"on {count(size, 'completely labelled image')}, {_joined(parts)}."
     if (gain is not None and gain < 0) or f.get("brier_skill", 0) < 0:
         said += " Its probabilities are worse than prevalences alone."
+    if (f.get("calibration_error_above") or 0.0) > _OFF:
+        off = round(100 * f["calibration_error_above"])
+        said += f" Probabilities above 5 % are off by {off} percentage points on average: run latentlabels calibrate."
+    if f.get("short"):
+        named = [_SHORT[key] for key in f["short"]]
+        said += f" Not {f['short_of']} because of: {', '.join(named)}."
+    said += _mistaken(**f.get("known_labels_mistaken", {"share": 0.0, "low": 0.0, "high": 0.0}))
     if f.get("num_impossible"):
         said += f" It calls the true labels of {count(f['num_impossible'], 'image')} impossible."
     if f.get("of_full_labels") is not None:
@@ -99,9 +126,29 @@ def _complete(level: Level, f: Mapping[str, Any]) -> str:
     return said
 
 
+def _mistaken(share: float, low: float, high: float) -> str:
+    """What complete images say of the known labels; "" where nothing is wrong beyond doubt."""
+    if high < -DOUBT or low > 1:
+        return " The known labels were not picked as the annotation assumes."
+    if low <= DOUBT:
+        return ""
+    span = f"{percent(low)} to {percent(min(high, 1.0))} with 95 % confidence"
+    return (
+        f" About {percent(min(share, 1.0))} of the known labels ({span}) look wrong, or were not picked as the annotation "
+        "assumes: run latentlabels mistakes."
+    )
+
+
+DOUBT = 0.1
+"""Share of wrong known labels that the interval has to exclude before it is said."""
+_UNMEASURED = " It was not measured on complete labels, so whether its probabilities are too high or too low is unknown."
+
+
 def _known(level: Level, f: Mapping[str, Any]) -> str:
     gain, images = float(f["gain"]), count(int(f["num_images"]), "held-out image")
-    unmeasured = " It was not measured on complete labels."
+    unmeasured = _UNMEASURED
+    if level is Level.UNKNOWN:
+        return f"known labels of {images} are too few to tell how good the fit is.{unmeasured}"
     if f.get("by_chance") and gain <= math.log(1.25):
         worse = "less" if gain < 0 else "no more"
         return f"known labels of {images} are {worse} probable than without looking at the image.{unmeasured}"
@@ -110,15 +157,26 @@ def _known(level: Level, f: Mapping[str, Any]) -> str:
     chance = ", which may be chance" if f.get("by_chance") else ""
     return (
         f"known labels of {images} are {only}{times} as probable as without looking at the image "
-        f"(a gain of {number(gain, 2)} nats per image){chance}.{unmeasured}"
+        f"(a gain of {number(gain, 2)} nats per image){chance}.{_limits(f)}{unmeasured}"
     )
+
+
+def _limits(f: Mapping[str, Any]) -> str:
+    """What makes a fit weak whatever held-out known labels say."""
+    said = ""
+    if "few_images" in f.get("short", ()):
+        said += " Most labels are known in too few images to be judged."
+    if "predicted_count" in f.get("short", ()):
+        predicted, expected = number(f["predicted_count"], 2), number(f["expected_labels"], 2)
+        said += f" It predicts {predicted} labels per image, but known labels determine {expected}."
+    return said
 
 
 def _ranking(level: Level, f: Mapping[str, Any]) -> str:
     only = "only " if level is Level.WEAK else ""
     return (
         f"held-out images are ranked with an mAP of {only}{percent(f['score'])} against known labels "
-        f"({percent(f['chance'])} by chance). It was not measured on complete labels."
+        f"({percent(f['chance'])} by chance).{_limits(f)}{_UNMEASURED}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataWarning
+from ..progress import Phase, Plan, following, phase
 from ..words import count, listed, number, percent, shown
 from . import options
 from .label_options import TABLES, reads_labels
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..space import LabelSpace
 
 _MOVED = 5
+_PLAN = Plan({Phase.READING: 1.0, Phase.EVALUATION: 2.0})
 _SHOWN = 12
 _FIGURES = {"precision": "precision", "recall": "recall"}
 _STALE = ("evaluation.json", "report.html")
@@ -83,9 +85,12 @@ def calibrate(
         _check_given(model, complete, where)
         assert where is not None
         tree, option = Tree(), "truth" if complete is None else "complete"
-        known = read_labels(model, complete, where, reading, strict, option, tree)
-        inputs = read_labelled(model, where, known, strict)
-        model.calibrate(inputs, aim=aim, by=by)  # type: ignore[arg-type]
+        with following(_PLAN):
+            with phase(Phase.READING, "reading the images"):
+                known = read_labels(model, complete, where, reading, strict, option, tree)
+                inputs = read_labelled(model, where, known, strict)
+            with phase(Phase.EVALUATION, "calibrating"):
+                model.calibrate(inputs, aim=aim, by=by)  # type: ignore[arg-type]
         write_decisions(run, model.decisions_)
         _warn(run, where, images is None)
         found, thresholds = model.decisions_.calibration, model.decisions_.thresholds

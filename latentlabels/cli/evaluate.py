@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError
-from ..words import NONE, count, number, percent_of, quoted
+from ..progress import Phase, Plan, following, phase
+from ..words import NONE, count, percent_of, quoted
 from ..writing import clear_leftovers, write_json
 from . import options
 from .label_options import TABLES, reads_labels
@@ -29,27 +29,8 @@ if TYPE_CHECKING:
     from .measuring import Measured
 
 _SHOWN = 8
-_METRICS = (
-    ("map", "mAP", "share", "ranking, mean over labels; higher is better"),
-    ("f1", "F1 at 0.5", "share", "decisions, all labels together; higher is better"),
-    ("f1_at_thresholds", "F1 at the run's thresholds", "share", "decisions as `predict --hard` makes them; higher is better"),
-    ("f1_best", "F1 at the best threshold", "share", "found with the true labels: no threshold for all labels is better"),
-    ("macro_f1", "F1 at 0.5, mean over labels", "share", "decisions; higher is better"),
-    ("group_accuracy", "which groups apply", "share", "share answered correctly; higher is better"),
-    (
-        "brier_skill",
-        "Brier skill score",
-        "share",
-        "share of the squared error without the image that is gone; higher is better",
-    ),
-    ("nll_gain", "likelihood gained", "number", "whole label sets, nats per image; higher is better"),
-    ("calibration_error_above", "calibration above 5 %", "share", "probability against frequency above 5 %; lower is better"),
-    ("label_calibration_error", "calibration of a label", "share", "the same, mean over labels; lower is better"),
-    ("calibration_error", "calibration error", "share", "the same of all entries, mostly absent ones; lower is better"),
-    ("brier", "Brier score", "number", "squared error of the probabilities; lower is better"),
-    ("nll", "negative log-likelihood", "number", "whole label sets, nats per image; lower is better"),
-    ("count_error", "count error", "number", "labels per image; lower is better"),
-)
+_PLAN = Plan({Phase.READING: 1.0, Phase.EVALUATION: 1.0, Phase.REPORT: 8.0})
+_SAID_BELOW = ("num_impossible", "num_labels_without_positive")
 
 
 @reads_labels(*TABLES)
@@ -94,33 +75,35 @@ def evaluate(
     with Output(as_json) as output:
         if images is None and truth is None:
             raise UsageError("no data to evaluate on; give --images DIR and --truth TABLE, or --embeddings FILE")
-        model = load_run(run)
-        tree = Tree()
-        known = read_labels(model, truth, images, reading, strict, "truth", tree)
-        assert images is not None  # read_labels has seen to it
-        _check_complete(known, truth or images, reading.get("unlisted"))
-        stream = stream_labelled(model, images, known, strict, "truth", tree)
-        measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
-        found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
-        found |= _decided(measured.decided)
-        if full is not None:
-            found["full_labels"] = _full_labels(full, found)
-        found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
-        document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
-        clear_leftovers(run)
-        write_json(run / "evaluation.json", plain(document))
-        _report(run, model, stream, measured)
-        measured.part.discard()
+        full_labels = None if full is None else _full_labels(full)
+        with following(_PLAN):
+            with phase(Phase.READING, "reading the labels"):
+                model = load_run(run)
+                tree = Tree()
+                known = read_labels(model, truth, images, reading, strict, "truth", tree)
+                assert images is not None  # read_labels has seen to it
+                _check_complete(known, truth or images, reading.get("unlisted"))
+                stream = stream_labelled(model, images, known, strict, "truth", tree)
+            measured = measure(run, model, stream, about(run, stream, "evaluate by label"), resume, output)
+            found = evaluation_document(measured.metrics, model.diagnostics_, model.space_, measured.truth)
+            found |= _decided(measured.decided) | {"known_labels_mistaken": measured.mistaken}
+            if full is not None and full_labels is not None:
+                found["full_labels"] = _beside(full, full_labels, found)
+            found["verdict"] = verdict_of(model.diagnostics_, plain(found), model.history_).to_dict()
+            document = {"run": run, "images": images, "truth": truth, "unreadable": measured.unreadable, **found}
+            clear_leftovers(run)
+            write_json(run / "evaluation.json", plain(document))
+            _report(run, model, stream, measured)
+            measured.part.discard()
         output.emit(document, lambda console: _show(console, measured.metrics, found, run))
 
 
-def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Figures of a fit on complete labels, beside the same prediction that never looks at an image.
+def _full_labels(run: Path) -> dict[str, Any]:
+    """What was measured of a fit on complete labels.
 
     Raises:
-        UsageError: another objective, a run that was not evaluated, or other images.
+        UsageError: another objective, or a run that was not evaluated.
     """
-    from ..checks.prevalence_baseline import skill_figures
     from ..fitting.run_folder import read_run
 
     where = f"--full-labels {run}"
@@ -129,16 +112,30 @@ def _full_labels(run: Path, found: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f'{where}: its objective is "{objective}"; give a run of the objective full-labels')
     try:
         stored = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-        theirs = stored["num_images"], {label: one["support"] for label, one in stored["per_label"].items()}
+        _measured_on(stored)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{where}: not evaluated yet; run latentlabels evaluate {quoted(run)} on the same images first"
-        ) from error
-    if theirs != (found["num_images"], {label: one["support"] for label, one in found["per_label"].items()}):
-        raise UsageError(
-            f"{where}: evaluated on other images; run latentlabels evaluate {quoted(run)} on the same images first"
-        )
-    figures = {key: stored.get(key) for key in ("map", "nll", "brier")}
+        again = f"run latentlabels evaluate {quoted(run)} on the same images first"
+        raise UsageError(f"{where}: not evaluated yet; {again}") from error
+    return dict(stored)
+
+
+def _measured_on(document: dict[str, Any]) -> tuple[int, dict[str, int]]:
+    """By what two evaluations are of the same images: their number, and of each label how many show it."""
+    return document["num_images"], {label: one["support"] for label, one in document["per_label"].items()}
+
+
+def _beside(run: Path, stored: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a fit on complete labels, beside the same prediction that never looks at an image.
+
+    Raises:
+        UsageError: it was evaluated on other images.
+    """
+    from ..checks.prevalence_baseline import skill_figures
+
+    if _measured_on(stored) != _measured_on(found):
+        again = f"run latentlabels evaluate {quoted(run)} on the same images first"
+        raise UsageError(f"--full-labels {run}: evaluated on other images; {again}")
+    figures = {key: stored.get(key) for key in ("map", "nll", "brier", "macro_f1")}
     return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 
 
@@ -151,10 +148,6 @@ def _decided(found: ScoredDecisions) -> dict[str, Any]:
         "thresholds_for": str(found.thresholds.aim),
         "thresholds_from": str(found.thresholds.source),
     }
-
-
-def _figure(value: float | None, style: str, size: int) -> str:
-    return percent_of(value, size) if style == "share" else number(value)
 
 
 def _check_complete(known: Observed, source: Path | None, unlisted: str | None) -> None:
@@ -187,16 +180,19 @@ def _report(run: Path, model: LatentLabels, stream: InputStream, measured: Measu
     inputs = stream.block(rows).inputs
     assert inputs.observed is not None
     find(model, inputs.labelled(None, inputs.observed.values), total=len(stream)).write(run / EVALUATED)
-    write_report(run)
+    with phase(Phase.REPORT, "writing the report"):
+        write_report(run)
 
 
 def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) -> None:
+    from ..checks.measures import MEASURES
+
     size, plain_ = metrics.num_images, found["without_image"]
     columns = ("metric", "this run", *(("without the image",) if plain_ else ()), "meaning")
     rows = [
-        (name, *(_figure(_of(given, key), style, size) for given in (found, plain_) if given), meaning)
-        for key, name, style, meaning in _METRICS
-        if found.get(key) is not None
+        (one.name, *(one.style.said(one.of(given), size) for given in (found, plain_) if given), one.explained)
+        for one in MEASURES
+        if found.get(one.key) is not None and one.key not in _SAID_BELOW
     ]
     console.print(table(columns, rows, numeric=columns[1:-1], title=f"measured on {count(size, 'image')} with complete labels"))
     console.print(f"\nThe run's thresholds are for {found['thresholds_for']}, found from {found['thresholds_from']}.")
@@ -210,11 +206,6 @@ def _show(console: Console, metrics: Metrics, found: dict[str, Any], run: Path) 
     _show_confusion(console, metrics)
     show_verdict(console, found["verdict"])
     console.print(f"\nall figures: {run / 'evaluation.json'}, {run / 'report.html'}")
-
-
-def _of(given: Mapping[str, Any], key: str) -> float | None:
-    """A figure; what images add is 0 for a prediction that never looks at one."""
-    return given.get(key, 0.0 if key in ("brier_skill", "nll_gain") else None)
 
 
 def _show_labels(console: Console, metrics: Metrics) -> None:

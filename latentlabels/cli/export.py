@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from ..progress import Phase, Plan, following, phase
 from .output import Debug, Json, Output, RunFolder, UsageError, show_facts
 from .sources import load_run
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..export import Exported
+
+_PLAN = Plan({Phase.EVALUATION: 20.0})
 
 
 def export(
@@ -54,7 +57,8 @@ def export(
         if name is None:
             known = ", ".join(f"{form} ({ending})" for ending, form in endings.items())
             raise UsageError(f"{output_file}: its ending does not say the format; give --to FORMAT (known: {known})")
-        done = export_model(model, output_file, name, evaluation=_evaluation(run), overwrite=overwrite)
+        with following(_PLAN), phase(Phase.EVALUATION, "writing the graphs, and comparing them with the run"):
+            done = export_model(model, output_file, name, evaluation=_evaluation(run), overwrite=overwrite)
         document = _document(run, name, done)
         if document["poor"] is not None:
             output.note(f"warning: poor fit. {document['poor']}")

@@ -89,7 +89,7 @@ def fit(
 
 def _say_encoder(config: Config, output: Output) -> None:
     """Say which encoder was chosen, where that was left open, before what may take minutes."""
-    from ..checks.sentences import encoder_used
+    from ..checks.fit_facts import encoder_used
     from ..fitting.settling import CHOSEN, settle
 
     if config.fit.init_from is None:
@@ -174,7 +174,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     per_image = (found["known_present"] + found["known_absent"]) / found["num_images"]
     from .. import objectives
     from ..checks import Level, Todo
-    from ..checks.sentences import advised, begun_with, encoder_used, expected_labels, held_out, read_as, told
+    from ..checks.fit_facts import begun_with, encoder_used, expected_labels, held_out, read_as
+    from ..checks.sentences import advised, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
     run, folder = found["run"], quoted(found["run"])

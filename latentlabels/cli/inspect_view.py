@@ -51,8 +51,8 @@ def show(console: Console, found: dict[str, Any], everything: bool) -> None:
 
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     """What the data hold, a line each."""
-    from ..checks.sentences import expected_labels, held_out
-    from ..checks.sentences import read_as as said_as
+    from ..checks.fit_facts import expected_labels, held_out
+    from ..checks.fit_facts import read_as as said_as
     from ..inputs.levels import Levels
     from ..inputs.looks import levels_in_words
     from ..observed.few import FEW_IMAGES

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.known_beside_complete import KnownBesideComplete, known_shares
 from ..decisions import ScoredDecisions, Thresholds, score_decisions
 from ..errors import DataError
 from ..metrics import Evaluation, Metrics, score_labels
@@ -40,6 +41,8 @@ class Measured:
         truth: int8 (N, K) their complete labels.
         unreadable: names of the others.
         part: the file of their probabilities, to be discarded when the results are written.
+        mistaken: the share of the fit's known labels that look wrong, see `KnownBesideComplete.result`; None where that is not
+            known.
     """
 
     metrics: Metrics
@@ -48,6 +51,7 @@ class Measured:
     truth: NDArray[np.int8]
     unreadable: list[str]
     part: Part
+    mistaken: dict[str, float] | None = None
 
 
 class _Probabilities:
@@ -122,14 +126,19 @@ def measure(
     size = 0 if begun is None else int(begun["size"])
     space, file = model.space_, _Probabilities(part, model.space_.num_labels)
     found = Evaluation(space.num_labels, space, model.model.amortizer.space, None if begun is None else begun["sums"])
+    beside = _beside(model, begun)
     blocks = model.posterior_blocks(stream, tally.rows, conditioned=False)
-    for block, posterior in watched(blocks, len(stream), tally.rows):
+    for block, posterior in watched(blocks, len(stream), tally.rows, "measuring images"):
         rows = block.start + block.inputs.rows
         if len(rows):
             truth = stream.known.known.rows(rows)
             found.add(truth, posterior.marginals, posterior.log_prob(truth), posterior.count_probs())
+            if beside is not None:
+                beside.add(posterior.distribution, truth)
         tally.see(block)
-        state = {"about": dict(about), "tally": asdict(tally), "sums": found.state()}
+        state: dict[str, Any] = {"about": dict(about), "tally": asdict(tally), "sums": found.state()}
+        if beside is not None:
+            state["beside"] = beside.state
         size = part.add(size, file.encoded(rows, posterior.marginals), state)
         advise(f"{count(tally.rows, 'image')} measured; run the same command again to continue")
     part.cut(size)
@@ -144,4 +153,20 @@ def measure(
     truth = stream.known.values if len(rows) == len(stream) else stream.known.known.rows(rows)
     decided = file.decided(truth, model.decisions_.thresholds)
     scores = score_labels(file.columns(truth), truth, found.rivals)
-    return Measured(found.result(scores), decided, rows, truth, tally.unreadable, part)
+    mistaken = None if beside is None else _mistaken(model, beside)
+    return Measured(found.result(scores), decided, rows, truth, tally.unreadable, part, mistaken)
+
+
+def _beside(model: LatentLabels, begun: dict[str, Any] | None) -> KnownBesideComplete | None:
+    """What is to be found of the known labels of the fit; None where it cannot, or an earlier version began the file."""
+    if model.decisions_.calibration is not None or (begun is not None and "beside" not in begun):
+        return None
+    shares = known_shares(model.diagnostics_, model.annotation_)
+    if shares is None:
+        return None
+    return KnownBesideComplete(model.annotation_, shares, None if begun is None else begun["beside"])
+
+
+def _mistaken(model: LatentLabels, beside: KnownBesideComplete) -> dict[str, float] | None:
+    held, size = model.diagnostics_["held_out_log_likelihood"], model.diagnostics_["without_image"]["num_held_out"]
+    return None if held is None else beside.result(float(held), int(size))

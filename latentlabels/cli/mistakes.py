@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..progress import Phase, Plan, following, phase
 from ..words import count, percent
 from . import options
 from .label_options import TABLES, reads_labels
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..review import Mistakes
 
 _SHOWN = 12
+_PLAN = Plan({Phase.READING: 1.0, Phase.TRAINING: 2.0, Phase.EVALUATION: 2.0, Phase.REPORT: 8.0})
 
 
 @reads_labels(*TABLES)
@@ -58,19 +60,21 @@ def mistakes(
     """
     with Output(as_json) as output:
         target = _target(output_file, run)
-        from .sources import load_run
-
-        model = load_run(run)
-        crossed = _crossed(model, run, images, observed, reading, folds)
         from ..report import write_report
         from ..report.mistakes import keep
         from ..review import write_table
         from ..review.mistakes import mistakes_of
+        from .sources import load_run
 
-        found = mistakes_of(crossed, at_least)
-        keep(run, found, crossed.inputs)
-        write_table(target, found)
-        report = write_report(run)
+        with following(_PLAN):
+            model = load_run(run)
+            crossed = _crossed(model, run, images, observed, reading, folds)
+            with phase(Phase.EVALUATION, "judging known labels"):
+                found = mistakes_of(crossed, at_least)
+            with phase(Phase.REPORT, "writing the report"):
+                keep(run, found, crossed.inputs)
+                write_table(target, found)
+                report = write_report(run)
         document = _document(found) | {"run": run, "table": target, "report": report}
         output.emit(document, lambda console: _show(console, found, target, report))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..progress import Phase, Plan, following, phase
 from ..words import count, percent, quoted
 from . import options
 from .configs import explained, make_config, read_training
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..questions import Question
 
 SECONDS = 4.0  # that a person takes for a question, which --budget assumes
+_PLAN = Plan({Phase.READING: 1.0, Phase.EVALUATION: 5.0})
 _COLUMNS = ("image", "label", "value", "time", "kind", "question", "choices", "probability", "gain")
 
 
@@ -67,10 +69,16 @@ def next_questions(
     with Output(as_json) as output:
         size = _number(number, budget)
         _check_new(output_file)
-        model = load_run(run)
-        inputs = _inputs(run, model, images, answers)
-        posterior, features = model.posterior(inputs, inputs.observed), model.features(inputs)
-        found = posterior.next_questions(size, features, per_label=per_label, random_share=random_share, seed=seed, about=about)
+        with following(_PLAN):
+            with phase(Phase.READING, "reading the images"):
+                model = load_run(run)
+                inputs = _inputs(run, model, images, answers)
+            with phase(Phase.EVALUATION, "predicting"):
+                posterior, features = model.posterior(inputs, inputs.observed), model.features(inputs)
+            with phase(Phase.EVALUATION, "choosing questions"):
+                found = posterior.next_questions(
+                    size, features, per_label=per_label, random_share=random_share, seed=seed, about=about
+                )
         if output_file is not None:
             _write(output_file, found)
         command = f"latentlabels fit --from {quoted(run)} --answers {quoted(output_file or 'TABLE')}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..progress import Phase, Plan, following, phase
 from ..words import count, listed, percent
 from .label_options import TABLES, reads_labels
 from .output import Debug, Json, Output, RunFolder, Strict, UsageError, table
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..estimator import LatentLabels
+    from ..inputs import Inputs
     from ..report import Comparison
     from ..space import LabelSpace
+
+
+_PLAN = Plan({Phase.READING: 1.0, Phase.EVALUATION: 1.0, Phase.REPORT: 8.0})
 
 
 @reads_labels(*TABLES)
@@ -71,15 +76,18 @@ def report(
             raise UsageError("--observed needs the folder of its images; add --images DIR")
         _check_folder(run)
         looked = pictured = None
-        if images is not None:
-            model = load_run(run)
-            if model.kind is Kind.EMBEDDINGS and images.is_dir():
-                if observed is not None:
-                    raise UsageError(f"--observed needs embeddings, and {images} is a folder of pictures; leave it out")
-                pictured = add_pictures(run, images)
-            else:
-                looked = _look(run, model, images, observed, reading, strict)
-        path = write_report(run)
+        with following(_PLAN):
+            if images is not None:
+                model = load_run(run)
+                if model.kind is Kind.EMBEDDINGS and images.is_dir():
+                    if observed is not None:
+                        raise UsageError(f"--observed needs embeddings, and {images} is a folder of pictures; leave it out")
+                    with phase(Phase.READING, "finding the pictures"):
+                        pictured = add_pictures(run, images)
+                else:
+                    looked = _look(run, model, images, observed, reading, strict)
+            with phase(Phase.REPORT, "writing the report"):
+                path = write_report(run)
         document = {
             "run": run, "report": path, "num_images": looked, "num_pictures": pictured, "size": path.stat().st_size
         }  # fmt: skip
@@ -119,18 +127,29 @@ def _show(console: Console, found: Comparison, path: Path) -> None:
         if chosen:
             named = [f"{one.label} {percent(one.values[0])} to {percent(one.values[1])}" for one in chosen]
             console.print(f"{found.names[1]} {what}, by {found.measured_by}: {listed(named, 5)}")
-    if found.same_images is False:
-        console.print("\nThe runs were evaluated on different images.")
+    if found.caution:
+        console.print(f"\n{found.caution}")
     console.print(f"\n{path}")
 
 
 def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> int:
     """Write the findings of these images; returns how many were looked at."""
+    from ..report.prediction_summary import find
+    from ..report.stored_predictions import FITTED
+
+    with phase(Phase.READING, "reading the images"):
+        inputs = _read(model, images, table, reading, strict)
+    with phase(Phase.EVALUATION, "predicting"):
+        found = find(model, inputs, source=str(images))
+    found.write(run / FITTED)
+    return int(found.num_images[0])
+
+
+def _read(model: LatentLabels, images: Path, table: Path | None, reading: dict[str, Any], strict: bool) -> Inputs:
+    """The images, with what is known of them."""
     from ..inputs.embeddings import is_embeddings, load_embeddings
     from ..kind import Kind
     from ..observed import Observed, Tree
-    from ..report.prediction_summary import find
-    from ..report.stored_predictions import FITTED
 
     known: Observed | None = None
     embeddings = model.kind is Kind.EMBEDDINGS and is_embeddings(images) and images.exists()
@@ -138,10 +157,7 @@ def _look(run: Path, model: LatentLabels, images: Path, table: Path | None, read
         known = read_labels(model, table, images, reading, strict, "observed", Tree())
     elif model.kind is Kind.IMAGES and _is_image_folder(images, model.space_):
         known = Observed.from_folder(images, model.space_, merge=not model.annotation_.one_positive)  # as for `fit`
-    inputs = read_asked(model, [str(images)], strict) if known is None else read_labelled(model, images, known, strict)
-    found = find(model, inputs, source=str(images))
-    found.write(run / FITTED)
-    return int(found.num_images[0])
+    return read_asked(model, [str(images)], strict) if known is None else read_labelled(model, images, known, strict)
 
 
 def _is_image_folder(root: Path, space: LabelSpace) -> bool:

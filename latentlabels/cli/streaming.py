@@ -95,9 +95,11 @@ def filled(block: InputBlock, values: Values) -> Values:
     return out
 
 
-def watched(blocks: Iterable[tuple[InputBlock, T]], total: int, done: int) -> Iterator[tuple[InputBlock, T]]:
+def watched(
+    blocks: Iterable[tuple[InputBlock, T]], total: int, done: int, what: str = "predicting images"
+) -> Iterator[tuple[InputBlock, T]]:
     """The same blocks; how far they are is shown."""
-    with following(Plan({Phase.EVALUATION: 0.0})), phase(Phase.EVALUATION, "images", total, done) as step:
+    with following(Plan({Phase.EVALUATION: 0.0})), phase(Phase.EVALUATION, what, total, done) as step:
         for block, value in blocks:
             yield block, value
             step(len(block))

@@ -21,6 +21,7 @@ from ..fitting.held_out import fold_rows
 from ..inputs import Inputs
 from ..posterior import Posterior
 from ..program import Amortizer
+from ..progress import Phase, phase
 from ..words import count
 from .fitted_model import taken_by
 from .preparing import prepare, read_training
@@ -95,17 +96,19 @@ def cross_fitted(
     flat: Tensor | None = None
     amortizer: Amortizer | None = None
     taught = np.zeros((int(folds), table.space.num_labels), bool)
-    for number in range(int(folds)):
-        train, left = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        if len(train) < 2 or not len(left) or not table.num_known[train].any():
-            size = count(len(inputs), "image")
-            raise DataError(f"{size} cannot be parted into {folds} folds with known labels in each; give more images")
-        taught[number] = table.known.take(train).counts()[0] > 0
-        amortizer = _fitted(settings, inputs.take(train))
-        items = inputs.items
-        out = flat_logits(amortizer, items, torch.from_numpy(left), int(settings.fit.batch_size))
-        flat = torch.zeros(len(inputs), out.shape[1], dtype=out.dtype) if flat is None else flat
-        flat[torch.from_numpy(left)] = out.detach()
+    with phase(Phase.TRAINING, "fits to the other parts", int(folds)) as step:
+        for number in range(int(folds)):
+            train, left = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            if len(train) < 2 or not len(left) or not table.num_known[train].any():
+                size = count(len(inputs), "image")
+                raise DataError(f"{size} cannot be parted into {folds} folds with known labels in each; give more images")
+            taught[number] = table.known.take(train).counts()[0] > 0
+            amortizer = _fitted(settings, inputs.take(train))
+            items = inputs.items
+            out = flat_logits(amortizer, items, torch.from_numpy(left), int(settings.fit.batch_size))
+            flat = torch.zeros(len(inputs), out.shape[1], dtype=out.dtype) if flat is None else flat
+            flat[torch.from_numpy(left)] = out.detach()
+            step()
     assert flat is not None
     assert amortizer is not None
     posterior = Posterior(amortizer.unadjusted(flat), inputs.names, inputs.pictures)

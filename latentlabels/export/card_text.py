@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..checks.sentences import encoder_used, held_out
+from ..checks.fit_facts import encoder_used, held_out
 from ..kind import Kind
 from ..space import Free, LabelSpace
 from ..words import count, finite, listed, number, percent_of, shown

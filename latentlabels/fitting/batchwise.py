@@ -10,6 +10,7 @@ from torch import Tensor
 from ..distributions import LabelVector
 from ..inputs.batches import Batches
 from ..program import Amortizer
+from ..progress import Phase, phase
 from .module import LabelModule
 
 
@@ -25,9 +26,11 @@ def flat_logits(amortizer: Amortizer, batches: Batches, rows: Tensor, batch_size
     device = next(amortizer.parameters()).device
     if not len(rows):  # encoders need not take an empty batch
         return torch.zeros(0, amortizer.head.out_features)
-    parts = [
-        amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu() for part in rows.split(max(batch_size, 64))
-    ]
+    parts = []
+    with phase(Phase.EVALUATION, "predicting", len(rows)) as step:
+        for part in rows.split(max(batch_size, 64)):
+            parts.append(amortizer.head(amortizer.features(batches.inputs(part).to(device))).cpu())
+            step(len(part))
     return torch.cat(parts)
 
 

@@ -39,13 +39,14 @@ class Sample:
     before: Observed | None = None
 
 
-def sample_images(config: Config, number: int, seed: int) -> Sample:
+def sample_images(config: Config, number: int, seed: int, fewer: bool = False) -> Sample:
     """Draw images of which nobody has said all, each with the same probability. Nothing but what is drawn is opened.
 
     Args:
         config: whose `data` and `labels` are read; images in its table `data.complete` are not drawn again.
-        number: how many.
+        number: how many. A smaller sample of the same seed is the beginning of a larger one.
         seed: of the draw.
+        fewer: give what there is, where there are fewer.
 
     Raises:
         ConfigError: no labels.
@@ -57,21 +58,29 @@ def sample_images(config: Config, number: int, seed: int) -> Sample:
         before = Observed.read(config.data.complete, ReadOptions(space=space, unlisted="unknown", absent=("0",)))
         done = {row for row in match_names(before.images or (), names) if row is not None}
         names = [name for row, name in enumerate(names) if row not in done]
-    if number > len(names):
+    if number > len(names) and not fewer:
         what = "images" if before is None else f"images that {config.data.complete} does not have"
         raise DataError(f"{number:,} images wanted, but there are {len(names):,} {what}; give -n {len(names)} at most")
-    images: list[str] = []
-    left_out: list[str] = []
-    for row in np.random.default_rng(seed).permutation(len(names)).tolist():
-        if len(images) == number:
-            break
-        (images if open_(names[row]) else left_out).append(names[row])
-    if len(images) < number:
+    images, left_out = draw(names, number, seed, open_)
+    if len(images) < number and not fewer:
         raise DataError(
             f"{number:,} images wanted, but {count(len(left_out), 'image')} of {len(names):,} cannot be read; give "
             f"-n {len(images)} at most"
         )
     return Sample(tuple(images), space, len(names), tuple(left_out), before)
+
+
+def draw(
+    names: Sequence[str], number: int, seed: int, can_be_read: Callable[[str], bool]
+) -> tuple[list[str], list[str]]:  # fmt: skip
+    """Names of images in random order, at most so many; and those that were drawn and cannot be read."""
+    images: list[str] = []
+    left_out: list[str] = []
+    for row in np.random.default_rng(seed).permutation(len(names)).tolist():
+        if len(images) == number:
+            break
+        (images if can_be_read(names[row]) else left_out).append(names[row])
+    return images, left_out
 
 
 def _listed(config: Config) -> tuple[Sequence[str], LabelSpace, Callable[[str], bool]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..errors import AmbiguousError, Choice
 from ..words import count, listed
 from .column_kinds import (
+    ANSWER_NAMES,
     ASIDE,
     LABEL_NAMES,
     SPLIT_NAMES,
@@ -95,9 +96,9 @@ def _long(
         )
     rest = [column for column in (*values, *others, *side) if column is not value]
     known = [column for column in rest if column in side]
-    return Roles(image, (), tuple(holding), False, value), _left_out(
-        sheet, [c for c in rest if c not in known], (), options, holding[0]
-    ) + _noted(sheet, known, options)
+    told = [c for c in rest if value is not None and c not in known and c.name.lower() in ANSWER_NAMES]
+    left = _left_out(sheet, [column for column in rest if column not in (*known, *told)], (), options, holding[0])
+    return Roles(image, (), tuple(holding), False, value), left + _noted(sheet, known, options) + [one.name for one in told]
 
 
 def _left_out(

@@ -22,6 +22,8 @@ LABEL_NAMES = (
     *("choice", "choices"),
 )
 VALUE_NAMES = ("value", "confidence", "present")
+ANSWER_NAMES = frozenset(("time", "kind", "decision", "question", "choices", "probability", "gain"))
+"""Columns beside `image,label,value` in tables of questions and answers, which say how a value came about."""
 SPLIT_NAMES = ("is_valid", "valid", "is_val", "is_test", "is_train", "split", "fold", "set", "subset", "partition")
 TOGETHER_NAMES = ("site", "hospital", "patient", "patient_id", "subject", "camera", "session", "batch")
 OTHER_NAMES = (

@@ -8,7 +8,18 @@ from ..errors import AmbiguousError, Choice, ObservationError, nearest
 from ..space import Free, LabelSpace, OneOf
 from ..words import listed, shown
 from .by_look import by_look
-from .column_kinds import ASIDE, IMAGE_NAMES, LABEL_NAMES, VALUE_NAMES, Roles, as_split, as_together, leave, of_values
+from .column_kinds import (
+    ANSWER_NAMES,
+    ASIDE,
+    IMAGE_NAMES,
+    LABEL_NAMES,
+    VALUE_NAMES,
+    Roles,
+    as_split,
+    as_together,
+    leave,
+    of_values,
+)
 from .names import rough
 from .options import ALL, ReadOptions
 from .sheet import Column, Sheet
@@ -35,7 +46,7 @@ def roles(sheet: Sheet, space: LabelSpace | None, options: ReadOptions) -> Roles
         found = _chosen(image, chosen, space, sheet, options)
         left = [column.name for column in rest if column not in (*chosen, found.value)]
     elif space is not None:
-        found, left = _by_space(sheet, image, rest, space, options), []
+        found, left = _by_space(sheet, image, rest, space, options)
     else:
         found, left = by_look(sheet, image, rest, options)
     if not found.values and not found.names:
@@ -147,8 +158,10 @@ def _chosen(
     return Roles(image, tuple(values), tuple(names), grouped, value)
 
 
-def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelSpace, options: ReadOptions) -> Roles:
-    """What the columns are, where a label space says what the labels are."""
+def _by_space(
+    sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelSpace, options: ReadOptions
+) -> tuple[Roles, list[str]]:  # fmt: skip
+    """What the columns are, where a label space says what the labels are; and the headings of those left out."""
     groups = {group.name for group in space.groups if not isinstance(group, Free)}
     empty = [group.none for group in space.groups if isinstance(group, OneOf) and group.none is not None]
     labels = {rough(label) for label in (*space.labels, *empty)}
@@ -167,6 +180,8 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
         if names:
             beside = next((column for column in strange if column.name.lower() in VALUE_NAMES), None)
         strange = [column for column in strange if column not in names and column is not beside]
+    left = [] if beside is None else [column.name for column in strange if column.name.lower() in ANSWER_NAMES]
+    strange = [column for column in strange if column.name not in left]
     if strange:
         named = listed([f'"{column.name}"' for column in strange])
         one = "is not a label" if len(strange) == 1 else "are not labels"
@@ -179,4 +194,4 @@ def _by_space(sheet: Sheet, image: Column, rest: Sequence[Column], space: LabelS
                 *as_together(strange),
             ],
         )
-    return Roles(image, tuple(values), tuple(names), grouped, beside)
+    return Roles(image, tuple(values), tuple(names), grouped, beside), left

@@ -52,6 +52,7 @@ class Running:
         done: how many are done.
         stage: a word on where it stands, such as its epoch.
         detailed: whether a phase within it said how far it was.
+        is_part: whether it is within a phase whose steps are counted, which says how far the command is.
     """
 
     phase: Phase
@@ -62,6 +63,12 @@ class Running:
     done: float = 0.0
     stage: str = ""
     detailed: bool = False
+    is_part: bool = False
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, in [0, 1]; 0 where its steps are not counted."""
+        return min((self.done - self.start) / (self.total - self.start), 1.0) if self.total and self.total > self.start else 0.0
 
 
 class Follower:
@@ -87,10 +94,13 @@ class Follower:
 
     def begin(self, phase: Phase, what: str, total: float | None, start: float = 0.0) -> Running:
         """A phase begins, perhaps within another one."""
+        is_part = any(outer.total is not None for outer in self.running)
+        self.running.append(Running(phase, what, total, self._clock(), start, start, is_part=is_part))
+        if is_part:
+            return self.running[-1]
         if total is not None:
-            for outer in self.running:
+            for outer in self.running[:-1]:
                 outer.detailed = True
-        self.running.append(Running(phase, what, total, self._clock(), start, start))
         order = list(Phase)
         self._reached |= set(order[: order.index(phase) + 1])
         if phase in (Phase.READING, Phase.FEATURES):
@@ -109,7 +119,7 @@ class Follower:
     def left(self) -> float:
         """Seconds that are expected to be left."""
         coming = sum(self._expected(phase) for phase in self.plan.fixed if phase not in self._reached)
-        return coming + max((self._left_of(one) for one in self.running), default=0.0)
+        return coming + max((self._left_of(one, self.running[-1]) for one in self.running), default=0.0)
 
     @property
     def share(self) -> float:
@@ -117,10 +127,14 @@ class Follower:
         whole = self.elapsed + self.left
         return self.elapsed / whole if whole > 0 else 0.0
 
-    def _left_of(self, one: Running) -> float:
+    def _left_of(self, one: Running, inner: Running) -> float:
+        """Of one of the running phases, seconds; the innermost one is a part of its first step, where none is done."""
         spent = self.seconds(one)
-        if one.total and one.done > one.start and spent > _TRUSTED:
-            return spent * max(one.total - one.done, 0.0) / (one.done - one.start)
+        if one.total and spent > _TRUSTED:
+            first = inner.share * (inner.total or 0.0) if one.phase is Phase.EVALUATION else inner.share
+            done = one.done - one.start or (first if inner is not one else 0.0)
+            if done > 0:
+                return spent * max(one.total - one.start - done, 0.0) / done
         return max(self._expected(one.phase) - spent, 0.0)
 
     def _expected(self, phase: Phase) -> float:
@@ -133,13 +147,13 @@ class Follower:
 
     def doing(self) -> str:
         """What is done now."""
-        one = self.running[-1] if self.running else None
-        if one is None:
+        if not self.running:
             return ""
-        parts = [one.what, *([one.stage] if one.stage else [])]
-        if not one.stage and one.total:
-            parts.append(f"{one.done:,.0f} of {one.total:,.0f}")
-        return ", ".join(parts)
+        inner = self.running[-1]
+        one = next((outer for outer in self.running if outer.total is not None), inner)
+        if one is inner or one.stage or not inner.total:
+            return _counted(one)
+        return f"{_counted(one)} ({_counted(inner)})"
 
     def remaining(self) -> str:
         """How far it is and how long it still takes, in words."""
@@ -149,6 +163,13 @@ class Follower:
         training = Phase.TRAINING not in self._reached or any(one.phase is Phase.TRAINING for one in self.running)
         bound = "at most" if self.plan.may_stop and training else "about"
         return f"{share}, {bound} {duration(self.left)} left"
+
+
+def _counted(one: Running) -> str:
+    """What a phase does, and how far it is."""
+    if one.stage:
+        return f"{one.what}, {one.stage}"
+    return f"{one.what}, {one.done:,.0f} of {one.total:,.0f}" if one.total else one.what
 
 
 def duration(seconds: float) -> str:

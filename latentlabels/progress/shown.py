@@ -65,7 +65,7 @@ class _Log(_Shown):
 
     def ended(self, one: Running) -> None:
         spent = self.follower.seconds(one)
-        if spent > _BRIEF and not one.detailed:
+        if spent > _BRIEF and not one.detailed and not one.is_part:
             self.line(f"{one.what}: done in {duration(spent)}; {self.follower.remaining()}")
 
     def _beat(self) -> None:

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..checks.measures import MEASURES
 from ..show.blocks import Beside, Block, Cell, Row, Span, Table, Text
 from ..show.charts.bars import prevalence
 from ..show.charts.curves import count_distribution, reliability, stacked
 from ..show.charts.photos import examples
-from ..words import count, finite, number, percent_of, whole
+from ..words import count, finite
 from .contents import Contents
-
-_METRICS = (
-    ("map", "mean average precision", "ranking, averaged over labels; higher is better", "share"),
-    ("f1", "F1 at 0.5", "decisions at probability 0.5, all labels together; higher is better", "share"),
-    ("f1_at_thresholds", "F1 at the run’s thresholds", "decisions as predict makes them; higher is better", "share"),
-    ("f1_best", "F1 at the best threshold", "found with the true labels: no threshold for all labels is better", "share"),
-    ("macro_f1", "F1 at 0.5, mean over labels", "rare labels count as much as frequent ones; higher is better", "share"),
-    ("group_accuracy", "group applies", "how often “does this group apply” is answered correctly", "share"),
-    (
-        "brier_skill",
-        "Brier skill score",
-        "by how much the squared error is smaller than without the image; higher is better",
-        "share",
-    ),
-    ("nll_gain", "likelihood gained", "of whole label sets, nats per image; higher is better", "number"),
-    ("calibration_error_above", "calibration error above 5 %", "of probabilities above 5 %; lower is better", "share"),
-    ("label_calibration_error", "calibration error of a label", "mean over labels; lower is better", "share"),
-    (
-        "calibration_error",
-        "calibration error of all",
-        "mostly of absent labels near 0 %, so a model that never looks does well; lower is better",
-        "share",
-    ),
-    ("brier", "Brier score", "mean squared error of the probabilities; lower is better", "number"),
-    ("nll", "negative log-likelihood", "of whole label sets, nats per image; lower is better", "number"),
-    ("num_impossible", "impossible label sets", "images whose true labels break the label space", "count"),
-    ("count_error", "count error", "mean gap between expected and true number of labels", "number"),
-    ("count_nll", "count negative log-likelihood", "of the number of labels, nats per image; lower is better", "number"),
-    ("num_labels_without_positive", "labels that no image shows", "left out of the means over labels", "count"),
-)
 
 
 def evaluation(contents: Contents) -> list[Block]:
@@ -56,11 +25,11 @@ def _figures(contents: Contents) -> list[Block]:
     metrics, curve = contents.metrics, contents.curve
     stored = metrics.get("without_image")
     plain = stored if isinstance(stored, dict) else None
-    size = metrics.get("num_images")
+    size, both = metrics.get("num_images"), [metrics, *([] if plain is None else [plain])]
     rows = [
-        Row((Cell(name, "main"), *(_figure(_of(one, key), style, size) for one in (metrics, plain) if one is not None), what))
-        for key, name, what, style in _METRICS
-        if key in metrics
+        Row((Cell(one.name, "main"), *(one.style.said(one.of(given), size) for given in both), one.explained))
+        for one in MEASURES
+        if one.key in metrics and any(one.of(given) is not None for given in both)
     ]
     lead = f"Measured on {count(int(finite(size) or 0), 'image')} with complete labels."
     if plain is not None:
@@ -69,20 +38,6 @@ def _figures(contents: Contents) -> list[Block]:
     table = Table(head, rows, frozenset(range(1, len(head) - 1)), kind="stacked")
     shown = [] if curve is None else [stacked(reliability(curve))]
     return [Text(lead), Beside([table, *shown])]
-
-
-_SKILLS = ("brier_skill", "nll_gain")
-
-
-def _of(given: dict[str, Any], key: str) -> Any:
-    """A figure; skills are 0 where nobody looks at images."""
-    return 0.0 if key in _SKILLS and key not in given else given.get(key)
-
-
-def _figure(value: Any, style: str, size: Any) -> str:
-    if style == "share":
-        return percent_of(value, size)
-    return whole(value) if style == "count" else number(value)
 
 
 def _pictures(contents: Contents) -> list[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checks import SuspectLabel
-from ..checks.sentences import held_out, read_as
+from ..checks.fit_facts import held_out, read_as
 from ..show.blocks import Block, Details, Span, Text, plain_table
 from ..show.charts.bars import known_counts, prevalence
 from ..show.charts.curves import count_distribution, history

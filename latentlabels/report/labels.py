@@ -35,16 +35,19 @@ def every_label(contents: Contents) -> list[Block]:
     """What is known, predicted and measured of each label."""
     labels, found = contents.run.space.labels, contents.fitted
     columns = _columns(contents)
+    groups = [_group(contents.run.space.group_of(label)) for label in labels]
+    of_group = (lambda k: (groups[k],)) if any(groups) else lambda k: ()
     rows = [
-        Row((Cell(whole(k + 1), value=k + 1), label, _group(contents.run.space.group_of(label)), *(c.cell(k) for c in columns)))
+        Row((Cell(whole(k + 1), value=k + 1), Cell(label, "name"), *of_group(k), *(c.cell(k) for c in columns)))
         for k, label in enumerate(labels)
     ]
     text = "Click a heading to sort." + (" Prior and posterior: the share of images that show the label." if found else "")
     if contents.metrics:
         text += " Support: images with complete labels that show it. In random order, the average precision is the true share."
-    head = ("column", "label", "group", *(column.name for column in columns))
+    first = ("column", "label", *(("group",) if any(groups) else ()))
+    head = (*first, *(column.name for column in columns))
     search = "find a label" if len(rows) > _SEARCHABLE else ""
-    return [Text(text), Table(head, rows, frozenset((0, *range(3, len(head)))), sortable=True, search=search)]
+    return [Text(text), Table(head, rows, frozenset((0, *range(len(first), len(head)))), sortable=True, search=search)]
 
 
 def _columns(contents: Contents) -> list[_Column]:

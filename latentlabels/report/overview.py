@@ -81,7 +81,7 @@ def _measured(metrics: dict[str, Any]) -> list[Tile]:
         tiles.append(Tile("Brier skill score", percent_of(metrics["brier_skill"], size), "0 % without the image"))
     key = "calibration_error_above" if "calibration_error_above" in metrics else "calibration_error"
     above = "of probabilities above 5 %" if key != "calibration_error" else "of the probabilities"
-    beside = f"; {percent_of(plain.get(key), size)} without the image" if plain else ""
+    beside = "" if finite(plain.get(key)) is None else f"; {percent_of(plain.get(key), size)} without the image"
     return [*tiles, Tile("calibration error", percent_of(metrics.get(key), size), above + beside)]
 
 

@@ -16,7 +16,7 @@ from ..space import Group, LabelSpace
 from ..space.feasibility import contradiction, feasible
 from ..words import printable
 from .answer_file import AnswerFile, Entry
-from .problems import ProblemError
+from .problems import ProblemError, saving
 
 NONE = "none"
 _SURE = 1e-9
@@ -69,7 +69,9 @@ class Answering:
             return self.values[row]
         return self._others.get(printable(name), np.full(self.space.num_labels, -1, np.int8))
 
-    def add(self, image: str, label: str | None, group: str | None, value: int | str | None) -> int:
+    def add(
+        self, image: str, label: str | None, group: str | None, value: int | str | None, kind: str = "", decision: str = ""
+    ) -> int:  # fmt: skip
         """Check an answer and keep it; it is on the disk when this returns.
 
         Args:
@@ -77,19 +79,21 @@ class Answering:
             label: what the answer is about, or None.
             group: the group that it is about, or None.
             value: 1 or 0 of a label; a label or "none" of a group; None skips, and takes back what was said.
+            kind: why it was asked; see `Entry`.
+            decision: about a possible mistake; see `Entry`.
 
         Returns:
             The number of lines in the table.
 
         Raises:
-            ProblemError: an unknown label, a value that does not fit, or answers that are impossible together.
+            ProblemError: an unknown label, a value that does not fit, answers that are impossible together, or a full disk.
         """
         stated = self._stated(label, group, value)
         name = printable(image)
         if "\n" in name or "\r" in name:
             raise ProblemError("invalid", "the image's name has a line break; rename the file")
         with self.lock:
-            entries = [Entry(name, self.space.labels[k], said) for k, said in stated]
+            entries = [Entry(name, self.space.labels[k], said, kind, decision) for k, said in stated]
             replaced = self._replaced(name, stated)
             row = self.of(name).copy()
             for old in replaced:
@@ -99,7 +103,8 @@ class Answering:
             if not feasible(row[None], self.space)[0]:
                 why = contradiction(row, self.space)
                 raise ProblemError("contradiction", f"impossible with what was answered before of this image, because {why}")
-            self._file.add(entries, replaced)
+            with saving("the answer"):
+                self._file.add(entries, replaced)
             for old in replaced:
                 self._note(Entry(old.image, old.label, None), asked=False)
             for entry in entries:
@@ -120,7 +125,9 @@ class Answering:
         """Known labels (B, K) with what the label space makes of them; impossible rows stay as they are."""
         if not len(known):
             return known.copy()
-        distinct, place = np.unique(known, axis=0, return_inverse=True)
+        whole = np.ascontiguousarray(known).view(np.dtype((np.void, known.shape[1]))).reshape(-1)  # far faster than by axis
+        _, first, place = np.unique(whole, return_index=True, return_inverse=True)
+        distinct = known[first]
         rows = np.flatnonzero((distinct != -1).any(1) & feasible(distinct, self.space))
         if len(rows):
             with torch.no_grad():

@@ -76,9 +76,10 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    parts = [str(part) for part in first["loc"][1:]]
+    place = ".".join(part for part in parts if not part.startswith("constrained-")) or str(first["loc"][0])
     if first["type"] == "json_invalid":
-        return _response(ProblemError("invalid", f"the body is not JSON: {first.get('ctx', {}).get('error', '')}"))
+        return _response(ProblemError("bad-request", f"the body is not JSON: {first.get('ctx', {}).get('error', '')}"))
     return _response(ProblemError("invalid", f"{place[:200]}: {first['msg']}"))
 
 
@@ -112,7 +113,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             statuses = [400, 404, 408, 413, 421, 422, 500] + ([] if path in OPEN else [401])
-            statuses += [] if method == "get" else [409, 415, 503]
+            statuses += [] if method == "get" else [409, 415, 503, 507]
             for status in statuses:
                 operation["responses"][str(status)] = {"description": "A problem", "content": content}
             if path not in OPEN:

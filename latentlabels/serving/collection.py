@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config, read_config
-from ..errors import DataError, DataWarning
+from ..errors import DataError, DataWarning, LatentLabelsError
 from ..estimator import LatentLabels
 from ..fitting.training_data import known_of, reading_of
 from ..inputs import InputStream
-from ..inputs.alignment import selected
+from ..inputs.alignment import in_rows_of, selected
 from ..inputs.embeddings import load_embeddings
 from ..inputs.stream import FileStream
 from ..kind import Kind
@@ -81,11 +81,21 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
             names = list(observed.images)  # a fit to a folder takes a copy for the image it is a copy of, and so do answers
             stream = model.stream([place / name for name in names])
         known = np.full((len(names), model.space_.num_labels), -1, np.int8)
+        if observed is not None and vectors and observed.images is not None and load_embeddings(place).images is None:
+            names = list(in_rows_of(None, observed, len(names), "observed").images or names)  # the table is in their order
         if observed is not None:
             rows = np.arange(len(names)) if observed.images is None else selected(names, observed, str(place), "observed")
             known[rows] = observed.in_space(model.space_).known.dense()
     pictures = _matched(names, images) if vectors else _pictures(stream)
     return Collection(tuple(names), stream, pictures, known, Path(place), same, vectors)
+
+
+def images_of_fit(run: Path, model: LatentLabels) -> Collection | None:
+    """The images that a run was fitted on; None where they are not there any more."""
+    try:
+        return open_collection(run, model)
+    except (LatentLabelsError, OSError):
+        return None
 
 
 def _names(stream: InputStream, place: Path) -> list[str]:

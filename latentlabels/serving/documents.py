@@ -11,6 +11,8 @@ from .limits import Limits
 LIMITS = Limits()
 ImageId = Annotated[str, StringConstraints(pattern=r"^u?[0-9]{1,9}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Kind = Literal["question", "random", "mistake", "complete"]
+Decision = Literal["keep", "change", "unsure"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -28,7 +30,10 @@ class Problem(BaseModel):
 
 
 class Health(_Document):
-    """Whether the service runs, and how much of the collection the model has looked at."""
+    """Whether the service runs, and how much of the collection the model has looked at.
+
+    `has_pictures`: there are pictures to show. `takes_pictures`: the model sees pictures, so that others can be uploaded.
+    """
 
     status: Literal["ok"]
     version: str
@@ -36,6 +41,8 @@ class Health(_Document):
     num_images: int
     num_labels: int
     num_predicted: int
+    has_pictures: bool
+    takes_pictures: bool
 
 
 class ImageSummary(_Document):
@@ -127,39 +134,46 @@ class QuestionDocument(_Document):
 
 
 class Questions(_Document):
-    """The next questions, the most useful first."""
+    """The next questions, the most useful first; and which images they were chosen from, in words and numbers."""
 
     questions: list[QuestionDocument]
+    chosen_from: str
+    num_considered: int
+    num_images: int
 
 
 class AnswerRequest(_Document):
     """An answer about a label (1, 0) or a group (one of its labels, or "none"); null skips.
 
-    `decision` is for a possible mistake: what the person decided about the known label.
+    `kind` says why it was asked: as a useful question, as one that was drawn at random, about a possible mistake, or to label
+    the image completely. `decision` is for a possible mistake: what the person decided about the known label.
     """
 
     image: ImageId
     label: Name | None = None
     group: Name | None = None
     value: Annotated[int, Field(ge=0, le=1, strict=True)] | Name | None = None
-    kind: Literal["question", "mistake", "complete"] = "question"
-    decision: Literal["keep", "change", "unsure"] | None = None
+    kind: Kind = "question"
+    decision: Decision | None = None
 
 
 class Saved(_Document):
-    """An answer is on the disk; `number` counts the lines of the table."""
+    """An answer is on the disk; `number` counts the lines of the table. `in_refit`: whether a refit uses it."""
 
     number: int
     saved: Literal[True]
+    in_refit: bool
 
 
 class AnswerLine(_Document):
-    """A line of the table of answers; a value of null is a question that was skipped."""
+    """A line of the table of answers; a value of null is a question that was skipped, a kind of null is not known."""
 
     number: int
     image: str
     label: str
     value: int | None
+    kind: str | None
+    decision: str | None
 
 
 class Answers(_Document):
@@ -194,6 +208,28 @@ class RefitState(_Document):
     after: VerdictDocument | None = None
 
 
+class ConfusionCell(_Document):
+    """How many images are known to have one outcome of a group, and have another by the model; both by their numbers."""
+
+    known: int
+    shown: int
+    count: int
+
+
+class ConfusionOfGroup(_Document):
+    """The cells of a group that hold an image; right ones first, then wrong ones, the most frequent first."""
+
+    group: str
+    outcomes: list[str]
+    cells: list[ConfusionCell]
+
+
+class Confusions(_Document):
+    """One for each group of several labels."""
+
+    groups: list[ConfusionOfGroup]
+
+
 class Mistake(_Document):
     """A known label that may be wrong: `probability` is the model's, of the known value."""
 
@@ -207,8 +243,12 @@ class Mistake(_Document):
 
 
 class Mistakes(_Document):
-    """Possible mistakes, and how many of the known labels are expected to be wrong, with an interval."""
+    """Possible mistakes, and how many of the known labels are expected to be wrong, with an interval.
 
+    `unseen`: they are by fits that have not seen the image. A model that has seen it finds fewer, and its number means little.
+    """
+
+    unseen: bool
     expected: float
     low: float
     high: float

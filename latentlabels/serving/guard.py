@@ -7,14 +7,15 @@ import base64
 import binascii
 import hmac
 import ipaddress
-import json
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
 from .limits import Limits
-from .problems import MEDIA_TYPE, ProblemError
+from .problems import ProblemError, refuse
+from .strict_json import check_json
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,6 +24,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = ("/v1/health", "/health", "/openapi.json")
 """Addresses that need no token: they tell nothing about images or labels."""
+UPLOADS = "/v1/uploads"
+_READING = ("GET", "HEAD", "OPTIONS")
+_DRAINED = 4  # of the largest upload: bytes of a refused request that are taken in
 _GUARDED = ("/v1/", "/setup", "/predict")
 _HEADERS = (
     (
@@ -62,16 +66,24 @@ class Guard:
             await self.app(scope, receive, send)
             return
         sender = _Sender(send, private=scope["path"].startswith("/v1/"))
+        incoming = _Incoming(receive)
         try:
             headers = {name.lower(): value for name, value in scope["headers"]}
             self._check_host(headers.get(b"host", b""))
             self._check_token(scope, headers)
-            body = await self._body(scope, headers, receive)
+            body = await self._body(scope, headers, incoming)
+            if body and scope["path"] != UPLOADS and scope["path"].startswith(_GUARDED) and scope["method"] not in _READING:
+                _check_type(headers.get(b"content-type", b""))
+                check_json(body)
         except ProblemError as problem:
-            await _refuse(problem, sender)
+            await refuse(problem, sender, more=True)
+            await incoming.drain(_DRAINED * self.limits.upload_bytes, self.limits.body_seconds / 4)
+            await sender({"type": "http.response.body", "body": b""})
             return
         if body is None:  # the client has gone
             return
+        if scope["method"] == "HEAD":  # what a GET would answer; the server leaves out the body
+            scope = {**scope, "method": "GET"}
         await self.app(scope, _replay(body, receive), sender)
 
     def _check_host(self, host: bytes) -> None:
@@ -104,38 +116,64 @@ class Guard:
                 f"the token is {what}; use the printed address, or send Authorization: Bearer TOKEN",
             )
 
-    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], incoming: _Incoming) -> bytes | None:
         """The whole body; None if the client went away.
 
         Raises:
             ProblemError: a body that is too large, or arrives too slowly.
         """
-        most = self.limits.upload_bytes if scope["path"] == "/v1/uploads" else self.limits.json_bytes
+        large = scope["path"] in (UPLOADS, "/predict")  # tasks of Label Studio may hold pictures
+        most = self.limits.upload_bytes if large else self.limits.json_bytes
         too_large = ProblemError("too-large", f"the body has more than {most:,} bytes; send less at once")
         stated = headers.get(b"content-length", b"0")
         if not stated.isdigit():
             raise ProblemError("bad-request", "the header Content-Length is not a number")
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            raise ProblemError(
+                "bad-request", "the headers Content-Length and Transfer-Encoding contradict each other; send one"
+            )
         if int(stated) > most:
             raise too_large
         parts: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self.limits.body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
+                while not incoming.ended:
+                    part = await incoming.part()
+                    if part is None:
                         return None
-                    part = message.get("body", b"")
                     size += len(part)
                     if size > most:
                         raise too_large
                     parts.append(part)
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
+                return b"".join(parts)
         except TimeoutError:
             raise ProblemError(
                 "too-slow", f"the body did not arrive within {self.limits.body_seconds:g} s; send it again"
             ) from None
+
+
+class _Incoming:
+    """The body of a request, part by part."""
+
+    def __init__(self, receive: Receive):
+        self._receive = receive
+        self.ended = False
+
+    async def part(self) -> bytes | None:
+        """The next part; None where the client has gone."""
+        message = await self._receive()
+        gone = message["type"] == "http.disconnect"
+        self.ended = gone or not message.get("more_body", False)
+        return None if gone else message.get("body", b"")
+
+    async def drain(self, most: int, seconds: float) -> None:
+        """Take in what still comes of a request that was refused: a client that finds its connection closed reads no answer."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.ended and size <= most:
+                    size += len(await self.part() or b"")
 
 
 class _Sender:
@@ -153,6 +191,13 @@ class _Sender:
                 given.append((b"cache-control", b"no-store"))
             message = {**message, "headers": given}
         await self._send(message)
+
+
+def _check_type(header: bytes) -> None:
+    kind = header.partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        given = kind[:100].decode("ascii", "replace")
+        raise ProblemError("media-type", f'the body is of type "{given}"; send JSON as application/json')
 
 
 def _credentials(header: bytes) -> bytes:
@@ -178,16 +223,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
-
-
-async def _refuse(problem: ProblemError, send: Send) -> None:
-    content = json.dumps(problem.document()).encode()
-    headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-    ]
-    if problem.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

@@ -15,7 +15,6 @@ import json
 import re
 import urllib.error
 import urllib.request
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -27,8 +26,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ..observed import match_names
-from ..space import LabelSpace
 from .documents import LIMITS
+from .label_studio_config import Control, How, controls_of
 from .problems import ProblemError
 from .service import Service
 
@@ -58,7 +57,7 @@ class Task(BaseModel):
 class PredictRequest(BaseModel):
     """Tasks, and the labelling config of their project."""
 
-    tasks: Annotated[list[Task], Field(max_length=LIMITS.images)]
+    tasks: Annotated[list[Task], Field(max_length=LIMITS.tasks)]
     label_config: Annotated[str, Field(max_length=500_000)]
 
 
@@ -86,6 +85,7 @@ class Predictions(BaseModel):
     """One for each task, in the order of the request."""
 
     results: list[Prediction]
+    model_version: str
 
 
 class Up(BaseModel):
@@ -93,25 +93,6 @@ class Up(BaseModel):
 
     status: str
     model_class: str
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control of a labelling config with choices that the label space knows.
-
-    Attributes:
-        name: of the control.
-        to_name: of the picture that it is about.
-        key: of the task's data that holds the picture.
-        single: whether one choice is made.
-        choices: the value of each choice, and the column of its label.
-    """
-
-    name: str
-    to_name: str
-    key: str
-    single: bool
-    choices: tuple[tuple[str, int], ...]
 
 
 def router(service: Service, home: Home) -> APIRouter:
@@ -143,40 +124,9 @@ def router(service: Service, home: Home) -> APIRouter:
             )
         rows = iter(service.posterior(found).marginals if found else ())
         results = [_prediction(None if one is None else next(rows), controls, version()) for one in images]
-        return Predictions(results=results)
+        return Predictions(results=results, model_version=version())
 
     return out
-
-
-def controls_of(config: str, space: LabelSpace) -> list[Control]:
-    """The controls whose choices are labels of the space.
-
-    Raises:
-        ProblemError: the config is no XML, or has no such control.
-    """
-    if "<!" in re.sub(r"<!--.*?-->", "", config, flags=re.DOTALL):
-        raise ProblemError("invalid", "the labelling config declares a document type or entities, which are not read")
-    try:
-        tree = ET.fromstring(config)
-    except ET.ParseError as error:
-        raise ProblemError("invalid", f"the labelling config is no XML: {error}") from None
-    keys = {one.get("name", ""): one.get("value", "").removeprefix("$") for one in tree.iter("Image")}
-    columns = {label.casefold(): k for k, label in enumerate(space.labels)}
-    found = []
-    for one in tree.iter("Choices"):
-        values = [choice.get("value", "") for choice in one.iter("Choice")]
-        choices = tuple((value, columns[value.casefold()]) for value in values if value.casefold() in columns)
-        to_name = one.get("toName", "")
-        if choices and to_name in keys:
-            single = one.get("choice", "single") != "multiple"
-            found.append(Control(one.get("name", ""), to_name, keys[to_name], single, choices))
-    if not found:
-        raise ProblemError(
-            "invalid",
-            "the labelling config has no <Choices> about an <Image> whose <Choice value=...> is a label of this run "
-            f"({', '.join(space.labels[:10])}{', ...' if len(space.labels) > 10 else ''})",
-        )
-    return found
 
 
 def _prediction(row: NDArray[np.float32] | None, controls: Sequence[Control], version: str) -> Prediction:
@@ -184,22 +134,28 @@ def _prediction(row: NDArray[np.float32] | None, controls: Sequence[Control], ve
     if row is None:
         return Prediction(result=[], score=0.0, model_version=version)
     for control in controls:
-        p = [float(row[k]) for _, k in control.choices]
-        best = int(np.argmax(p))
-        none = max(1 - sum(p), 0.0)
-        if control.single:
+        p = [float(row[choice.column]) for choice in control.choices]
+        if control.how is How.SINGLE:
+            best, none = int(np.argmax(p)), max(1 - sum(p), 0.0)
             certain = min(certain, max(p[best], none))
             chosen = [best] if p[best] > none else []
         else:
             certain = min([certain, *(max(one, 1 - one) for one in p)])
             chosen = [number for number, one in enumerate(p) if one > 0.5]
         if chosen:
-            value = {"choices": [control.choices[number][0] for number in chosen]}
-            score = min(p[number] for number in chosen)
-            result.append(
-                {"from_name": control.name, "to_name": control.to_name, "type": "choices", "value": value, "score": score}
-            )
+            paths = [control.choices[number].path for number in chosen]
+            result.append(_result(control, paths, min(p[number] for number in chosen)))
     return Prediction(result=result, score=certain, model_version=version)
+
+
+def _result(control: Control, paths: Sequence[tuple[str, ...]], score: float) -> dict[str, Any]:
+    """What is chosen in one control, as Label Studio writes annotations."""
+    kind = "choices"
+    value: list[Any] = [path[-1] for path in paths]
+    if control.how is How.TREE:  # a path says that all on its way apply
+        longest = [list(path) for path in paths if not any(path == other[: len(path)] != other for other in paths)]
+        kind, value = "taxonomy", longest
+    return {"from_name": control.name, "to_name": control.to_name, "type": kind, "value": {kind: value}, "score": score}
 
 
 def _image(service: Service, home: Home, task: Task, key: str) -> str | None:

@@ -17,6 +17,7 @@ class Limits:
         waiting: uploads that may wait for the model.
         images: of one request.
         labels: that one request may state.
+        tasks: of Label Studio in one request, whose body may be as large as a picture.
         page: images of one page of a list.
         body_seconds: in which the body of a request has to arrive.
         head_seconds: in which the head of a request has to arrive.
@@ -33,6 +34,7 @@ class Limits:
     waiting: int = 128
     images: int = 100
     labels: int = 1000
+    tasks: int = 1000
     page: int = 500
     body_seconds: float = 20.0
     head_seconds: float = 10.0

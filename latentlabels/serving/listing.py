@@ -53,7 +53,7 @@ def summaries(service: Service, rows: NDArray[np.int64]) -> list[ImageSummary]:
         top = [] if np.isnan(p).any() else [(space.labels[k], float(p[k])) for k in np.argsort(-p, kind="stable")[:_TOP]]
         known = int(((shown.collection.known[row] != -1) | (answered[row] != -1)).sum())
         why = found.failed.get(row)
-        sentence = sentence_of(p, space) if why is None else f"This image cannot be read: {why}."
+        sentence = sentence_of(p, space) if why is None else f"The model could not look at this image: {why}."
         out.append(
             ImageSummary(
                 id=str(row), name=shown.collection.names[row], sentence=sentence, usefulness=float(useful[place]), top=top,

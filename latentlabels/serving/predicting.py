@@ -202,8 +202,10 @@ class Predictor:
                 posterior = self.posterior(flat, [str(row) for row in good])
                 found.marginals[good] = posterior.marginals
                 found.entropy[good] = np.maximum(posterior.entropy(), _EDGE)
+            why = {left.name: left.why for left in inputs.left_out}
             for row in {*rows.tolist()} - {*good.tolist()}:
-                found.failed[row] = "it cannot be read as an image"
+                name = self.stream.names[row]
+                found.failed[row] = why.get(name, "it cannot be read").removeprefix(f"{name}: ")
         except LatentLabelsError as error:
             for row in rows.tolist():
                 found.failed[row] = str(error)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
     "bad-request": (400, "The request cannot be read"),
@@ -22,6 +27,8 @@ _TITLES = {
     "contradiction": (422, "The labels contradict each other"),
     "internal": (500, "Something went wrong inside the service"),
     "busy": (503, "The service is busy"),
+    "not-saved": (503, "That could not be saved"),
+    "no-space": (507, "There is no space to save that"),
 }
 
 
@@ -46,6 +53,49 @@ class ProblemError(Exception):
         """type, title, status and detail."""
         status, title = _TITLES[self.kind]
         return {"type": f"urn:latentlabels:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
+
+
+@contextmanager
+def saving(what: str) -> Iterator[None]:
+    """A block that writes to the disk; nothing is acknowledged where it fails.
+
+    Args:
+        what: is saved, for the message: "the answer".
+
+    Raises:
+        ProblemError: it could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        full = error.errno in _FULL
+        mend = "free space there" if full else "see that the folder can be written to"
+        raise ProblemError(
+            "no-space" if full else "not-saved", f"{what} was not saved ({where}{error.strerror}); {mend}, then send it again"
+        ) from None
+
+
+async def refuse(
+    problem: ProblemError, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], more: bool = False
+) -> None:
+    """Send a problem document, in place of what an ASGI application would answer.
+
+    Args:
+        problem: what is wrong.
+        send: of ASGI.
+        more: leave the connection open for the rest of the request; an empty body then ends the response.
+    """
+    content = json.dumps(problem.document()).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
+    if problem.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": more})
 
 
 def kind_of_status(status: int) -> str:

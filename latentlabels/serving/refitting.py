@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from ..config import read_config
+from ..estimator import LatentLabels
 from ..fitting.run_folder import CHECKPOINTS
-from ..shards import is_packed
 from ..words import quoted
 from ..writing import scratch
 from .answering import Answering
@@ -21,6 +21,7 @@ from .collection import Collection
 from .documents import RefitState, VerdictDocument
 from .judging import verdict_on
 from .problems import ProblemError
+from .refit_material import material_for
 
 _BEGUN, _FITTED = 0.05, 0.9  # progress when training begins, and when it has ended
 _POLL, _GRACE = 0.3, 10.0  # seconds
@@ -37,7 +38,7 @@ class Refit:
         self._done, self._lock = done, threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._cancelled = False
+        self._cancelled, self._unused = False, ""
         self._state = RefitState(state="idle", progress=0.0, message="No refit was started.")
 
     @property
@@ -45,30 +46,23 @@ class Refit:
         """How it stands."""
         return self._state
 
-    def start(self, run: Path, collection: Collection, answering: Answering) -> RefitState:
+    def start(self, run: Path, model: LatentLabels, collection: Collection, answering: Answering) -> RefitState:
         """Begin; returns at once.
 
         Raises:
-            ProblemError: one is running, or nothing was answered.
+            ProblemError: one is running, nothing was answered about an image of the fit, or its images are not there any more.
         """
         with self._lock:
             if self._state.state == "running":
                 raise ProblemError("conflict", "a refit is running; wait for it, or cancel it (DELETE /v1/refit)")
-            if not any(one.value is not None for one in answering.entries):
-                raise ProblemError("conflict", "nothing was answered yet, so there is nothing new to learn")
-            if not collection.of_the_fit:
-                raise ProblemError(
-                    "conflict",
-                    "the run was fitted on other images; fit one on these first",
-                )
+            material = material_for(run, model, collection, answering)
             before = verdict_on(run)
             out = next(new for n in range(2, 10_000) if not (new := run.with_name(f"{run.name}-{n}")).exists())
-            command = [sys.executable, "-m", "latentlabels", "fit", "--from", str(run), "--out", str(out)]
-            command += _data(collection, answering)
+            command = [sys.executable, "-m", "latentlabels", "fit", "--from", str(run), "--out", str(out), *material.options]
             log = scratch()
-            self._cancelled = False
+            self._cancelled, self._unused = False, material.unused
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-            self._say("running", 0.0, "reading the images", before)
+            self._say("running", 0.0, _joined("reading the images", material.unused), before)
             self._thread = threading.Thread(target=self._watch, args=(self._process, log, out, before), daemon=True)
             self._thread.start()
             return self._state
@@ -115,7 +109,7 @@ class Refit:
             self._say("running", 0.95, "showing the new run", before)
             after = verdict_on(out)
             self._done(out)
-            self._say("done", 1.0, f"The new run is {out}.", before, after)
+            self._say("done", 1.0, _joined(f"The new run is {out}.", self._unused), before, after)
         except Exception as error:
             self._say("failed", 0.0, f"The new run {out} cannot be shown: {error}", before)
 
@@ -126,11 +120,8 @@ class Refit:
         self._state = RefitState(state=state, progress=progress, message=message, before=before, after=after)
 
 
-def _data(collection: Collection, answering: Answering) -> list[str]:
-    """The options that give a fit the images and the answers."""
-    where = "data.embeddings" if collection.of_embeddings else "data.images"
-    place = str(collection.place) if is_packed(collection.place) else str(collection.place.resolve())
-    return ["--set", f"{where}={place}", "--answers", str(answering.path.resolve())]
+def _joined(message: str, unused: str) -> str:
+    return f"{message} {unused}".strip()
 
 
 def _epochs_of(out: Path) -> Callable[[], tuple[int | None, int]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from . import asking
+from .answer_file import Entry
 from .documents import LIMITS, AnswerLine, AnswerRequest, Answers, CompleteNext, Questions, RefitState, Saved, VerdictDocument
 from .judging import verdict_on
 from .service import Service
@@ -20,19 +21,15 @@ def router(service: Service) -> APIRouter:
     def next_questions(
         n: Annotated[int, Query(ge=1, le=LIMITS.images)] = 20, per: Literal["image", "label"] = "image"
     ) -> Questions:
-        return Questions(questions=asking.questions(service, n, per == "label"))
+        return asking.questions(service, n, per == "label")
 
     @out.post("/v1/answers", status_code=201)
     def answer(given: AnswerRequest) -> Saved:
-        number = service.answer(given.image, given.label, given.group, given.value)
-        return Saved(number=number, saved=True)
+        return service.answer(given)
 
     @out.get("/v1/answers")
     def answers() -> Answers:
-        lines = enumerate(service.answering.entries, 1)
-        return Answers(
-            answers=[AnswerLine(number=number, image=one.image, label=one.label, value=one.value) for number, one in lines]
-        )
+        return Answers(answers=[_line(number, one) for number, one in enumerate(service.answering.entries, 1)])
 
     @out.get("/v1/complete/next")
     def complete_next() -> CompleteNext:
@@ -55,3 +52,8 @@ def router(service: Service) -> APIRouter:
         return verdict_on(service.shown.run)
 
     return out
+
+
+def _line(number: int, one: Entry) -> AnswerLine:
+    kind, decision = one.kind or None, one.decision or None
+    return AnswerLine(number=number, image=one.image, label=one.label, value=one.value, kind=kind, decision=decision)

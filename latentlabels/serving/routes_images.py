@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ..show import card
-from . import labels, listing
+from . import confusing, labels, listing
 from .documents import (
     LIMITS,
+    Confusions,
     Health,
     ImageList,
     LabelList,
@@ -81,9 +83,14 @@ def router(service: Service) -> APIRouter:
             )
         return await run_in_threadpool(service.upload, await request.body())
 
-    @out.post("/v1/posterior")
-    def posterior(asked: PosteriorRequest) -> Posteriors:
-        return Posteriors(images=service.conditioned(asked))
+    @out.post("/v1/posterior", response_model=Posteriors)
+    async def posterior(asked: PosteriorRequest) -> Response:
+        if service.at_hand(asked.images):
+            waiting = service.conditioned(asked)
+        else:  # the model has to look at a picture first, and others are served meanwhile
+            waiting = await run_in_threadpool(service.conditioned, asked)
+        found = Posteriors(images=await asyncio.wrap_future(waiting))
+        return Response(found.model_dump_json(), media_type="application/json")  # not checked a second time
 
     @out.get("/v1/mistakes")
     def mistakes() -> Mistakes:
@@ -100,5 +107,18 @@ def router(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=LIMITS.page)] = 50,
     ) -> ImageList:
         return labels.of_label(service, label, which, limit)
+
+    @out.get("/v1/confusion")
+    def confusion() -> Confusions:
+        return confusing.confusions(service)
+
+    @out.get("/v1/confusion/images")
+    def of_cell(
+        group: Annotated[str, Query(min_length=1, max_length=1000)],
+        known: Annotated[int, Query(ge=0, le=10**6, description="The number of the outcome that is known.")],
+        shown: Annotated[int, Query(ge=0, le=10**6, description="The number of the outcome that the model finds likeliest.")],
+        limit: Annotated[int, Query(ge=1, le=LIMITS.page)] = 50,
+    ) -> ImageList:
+        return confusing.images_of_cell(service, group, known, shown, limit)
 
     return out

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .. import __version__
-from ..checks import movements, shared_by
-from ..errors import DataError, LabelSpaceError, LatentLabelsError, ObservationError
+from ..errors import DataError, LatentLabelsError
 from ..estimator import LatentLabels
 from ..inputs.image_file import read_picture, scaled
 from ..inputs.levels import Levels
@@ -29,11 +30,13 @@ from ..words import quoted
 from ..writing import write_bytes
 from .answering import Answering
 from .collection import Collection, open_collection
-from .documents import MovedLabel, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, UnmovedGroup
+from .conditioning import Conditioner
+from .documents import AnswerRequest, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, Saved
 from .limits import Limits
 from .predicting import Predictor
-from .problems import ProblemError
+from .problems import ProblemError, saving
 from .refitting import Refit
+from .sampling import sample_rows
 from .sentences import sentence_of
 from .uploads import Uploads
 
@@ -78,6 +81,11 @@ class Shown:
         """The K labels."""
         return self.model.space_
 
+    @cached_property
+    def sample(self) -> tuple[int, ...]:
+        """Rows of the random sample that is labelled completely."""
+        return sample_rows(self.run, self.collection)
+
 
 class Service:
     """Everything behind the interface. Made once for a process; close it at the end.
@@ -99,14 +107,21 @@ class Service:
             if answers.suffix.lower() != ".csv":
                 raise DataError(f"{answers}: the table of answers should end in .csv")
             beside = answers.with_suffix(".files")
-            beside.mkdir(parents=True, exist_ok=True)
+            try:
+                beside.mkdir(parents=True, exist_ok=True)
+                self._held.callback(_remove_if_empty, beside)
+                self._held.enter_context(holding(beside, "answering"))
+            except OSError as error:
+                raise DataError(
+                    f"{answers}: answers cannot be kept there ({error.strerror}); give another file by --answers FILE"
+                ) from None
             self.files = beside
-            self._held.callback(_remove_if_empty, beside)
-            self._held.enter_context(holding(beside, "answering"))
             self.shown = self._show(source.run)
             self.answering = Answering(answers, self.shown.collection.names, self.shown.space)
             self.uploads = Uploads(self.limits)
             self._held.callback(self.uploads.close)
+            self._conditioner = Conditioner()
+            self._held.callback(self._conditioner.close)
             undone.pop_all()
         self.refit = Refit(self.show)
         self._placed: dict[str, str] = {}
@@ -120,6 +135,7 @@ class Service:
     def start(self) -> None:
         """Begin to look at the collection."""
         self.shown.predictor.start()
+        self.settled()  # kept, so that the first list of images need not wait for it
 
     def close(self) -> None:
         """Stop, and let go of the table of answers."""
@@ -137,6 +153,7 @@ class Service:
         new.predictor.start()
         self.shown = new
         self.answering.forget_closed()
+        self.settled()
         with suppress(ProblemError, LatentLabelsError):
             self.uploads.predict_again(new.predictor)
         old.predictor.stop()
@@ -151,7 +168,7 @@ class Service:
         Raises:
             ProblemError: a refit is running, or nothing was answered.
         """
-        return self.refit.start(self.shown.run, self.shown.collection, self.answering)
+        return self.refit.start(self.shown.run, self.shown.model, self.shown.collection, self.answering)
 
     # --- images -----------------------------------------------------------------------------------------
 
@@ -184,11 +201,14 @@ class Service:
 
     def posterior(self, images: Sequence[str]) -> Posterior:
         """The posterior of images by their ids, from the pictures alone."""
-        shown = self.shown
+        predictor = self.shown.predictor
+        return predictor.posterior(self._logits(images, predictor), [self.name(one) for one in images])
+
+    def _logits(self, images: Sequence[str], predictor: Predictor) -> NDArray[np.float32]:
+        """What the model says of images by their ids: (B, F)."""
         rows = [self.row(one) for one in images if not one.startswith("u")]
-        found = iter(shown.predictor.rows(rows)) if rows else iter(())
-        flat = np.stack([self.uploads.get(one).flat if one.startswith("u") else next(found) for one in images])
-        return shown.predictor.posterior(flat, [self.name(one) for one in images])
+        found = iter(predictor.rows(rows) if rows else ())
+        return np.stack([self.uploads.get(one).flat if one.startswith("u") else next(found) for one in images])
 
     def picture(self, image: str, size: int) -> bytes:
         """A picture as JPEG, its larger side at most `size` pixels.
@@ -234,90 +254,45 @@ class Service:
             answers=_named(self.answering.of(name), space),
         )
 
-    # --- conditioning -----------------------------------------------------------------------------------
+    def at_hand(self, images: Sequence[str]) -> bool:
+        """Whether the model has looked at all of these images, by their ids."""
+        done = self.shown.predictor.found.done
+        return all(one.startswith("u") or done[self.row(one)] for one in images)
 
-    def conditioned(self, asked: PosteriorRequest) -> list[PosteriorOfImage]:
-        """The posterior of images given stated labels.
+    def conditioned(self, asked: PosteriorRequest) -> Future[list[PosteriorOfImage]]:
+        """The posterior of images given stated labels; requests that wait together are worked out together.
 
         Raises:
             ProblemError: unknown labels, or labels that contradict each other.
         """
-        before, space = self.posterior(asked.images), self.shown.space
-        present, absent = list(dict.fromkeys(asked.present)), list(dict.fromkeys(asked.absent))
-        after, stated = before, {}
-        if present or absent:
-            try:
-                stated = self._stated(present, absent)
-                after = before.given(present, absent)  # also says what is impossible together
-                if asked.annotation == "picked":
-                    row = np.full(space.num_labels, -1, np.int8)
-                    row[[space.index(label) for label in stated]] = list(stated.values())
-                    after = before.observing(np.tile(row, (len(before), 1)), self.shown.model.conditions_by)
-                return self._conditioned(asked, before, after, stated)
-            except LabelSpaceError as error:
-                raise ProblemError("unknown-label", str(error)) from None
-            except ObservationError as error:
-                raise ProblemError("contradiction", str(error)) from None
-        return self._conditioned(asked, before, after, stated)
-
-    def _stated(self, present: Sequence[str], absent: Sequence[str]) -> dict[str, int]:
-        """The labels that are stated, the empty outcomes of groups among them."""
-        space = self.shown.space
-        stated = {space.labels[space.index(label)]: 0 for label in absent}
-        for label in present:
-            columns, value = space.stated(label)
-            stated |= {space.labels[k]: value for k in columns}
-        return stated
-
-    def _conditioned(
-        self, asked: PosteriorRequest, before: Posterior, after: Posterior, stated: dict[str, int]
-    ) -> list[PosteriorOfImage]:  # fmt: skip
-        space, marginals, counts = self.shown.space, after.marginals, after.count_probs()
-        shared = shared_by(before.distribution, after.distribution)
-        out = []
-        for row, image in enumerate(asked.images):
-            found = movements(space, before.marginals[row].tolist(), marginals[row].tolist(), {}, stated, shared)
-            moved = [one for group in found for one in group.moved if one.label not in stated]
-            moved.sort(key=lambda one: -abs(one.after - one.before))
-            out.append(
-                PosteriorOfImage(
-                    id=image,
-                    marginals=dict(zip(space.labels, map(float, marginals[row]), strict=True)),
-                    count=[float(share) for share in counts[row]],
-                    moved=[MovedLabel(**asdict(one)) for one in moved],
-                    unmoved=[UnmovedGroup(group=one.group, reason=one.reason) for one in found if not one.moved and stated],
-                    sentence=sentence_of(marginals[row], space),
-                )
-            )
-        return out
+        predictor = self.shown.predictor
+        return self._conditioner.ask(asked, self._logits(asked.images, predictor), predictor)
 
     # --- answers ----------------------------------------------------------------------------------------
 
-    def answer(self, image: str, label: str | None, group: str | None, value: int | str | None) -> int:
+    def answer(self, given: AnswerRequest) -> Saved:
         """Keep an answer; it is on the disk when this returns. The picture of an upload is kept with the table.
 
-        Returns:
-            The number of lines in the table.
+        Raises:
+            ProblemError: an answer that does not fit, or that cannot be saved.
         """
-        name = self.name(image)
-        if image.startswith("u"):
-            name = self._place(image)
-        return self.answering.add(name, label, group, value)
+        uploaded = given.image.startswith("u")
+        name = self._place(given.image) if uploaded else self.name(given.image)
+        decision = given.decision or ""
+        number = self.answering.add(name, given.label, given.group, given.value, given.kind, decision)
+        return Saved(number=number, saved=True, in_refit=not uploaded)
 
     def _place(self, image: str) -> str:
-        """Keep the picture of an upload beside the table of answers; returns its name there."""
+        """Keep the picture of an upload beside the table of answers; returns its name, by the folder of the table."""
         with self._lock:
             if image not in self._placed:
                 upload = self.uploads.get(image)
-                content = upload.file.read_bytes()
                 number = len(list(self.files.glob("upload-*")))
-                while True:
-                    target = self.files / f"upload-{number}{upload.file.suffix}"
-                    if not target.exists():
-                        write_bytes(target, content)  # on the disk before the answer is
-                        break
+                while (target := self.files / f"upload-{number}{upload.file.suffix}").exists():
                     number += 1
-                self._placed[image] = str(target.resolve())
+                with saving("the picture"):
+                    write_bytes(target, upload.file.read_bytes())  # on the disk before the answer is
+                self._placed[image] = f"{self.files.name}/{target.name}"
             return self._placed[image]
 
     @property
@@ -327,6 +302,7 @@ class Service:
         return {
             "status": "ok", "version": __version__, "run": str(shown.run), "num_images": len(shown.collection),
             "num_labels": shown.space.num_labels, "num_predicted": shown.predictor.num_done,
+            "has_pictures": len(shown.collection.pictures) > 0, "takes_pictures": shown.model.kind is not Kind.EMBEDDINGS,
         }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def _stored(service: Service, stored: review.Mistakes) -> Mistakes:
         for one, row in zip(stored.rows, rows, strict=True)
         if row is not None and not service.answering.asked[row, shown.space.index(one.label)]
     ]  # fmt: skip
-    return Mistakes(expected=stored.expected, low=stored.low, high=stored.high, mistakes=found[:_MOST])
+    return Mistakes(unseen=True, expected=stored.expected, low=stored.low, high=stored.high, mistakes=found[:_MOST])
 
 
 def _improbable(service: Service) -> Mistakes:
@@ -69,4 +69,4 @@ def _improbable(service: Service) -> Mistakes:
         )
         for one in found
     ]  # fmt: skip
-    return Mistakes(expected=expected, low=max(expected - width, 0.0), high=expected + width, mistakes=rows)
+    return Mistakes(unseen=False, expected=expected, low=max(expected - width, 0.0), high=expected + width, mistakes=rows)

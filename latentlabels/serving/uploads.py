@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from ..inputs.opening import formats
 from .limits import Limits
 from .predicting import Predictor
-from .problems import ProblemError
+from .problems import ProblemError, saving
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
 
@@ -60,8 +60,9 @@ class Uploads:
             self._number += 1
             name = f"u{self._number}"
         file = Path(self._folder.name) / f"{name}{ending}"
-        file.write_bytes(content)
         try:
+            with saving("the picture"):
+                file.write_bytes(content)
             upload = Upload(name, file, predictor.upload(file))
         except BaseException:
             file.unlink(missing_ok=True)

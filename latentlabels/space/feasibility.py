@@ -75,6 +75,40 @@ def contradiction(row: NDArray[np.int8], space: LabelSpace) -> str:
     return explain({label: int(row[k]) for k, label in enumerate(space.labels) if row[k] != -1}, space)
 
 
+def stated_row(space: LabelSpace, present: Sequence[str], absent: Sequence[str]) -> NDArray[np.int8]:
+    """Labels that are stated, as a row of known labels: int8 (K,) of 1, 0, -1.
+
+    Args:
+        space: the label space.
+        present: labels; also the empty outcome of an optional group, by its name (`LabelSpace.empty_outcome`).
+        absent: labels.
+
+    Raises:
+        LabelSpaceError: a label that the space lacks.
+        ObservationError: labels that are impossible together.
+    """
+    both = set(present) & set(absent)
+    if both:
+        raise ObservationError(f'"{sorted(both)[0]}" is given as present and as absent; remove one of the two')
+    row = np.full(space.num_labels, -1, np.int8)
+    for label in absent:
+        row[space.index(label)] = 0
+    for label in sorted(present, key=lambda label: label not in space.labels):
+        columns, value = space.stated(label)
+        if (row[columns] == 1 - value).any():
+            raise ObservationError(f'"{label}" is given together with a label that it excludes; remove one of the two')
+        row[columns] = value
+    if not feasible(row[None], space)[0]:
+        stated = in_words(present, absent)
+        raise ObservationError(f"{stated}: impossible together, because {contradiction(row, space)}")
+    return row
+
+
+def in_words(present: Sequence[str], absent: Sequence[str]) -> str:
+    """What is stated, in words: ``car, not night``."""
+    return ", ".join([*present, *(f"not {label}" for label in absent)])
+
+
 def impossible_rows(
     wrong: NDArray[np.integer[Any]],
     rows: Callable[[NDArray[np.integer[Any]]], NDArray[np.int8]],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from command import Done, latentlabels
 
 from latentlabels import LatentLabels
+from latentlabels.checks.measures import MEASURES
 from latentlabels.decisions import empirical_thresholds
 from latentlabels.metrics import evaluate
 from latentlabels.report.stored_predictions import StoredPredictions
@@ -114,13 +117,16 @@ def test_text(measured: Done, copy: Path, scenes: Path) -> None:
         f"all figures: {copy / 'evaluation.json'}",
     ):
         assert line in done.out
-    lines = {line[:25].strip(): line[25:].split("  ") for line in done.out.splitlines()}
-    plain = found["without_image"]
-    for name, key in (("mAP", "map"), ("calibration error", "calibration_error"), ("F1 at 0.5", "f1")):
-        cells = [cell.strip() for cell in lines[name] if cell.strip()]
-        assert cells[:2] == [percent_of(found[key], 60), percent_of(plain[key], 60)], name
-    cells = [cell.strip() for cell in lines["negative log-likelihood"] if cell.strip()]
-    assert cells[:2] == [number(found["nll"]), number(plain["nll"])]
+    lines = [re.split(r"  +", line.rstrip()) for line in done.out.splitlines()]
+    table = {line[0]: line[1:] for line in lines}
+    plain, shown = found["without_image"], {one.name: one for one in MEASURES}
+    for name, key in (("mean average precision (mAP)", "map"), ("calibration error of all", "calibration_error")):
+        assert table[name] == [percent_of(found[key], 60), percent_of(plain[key], 60), shown[name].explained]
+    assert table["negative log-likelihood"][:2] == [number(found["nll"]), number(plain["nll"])]
+    report = (copy / "report.html").read_text()  # which says the same in the same words
+    for one in MEASURES:
+        if one.name in table:
+            assert html.escape(one.explained, quote=False).replace("'", "&#39;") in report, one.name
 
 
 def test_the_row_without_the_image_is_that_of_the_prevalences_of_the_fit(measured: Done, copy: Path, scenes: Path) -> None:

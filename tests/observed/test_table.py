@@ -306,6 +306,16 @@ def test_a_value_without_a_label(tmp_path: Path) -> None:
     assert Observed.from_table(path, SPACE).num_known.tolist() == [1, 0]
 
 
+def test_columns_that_say_how_an_answer_came_about_are_left_out(tmp_path: Path) -> None:
+    rows = ["a.png,red,1,,question", "b.png,red,0,keep,mistake"]
+    path = table(tmp_path, "image,label,value,decision,kind", *rows)
+    for space in (SPACE, None):
+        found = Observed.from_table(path, space, unlisted="unknown")
+        assert found.values[:, found.space.index("red")].tolist() == [1, 0]
+    path = table(tmp_path, "image,label,value,camera,kind", *rows)
+    assert '"camera"' in refused(path) and '"kind"' not in refused(path)
+
+
 # --- duplicates -------------------------------------------------------------------------------------------------
 
 

@@ -54,11 +54,11 @@ def test_figures_settings_and_labels_side_by_side(make: Make, tmp_path: Path) ->
     assert found.names == ("few", "many")
     assert found.same_images is True
     figures = {one.name: one for one in found.figures}
-    assert figures["mean average precision"].values == (0.5, 0.6)
-    assert figures["mean average precision"].said == ("50 %", "60 %")
-    assert figures["mean average precision"].better_of(found.names) == "many"
+    assert figures["mean average precision (mAP)"].values == (0.5, 0.6)
+    assert figures["mean average precision (mAP)"].said == ("50 %", "60 %")
+    assert figures["mean average precision (mAP)"].better_of(found.names) == "many"
     assert figures["negative log-likelihood"].better_of(found.names) == "few"
-    assert figures["likelihood gained, nats per image"].better_of(found.names) == "few"
+    assert figures["likelihood gained"].better_of(found.names) == "few"
     assert figures["Brier score"].better_of(found.names) == ""
     assert figures["predicted labels per image"].values == (1.5, None)
     assert figures["predicted labels per image"].better_of(found.names) == ""
@@ -90,7 +90,7 @@ def test_runs_without_complete_labels_are_compared_by_known_ones(make: Make) -> 
     b = make("b", known_ranking={"a": [40, 0.9], "c": [50, 0.9]}, held_out_log_likelihood=-1.2, without_image=plain)
     found = compare(a, b)
     assert found.same_images is None
-    assert found.measured_by == "area under the ROC curve, held-out known labels"
+    assert found.measured_by == "area under the ROC curve on held-out known labels"
     assert [(one.label, one.values, one.support) for one in found.changes] == [("a", (0.6, 0.9), 40)]
     [gain] = [one for one in found.figures if one.name.startswith("gain on held-out known labels")]
     assert gain.values == (0.5, 0.8)
@@ -105,6 +105,8 @@ def test_other_images_and_other_labels_are_said(make: Make, tmp_path: Path) -> N
     assert found.alone == (("c",), ("d",))
     text = write_comparison(found, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "evaluated on different images" in text
+    assert "The runs have different labels" in text
+    assert {one.better_of(found.names) for one in found.figures} == {""}
     assert "Only a has c." in text
     assert "Only b has d." in text
 
@@ -130,3 +132,20 @@ def test_what_cannot_be_compared(make: Make, tmp_path: Path) -> None:
     (unfinished / "checkpoints").mkdir()
     with pytest.raises(RunError, match="not finished"):
         compare(make("b"), unfinished)
+
+
+def test_the_same_run_twice_and_runs_without_a_common_label_are_refused(make: Make) -> None:
+    a = make("a", "abc", _evaluation({"a": 0.4}))
+    with pytest.raises(RunError, match="are the same run; give two runs"):
+        compare(a, a.parent / "b" / ".." / "a")
+    with pytest.raises(RunError, match="have no label in common"):
+        compare(a, make("b", "xyz", _evaluation({"x": 0.4})))
+
+
+def test_common_labels_are_compared_on_the_same_images_whatever_other_labels_there_are(make: Make) -> None:
+    a = make("a", "abc", _evaluation({"a": 0.4, "b": 0.8, "c": 0.5}))
+    b = make("b", "abd", _evaluation({"a": 0.8, "b": 0.8, "d": 0.5}))
+    found = compare(a, b)
+    assert found.same_images is True
+    assert [(one.label, round(one.gain, 9)) for one in found.changes] == [("b", 0.0), ("a", 0.4)]
+    assert found.alone == (("c",), ("d",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import re
 import struct
@@ -102,10 +103,84 @@ def test_posteriors(client: TestClient, name: str, annotation: str) -> None:
     assert len(document["detail"]) < 2000
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"images": ["0"], "present": ["\xff"]}', b"\xff\xfe"])
-def test_bodies_that_are_no_such_document(client: TestClient, content: bytes) -> None:
+BODIES: dict[str, tuple[bytes, int, str]] = {
+    "nothing": (b"", 422, "body"),
+    "no end": (b"{", 400, "not JSON"),
+    "a list": (b"[]", 422, "body"),
+    "null": (b"null", 422, "body"),
+    "invalid UTF-8": (b'{"images": ["0"], "present": ["\xff"]}', 400, "UTF-8"),
+    "UTF-16": ('{"images": ["0"]}'.encode("utf-16"), 400, "UTF-8"),
+    "a lone surrogate": (b'{"images": ["0"], "present": ["\\ud800"]}', 422, "present"),
+    "NaN": (b'{"images": ["0"], "present": [NaN]}', 400, "NaN"),
+    "minus infinity": (b'{"images": ["0"], "present": [-Infinity]}', 400, "Infinity"),
+    "a key twice": (b'{"images": ["0"], "present": ["car"], "present": ["bus"]}', 400, '"present" is given twice'),
+    "deep nesting": (b"[" * 100_000 + b"]" * 100_000, 400, "nested too deeply"),
+    "deep nesting of objects": (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, 400, "nested too deeply"),
+    "a number without end": (b'{"images": [' + b"9" * 100_000 + b"]}", 400, "100,000 digits"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_that_are_no_such_document(client: TestClient, name: str) -> None:
+    content, status, says = BODIES[name]
     found = client.post("/v1/posterior", content=content, headers={"content-type": "application/json"})
-    problem(found, 400 if found.status_code == 400 else 422)  # FastAPI tells bytes that are no text from text that is no JSON
+    assert says in problem(found, status)["detail"]
+
+
+def test_an_answer_that_contradicts_itself_is_not_kept(client: TestClient) -> None:
+    content = b'{"image": "0", "label": "car", "value": 1, "value": 0}'
+    problem(client.post("/v1/answers", content=content, headers={"content-type": "application/json"}), 400)
+    assert client.get("/v1/answers").json()["answers"] == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_json_is_sent_as_json(client: TestClient, kind: str) -> None:
+    """A page of another site can send these without asking first."""
+    for path in ("/v1/posterior", "/v1/answers", "/predict", "/setup"):
+        problem(client.post(path, content=b'{"images": ["0"]}', headers={"content-type": kind}), 415)
+    kinds = ("application/json; charset=utf-8", "application/vnd.something+json")
+    for other in kinds:
+        assert client.post("/v1/posterior", content=b'{"images": ["0"]}', headers={"content-type": other}).status_code == 200
+
+
+def test_other_methods(client: TestClient) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        found = client.request(method, "/v1/images")
+        problem(found, 405)
+        assert found.headers["allow"] == "GET"
+    for path in ("/v1/health", "/v1/images", "/v1/images/0/picture"):
+        assert client.head(path).status_code == 200
+    assert client.head("/v1/images", headers={"authorization": ""}).status_code == 401
+    assert client.head("/v1/nothing").status_code == 404
+
+
+def test_other_sites_may_not_ask(client: TestClient) -> None:
+    asks = {"origin": "http://evil.example", "access-control-request-method": "POST", "authorization": ""}
+    refused = client.options("/v1/answers", headers=asks)
+    assert refused.status_code == 401
+    for found in (refused, client.get("/v1/health", headers={"origin": "http://evil.example"})):
+        assert not [name for name in found.headers if name.startswith("access-control-")]
+
+
+def test_a_full_disk_is_told(client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def read_only(*args: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    upload = client.post("/v1/uploads", content=png(3), headers={"content-type": "image/png"}).json()["id"]
+    body = {"image": "0", "label": "smoke", "value": 0}
+    for fails, status in ((full, 507), (read_only, 503)):
+        with monkeypatch.context() as patched:
+            patched.setattr("latentlabels.serving.answer_file.write_text", fails)
+            patched.setattr("latentlabels.serving.service.write_bytes", fails)
+            patched.setattr("latentlabels.serving.uploads.Path.write_bytes", fails)
+            problem(client.post("/v1/answers", json=body), status)
+            problem(client.post("/v1/answers", json={**body, "image": upload}), status)
+            problem(client.post("/v1/uploads", content=png(4), headers={"content-type": "image/png"}), status)
+        assert client.get("/v1/answers").json()["answers"] == [] and not (service.answering.of("0") != -1).any()
+    assert client.post("/v1/answers", json=body).status_code == 201
 
 
 def test_a_body_that_is_too_large_is_not_read(client: TestClient) -> None:
@@ -119,7 +194,9 @@ def test_a_body_that_is_too_large_is_not_read(client: TestClient) -> None:
      ("/v1/nothing", 404),
      ("/v1/labels/cart", 404), ("/v1/images?label=cart", 422), ("/v1/images?limit=100000", 422), ("/v1/next?n=0", 422),
      ("/v1/images?offset=-1", 422), ("/v1/images?sort=size", 422), ("/v1/images/%00", 422),
-     ("/v1/images?at_least=nan", 422)],
+     ("/v1/images?at_least=nan", 422), ("/v1/confusion/images?group=striped&known=0&shown=0", 404),
+     ("/v1/confusion/images?group=colour&known=6&shown=0", 422), ("/v1/confusion/images?group=colour&known=-1&shown=0", 422),
+     ("/v1/confusion/images?group=colour", 422)],
 )  # fmt: skip
 def test_addresses(client: TestClient, path: str, status: int) -> None:
     problem(client.get(path), status)

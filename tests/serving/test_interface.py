@@ -105,12 +105,43 @@ def test_mistakes_are_those_that_the_run_keeps(own: Fitted, tmp_path: Path) -> N
     app = make_app(Service(Source(own.run, answers=tmp_path / "answers.csv")), TOKEN)
     with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS) as client:
         found = client.get("/v1/mistakes").json()
-        assert (found["expected"], found["low"], found["high"]) == (3.5, 1, 6)
+        assert (found["expected"], found["low"], found["high"]) == (3.5, 1, 6) and found["unseen"] is True
         one = found["mistakes"][0]
         assert one["name"] == names[5] and one["probability"] == pytest.approx(0.1) and one["instead"] is None
         decided = {"image": one["image"], "label": one["label"], "value": 0, "kind": "mistake", "decision": "change"}
         assert client.post("/v1/answers", json=decided).status_code == 201
         assert client.get("/v1/mistakes").json()["mistakes"] == []
+
+
+def test_a_confusion_counts_images_and_leads_to_them(looked: TestClient, fitted: Fitted) -> None:
+    model = LatentLabels.load(fitted.run)
+    names = sorted(path.relative_to(fitted.images).as_posix() for path in fitted.images.glob("*/*.png"))
+    p = model.posterior([fitted.images / name for name in names]).marginals.astype(np.float64)
+    space = model.space_
+    row = {one["name"]: one["id"] for one in looked.get("/v1/images?limit=100").json()["images"]}
+    looked.post("/v1/answers", json={"image": row[names[0]], "group": "vehicle", "value": "none"})
+    groups = {one["group"]: one for one in looked.get("/v1/confusion").json()["groups"]}
+    assert set(groups) == {"colour", "vehicle", "doors", "shape"}
+    assert groups["vehicle"]["outcomes"] == ["car", "bike", "bus", "truck", "none of these"]
+    assert groups["colour"]["outcomes"] == list(space.groups[0].labels)  # every image has a colour
+    for group in ("colour", "vehicle"):
+        outcomes = groups[group]["outcomes"]
+        own = p[:, [space.index(label) for label in outcomes if label in space.labels]]
+        likeliest = np.column_stack([own, 1 - own.sum(1)])[:, : len(outcomes)].argmax(1)
+        want: dict[tuple[int, int], set[str]] = {}
+        for number, name in enumerate(names):
+            folder = name.split("/")[0]  # of one known label each; doors imply a car
+            known = "car" if folder.endswith("doors") and group == "vehicle" else folder
+            known = "none of these" if group == "vehicle" and number == 0 else known
+            if known in outcomes:
+                want.setdefault((outcomes.index(known), int(likeliest[number])), set()).add(name)
+        found = {(one["known"], one["shown"]): one["count"] for one in groups[group]["cells"]}
+        assert found == {cell: len(images) for cell, images in want.items()}
+        for (known, shown), images in want.items():
+            asked = {"group": group, "known": known, "shown": shown, "limit": 100}
+            listed = looked.get("/v1/confusion/images", params=asked).json()
+            assert listed["total"] == len(images) and {one["name"] for one in listed["images"]} == images
+            assert all(one["top"][0][0] == outcomes[shown] for one in listed["images"])
 
 
 def test_labels_and_mistakes_and_the_sample(looked: TestClient) -> None:
@@ -119,7 +150,7 @@ def test_labels_and_mistakes_and_the_sample(looked: TestClient) -> None:
     for which in ("likely", "borderline", "wrong"):
         assert looked.get(f"/v1/labels/car?which={which}&limit=5").status_code == 200
     mistakes = looked.get("/v1/mistakes").json()
-    assert mistakes["low"] <= mistakes["expected"] <= mistakes["high"]
+    assert mistakes["low"] <= mistakes["expected"] <= mistakes["high"] and mistakes["unseen"] is False
     before = looked.get("/v1/complete/next").json()
     assert before["done"] == 0 and before["of"] == 60
     for group, value in {"colour": "red", "vehicle": "none", "shape": "ball"}.items():

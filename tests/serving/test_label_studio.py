@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from served import HEADERS, TOKEN, Fitted, png
 from starlette.testclient import TestClient
 
+from latentlabels import Observed
+from latentlabels.datasets.street_scenes import TOY_SPACE
 from latentlabels.serving.app import make_app
-from latentlabels.serving.label_studio import Home, _fetched
+from latentlabels.serving.label_studio import Home, _fetched, _prediction
+from latentlabels.serving.label_studio_config import controls_of
+from latentlabels.serving.limits import Limits
 from latentlabels.serving.service import Service, Source
 
 CONFIG = """<View><Image name="img" value="$photo"/>
@@ -112,6 +117,56 @@ def test_the_choices_are_those_of_the_posterior(backend: TestClient) -> None:
     best = max(("red", "yellow", "green", "blue", "purple", "white"), key=p.__getitem__)
     assert found["result"][0]["value"] == {"choices": [best]}
     assert found["score"] == pytest.approx(p[best], abs=1e-6) == found["result"][0]["score"]
+
+
+TREE = """<View><Image name="i" value="$u"/><Taxonomy name="t" toName="i"><Choice value="Vehicles">
+<Choice value="car"><Choice value="2-doors"/><Choice value="4-doors" alias="4D"/></Choice><Choice value="bike"/></Choice>
+<Choice value="sky"><Choice value="night" alias="dark"/></Choice></Taxonomy>
+<Choices name="c" toName="i" choice="multiple">
+<View><Choice value="Dark" alias="night"/><Choice value="rain" alias="wet"/></View>
+</Choices><Choices name="r" toName="i" perRegion="true"><Choice value="rain"/></Choices></View>"""
+
+
+def test_taxonomies_and_aliases() -> None:
+    found = controls_of(TREE, TOY_SPACE)
+    paths = [[(choice.path, TOY_SPACE.labels[choice.column]) for choice in one.choices] for one in found]
+    assert [one.name for one in found] == ["t", "c"]  # a choice about a region needs the region
+    assert paths[0] == [
+        (("Vehicles", "car"), "car"), (("Vehicles", "car", "2-doors"), "2-doors"), (("Vehicles", "car", "4D"), "4-doors"),
+        (("Vehicles", "bike"), "bike"), (("sky", "dark"), "night"),
+    ]  # fmt: skip
+    assert paths[1] == [(("night",), "night"), (("wet",), "rain")]
+    row = np.zeros(TOY_SPACE.num_labels, np.float32)
+    for label, p in {"car": 0.9, "4-doors": 0.75, "2-doors": 0.125, "night": 0.625, "rain": 0.25}.items():
+        row[TOY_SPACE.index(label)] = p
+    prediction = _prediction(row, found, "v")
+    tree = {"taxonomy": [["Vehicles", "car", "4D"], ["sky", "dark"]]}
+    assert prediction.result == [
+        {"from_name": "t", "to_name": "i", "type": "taxonomy", "value": tree, "score": 0.625},
+        {"from_name": "c", "to_name": "i", "type": "choices", "value": {"choices": ["night"]}, "score": 0.625},
+    ]
+    assert prediction.score == 0.625
+
+
+def test_what_is_sent_back_is_an_annotation_that_the_package_reads(backend: TestClient, tmp_path: Path) -> None:
+    """Predictions have the shape of Label Studio's annotations, which it exports and `Observed` reads."""
+    name = backend.get("/v1/images/3").json()["name"]
+    asked = {"tasks": [{"id": 1, "data": {"photo": f"/x/{name}"}}], "label_config": CONFIG}
+    found = backend.post("/predict", json=asked).json()
+    assert found["model_version"] == found["results"][0]["model_version"]
+    task = {"id": 1, "data": {"photo": name}, "annotations": [{"id": 1, "result": found["results"][0]["result"]}]}
+    (tmp_path / "export.json").write_text(json.dumps([task]))
+    chosen = {label.lower() for one in found["results"][0]["result"] for label in one["value"]["choices"]}
+    if chosen:
+        read = Observed.read(tmp_path / "export.json")
+        assert {label.lower() for k, label in enumerate(read.space.labels) if read.values[0, k] == 1} == chosen
+
+
+def test_a_task_may_hold_a_large_picture(backend: TestClient) -> None:
+    picture = "data:image/png;base64," + base64.b64encode(png(1, 800)).decode()
+    assert len(picture) > Limits().json_bytes
+    found = backend.post("/predict", json={"tasks": [{"data": {"photo": picture}}], "label_config": CONFIG})
+    assert found.status_code == 200 and found.json()["results"][0]["score"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def _until(page: Any, script: str, arg: Any = None) -> None:
 
 def _answers(run: Fitted) -> list[dict[str, str]]:
     with (run.run / "answers.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [{name: row[name] for name in ("image", "label", "value")} for row in csv.DictReader(file)]
 
 
 def _rows(page: Any) -> dict[str, str]:
@@ -153,6 +153,8 @@ def test_statements_are_saved_as_answers(opened: tuple[Opened, Running], run: Fi
     asked.get_by_role("button", name=re.compile("is absent$")).click()
     page.get_by_role("button", name=re.compile("^Save this label")).click()
     _until(page, "document.querySelector('.keep').innerText.includes('Saved')")
+    page.wait_for_timeout(500)
+    assert "Saved 1 label" in page.locator(".keep").inner_text()  # it stays while the page counts the answers again
     assert {"image": name, "label": label, "value": "0"} in _answers(run)
 
 
@@ -163,7 +165,7 @@ def test_a_label_that_an_annotator_picked_says_something_else_than_one_looked_up
     page.get_by_role("radio", name="Picked by an annotator").click()
     _until(page, f"before => {SHOWN} !== before", arg=shown)
     assert _rows(page) != looked_up
-    page.get_by_role("radio", name="Looked up").click()
+    page.keyboard.press("ArrowLeft")  # as radio buttons do
     _until(page, "document.querySelector('[role=radio]').getAttribute('aria-checked') === 'true'")
     assert _rows(page) == looked_up
 
@@ -179,6 +181,90 @@ def test_the_arrow_keys_go_through_the_images(opened: tuple[Opened, Running]):
     assert page.locator(".tile").count() <= 60
 
 
+def test_twenty_thousand_images_are_drawn_only_where_they_are_in_view(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    one = page.evaluate(
+        "async token => (await (await fetch('/v1/images?limit=1', {headers: {Authorization: `Bearer ${token}`}})).json())",
+        TOKEN,
+    )["images"][0]
+    asked = []
+
+    def answer(route: Any) -> None:
+        offset = int(re.findall(r"offset=(\d+)", route.request.url)[0])
+        asked.append(offset)
+        images = [{**one, "id": str(row % 60), "name": f"{row}.png"} for row in range(offset, min(offset + 100, 20_000))]
+        route.fulfill(json={"total": 20_000, "images": images})
+
+    page.route("**/v1/images?**", answer)
+    page.get_by_label("Order").select_option("name")
+    _until(page, "document.querySelector('.count').innerText === '20,000 images'")
+    page.get_by_role("listbox", name="Images").focus()
+    page.keyboard.press("End")  # the last page is not there yet
+    _until(page, "document.querySelector('.tile[aria-selected=true]')?.getAttribute('aria-posinset') === '20000'")
+    page.keyboard.press("ArrowLeft")
+    _until(page, "document.querySelector('.tile[aria-selected=true]')?.getAttribute('aria-posinset') === '19999'")
+    assert page.locator(".tile").count() < 60 and len(set(asked)) <= 4
+    page.get_by_role("listbox", name="Images").evaluate("box => { box.scrollTop = box.scrollHeight / 2; }")
+    _until(
+        page, "document.querySelector('.tile')?.title.startsWith('9') || document.querySelector('.tile')?.title.startsWith('1')"
+    )
+    assert page.locator(".tile").count() < 60 and not page.problems
+
+
+def test_the_page_says_how_much_the_model_has_looked_at_and_sorts_again(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    health = {"status": "ok", "version": "1", "run": "/runs/shop", "num_images": 60, "num_labels": 21, "num_predicted": 15}
+    page.route("**/v1/health", lambda route: route.fulfill(json={**health, "has_pictures": True, "takes_pictures": True}))
+    page.reload()
+    page.wait_for_selector(".ll-card")
+    _until(page, "document.querySelector('.count').innerText.includes('the model has looked at 25 %')")
+    page.sizes.clear()
+    health["num_predicted"] = 60
+    _until(page, "!document.querySelector('.count').innerText.includes('looked')")
+    page.wait_for_timeout(200)
+    assert any("/v1/images?" in url for url in page.sizes)
+    assert page.locator("h1").inner_text() == "shop"
+
+
+def test_a_run_without_pictures_shows_names(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    health = {"status": "ok", "version": "1", "run": "/runs/shop", "num_images": 60, "num_labels": 21, "num_predicted": 60}
+    page.route("**/v1/health", lambda route: route.fulfill(json={**health, "has_pictures": False, "takes_pictures": False}))
+    asked: list[str] = []
+    page.on("request", lambda request: "/picture" in request.url and asked.append(request.url))
+    page.on("response", lambda response: response.status >= 400 and asked.append(response.url))
+    page.reload()
+    page.wait_for_selector(".ll-card")
+    assert page.locator(".tile .under").first.inner_text() in page.locator(".tile").first.get_attribute("aria-label")
+    assert page.get_by_text("Add a photo").count() == 0
+    for view in ("Labels", "Mistakes", "Complete"):
+        page.get_by_role("button", name=view, exact=True).click()
+        _until(page, "!document.querySelector('main').innerText.includes('Loading')")
+        assert serious(page) == [], view
+    page.keyboard.press("?")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Images", exact=True).click()
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+    assert asked == [] and page.locator("main img").count() == 0 and not page.problems
+
+
+def test_a_picture_that_cannot_be_read_is_told_in_its_place(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/picture?size=1024**", lambda route: route.abort())
+    page.locator(".tile").nth(6).click()
+    page.get_by_text("This picture cannot be shown").wait_for()
+    detail = "a.png: it cannot be read as an image"
+    page.route("**/v1/images/*", lambda route: route.fulfill(status=422, json={"detail": detail}))
+    page.locator(".tile").nth(7).click()
+    page.get_by_text(detail).wait_for()
+    assert serious(page) == []
+    page.unroute("**/v1/images/*")
+    page.locator(".tile").nth(8).click()
+    page.wait_for_selector(".ll-card")
+    assert not page.problems
+
+
 def test_labels_lead_to_their_images(opened: tuple[Opened, Running]):
     page = opened[0]()
     page.get_by_role("button", name="Labels", exact=True).click()
@@ -186,6 +272,135 @@ def test_labels_lead_to_their_images(opened: tuple[Opened, Running]):
     page.locator(".sheet-of button").first.click()
     page.wait_for_selector(".three .ll-card")
     assert not page.problems
+
+
+def test_a_pasted_picture_is_shown_and_pasted_text_is_not(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    paste = """([text, type]) => {
+        const data = new DataTransfer();
+        if (type === 'text/plain') data.setData(type, text);
+        else data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], 'pasted.png', {type}));
+        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}));
+    }"""
+    page.evaluate(paste, ["some words", "text/plain"])
+    page.evaluate(paste, [base64.b64encode(png(7)).decode(), "image/png"])
+    _until(page, "document.querySelector('.centre figcaption').innerText.includes('pasted.png')")
+    assert page.get_by_role("alert").count() == 0 and not page.problems
+
+
+def test_the_search_finds_names_and_a_label_that_does_not_exist_is_told(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    names = page.locator(".tile").evaluate_all("tiles => tiles.map((tile) => tile.title.split('\\n')[0])")
+    page.get_by_label("Search by name").fill(names[3].upper())
+    _until(page, "document.querySelector('.count').innerText === '1 image'")
+    page.get_by_label("Search by name").fill("no image is called that")
+    _until(page, "document.querySelector('.empty')")
+    page.get_by_label("Search by name").fill("")
+    page.get_by_label(re.compile("probably show this label")).fill("cart")
+    _until(page, "document.querySelector('.count').innerText.includes('There is no label “cart”')")
+    page.get_by_label(re.compile("probably show this label")).fill("car")
+    _until(page, "!document.querySelector('.count').innerText.includes('no label')")
+    assert not page.problems
+
+
+def test_old_values_stay_as_ghosts_and_nothing_moves_where_motion_is_not_wanted(opened: tuple[Opened, Running]):
+    page = opened[0]()  # with reduced motion
+    row = page.locator(".ll-row").first
+    before, p = row.locator(".ll-fill").evaluate("bar => bar.style.width"), row.locator(".ll-percent").inner_text()
+    row.locator(".ll-main").click()
+    assert row.locator(".ll-ghost").evaluate("bar => bar.style.width") == before
+    assert row.locator(".ll-then").evaluate("mark => mark.style.left") == before  # seen on the longer bar of today
+    assert p in row.locator(".ll-was").inner_text()
+    fallen = page.locator(".ll-row.ll-barred").first
+    assert fallen.locator(".ll-ghost").evaluate("bar => parseFloat(bar.style.width)") > 0 == fallen.locator(".ll-then").count()
+    assert page.locator(".ll-fill").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
+
+
+def test_none_of_these_is_stated_by_one_click(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    group = page.get_by_role("region", name="vehicle")
+    if group.locator(".ll-fold[aria-expanded=false]").count():
+        group.locator(".ll-fold").first.click()
+    group.get_by_role("button", name=re.compile("^none of these: ")).click()
+    assert "no vehicle" in page.locator(".ll-told").inner_text()
+    assert group.get_by_role("button", name="car is absent", exact=True).get_attribute("aria-pressed") == "true"
+    car = group.get_by_role("button", name="car is present", exact=True)
+    assert car.get_attribute("aria-disabled") is None  # a click on the label takes "none" back for it
+    group.get_by_role("button", name=re.compile("^none of these: ")).click()
+    assert page.locator(".ll-absent, .ll-present").count() == 0 and not page.problems
+
+
+def test_a_confusion_cell_leads_to_its_images(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.get_by_role("button", name="Labels", exact=True).click()
+    page.get_by_role("button", name="Confusion within groups").click()
+    page.locator(".cells").wait_for()
+    cell = page.locator(".cells button").last
+    told = re.fullmatch(r"known as (.+), the model says (.+): (\d+) images?", cell.get_attribute("aria-label"))
+    assert told is not None
+    cell.click()
+    page.locator(".pictures h3", has_text=f"{told[3]} image").wait_for()
+    assert page.locator(".sheet-of button").count() == min(int(told[3]), 60)
+    assert serious(page) == [] and overflow(page) <= 0
+    page.locator(".sheet-of button").first.click()
+    page.wait_for_selector(".three .ll-card")
+    assert page.get_by_role("button", name=re.compile(f"^{re.escape(told[1])}: .*known in the table")).count() >= 1
+    assert not page.problems
+
+
+def test_the_keys_are_listed_by_a_key(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    assert serious(page) == []
+    page.keyboard.press("q")  # the page behind it hears nothing
+    assert page.locator(".ask").count() == 0
+    page.keyboard.press("Escape")
+    _until(page, "!document.querySelector('dialog')")
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+
+
+def test_the_page_says_that_the_service_is_away_and_continues_when_it_is_back(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/v1/**", lambda route: route.abort())
+    page.locator(".tile").nth(4).click()
+    page.locator(".away").wait_for()
+    assert f"--port {opened[1].base.split(':')[-1]} --token {TOKEN}" in page.locator(".away").inner_text()
+    assert serious(page) == []
+    page.locator(".ll-main").first.click()  # the card needs no service
+    page.unroute("**/v1/**")
+    _until(page, "!document.querySelector('.away')")
+    name = page.locator(".tile[aria-selected=true]").get_attribute("title").split("\n")[0]
+    _until(page, "name => document.querySelector('.centre figcaption').innerText.includes(name)", arg=name)
+    assert page.get_by_role("alert").count() == 0
+    assert page.locator(".tile[aria-selected=true] img").count() == 1  # pictures that were missing meanwhile are tried again
+
+
+def test_a_service_with_another_token_is_told(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.route("**/v1/**", lambda route: route.abort())
+    page.locator(".tile").nth(5).click()
+    page.locator(".away").wait_for()
+    page.unroute("**/v1/**")
+    page.route("**/v1/**", lambda route: route.fulfill(status=401, json={"detail": "no"}))
+    page.get_by_text("with another token").wait_for()
+
+
+def test_a_refit_that_fails_says_why(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    page.keyboard.press("q")
+    page.wait_for_selector(".question")
+    yes = page.locator(".choice kbd", has_text=re.compile("^Y$")).count() > 0
+    page.keyboard.press("y" if yes else "1")
+    state = {"state": "running", "progress": 0.4, "message": "epoch 4 of at most 10", "before": None, "after": None}
+    page.route("**/v1/refit", lambda route: route.fulfill(json=state))
+    page.get_by_role("button", name=re.compile("^Refit with")).click()
+    page.get_by_text("epoch 4 of at most 10").wait_for()
+    assert page.get_by_role("progressbar", name="Progress of the refit").get_attribute("value") == "0.4"
+    state.update(state="failed", message="the disk is full")
+    page.get_by_text("The refit failed: the disk is full").wait_for()
+    assert serious(page) == []
 
 
 VIEWS = ["Images", "Mistakes", "Labels", "Complete", "ask"]
@@ -226,13 +441,21 @@ def test_a_refit_learns_from_the_answers_and_says_what_it_changed(opened: tuple[
     page = opened[0]()
     page.keyboard.press("q")
     page.wait_for_selector(".question")
+    page.wait_for_timeout(200)
+    before = page.locator(".acts").inner_text()
     yes = page.locator(".choice kbd", has_text=re.compile("^Y$")).count() > 0
     page.keyboard.press("y" if yes else "1")
+    _until(page, "before => document.querySelector('.acts').innerText !== before", arg=before)  # it is counted
     page.get_by_role("button", name=re.compile("^Refit with")).click()
     page.locator(".refit progress").wait_for()
     page.get_by_text("The model has learned from your answers").wait_for(timeout=120_000)
     told = page.locator(".refit").inner_text()
-    assert "Before" in told and "After" in told
+    assert "Before" in told and "After" in told and "The new run is" in told
+    button = page.get_by_role("button", name=re.compile("^Refit with"))
+    assert button.get_attribute("aria-disabled") == "true"  # there is nothing new to learn
+    page.wait_for_selector(".question")
+    page.keyboard.press("1")
+    _until(page, "!document.querySelector('.acts button:last-child').ariaDisabled")
     assert not page.problems
 
 
@@ -243,7 +466,13 @@ def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], ru
     name = page.evaluate(
         "async token => (await (await fetch('/v1/images/3', {headers: {Authorization: `Bearer ${token}`}})).json()).name", TOKEN
     )
-    found = {"expected": 2.4, "low": 1.0, "high": 4.0, "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}]}
+    found = {
+        "unseen": True,
+        "expected": 2.4,
+        "low": 1.0,
+        "high": 4.0,
+        "mistakes": [{"name": "2.png", **image}, {"name": name, **rival}],
+    }
     page.route("**/v1/mistakes", lambda route: route.fulfill(json=found))
     page.get_by_role("button", name="Mistakes", exact=True).click()
     page.get_by_role("button", name="change to “no striped”").wait_for()

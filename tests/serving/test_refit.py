@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from served import HEADERS, TOKEN, Fitted
+import yaml
+from served import HEADERS, TOKEN, Fitted, png
 from starlette.testclient import TestClient
 
 from latentlabels.serving.app import make_app
+from latentlabels.serving.documents import AnswerRequest
+from latentlabels.serving.problems import ProblemError
+from latentlabels.serving.refit_material import Material, material_for
 from latentlabels.serving.service import Service, Source
 
 
@@ -75,3 +80,58 @@ def test_a_refit_that_fails_says_why(asked: TestClient, own: Fitted, tmp_path: P
     found = _ended(asked)
     assert found["state"] == "failed" and found["message"] == "the disk is full"
     assert asked.get("/v1/health").json()["run"] == str(own.run)
+
+
+def test_what_a_refit_is_given_where_other_images_are_shown(own: Fitted, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "red"
+    other.mkdir(parents=True)
+    shared = sorted((own.images / "red").glob("*.png"))[:2]
+    for file in shared:
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / "new.png").write_bytes(png(1))
+    service = Service(Source(own.run, other.parent, answers=tmp_path / "answers.csv"))
+    try:
+        service.start()
+        collection = service.shown.collection
+        ids = {name: str(row) for row, name in enumerate(collection.names)}
+
+        def material() -> Material:
+            return material_for(own.run, service.shown.model, collection, service.answering)
+
+        with pytest.raises(ProblemError, match="nothing was answered"):
+            material()
+        service.answer(AnswerRequest(image=ids["red/new.png"], label="smoke", value=0))
+        with pytest.raises(ProblemError, match="none of its|none of the"):
+            material()
+        upload = service.uploads.add(png(2), service.shown.predictor)
+        service.answer(AnswerRequest(image=upload.id, label="smoke", value=0))
+        service.answer(AnswerRequest(image=ids[f"red/{shared[0].name}"], group="doors", value="none"))
+        found = material()
+        assert found.unused == (
+            "Not used: 1 answer about uploaded pictures and 1 answer about images that are not among those of the fit."
+        )
+        assert f"data.images={own.images.resolve()}" in found.options and str(tmp_path / "answers.csv") in found.options
+        (other / shared[0].name).write_bytes(png(3))  # another picture of the same name
+        with pytest.raises(ProblemError, match="only share their names"):
+            material()
+    finally:
+        service.close()
+
+
+def test_a_refit_takes_the_images_of_the_run(own: Fitted, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for colour in ("red", "blue"):
+        shutil.copytree(own.images / colour, other / colour)
+    (other / "red" / "new.png").write_bytes(png(1))
+    app = make_app(Service(Source(own.run, other, answers=tmp_path / "answers.csv")), TOKEN)
+    with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS, raise_server_exceptions=False) as client:
+        for one in client.get("/v1/images?limit=500").json()["images"]:
+            made = client.post("/v1/answers", json={"image": one["id"], "label": "smoke", "value": 0})
+            assert made.status_code == 201
+        assert client.post("/v1/refit").status_code == 202
+        found = _ended(client)
+        assert found["state"] == "done", found
+        assert found["message"].endswith("Not used: 1 answer about images that are not among those of the fit.")
+        assert client.get("/v1/health").json()["run"] == str(own.run.with_name("run-2"))
+    config = yaml.safe_load((own.run.with_name("run-2") / "config.yaml").read_text())
+    assert Path(config["data"]["images"]).resolve() == own.images.resolve()

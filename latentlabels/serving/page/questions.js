@@ -4,7 +4,7 @@
   const { useState, useEffect, useRef } = preactHooks;
   const { html, Api } = LatentLabels;
 
-  const typing = (event) => event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const typing = (event) => document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
 
   function Keys({ keys }) {
     const held = useRef(keys);
@@ -34,7 +34,7 @@
     const question = queue && queue[0];
     useEffect(() => {
       if (question) onImage(question.image);
-      for (const next of (queue || []).slice(1, 3)) new Image().src = Api.picture(next.image, 1024);
+      for (const source of (queue || []).slice(1, 3).map((next) => Api.picture(next.image, 1024))) if (source) new Image().src = source;
     }, [question]);
     const sending = useRef(Promise.resolve());
     // The next question comes at once; answers are sent one after the other, and one that is refused is said to be.

@@ -13,11 +13,11 @@
       const timer = setInterval(() => Api.get("/v1/refit").then((next) => {
         setState(next);
         if (next.state === "done") onDone();
-      }).catch((problem) => setState({ state: "failed", message: problem.message })), 700);
+      }).catch((problem) => { if (problem.status) setState({ state: "failed", message: problem.message }); }), 700); // away: it goes on when it is back
       return () => clearInterval(timer);
     }, [running]);
     const start = () => Api.post("/v1/refit").then(() => setState({ state: "running", progress: 0, message: "Starting" })).catch((problem) => setState({ state: "failed", message: problem.message }));
-    const cancel = () => Api.remove("/v1/refit").then((next) => setState(next && next.state ? next : { state: "idle" })).catch(() => setState({ state: "idle" }));
+    const cancel = () => Api.remove("/v1/refit").then((next) => setState({ ...next, state: next.state === "idle" ? "cancelled" : next.state })).catch(() => setState({ state: "idle" }));
     return { ...state, running, start, cancel, dismiss: () => setState({ state: "idle" }) };
   }
 
@@ -37,8 +37,9 @@
     return html`<section class="refit" aria-label="Refit" role="status">
       ${refit.running && html`<div class="line"><span>Fitting again with your answers: ${refit.message || "starting"}</span><button type="button" class="ll-more" onClick=${refit.cancel}>Cancel</button></div>
         <progress max="1" value=${refit.progress || 0} aria-label="Progress of the refit"></progress>`}
+      ${refit.state === "cancelled" && html`<div class="line"><span>${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>`}
       ${refit.state === "failed" && html`<div class="line problem"><span>The refit failed: ${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>`}
-      ${refit.state === "done" && html`<div class="line"><b>The model has learned from your answers.</b><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>
+      ${refit.state === "done" && html`<div class="line"><span><b>The model has learned from your answers.</b> ${refit.message}</span><button type="button" class="ll-more" onClick=${refit.dismiss}>Close</button></div>
         <${Verdict} name="Before" verdict=${refit.before} /><${Verdict} name="After" verdict=${refit.after} />`}
     </section>`;
   }

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { useState, useEffect, useMemo } = preactHooks;
-  const { html, Api, Keys, Photo, percent } = LatentLabels;
+  const { html, Api, Keys, Photo, Thumb, percent } = LatentLabels;
 
   function useFetched(path, given, again) {
     const [found, setFound] = useState(null), [error, setError] = useState("");
@@ -51,11 +51,11 @@
     const range = `between ${number(found.low)} and ${number(found.high)}`;
     return html`<div class="view">
       <h2>Possible mistakes</h2>
-      <p>${all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
+      <p>${all.length && !found.unseen ? html`The model finds these ${all.length} known labels less likely than not, although it was trained on them. Run <code>latentlabels mistakes RUN</code> to judge every label by fits that have not seen its image.` : all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
       ${one && html`<div class="review">
         <${Keys} keys=${{ k: () => decide("keep"), c: () => decide("change"), u: () => decide("unsure"), arrowdown: () => setPlace(Math.min(place + 1, all.length - 1)), arrowup: () => setPlace(Math.max(place - 1, 0)) }} />
         <${Photo} key=${one.image} src=${Api.picture(one.image, 1024)} name=${one.name}>
-            <p class="ll-sentence">Known as <b>${one.value ? one.label : absent}</b>, which the model gives ${percent(one.probability)}.${one.instead ? html` It says <b>${one.instead}</b> (${percent(one.instead_probability)}).` : ""}</p>
+            <p class="ll-sentence">Known as <b>${one.value ? one.label : absent}</b>, which the model gives ${percent(one.probability)}.${one.instead && (found.unseen || rival) ? html` It says <b>${one.instead}</b> (${percent(one.instead_probability)}).` : ""}</p>
             <p class="ll-quiet"><button type="button" class="ll-more flush" onClick=${() => onImage(one.image)}>${one.name}</button></p>
             <div class="choices">
               <button type="button" class="choice" onClick=${() => decide("keep")}>keep “${one.value ? one.label : absent}” <kbd>K</kbd></button>
@@ -66,8 +66,8 @@
           <//>
         <ol class="suspects" aria-label="Possible mistakes">
           ${all.slice(0, 300).map((other, row) => html`<li key=${row}><button type="button" aria-pressed=${row === place ? "true" : "false"} onClick=${() => setPlace(row)}>
-            <img src=${Api.picture(other.image, 96)} alt="" loading="lazy" />
-            <span><b>${other.value ? other.label : `no ${other.label}`}</b> ${percent(other.probability)}${other.instead ? html`<br /><span class="ll-quiet">${other.instead} ${percent(other.instead_probability)}</span>` : ""}</span>
+            <${Thumb} key=${other.image} id=${other.image} />
+            <span>${!Api.picture(other.image, 96) && html`<span class="ll-quiet">${other.name}</span><br />`}<b>${other.value ? other.label : `no ${other.label}`}</b> ${percent(other.probability)}${other.instead && (found.unseen || rivalOf(space, other)) ? html`<br /><span class="ll-quiet">${other.instead} ${percent(other.instead_probability)}</span>` : ""}</span>
             ${decided[row] && html`<span class="ll-quiet done">${{ keep: "kept", change: "changed", unsure: "unsure" }[decided[row]]}</span>`}</button></li>`)}
         </ol></div>`}
     </div>`;
@@ -75,15 +75,24 @@
 
   const WHICH = [["likely", "Most likely"], ["borderline", "Borderline"], ["wrong", "Wrong"]];
 
-  function Labels({ onImage }) {
+  const SIDES = [["images", "Images of a label"], ["confusion", "Confusion within groups"]];
+
+  function Labels({ space, onImage }) {
+    const [side, setSide] = useState("images"), grouped = space.groups.some((group) => group.size > 1);
+    return html`<div class="view">
+      <div class="view-head"><h2>Labels</h2>
+        ${grouped && html`<div class="tabs" role="group" aria-label="What to show">${SIDES.map(([value, text]) => html`<button type="button" key=${value} aria-pressed=${value === side ? "true" : "false"} onClick=${() => setSide(value)}>${text}</button>`)}</div>`}</div>
+      ${side === "images" ? html`<${ByLabel} onImage=${onImage} />` : html`<${Confusion} onImage=${onImage} />`}
+    </div>`;
+  }
+
+  function ByLabel({ onImage }) {
     const [found, error] = useFetched("/v1/labels", {}, 0);
     const [search, setSearch] = useState(""), [label, setLabel] = useState(null), [which, setWhich] = useState("likely");
     const rows = useMemo(() => (found ? found.labels.filter((one) => one.label.toLowerCase().includes(search.toLowerCase()) || one.group.toLowerCase().includes(search.toLowerCase())) : []), [found, search]);
     const shown = label || (found && found.labels.length ? found.labels[0].label : null);
-    if (!found) return html`<div class="view"><${Waiting} error=${error} /></div>`;
-    return html`<div class="view">
-      <h2>Labels</h2>
-      <div class="labels">
+    if (!found) return html`<${Waiting} error=${error} />`;
+    return html`<div class="labels">
         <div class="choose">
           <input type="search" aria-label="Search labels" placeholder=${`Search ${found.labels.length} labels`} value=${search} onInput=${(event) => setSearch(event.target.value)} />
           <ul aria-label="Labels">${rows.slice(0, 400).map((one) => html`<li key=${one.label}><button type="button" aria-pressed=${one.label === shown ? "true" : "false"} onClick=${() => setLabel(one.label)}>
@@ -92,7 +101,63 @@
           ${rows.length > 400 && html`<p class="ll-quiet small">${rows.length - 400} more; search for them.</p>`}
         </div>
         ${shown && html`<${Shown} key=${shown + which} label=${shown} which=${which} setWhich=${setWhich} known=${found.labels.find((one) => one.label === shown).known} onImage=${onImage} />`}
-      </div></div>`;
+      </div>`;
+  }
+
+  // Images side by side, each with the probability of what is asked for.
+  function Sheet({ images, onImage }) {
+    return html`<div class="sheet-of">${images.map((image) => html`<button type="button" key=${image.id} title=${image.name} onClick=${() => onImage(image.id)}>
+      <span class="of"><span class="under">${image.name}</span><${Thumb} id=${image.id} size=${320} alt=${image.name} /></span><span class="ll-quiet">${image.top.length ? percent(image.top[0][1]) : image.name}</span></button>`)}</div>`;
+  }
+
+  const WHOLE = 20; // outcomes of a group that is drawn as a table
+
+  // How often the model finds one label of a group likeliest where another one is known; each count leads to its images.
+  function Confusion({ onImage }) {
+    const [found, error] = useFetched("/v1/confusion", {}, 0);
+    const [name, setName] = useState(null), [cell, setCell] = useState(null);
+    if (!found) return html`<${Waiting} error=${error} />`;
+    const wrong = (group) => group.cells.reduce((sum, one) => sum + (one.known === one.shown ? 0 : one.count), 0);
+    const group = found.groups.find((one) => one.group === name) || found.groups.reduce((best, one) => (wrong(one) > wrong(best) ? one : best));
+    const total = group.cells.reduce((sum, one) => sum + one.count, 0), worst = group.cells.filter((one) => one.known !== one.shown);
+    const open = cell || worst[0] || null;
+    const choose = (one) => { setName(group.group); setCell(one); };
+    const number = (one) => `${one.count.toLocaleString("en")} ${one.count === 1 ? "image" : "images"}`;
+    const says = (one) => `known as ${group.outcomes[one.known]}, the model says ${group.outcomes[one.shown]}: ${number(one)}`;
+    return html`<div class="confusion">
+      <label class="of-group">Group <select value=${group.group} onChange=${(event) => { setName(event.target.value); setCell(null); }}>
+        ${found.groups.map((one) => html`<option key=${one.group} value=${one.group}>${one.group} (${wrong(one).toLocaleString("en")} differ)</option>`)}</select></label>
+      ${!total ? html`<p class="ll-quiet">No label of this group is known yet in an image that the model has looked at.</p>` : html`
+        <p>In ${number({ count: total })} a label of “${group.group}” is known. In ${wrong(group).toLocaleString("en")} of them the model finds another one likelier. Choose a number to see the images.</p>
+        <div class=${group.outcomes.length <= WHOLE ? "beside" : "under-one-another"}>${group.outcomes.length <= WHOLE ? html`<${Table} group=${group} open=${open} says=${says} onCell=${choose} />`
+          : html`<ol class="pairs">${worst.slice(0, 60).map((one) => html`<li key=${`${one.known} ${one.shown}`}><button type="button" aria-pressed=${same(one, open) ? "true" : "false"} onClick=${() => choose(one)}>
+            <b>${group.outcomes[one.known]}</b> taken for <b>${group.outcomes[one.shown]}</b> <span class="ll-quiet">${number(one)}</span></button></li>`)}</ol>`}
+        ${open && html`<${OfCell} key=${`${group.group} ${open.known} ${open.shown}`} group=${group} cell=${open} onImage=${onImage} />`}</div>`}
+    </div>`;
+  }
+
+  const same = (one, other) => other && one.known === other.known && one.shown === other.shown;
+
+  function Table({ group, open, says, onCell }) {
+    const at = new Map(group.cells.map((one) => [`${one.known} ${one.shown}`, one]));
+    const rows = group.outcomes.map((outcome, known) => ({ outcome, known, sum: group.cells.reduce((sum, one) => sum + (one.known === known ? one.count : 0), 0) })).filter((row) => row.sum);
+    return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Confusion within ${group.group}`}><table class="cells">
+      <thead><tr><td class="ll-quiet small">known ↓ model →</td>${group.outcomes.map((outcome) => html`<th scope="col" key=${outcome}><span title=${outcome}>${outcome}</span></th>`)}</tr></thead>
+      <tbody>${rows.map(({ outcome, known, sum }) => html`<tr key=${outcome}><th scope="row" title=${outcome}>${outcome}</th>
+        ${group.outcomes.map((_, shown) => {
+          const one = at.get(`${known} ${shown}`);
+          return html`<td key=${shown}>${one && html`<button type="button" class=${known === shown ? "right-one" : "wrong-one"} style=${{ "--share": one.count / sum }}
+            aria-label=${says(one)} aria-pressed=${same(one, open) ? "true" : "false"} onClick=${() => onCell(one)}>${one.count}</button>`}</td>`;
+        })}</tr>`)}</tbody></table></div>`;
+  }
+
+  function OfCell({ group, cell, onImage }) {
+    const [found, error] = useFetched("/v1/confusion/images", { group: group.group, known: cell.known, shown: cell.shown, limit: 60 }, 0);
+    const known = group.outcomes[cell.known], shown = group.outcomes[cell.shown];
+    return html`<section class="pictures" aria-label="Images of the cell">
+      <h3>${known === shown ? `Known as ${known}, and the model agrees` : `Known as ${known}, the model says ${shown}`}${found && html` <span class="ll-quiet">${found.total.toLocaleString("en")} ${found.total === 1 ? "image" : "images"}</span>`}</h3>
+      ${found ? html`<${Sheet} images=${found.images} onImage=${onImage} />` : html`<${Waiting} error=${error} />`}
+    </section>`;
   }
 
   function Shown({ label, which, setWhich, known, onImage }) {
@@ -100,8 +165,7 @@
     return html`<section class="pictures" aria-label=${label}>
       <h3>${label} <span class="ll-quiet">known in ${known === 1 ? "1 image" : `${known.toLocaleString("en")} images`}</span></h3>
       <div class="tabs" role="group" aria-label="Which images">${WHICH.map(([value, text]) => html`<button type="button" aria-pressed=${value === which ? "true" : "false"} onClick=${() => setWhich(value)}>${text}</button>`)}</div>
-      ${!found ? html`<${Waiting} error=${error} />` : found.images.length ? html`<div class="sheet-of">${found.images.map((image) => html`<button type="button" key=${image.id} title=${image.name} onClick=${() => onImage(image.id)}>
-        <img src=${Api.picture(image.id, 320)} alt=${image.name} loading="lazy" /><span class="ll-quiet">${image.top.length ? percent(image.top[0][1]) : image.name}</span></button>`)}</div>`
+      ${!found ? html`<${Waiting} error=${error} />` : found.images.length ? html`<${Sheet} images=${found.images} onImage=${onImage} />`
         : html`<p class="ll-quiet">${which === "wrong" ? "No image contradicts what is known of this label." : "No image."}</p>`}
     </section>`;
   }

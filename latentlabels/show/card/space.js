@@ -39,6 +39,12 @@
       });
     }
 
+    // Whether one sum runs over all groups of an image, so that those of different trees depend on each other.
+    shares(image) {
+      const canBeEmpty = this.groups.every((group) => group.above || group.kind === "free" || group.optional);
+      return image.components.length > 1 || (image.emptyOdds !== 1 && canBeEmpty);
+    }
+
     // Log-probabilities of a group's outcomes given that it applies, "none of these" last.
     outcomes(group, logits) {
       const start = group.start;
@@ -198,6 +204,11 @@
       return kept;
     }
 
+    // The labels one of which a group needs, null if it needs none.
+    needed(group) {
+      return group.above && !group.parent.none && group.parent.labels.length <= 3 ? group.parent.labels : null;
+    }
+
     // The same in words, "" if nothing bars it.
     whyNot(stated, label, value) {
       const kept = this.conflict(stated, label, value);
@@ -208,25 +219,27 @@
       if (value === 1) {
         if (present.length === 1 && !absent.length) {
           const other = present[0];
-          if (own.labels.includes(other)) return `“${other}” is present, and ${own.name} has one label`;
-          return `“${other}” is present, and the two cannot be together`;
+          if (own.labels.includes(other)) return `“${short(other)}” is present, and ${short(own.name)} has one label`;
+          const needed = this.needed(own);
+          if (needed && !needed.includes(other)) return `it needs ${either(needed)}, and “${short(other)}” is present`;
+          return `“${short(other)}” is present, and the two cannot be together`;
         }
         if (absent.length && !present.length) return `it needs ${either(absent)}, which you said ${absent.length > 1 ? "are" : "is"} absent`;
       } else {
-        if (present.length === 1 && !absent.length) return `“${present[0]}” is present and needs it`;
+        if (present.length === 1 && !absent.length) return `“${short(present[0])}” is present and needs it`;
         if (absent.length && !present.length && absent.every((other) => own.labels.includes(other))) {
-          return `${own.name} always has a label, and all others are absent`;
+          return `${short(own.name)} always has a label, and all others are absent`;
         }
       }
       if (!kept.length) return value === 1 ? "no image can show it" : "every image shows it";
-      return `it contradicts ${kept.map(([other, v]) => `“${other}” ${v ? "present" : "absent"}`).join(", ")}`;
+      return `it contradicts ${kept.map(([other, v]) => `“${short(other)}” ${v ? "present" : "absent"}`).join(", ")}`;
     }
 
     // What a change from one state to another moved, and what not, and why.
     //
     // reason: "independent" (no group that was stated is in its tree), "certain" (its own label is stated), "settled" (it hangs
-    // together with a stated label, but the image had settled that).
-    moved(before, after, stated, least = 0.0005) {
+    // together with a stated label, but the image had settled that), "shared" (not in its tree, but one sum runs over all groups).
+    moved(before, after, stated, shared = false, least = 0.0005) {
       const trees = new Set(Object.keys(stated).map((label) => this.owner[this.column.get(label)].group.tree));
       const held = new Set(Object.keys(stated).map((label) => this.owner[this.column.get(label)].group.number));
       const moved = [], unmoved = [];
@@ -234,17 +247,23 @@
         const own = group.columns.filter((k) => Math.abs(after[k] - before[k]) >= least);
         own.forEach((k) => moved.push({ label: this.labels[k], before: before[k], after: after[k] }));
         if (own.length) continue;
-        const reason = held.has(group.number) ? "certain" : trees.has(group.tree) ? "settled" : "independent";
+        const reason = held.has(group.number) ? "certain" : trees.has(group.tree) ? "settled" : shared ? "shared" : "independent";
         unmoved.push({ group: group.name, reason });
       }
       return { moved, unmoved };
     }
   }
 
+  // A name that takes its place in a sentence, not the whole sentence.
+  function short(name, most = 40) {
+    const letters = [...name];
+    return letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…` : name;
+  }
+
   function either(labels) {
-    const quoted = labels.map((label) => `“${label}”`);
+    const quoted = labels.map((label) => `“${short(label)}”`);
     return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} or ${quoted[quoted.length - 1]}`;
   }
 
-  globalThis.LatentLabels = { ...globalThis.LatentLabels, Space };
+  globalThis.LatentLabels = { ...globalThis.LatentLabels, Space, short };
 })();

@@ -83,6 +83,91 @@ def test_conditions_as_the_package_does(kind: str):
     assert len(cases) / 2 < possible < len(cases)  # both kinds of answers were asked for
 
 
+def _deep(seed: int, most: int) -> LabelSpace:
+    """Groups that hang below a label of the one before as a rule, so that the forest is many levels deep."""
+    rng, labels, groups = np.random.default_rng(seed), [], []
+    while len(labels) < most:
+        above = labels[-int(rng.integers(1, 4)) :][0] if labels and rng.random() < 0.85 else None
+        size = min(int(rng.integers(1, 4)), most - len(labels))
+        own = [f"label-{len(labels) + place}" for place in range(size)]
+        optional = bool(rng.random() < 0.6)
+        groups.append(Free(own[0], above) if size == 1 else OneOf(f"group-{len(groups)}", own, optional, above))
+        labels += own
+    return LabelSpace([groups[place] for place in rng.permutation(len(groups))])
+
+
+def _agree(cases: list[tuple[LabelVector, dict[str, int]]]) -> int:
+    """Compare the script with the package; returns how many statements were possible."""
+    given = [
+        {"space": space_document(prior.space), "image": image_document(Posterior(prior)), "stated": stated}
+        for prior, stated in cases
+    ]
+    possible = 0
+    for (prior, stated), own in zip(cases, run_script(SPACE, CONDITION, given), strict=True):
+        want = _marginals(prior, stated)
+        assert (want is None) == (own is None), (prior.space.groups, stated)
+        if want is not None:
+            possible += 1
+            np.testing.assert_allclose(own, want, rtol=0, atol=1e-6)
+    return possible
+
+
+def test_deep_forests():
+    rng, cases, deepest = np.random.default_rng(1), [], 0
+    for seed in range(60):
+        space = _deep(seed, 24)
+        deepest = max(deepest, *(group["depth"] for group in space_document(space)["groups"]))
+        logits = random_logits(space, seed, 1)
+        prior = NonEmptyLabelVector(space, logits, 0.1) if seed % 2 else LabelVector(space, logits)
+        cases += [(prior, _stated(space, rng, most)) for most in (0, 2, 6)]
+    assert deepest >= 8
+    assert len(cases) / 4 < _agree(cases) < len(cases)
+
+
+def test_one_label_alone():
+    cases = []
+    for group in (Free("a"), OneOf("g", ["a"]), OneOf("g", ["a"], optional=True)):
+        space = LabelSpace([group])
+        priors: list[LabelVector] = [LabelVector(space, random_logits(space, seed, 1)) for seed in range(3)]
+        if group.optional:
+            priors += [NonEmptyLabelVector(space, random_logits(space, seed, 1), 0.2) for seed in range(3)]
+        cases += [(prior, stated) for prior in priors for stated in ({}, {"a": 1}, {"a": 0})]
+    assert _agree(cases) == len(cases) - 3  # an only label that every image has cannot be absent
+
+
+def test_extreme_logits():
+    rng, cases = np.random.default_rng(2), []
+    for seed in range(80):
+        space = random_space(seed) if seed % 2 else _deep(seed, 12)
+        signs = torch.from_numpy(rng.choice([-50.0, 0.0, 50.0], (1, space.num_logits)))
+        prior = NonEmptyLabelVector(space, signs, 0.05) if seed % 3 == 0 else LabelVector(space, signs)
+        cases += [(prior, _stated(space, rng)) for _ in range(3)]
+    assert _agree(cases) > len(cases) / 2
+
+
+def test_known_labels_of_an_image_stay_and_what_contradicts_them_is_impossible():
+    rng, given, wants = np.random.default_rng(4), [], []
+    for seed in range(60):
+        space = random_space(seed)
+        posterior = Posterior(LabelVector(space, random_logits(space, seed, 1)))
+        sets = np.array(list(space.label_sets()))
+        truth = dict(zip(space.labels, sets[int(rng.integers(len(sets)))].tolist(), strict=True))
+        known = [label for label in space.labels if rng.random() < 0.3] or [space.labels[0]]
+        present, absent = [x for x in known if truth[x]], [x for x in known if not truth[x]]
+        document = image_document(posterior.given(present, absent))
+        assert document["known"] == {label: truth[label] for label in known}
+        more = {label: value for label, value in truth.items() if rng.random() < 0.3}
+        against = {known[0]: 1 - truth[known[0]]}
+        for stated in ({}, more, against):
+            given.append({"space": space_document(space), "image": document, "stated": stated})
+            wants.append(_marginals(posterior.distribution, {label: truth[label] for label in known} | stated))
+            wants[-1] = None if stated == against else wants[-1]
+    for own, want in zip(run_script(SPACE, CONDITION, given), wants, strict=True):
+        assert (want is None) == (own is None)
+        if want is not None:
+            np.testing.assert_allclose(own, want, rtol=0, atol=1e-6)
+
+
 def test_rare_labels_of_images_that_have_one_keep_their_digits():
     space = LabelSpace([*(Free(f"free-{number}") for number in range(6)), OneOf("kind", ["a", "b", "c"], optional=True)])
     logits = torch.tensor([[-40.0, -41, -42, -43, -39, -45, -40, -41, -42, 0.0]], dtype=torch.float64)
@@ -159,18 +244,33 @@ def test_says_what_moved_and_why_the_rest_did_not():
     assert found["applies"] == [1, 1, 1, 1]
 
 
+def test_says_when_one_sum_runs_over_all_groups():
+    free = LabelSpace([Free("a"), Free("b")])
+    body = "return given.map(({space, image}) => new LatentLabels.Space(space).shares(image));"
+    priors = [
+        LabelVector(free, torch.zeros(1, 2)),
+        NonEmptyLabelVector(free, torch.zeros(1, 2), 0.1),
+        NonEmptyLabelVector(MIXED, torch.zeros(1, MIXED.num_logits), 0.1),  # every image has a colour anyway
+        LabelVector(free, torch.zeros(1, 2, 2), torch.zeros(1, 2)),
+    ]
+    given = [{"space": space_document(prior.space), "image": image_document(Posterior(prior))} for prior in priors]
+    assert run_script(SPACE, body, given) == [False, True, False, True]
+
+
 def test_reasons_name_what_was_stated():
     body = """
       const space = new LatentLabels.Space(given);
       return [
         space.whyNot({blue: 1}, "red", 1), space.whyNot({car: 0}, "2-doors", 1), space.whyNot({"2-doors": 1}, "car", 0),
-        space.whyNot({blue: 0, red: 0}, "green", 0), space.whyNot({blue: 1}, "striped", 1),
+        space.whyNot({bike: 1}, "2-doors", 1), space.whyNot({blue: 0, red: 0}, "green", 0),
+        space.whyNot({blue: 1}, "striped", 1),
       ];
     """
     assert run_script(SPACE, body, space_document(MIXED)) == [
         "“blue” is present, and colour has one label",
         "it needs “car”, which you said is absent",
         "“2-doors” is present and needs it",
+        "it needs “car”, and “bike” is present",
         "colour always has a label, and all others are absent",
         "",
     ]

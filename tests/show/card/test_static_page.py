@@ -13,9 +13,10 @@ import torch
 from browser import chromium, overflow, serious
 from conftest import MIXED
 
-from latentlabels.distributions import NonEmptyLabelVector
+from latentlabels.distributions import LabelVector, NonEmptyLabelVector
 from latentlabels.posterior import Posterior
 from latentlabels.show.card import MOST, explore_document, most_instructive, script, static_page, write_static
+from latentlabels.space import Free, LabelSpace, OneOf
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028.jpg"
 
@@ -124,6 +125,95 @@ def test_the_page_holds_names_as_text(opened: Any):
     assert page.locator("img[src=x]").count() == 0
 
 
+def _many(size: int = 2) -> Posterior:
+    """Labels of all kinds: long groups, deep ones, names that are hard to show."""
+    space = LabelSpace(
+        [
+            OneOf("colour", [f"colour-{number}" for number in range(15)]),
+            OneOf("kind", ["car", "bike", "<b>bold</b>"], optional=True),
+            OneOf("doors", ["2-doors", "4-doors"], requires="car"),
+            Free("chrome", requires="4-doors"),
+            Free("words without an end " * 12),
+            Free("أحمر"),
+            *(Free(f"free-{number}") for number in range(30)),
+        ]
+    )
+    logits = torch.randn(size, space.num_logits, generator=torch.Generator().manual_seed(2))
+    return Posterior(LabelVector(space, logits))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[Any]:
+    """A function that opens a page of many labels."""
+    path = write_static(_many(), tmp_path / "explore.html")
+    with chromium() as browser:
+
+        def open_page(scheme: str = "light", width: int = 1280) -> Any:
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page.goto(path.as_uri())
+            page.wait_for_selector(".ll-card")
+            return page
+
+        yield open_page
+
+
+def test_paper_shows_every_label_and_no_buttons_and_is_light(many: Any):
+    page = many("dark")
+    space = _many().space
+    few = page.locator(".ll-row").count()
+    page.evaluate("addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('.ll-row').length; })")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert few < space.num_labels + 1 == printed == 54  # and one row for "none of these"
+    assert page.locator(".ll-row").count() == few  # the screen is as before
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.querySelector('.ll-box')).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".ll-set").first.is_visible() and not page.locator(".ll-strip").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_names_and_deep_groups_are_accessible_and_fit(many: Any, width: int):
+    page = many("light", width)
+    _main(page, "car").click()
+    page.get_by_role("button", name="4-doors is present", exact=True).click()
+    assert page.get_by_role("button", name=re.compile("^chrome: ")).is_visible()
+    assert serious(page) == [] and overflow(page) <= 0
+    long = page.locator(".ll-long .ll-name").first
+    assert long.evaluate("name => name.clientHeight / parseFloat(getComputedStyle(name).lineHeight)") < 3.5
+    assert page.locator(".ll-name b").count() == 0
+
+
+def test_labels_are_found_by_a_part_of_their_name(many: Any):
+    page = many()
+    page.get_by_label("Find a label").fill("FREE-2")
+    assert page.locator(".ll-main .ll-name").all_inner_texts() != [] and all(
+        "free-2" in name for name in page.locator(".ll-main .ll-name").all_inner_texts()
+    )
+    page.get_by_label("Find a label").fill("chrome")  # far below "car", which leads to it
+    assert page.get_by_role("button", name=re.compile("^chrome: ")).is_visible()
+    page.get_by_label("Find a label").fill("nothing like it")
+    assert "No label and no group matches" in page.locator(".ll-card").inner_text()
+
+
+def test_labels_of_a_bar_have_its_colours(many: Any):
+    page = many()
+    group = page.get_by_role("region", name="colour")
+    for row in group.locator(".ll-row").all():
+        name = row.locator(".ll-name").inner_text()
+        own = row.locator(".ll-dot").evaluate("dot => getComputedStyle(dot).backgroundColor")
+        part = group.locator(f".ll-part[title^='{name} ']").evaluate("part => getComputedStyle(part).backgroundColor")
+        assert own == part
+    shown = group.locator(".ll-dot").evaluate_all("dots => dots.map((dot) => getComputedStyle(dot).backgroundColor)")
+    assert len(set(shown)) == len(shown) == 5
+
+
+def test_a_page_is_one_file_that_names_no_address():
+    text = static_page(_posterior())
+    outside = set(re.findall(r"https?://[^\"'\s)]+", text))
+    assert outside <= {f"http://www.w3.org/{name}" for name in ("2000/svg", "1999/xhtml", "1998/Math/MathML")}  # names of XML
+    assert not re.search(r"<(?:link|script|img|iframe)[^>]+(?:src|href)=[\"'](?!data:)", text)
+
+
 def test_few_images_are_chosen_of_many_each_once():
     posterior = _posterior(500, pictures=False)
     rows = most_instructive(posterior, 24)
@@ -153,5 +243,10 @@ def test_a_notebook_shows_the_page_in_a_frame(tmp_path: Path):
         frame.locator(".ll-main").first.click()
         assert frame.locator(".ll-present").count() == 1
         assert frame.locator("h1").inner_text() == "Two & two"
+        assert not page.get_by_text("Posterior: 1 image").is_visible()
+        for gone in ("style", "iframe"):  # what GitHub takes out of a notebook
+            page.evaluate("name => document.querySelectorAll(name).forEach((one) => one.remove())", gone)
+        assert page.get_by_text("Posterior: 1 image").is_visible()
+        assert page.locator("table").inner_text().count("%") > 3
     assert shown.save(tmp_path / "explore.html").read_text(encoding="utf-8") == shown.html
     assert len(_posterior().explore().html) > len(shown.html)
