@@ -201,7 +201,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{_ROOMS[name]}", __name__)
     if name in _moved.RENAMED:
         later = _moved.RENAMED[name]
-        warnings.warn(f"{name} is now {later}; the old name goes with version 0.3", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{name} is now {later}; the old name will be removed in version 0.3", DeprecationWarning, stacklevel=2)
         return getattr(importlib.import_module(".checks", __name__), later)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -79,7 +79,7 @@ class _Finder(MetaPathFinder, Loader):
         homes = [importlib.import_module(f"{self.package}.{home}") for home in _HOMES[old]]
         said = "the public names are in latentlabels itself"
         warnings.warn(
-            f"{module.__name__} has moved and goes with version 0.3; {said}: import latentlabels as ll",
+            f"{module.__name__} has moved, and the old place will be removed in version 0.3; {said}: import latentlabels as ll",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -87,10 +87,10 @@ def _check_left(left: dict[str, Any], path: Path, folder: str | Path, note: Call
         return
     if left.get("host") != platform.node():
         raise RunError(
-            f"{folder}: {_who(left)} was writing there, and from here it cannot be seen whether it still is; if it is not, "
-            f"remove {path}, or give another folder"
+            f"{folder}: {_who(left)} was writing there and may still be running; if it is not, remove {path}, or give another "
+            "folder"
         )
-    note(f"{folder}: {_who(left)} was {left.get('doing')} there and has ended; going on from what it left")
+    note(f"{folder}: {_who(left)} was {left.get('doing')} there and has ended; taking over")
 
 
 def _busy(holder: dict[str, Any], folder: str | Path) -> str:

@@ -307,7 +307,7 @@ class Posterior:
         features: NDArray[np.floating[Any]] | None = None,
         known: NDArray[np.int8] | None = None,
         per_label: bool = False,
-        random_share: float = 0.1,
+        random_share: float = 0.05,
         seed: int = 0,
         about: str | None = None,
         most_per_image: int | None = None,

@@ -164,7 +164,7 @@ def test_the_architecture_names_all_rooms_in_their_order() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
     order = {room: height for height, layer in enumerate(reversed(layers)) for room in layer.split(" | ")}
-    table = section(read("architecture.md"), "The rooms, from bottom to top")
+    table = section(read("architecture.md"), "Layers, from bottom to top")
     named = [name.removesuffix("/").removesuffix(".py") for name in re.findall(r"^\| `([\w./]+)` \|", table, re.MULTILINE)]
     assert set(named) == set(order) - {"_moved"}
     heights = [order[name] for name in named]

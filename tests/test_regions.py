@@ -140,7 +140,7 @@ def test_a_posterior_of_a_model_that_was_changed_since_says_so() -> None:
     [
         ({"mixture": 2}, "mixture 1 and beta 0, not 2 and 0"),
         ({"beta": 0.5}, "mixture 1 and beta 0, not 1 and 0.5"),
-        ({"encoder": "embedding"}, "embeddings say nothing of places"),
+        ({"encoder": "embedding"}, "embeddings have no places"),
         ({"windows": True}, "not in two windows"),
     ],
 )
@@ -150,7 +150,7 @@ def test_what_regions_do_not_go_with_is_refused(settings: dict[str, Any], messag
 
 
 def test_embeddings_have_no_regions() -> None:
-    with pytest.raises(ConfigError, match="embeddings say nothing of places"):
+    with pytest.raises(ConfigError, match="embeddings have no places"):
         ll.LatentLabels(SPACE, regions=True).fit(np.ones((40, 5), np.float32), _data()[1])
 
 

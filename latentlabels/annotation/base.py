@@ -55,7 +55,7 @@ def as_observed(observed: Tensor) -> Tensor:
         place, value = tuple(wrong.nonzero()[0].tolist()), float(observed[wrong][0])
         raise ObservationError(
             f"observed holds {value:g} at {place}; expected 1 (present), 0 (absent), and -1 or NaN (unknown). "
-            "Probabilities of labels are no observations: round them, or leave the unsure ones unknown"
+            "Probabilities are not known labels: round them, or make the unsure ones unknown"
         )
     return observed.masked_fill(unknown, -1).to(torch.int8)
 
@@ -114,8 +114,8 @@ class Annotation(ABC):
         missing = [one for one in parameters if one in self._learns]
         if missing:
             raise ConfigError(
-                f'the annotation "{self.kind}" has to learn its {" and ".join(missing)} first; fit(images, observed) does, '
-                "and annotation_ then has the numbers. Or state them"
+                f'the annotation "{self.kind}" must learn its {" and ".join(missing)} first; call fit(images, observed) and '
+                "use its annotation_, or state the numbers"
             )
 
     def with_learned(self, found: Iterable[Learned]) -> Annotation:

@@ -286,7 +286,7 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
     if names != "noise" and shares.complete.shape[1] > _MOST:
         raise ConfigError(
             f"learn: {shares.complete.shape[1]:,} labels are too many to learn a number for each (at most "
-            f"{_MOST:,}); state them",
+            f"{_MOST:,}); state the numbers",
             key=f"annotation.{names}",
         )
     if len(annotation.learns) > 1:
@@ -296,7 +296,7 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
         )
     if not float(shares.known.sum()):
         raise ConfigError(
-            "no other image than complete ones has a known label, so nothing is to be learned", key=f"annotation.{names}"
+            "only complete images have known labels, so there is nothing to learn; state the numbers", key=f"annotation.{names}"
         )
     usable = shares.complete if annotation.one_by_one else shares.complete[shares.complete.sum(1) > 0]
     if len(usable):
@@ -310,9 +310,9 @@ def _by_group(annotation: Annotation, shares: KnownShares) -> bool:
     )
     groups = "no group is exhaustive" if not shares.sets else "only one group is exhaustive"
     if names == "noise":
-        groups = "exhaustive groups say nothing of mistakes" if shares.sets else groups
+        groups = "exhaustive groups say nothing about mistakes" if shares.sets else groups
     raise ConfigError(
-        f"learn: nothing tells what people prefer to name from what is frequent: {told}, and {groups}. "
+        f"learn: the data cannot tell labels that people like to name from labels that are frequent: {told}, and {groups}. "
         "Label some images completely (latentlabels sample-complete DIR -n 100), or state the numbers",
         key=f"annotation.{names}",
     )

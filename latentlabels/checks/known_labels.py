@@ -103,9 +103,7 @@ def known_probs(q: LabelVector, how: Annotation) -> npt.NDArray[np.float64]:
         ConfigError: `Ignorable`, which does not say which labels become known.
     """
     if not how.says_which:
-        raise ConfigError(
-            'the annotation "ignorable" does not say which labels become known, so that nothing can be checked of it'
-        )
+        raise ConfigError('the annotation "ignorable" does not say which labels become known, so it cannot be checked')
     with torch.no_grad():
         if how.one_by_one:
             present = (1 - how.noise) * q.marginals.double().cpu() + how.noise
@@ -142,14 +140,14 @@ def known_label_check(
     if known.shape != p.shape or p.ndim != 2 or p.shape[1] != space.num_labels:
         raise DataError(f"observed has shape {known.shape}, probs {p.shape}; both should be (images, {space.num_labels})")
     if not np.isin(known, (-1, 0, 1)).all():
-        raise DataError("observed holds other numbers than 1 (present), 0 (absent) and -1 (unknown)")
+        raise DataError("observed holds values other than 1 (present), 0 (absent) and -1 (unknown)")
     if not ((p > -_ROUNDING) & (p < 1 + _ROUNDING)).all():
         raise DataError("probs holds NaN or values outside of [0, 1]; give what known_probs returns")
     if np.allclose(p.sum(1), 1, atol=_ROUNDING):
         compared = ((known == 1).sum(1) == 1) & (known != 0).all(1)
         known, p = known[compared], p[compared]
     if not len(p):
-        raise DataError("no image has exactly one known label, so that there is nothing to compare")
+        raise DataError("no image has exactly one known label, so there is nothing to compare")
     p = p.clip(0.0, 1.0)
     seen, expected, variance = (known == 1).sum(0), p.sum(0), (p * (1 - p)).sum(0)
     wider = variance * (1.0 if fitted_on is None else 1 + len(p) / max(fitted_on, 1))

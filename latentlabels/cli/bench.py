@@ -36,7 +36,7 @@ def bench(
         Path | None, typer.Option("--out", metavar="DIR", help="A new folder, or the folder of an earlier bench to resume.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="A folder of images; replaces data.images.")
+        Path | None, typer.Option("--images", metavar="DIR", help="A folder of images. It replaces data.images.")
     ] = None,
     hide: Annotated[
         str | None,

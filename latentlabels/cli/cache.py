@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..features.listing import Listing, Stored
 
 cache = Commands(
-    name="cache", help="Show or clear the features that are kept of images.", no_args_is_help=True, rich_markup_mode="rich"
+    name="cache", help="Show or clear the image features that are kept on disk.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
 Where = Annotated[
     Path | None,
     typer.Option(
-        "--cache", metavar="DIR", help="The folder of the cache. Default: that of LATENTLABELS_CACHE, or the usual one."
+        "--cache", metavar="DIR", help="The folder of the cache. Default: that of LATENTLABELS_CACHE, or the system's."
     ),
 ]
 
@@ -61,7 +61,7 @@ def show(where: Where = None, as_json: Json = False, debug: Debug = False) -> No
 def clear(
     key: Annotated[str | None, typer.Argument(metavar="KEY", help="One of the keys that `cache list` shows.")] = None,
     days: Annotated[
-        float | None, typer.Option("--older", metavar="DAYS", min=0, help="Remove what was not used for so many days.")
+        float | None, typer.Option("--older", metavar="DAYS", min=0, help="Remove what was not used for this many days.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -49,8 +49,8 @@ def calibrate(
         typer.Option(
             "--aim",
             metavar="AIM",
-            help="What thresholds are good for: f1 (all labels together), macro-f1 (each label), precision=0.9 or recall=0.9. "
-            "Default: as before.",
+            help="What the thresholds maximise or reach: f1 (all labels together), macro-f1 (each label), precision=0.9 "
+            "or recall=0.9. Default: as before.",
         ),
     ] = None,
     by: Annotated[
@@ -58,7 +58,7 @@ def calibrate(
         typer.Option(
             "--thresholds-by",
             metavar="posterior|images",
-            help="Find thresholds by the calibrated posterior of the images that the fit kept, or by the complete images.",
+            help="Find thresholds from the calibrated posterior of the fit's own images, or from the complete images.",
         ),
     ] = "posterior",
     strict: Strict = False,
@@ -69,10 +69,10 @@ def calibrate(
 
     For example: latentlabels calibrate runs/photos --complete complete.csv --images photos/
 
-    Finds a temperature and a bias for each label, thresholds for hard labels, and what label sets with a guarantee need. Where
-    this does not help images that are left out, probabilities stay as they are. The run is changed in one step; calibrating
-    again begins from the fit. Give images that the fit did not use. Without --images, they are looked for where the run's
-    training images are. For an .npz with an array `truth`, leave out --complete.
+    It finds a temperature, a bias for each label, thresholds for hard labels, and what label sets with a guarantee need. If
+    this does not improve the prediction of images that were left out, probabilities stay as they are. Calibrating again starts
+    from the fit. Give images that the fit did not use. Without --images, they are looked for in the folder of the run's
+    training images. For an .npz with an array `truth`, leave out --complete.
     """
     from ..fitting.run_folder import write_decisions
     from ..observed import Tree
@@ -116,8 +116,8 @@ def _warn(run: Path, where: Path, assumed: bool) -> None:
     trained = images_of_run(run)
     if assumed or (trained is not None and trained.resolve() == where.resolve()):
         warnings.warn(
-            f"{where}: the fit had its images from there, too; calibration is right, and sets keep their promise, for images "
-            "that the fit did not use",
+            f"{where}: the fit used images from there, too, so calibration corrects too little and label sets may miss their "
+            "guarantee; give images that the fit did not use",
             DataWarning,
             stacklevel=2,
         )

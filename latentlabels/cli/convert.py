@@ -29,18 +29,18 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of labels, or a table that `predict` wrote.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
     from_format: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="The format of IN. Default: found by looking into it.")
+        str | None, typer.Option("--from", metavar="FORMAT", help="The format of IN. Default: recognised from the file.")
     ] = None,
     to_format: Annotated[
-        str | None, typer.Option("--to", metavar="FORMAT", help="The format of OUT. Default: a table, if OUT ends like one.")
+        str | None, typer.Option("--to", metavar="FORMAT", help="The format of OUT. Default: by its ending, a table.")
     ] = None,
     labels: options.Labels = None,
     images: Annotated[
         Path | None,
-        typer.Option("--images", metavar="DIR", help="The folder of the images; rows without an image are left out."),
+        typer.Option("--images", metavar="DIR", help="The folder of the images. Rows without an image there are left out."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop where something would be left out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop if something would be left out.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -49,11 +49,12 @@ def embed(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compute the features of images once and keep them, so that later commands need not.
+    """Compute the features of images and keep them on disk, so that later commands find them.
 
     For example: latentlabels embed photos/ --set model.encoder=lite0 -o photos.npz
 
-    Images whose features are kept already are not read again. If the command is interrupted, run it again to continue.
+    Files that have not changed since their features were computed are not read again. If the command is
+    interrupted, run it again to continue.
     """
     with Output(as_json) as output:
         _check_target(output_file)

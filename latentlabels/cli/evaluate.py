@@ -64,7 +64,7 @@ def evaluate(
 
     For example: latentlabels evaluate runs/photos --images val/images --truth val/truth.csv
 
-    Writes evaluation.json into the run folder and adds the figures to its report.html. For an .npz with an array `truth`,
+    It writes evaluation.json into the run folder and adds the figures to its report.html. For an .npz with an array `truth`,
     leave out --truth. If the command is interrupted, run it again to continue.
     """
     from ..checks import verdict_of

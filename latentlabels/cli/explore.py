@@ -28,14 +28,16 @@ Embeddings = Annotated[
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port to listen on; 0 for any free one.")]
 Host = Annotated[
     str,
-    typer.Option("--host", metavar="ADDRESS", help="The address to listen on. With another than the default, others may ask."),
+    typer.Option(
+        "--host", metavar="ADDRESS", help="The address to listen on. With any but the default, other machines can reach it."
+    ),
 ]
 Token = Annotated[
-    str | None, typer.Option("--token", metavar="TEXT", help="The token that requests need. Default: a random one.")
+    str | None, typer.Option("--token", metavar="TEXT", help="The token that every request must carry. Default: a random one.")
 ]
 AnswersFile = Annotated[
     Path | None,
-    typer.Option("--answers", metavar="FILE", help="The table that answers are kept in. Default: RUN/answers.csv."),
+    typer.Option("--answers", metavar="FILE", help="The table in which answers are kept. Default: RUN/answers.csv."),
 ]
 
 
@@ -52,7 +54,7 @@ def explore(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open a browser.")] = False,
     answers: AnswersFile = None,
     static: Annotated[
-        bool, typer.Option("--static", help="Write one HTML file that needs no server, and end; name it with -o.")
+        bool, typer.Option("--static", help="Write one HTML file that needs no server; name it with -o.")
     ] = False,
     output_file: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="With --static: the file to write.")
@@ -60,12 +62,12 @@ def explore(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Open a page that shows what a run says of its images, asks questions, and keeps your answers.
+    """Open a page that shows a run's predictions for images, asks questions, and keeps your answers.
 
     For example: latentlabels explore runs/photos --images photos/
 
-    The page is served on this machine alone. Its address holds a token; whoever has the address can use the page. Answers are
-    kept in a table that `fit --answers` reads.
+    Only this machine can open the page, unless you give --host. Its address holds a token: whoever has the address can use the
+    page. Answers are kept in a table that `latentlabels fit --from RUN --answers TABLE` learns from.
     """
     with Output(as_json) as output:
         if static or output_file is not None:
@@ -87,8 +89,8 @@ def serve(
         typer.Option(
             "--label-studio",
             metavar="ADDRESS",
-            help="The Label Studio that pictures of its tasks are fetched from, such as http://localhost:8080, with the access "
-            "token in the environment variable LABEL_STUDIO_API_KEY.",
+            help="The Label Studio from which pictures of tasks are fetched, such as http://localhost:8080. Put its access "
+            "token into the environment variable LABEL_STUDIO_API_KEY.",
         ),
     ] = None,
     as_json: Json = False,
@@ -98,7 +100,7 @@ def serve(
 
     For example: latentlabels serve runs/photos --port 9090
 
-    The addresses are described at /openapi.json.
+    /openapi.json describes the addresses.
     """
     with Output(as_json) as output:
         if label_studio is not None and not label_studio.startswith(("http://", "https://")):

@@ -32,7 +32,10 @@ def export(
         ),
     ] = None,
     output_file: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The file to write. Others are written beside it.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The file to write. The second graph and the card are written beside it."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     as_json: Json = False,

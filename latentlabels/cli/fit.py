@@ -45,7 +45,7 @@ def fit(
         typer.Option(
             "--from",
             metavar="RUN",
-            help="Begin with the encoder and head of another run, with its config and data where none are given. With "
+            help="Start with the encoder and head of another run. Its config and data are used unless you give others. With "
             "--set model.frozen=false its encoder is trained on.",
         ),
     ] = None,

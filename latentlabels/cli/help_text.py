@@ -1,7 +1,8 @@
-"""What `--help` shows of an option: of a flag, which takes no value, its name and what it does."""
+"""What `--help` shows: a flag by its name and what it does, as it takes no value; paragraphs as wide as the terminal."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,14 @@ class _BareFlags:
 
 class Verb(_BareFlags, TyperCommand):
     """A command."""
+
+    def __init__(self, *args: Any, help: str | None = None, **options: Any):
+        super().__init__(*args, help=None if help is None else _unwrapped(help), **options)
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph of a docstring on one line: Typer keeps the line ends of the source, beside those of the terminal."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
 class Verbs(_BareFlags, TyperGroup):

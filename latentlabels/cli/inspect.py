@@ -55,7 +55,7 @@ def inspect(
 
     For example: latentlabels inspect photos/ --labels labels.yaml
 
-    It trains no model, and writes no file but that of --propose.
+    It trains no model, and writes a file only with --propose.
     """
     with Output(as_json) as output:
         from ..inputs import Reading

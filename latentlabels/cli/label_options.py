@@ -29,31 +29,44 @@ _ALL = "*"  # as `observed.options.ALL`, whose import takes longer than `--help`
 _MANY = list[str] | None
 _ONE = str | None
 _FLAGS: dict[str, Any] = {
-    "format": Annotated[_ONE, _option("--format", "NAME", "Format of the known labels. Default: recognised by the file.")],
+    "format": Annotated[_ONE, _option("--format", "NAME", "Format of the known labels. Default: recognised from the file.")],
     "unlisted": Annotated[
         _ONE, _option("--unlisted", "unknown|absent", "Meaning of labels that the table does not mention: unknown or absent.")
     ],
-    "present": Annotated[_MANY, _option("--present", "VALUE", "A value that means present. May be repeated; COLUMN=VALUE.")],
-    "absent": Annotated[_MANY, _option("--absent", "VALUE", "A value that means absent, for example -1.")],
-    "unknown": Annotated[_MANY, _option("--unknown", "VALUE", "A value that means unknown, for example 0.")],
+    "present": Annotated[
+        _MANY, _option("--present", "VALUE", "A value that means present, or COLUMN=VALUE for one column. May be repeated.")
+    ],
+    "absent": Annotated[_MANY, _option("--absent", "VALUE", "A value that means absent, for example -1. May be repeated.")],
+    "unknown": Annotated[_MANY, _option("--unknown", "VALUE", "A value that means unknown, for example 0. May be repeated.")],
     "image_column": Annotated[_ONE, _option("--image-column", "COLUMN", "The column of image names.")],
     "label_columns": Annotated[
-        _MANY, _option("--label-columns", "COLUMN", "A column of a label, or of names of labels. May be repeated.")
+        _MANY,
+        _option("--label-columns", "COLUMN", "A column of 1 and 0 for one label, or a column of label names. May be repeated."),
     ],
     "ignore": Annotated[_MANY, _option("--ignore", "NAME", "A column or folder to leave out. May be repeated.")],
     "classes": Annotated[
         _MANY,
-        _option("--classes", "NAMES|FILE", "The names of classes 0, 1, ...: with commas, or a file with one on each line."),
+        _option(
+            "--classes",
+            "NAMES|FILE",
+            "The names of classes 0, 1, ..., separated by commas, or a file with one name on each line.",
+        ),
     ],
     "separator": Annotated[
-        _ONE, _option("--separator", "TEXT", 'What stands between several labels in a cell; "" for one label in each cell.')
+        _ONE, _option("--separator", "TEXT", 'What separates several labels in a cell; "" for one label in each cell.')
     ],
     "part": Annotated[_MANY, _option("--part", "NAME", "The part of the data set to use, for example train. May be repeated.")],
     "split": Annotated[
-        _ONE, _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a table of its own.")
+        _ONE,
+        _option("--split", "COLUMN|FILE", "Which images are held out: a column of the table, or a file with another table."),
     ],
     "together": Annotated[
-        _ONE, _option("--together", "COLUMN|FILE", "Which images belong together, on one side of the held-out split.")
+        _ONE,
+        _option(
+            "--together",
+            "COLUMN|FILE",
+            "Which images belong together, such as those of one patient: all or none of them are held out.",
+        ),
     ],
     "unlabelled": Annotated[_MANY, _option("--unlabelled", "FOLDER", "A folder of images without any known label.")],
     "contradictions": Annotated[

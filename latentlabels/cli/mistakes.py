@@ -37,11 +37,18 @@ def mistakes(
     ] = None,
     folds: Annotated[
         int,
-        typer.Option("--folds", min=2, metavar="N", help="How many parts the images are in; each is predicted by the others."),
+        typer.Option(
+            "--folds",
+            min=2,
+            metavar="N",
+            help="How many parts the images are split into; each is judged by a fit to the others.",
+        ),
     ] = 2,
     at_least: Annotated[
         float,
-        typer.Option("--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are at least this probably wrong."),
+        typer.Option(
+            "--at-least", min=0.0, max=1.0, metavar="P", help="List labels that are wrong with at least this probability."
+        ),
     ] = 0.01,
     output_file: Annotated[
         Path | None,
@@ -54,9 +61,9 @@ def mistakes(
 
     For example: latentlabels mistakes runs/photos -o mistakes.csv
 
-    Parts the images, fits the run's settings to all parts but one, and judges the known labels of the part that is left
-    out. Each known label gets the probability that it is wrong, and what is probable instead. The run keeps the result, and
-    its report shows it. Without --images, the run's training data are used. With a frozen encoder it takes seconds.
+    It splits the images into parts, fits the run's settings to all parts but one, and judges the known labels of the part
+    that is left out. Each known label gets the probability that it is wrong, and what is probable instead. The run keeps the
+    result, and its report shows it. Without --images, the run's training data are used. With a frozen encoder it takes seconds.
     """
     with Output(as_json) as output:
         target = _target(output_file, run)

@@ -36,26 +36,35 @@ def next_questions(
             "--images", metavar="DIR", help="Images to ask about, or embeddings. Default: what the run was fitted on."
         ),
     ] = None,
-    number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="How many questions. Default: 20.")] = None,
+    number: Annotated[
+        int | None, typer.Option("-n", "--number", min=1, help="How many questions to choose. Default: 20.")
+    ] = None,
     per_label: Annotated[
-        bool, typer.Option("--per-label", help="Ask each label by itself, those of groups too: every answer is yes or no.")
+        bool, typer.Option("--per-label", help="Ask about each label separately, also in groups: every answer is yes or no.")
     ] = False,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", help=f"Instead of -n: as many as fit, at {SECONDS:g} seconds each."),
+        typer.Option(
+            "--budget",
+            metavar="MINUTES",
+            help=f"Instead of -n: as many questions as fit into this time, at {SECONDS:g} seconds each.",
+        ),
     ] = None,
     about: Annotated[
-        str | None, typer.Option("--about", metavar="LABEL", help="Ask what says most about this label. Default: all labels.")
+        str | None,
+        typer.Option(
+            "--about", metavar="LABEL", help="Choose the questions that say most about this label. Default: about all labels."
+        ),
     ] = None,
     random_share: Annotated[
         float, typer.Option("--random", metavar="SHARE", help="Share of the questions that are drawn at random, from 0 to 1.")
-    ] = 0.1,
+    ] = 0.05,
     answers: options.Answers = None,
     output_file: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="TABLE", help="The table to fill: .csv. Default: the questions are shown."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random share.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the random share.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -36,8 +36,8 @@ Complete = Annotated[
     typer.Option(
         "--complete",
         metavar="TABLE",
-        help="Completely labelled images, some of the others: a column `image`, and one of 1 or 0 for each label. What the "
-        "table says of an image counts. See `latentlabels sample-complete`.",
+        help="A table of images whose labels are all known: a column `image`, and one of 1 or 0 for each label. It "
+        "replaces what is known about these images from elsewhere. See `latentlabels sample-complete`.",
     ),
 ]
 Answers = Annotated[
@@ -71,8 +71,8 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Stop if the file was begun with another run, other inputs or other settings. An interrupted command that is "
-        "run again continues in any case.",
+        help="Stop if an unfinished file comes from another run, other inputs or other settings, instead of starting again. "
+        "Without it, an interrupted command that is run again continues too.",
     ),
 ]
 Inputs = Annotated[
@@ -81,6 +81,6 @@ Inputs = Annotated[
         "--images",
         "--embeddings",
         metavar="DIR|FILE",
-        help="The folder of the images in the table. For a run on embeddings, their .npz or .npy.",
+        help="The folder of the images. For a run on embeddings, their .npz or .npy.",
     ),
 ]

@@ -39,7 +39,7 @@ def predict(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Write predictions of another tool: cleanlab, coco, fiftyone, label-studio or open-images. Default: a table.",
+            help="Write predictions for another tool: cleanlab, coco, fiftyone, label-studio or open-images. Default: a table.",
         ),
     ] = None,
     observed: Annotated[
@@ -47,11 +47,11 @@ def predict(
         typer.Option(
             "--observed",
             metavar="TABLE",
-            help="With --to cleanlab: the labels that the images were given. IMAGES is one folder.",
+            help="With --to cleanlab: the table of known labels. IMAGES must be one folder.",
         ),
     ] = None,
     hard: Annotated[
-        bool, typer.Option("--hard", help="Write 1 or 0 for each label, by the run's thresholds, in place of probabilities.")
+        bool, typer.Option("--hard", help="Write 1 or 0 for each label, by the run's thresholds, instead of probabilities.")
     ] = False,
     aim: Annotated[
         str | None,
@@ -70,6 +70,7 @@ def predict(
     """Write the probability of every label for every image, as a table or for another tool.
 
     For example: latentlabels predict runs/photos new-photos/ -o probabilities.csv
+
     Hard labels: latentlabels predict runs/photos new-photos/ --hard -o labels.csv
 
     The table has a column `image` and one column for each label, and a row for each image: with empty cells where the image

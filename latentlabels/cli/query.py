@@ -49,8 +49,8 @@ def query(
 
     For example: latentlabels query runs/photos photo.jpg --given car --not striped
 
-    Shows the most probable labels, which of them the given labels moved, and what they left as it was and why; the most
-    probable set of labels; and how many labels the image has.
+    It shows the most probable labels, which probabilities the given labels changed, and which they did not change and why.
+    It also shows the most probable set of labels, and how many labels the image has.
     """
     with Output(as_json) as output:
         model = load_run(run)

@@ -50,7 +50,7 @@ def report(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where the comparison goes. Default: comparison.html in RUN."),
+        typer.Option("--out", "-o", metavar="FILE", help="The file of the comparison. Default: comparison.html in RUN."),
     ] = None,
     strict: Strict = False,
     as_json: Json = False,

@@ -31,7 +31,7 @@ def sample_complete(
         Path,
         typer.Argument(metavar="CONFIG|DIR", help="A folder of images, or a config, or an .npz."),
     ],
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images.")] = 100,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images to draw.")] = 100,
     output_file: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="TABLE", help="The table to write: .csv or .tsv. Default: CSV on stdout."),
@@ -43,10 +43,10 @@ def sample_complete(
         typer.Option(
             "--complete",
             metavar="TABLE",
-            help="A table that was filled before. Its images are not drawn again, and its rows come first in the new table.",
+            help="A table that was filled in before. Its images are not drawn again, and its rows come first in the new table.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random draw.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the draw.")] = 0,
     overrides: options.Overrides = None,
     as_json: Json = False,
     debug: Debug = False,

@@ -198,8 +198,8 @@ def continued(part: Part, about: Mapping[str, str], resume: bool, output: Output
             return begun
         message = f"{part.content}: left by an interrupted command, but with other {listed(differ)}"
         if resume:
-            raise UsageError(f"{message}; leave out --resume to begin again, or give another file")
-        output.note(f"{message}; beginning again")
+            raise UsageError(f"{message}; leave out --resume to start again, or give another file")
+        output.note(f"{message}; starting again")
     part.begin()
     return None
 

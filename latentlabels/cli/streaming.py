@@ -78,11 +78,11 @@ def _say(tally: Tally, sink: Sink, output: Output) -> None:
         )
     if tally.escaped:
         are = "is" if tally.escaped == 1 else "are"
-        output.note(f"note: {count(tally.escaped, 'image name')} {are} not UTF-8; bytes that are no text are written as \\xNN")
+        output.note(f"note: {count(tally.escaped, 'image name')} {are} not UTF-8; their invalid bytes are written as \\xNN")
     if tally.formulas and sink.for_spreadsheets:
         output.note(
             f"note: {count(tally.formulas, 'image name')} {'begins' if tally.formulas == 1 else 'begin'} with =, +, - or @; a "
-            "spreadsheet takes such cells for formulas, so import that column as text"
+            "spreadsheet reads such cells as formulas, so import that column as text"
         )
 
 

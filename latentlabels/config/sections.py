@@ -120,7 +120,7 @@ class DataConfig(Section):
     complete: Path | None = Field(default=None, description="the path of a table of completely labelled images")
     answers: Path | None = Field(default=None, description="the path of a table of answers to questions: image, label, value")
     format: str | None = Field(
-        default=None, description="the name of a format of known labels, or null to see it from the file"
+        default=None, description="the name of a format of known labels, or null to recognise it from the file"
     )
     unlisted: Literal["unknown", "absent"] | None = Field(default=None, description="unknown or absent")
     present: Cells | None = Field(default=None, description=_CELLS)
@@ -132,13 +132,13 @@ class DataConfig(Section):
     classes: Names | Text | None = Field(
         default=None, min_length=1, description="the names of the classes 0, 1, ...: a list, or a file with one on each line"
     )
-    separator: str | None = Field(default=None, description='what stands between labels in a cell; "" for one label in a cell')
+    separator: str | None = Field(default=None, description='what separates labels in a cell; "" for one label in a cell')
     part: Names | None = Field(default=None, min_length=1, description="the parts of the data set to use, for example train")
     split: str | None = Field(default=None, description="a column, or the path of a table: which images are held out")
     together: str | None = Field(default=None, description="a column, or the path of a table: which images belong together")
     unlabelled: Names | None = Field(default=None, description="a list of folders of images without a known label")
     contradictions: Literal["refuse", "unknown", "vote"] = Field(default="refuse", description="refuse, unknown or vote")
-    white: Positive | None = Field(default=None, description="the value of white in the image files, or null to see it")
+    white: Positive | None = Field(default=None, description="the value of white in the images, or null to find it in them")
     single_positive: Annotated[Whole, Field(ge=0)] | None = Field(
         default=None, description="a seed: keep one known present label of each image, drawn at random, or null"
     )
@@ -184,7 +184,7 @@ class ModelConfig(Section):
     mixture: Whole = Field(default=1, ge=1, description="a whole number of at least 1")
     beta: Real = Field(default=0.0, ge=0, le=1, description="a number from 0 to 1")
     objective: Objective = Field(default=objectives.DEFAULT, description="one of " + ", ".join(OBJECTIVE_NAMES))
-    at_least_one: Flag | None = Field(default=None, description="true or false, or null to see from the data")
+    at_least_one: Flag | None = Field(default=None, description="true or false, or null to decide from the data")
     start: Literal["prior", "own"] = Field(default="prior", description="prior or own")
     windows: Flag | None = Field(
         default=None, description="true or false, or null for two windows of a picture where auto chose the encoder"
@@ -217,7 +217,7 @@ class FitConfig(Section):
     strategy: str = Field(default="auto", description="auto, ddp, or another strategy of Lightning")
     workers: Whole = Field(default=0, ge=0, description="a whole number of at least 0")
     augment: Flag | Literal["strong"] = Field(default=True, description="true, false or strong")
-    init_from: Path | None = Field(default=None, description="the path of a run folder to begin with, or null")
+    init_from: Path | None = Field(default=None, description="the path of a run folder to start from, or null")
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(default="auto", description="auto, torch, openvino or onnx")
     cache: str | None = Field(
         default=None, description='the path of a folder for features, "none" to keep none, or null for the usual folder'

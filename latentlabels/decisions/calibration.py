@@ -1,27 +1,15 @@
 """Calibration by complete images: a temperature and a bias for each logit, after a fit, on the head's logits alone.
 
 A fit on few known labels may have the scale of probabilities wrong, for all labels or for some, since what it was told about
-the annotation is wrong. D images with complete labels y show it. The logits z of an image become
-
-    z / T + c a + b,
-
-T one temperature, c one shift of all labels against their absence (a is 1 for a label, 0 for "none of them", and 0 in
-exhaustive groups, where it changes nothing), b a bias for each logit. They maximise the exact log-likelihood of the complete
-label sets under the groups of the label space, with the prior
-
-    log T ~ N(0, 0.5^2),    c ~ N(0, 1),    b_l ~ N(0, w^2) independently,
-
-so that few images shrink b towards 0 (maximum a posteriori). w is the one of `WIDTHS` with the best likelihood of images left
-out, in ten folds. Unless images left out gain significantly (Student's t of the gains, one-sided at 10 %), the logits are left
-as they are; with fewer than 10 images, always.
-
-Source of the temperature: Guo et al., "On calibration of modern neural networks", ICML 2017; of scale and bias: Platt,
-"Probabilistic outputs for support vector machines", 1999.
+the annotation is wrong. D images with complete labels y show it. The change of the logits, and its prior, are those of
+`rescaling`. The likelihood is the exact one of the complete label sets, under the groups of the label space. The width w of the
+biases is the one of `WIDTHS` with the best likelihood of images left out, in ten folds. Unless images left out gain
+significantly (Student's t of the gains, one-sided at 10 %), the logits are left as they are; with fewer than 10 images, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,21 +19,16 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
-from ..distributions import LabelVector
 from ..errors import DataError
 from ..program import Adjustment
-from ..program.adjustment import adjusted
-from ..space import LabelSpace, OneOf
+from ..space import LabelSpace
+from .rescaling import Change, Rescaling, Vector
 
-Vector = Callable[[Tensor], LabelVector]
-"""From what a head gives, (N, rows), to the labels' distributions."""
 WIDTHS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Standard deviations of b that are tried, in logits."""
-TEMPERATURE_PRIOR, SHIFT_PRIOR = 0.5, 1.0  # standard deviations of log T and of c
 _FOLDS = 10
 _FEWEST = 10  # images; with fewer, chance passes for a gain, and costs more than calibration brings
 _CHANCE = 0.1  # that logits are changed which need not be
-_STEPS = 100  # of L-BFGS at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +45,8 @@ class Calibration:
         error: standard error of `before` - `after`.
         width: w; None where nothing is changed, since `after` is not clearly lower.
         unseen: numbers of labels that no complete image shows; the prior alone keeps their bias small.
+        answers: how many answers to questions found it, in place of complete images; `num_images` are then those asked about.
+            See `answered`.
     """
 
     temperature: float
@@ -72,6 +57,7 @@ class Calibration:
     error: float
     width: float | None
     unseen: tuple[int, ...] = ()
+    answers: int = 0
 
     @property
     def changes(self) -> bool:
@@ -93,6 +79,7 @@ class Calibration:
             "error": self.error,
             "width": self.width,
             "unseen": list(self.unseen),
+            "answers": self.answers,
         }
 
     @classmethod
@@ -111,6 +98,7 @@ class Calibration:
             float(stored["error"]),
             None if stored["width"] is None else float(stored["width"]),
             tuple(map(int, stored["unseen"])),
+            int(stored.get("answers", 0)),  # runs of earlier versions have none
         )
 
 
@@ -129,7 +117,7 @@ def calibrate(vector: Vector, logits: Tensor, truth: Tensor, space: LabelSpace, 
     """
     if not len(logits):
         raise DataError("calibration needs at least one image whose labels are all known")
-    problem = _Problem(vector, logits.double(), truth.double(), space)
+    problem = _Problem(vector, logits, truth.double(), space)
     start = problem.nll(problem.identity)
     if not bool(torch.isfinite(start).all()):
         row = int((~torch.isfinite(start)).nonzero()[0])
@@ -150,49 +138,16 @@ def calibrate(vector: Vector, logits: Tensor, truth: Tensor, space: LabelSpace, 
     return Calibration(float(1 / sharpness), bias.numpy(), len(logits), before, after, error, width, unseen)
 
 
-Change = tuple[Tensor, Tensor]
-"""1 / T, and what is added to each logit (L,)."""
-
-
-class _Problem:
+class _Problem(Rescaling):
     """Complete images and the likelihood of what changes their logits."""
 
     def __init__(self, vector: Vector, logits: Tensor, truth: Tensor, space: LabelSpace):
-        self.vector, self.logits, self.truth = vector, logits, truth
-        self.together = against_absence(space)
-        self.identity: Change = (torch.ones((), dtype=torch.double), torch.zeros(space.num_logits, dtype=torch.double))
+        super().__init__(vector, logits, space)
+        self.truth = truth
 
     def nll(self, change: Change, rows: Tensor | slice = slice(None)) -> Tensor:
         """-log p(y | x) of some images."""
-        return -self.vector(adjusted(self.logits[rows], *change)).log_prob(self.truth[rows])
-
-    def fit(self, width: float, rows: Tensor | slice = slice(None)) -> Change:
-        """The most probable change given some images; what is unknown has the prior N(0, 1) each."""
-        unknown = torch.zeros(2 + len(self.together) * (width > 0), dtype=torch.double, requires_grad=True)
-        number = len(self.logits[rows])
-
-        def change(values: Tensor) -> Change:
-            bias = SHIFT_PRIOR * values[1] * self.together
-            return (-TEMPERATURE_PRIOR * values[0]).exp(), bias + width * values[2:] if width > 0 else bias
-
-        def loss(values: Tensor) -> Tensor:
-            return (self.nll(change(values), rows).sum() + values.square().sum() / 2) / number
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            value = loss(unknown)
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        optimizer = torch.optim.LBFGS(
-            [unknown], max_iter=_STEPS, tolerance_grad=1e-7, tolerance_change=1e-10, line_search_fn="strong_wolfe"
-        )
-        with torch.enable_grad():
-            optimizer.step(closure)  # type: ignore[arg-type]
-        with torch.no_grad():
-            found = unknown.detach()
-            better = bool(loss(found) <= loss(torch.zeros_like(found)))  # False for NaN, too
-            return change(found) if better else self.identity
+        return -self.changed(change, rows).log_prob(self.truth[rows])
 
     @torch.no_grad()
     def left_out(self, width: float, seed: int) -> Tensor:
@@ -205,13 +160,3 @@ class _Problem:
             kept[held] = False
             out[held] = self.nll(self.fit(width, kept.nonzero().flatten()), held)
         return out
-
-
-def against_absence(space: LabelSpace) -> Tensor:
-    """(L,) 1 for the logit of a label that may be absent with its whole group, 0 for "none of them" and exhaustive groups."""
-    out: list[float] = []
-    for group in space.groups:
-        optional = not isinstance(group, OneOf) or group.optional
-        out += [float(optional)] * len(group.labels)
-        out += [0.0] * (group.num_logits - len(group.labels))
-    return torch.tensor(out, dtype=torch.double)

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ..errors import DataError
 from .aims import Aim
-from .calibration import Calibration, Vector
+from .calibration import Calibration
 from .conformal import Conformal
+from .rescaling import Vector
 from .thresholds import Thresholds, expected_thresholds
 
 FILE = "decisions.safetensors"
@@ -58,7 +59,7 @@ class Decisions:
         aim = Aim.of(aim)
         if self.reference is None:
             raise DataError(
-                f"this run was written before runs kept what thresholds are found by, so that there are none for {aim}; use "
+                f"this run is too old to hold what thresholds are found from, so there are none for {aim}; use "
                 "`latentlabels calibrate RUN --complete TABLE`, posterior(images).thresholds(aim), or fit again"
             )
         return expected_thresholds(_marginals(vector, self.reference), aim)

@@ -155,7 +155,7 @@ class LabelVector(TorchDistribution):
         if value.shape[-1:] != self.event_shape:
             raise ValueError(f"y has shape {tuple(value.shape)}, but the space has {self.space.num_labels} labels")
         if not bool(((value == 0) | (value == 1)).all()):
-            raise ValueError("y holds something else than 0 and 1; unknown labels belong in `observed`, as -1")
+            raise ValueError("y holds values other than 0 and 1; unknown labels belong in `observed`, as -1")
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
         """Exact draws: sample_shape + (..., K) of 0 and 1. A component first, then its groups."""

@@ -54,7 +54,7 @@ class NonEmptyLabelVector(LabelVector):
 
     def __init__(self, space: LabelSpace, logits: Tensor, empty_odds: float = 0.0, *, validate_args: bool | None = None):
         if not 0.0 <= empty_odds <= 1.0:
-            raise ValueError(f"empty_odds is in [0, 1], not {empty_odds}")
+            raise ValueError(f"empty_odds must be in [0, 1], not {empty_odds}")
         self.empty_odds, self.log_odds_of_empty = float(empty_odds), _log(empty_odds)
         super().__init__(space, logits, validate_args=validate_args)
 

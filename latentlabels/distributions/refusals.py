@@ -28,7 +28,7 @@ def checked_observed(observed: Tensor, num_labels: int, values: bool) -> Tensor:
         raise ObservationError(f"observed has shape {tuple(observed.shape)}, but the space has {num_labels} labels")
     observed = as_observed(observed)
     if values and bool(((observed < -1) | (observed > 1) & (observed != ASKED)).any()):
-        raise ObservationError("observed holds something else than 1 (present), 0 (absent) and -1 (unknown)")
+        raise ObservationError("observed holds values other than 1 (present), 0 (absent) and -1 (unknown)")
     return observed
 
 

@@ -124,7 +124,7 @@ def _check_size(name: str, vision: Mapping[str, Any], size: Size, own: Size) -> 
     usual = f"{own[0]}" if own[0] == own[1] else f"[{own[0]}, {own[1]}]"
     if isinstance(vision.get("layers", 12), list | tuple):
         raise ConfigError(
-            f"{name} takes images of {usual} pixels alone, not {size[0]} x {size[1]}; leave image_size out",
+            f"{name} takes only images of {usual} pixels, not {size[0]} x {size[1]}; leave image_size out",
             key="model.image_size",
         )
     patch = int(vision.get("patch_size", 16))

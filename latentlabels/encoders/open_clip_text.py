@@ -31,7 +31,7 @@ def embed_texts(name: str, weights: str | None, texts: Mapping[str, Sequence[str
     """
     if weights is None:
         raise ConfigError(
-            f"{name} has random weights, whose text side knows no words; give weights: DEFAULT, a file or a folder",
+            f"{name} has random weights, so its text side has learned no words; give weights: DEFAULT, a file or a folder",
             key="model.names",
         )
     record = record_of(name, weights)
@@ -84,7 +84,7 @@ def _tokens(record: Record, name: str, texts: Sequence[str]) -> Tensor:
         raise _no_transformers(name, error) from error
     except Exception as error:  # what transformers raises is many things
         raise WeightsError(
-            f"model.names: the tokenizer of {name} could not be had ({error}); run again with a network, or give a folder that "
+            f"model.names: the tokenizer of {name} is not available ({error}); run again with a network, or give a folder that "
             "holds the tokenizer's files beside the weights"
         ) from error
     if hasattr(tokenizer, "encode"):  # open_clip's own, which cuts off without a word

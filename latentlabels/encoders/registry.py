@@ -114,7 +114,7 @@ def build_encoder(
             raise ConfigError('encoder "embedding" takes an array of embeddings (N, D), not images')
         if regions:
             raise ConfigError(
-                "embeddings say nothing of places; give images and an encoder, or set regions to false", key="model.regions"
+                "embeddings have no places to look at; give images and an encoder, or set regions to false", key="model.regions"
             )
         return Encoder(Standardize(num_inputs), num_inputs, kind, None)
     family = _family(name)

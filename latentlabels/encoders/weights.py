@@ -101,7 +101,7 @@ def check_hash(path: Path, expected: str | None = None) -> None:
     if expected is not None and not found.startswith(expected):
         raise WeightsError(
             f"{path}: SHA-256 begins with {found[: len(expected)]}, expected {expected}: the file is damaged or was changed, "
-            "and nothing of it was loaded; remove it and fetch it again (if the digits in its name are no hash, rename it)"
+            "so it was not loaded; remove it and fetch it again (if the digits in its name are no hash, rename it)"
         )
 
 

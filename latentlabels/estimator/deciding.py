@@ -49,7 +49,7 @@ class DecidingModel(FittedModel):
         found = self.decisions_.thresholds if aim is None else self.decisions_.for_aim(aim, self.model.amortizer.vector)
         if found.source.kind == "unset":
             warnings.warn(
-                "the thresholds are 0.5 each, since nothing is known to find better ones by", DataWarning, stacklevel=2
+                "all thresholds are 0.5, because this run holds nothing to find better ones from", DataWarning, stacklevel=2
             )
         return found.decide(self.predict_proba(images))
 

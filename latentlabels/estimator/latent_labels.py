@@ -20,6 +20,7 @@ from ..kind import AUTO, Kind, kind_of
 from ..posterior import Posterior
 from ..progress import following
 from ..space import LabelSpace
+from .asked_fit import scaled, without_answers
 from .cross_fitting import cross_fitted
 from .deciding import DecidingModel
 from .preparing import prepare
@@ -206,7 +207,8 @@ class LatentLabels(DecidingModel):
                 above; such images are held out together or not at all.
             answers: answers to questions about single labels, which somebody asked (see `Posterior.next_questions`), as
                 `observed`: of some images, by name, or (N, K) of 1, 0, -1. They are evidence of their own, p(answer | y) = 1
-                or 0, beside the annotation of `observed`.
+                or 0, beside the annotation of `observed`. Where the head alone is trained, they also fix the scale of all
+                probabilities, by a first fit without them; `decisions_.calibration` has it.
             checkpoints: a folder for the state after each epoch.
             resume: continue from the state in `checkpoints`.
             watch: further stopping rules whose best weights are kept as well, for `use`; the fit continues while any of
@@ -223,7 +225,10 @@ class LatentLabels(DecidingModel):
         settings, before = self._checked()
         with following(plan_of(settings.model, settings.fit), log=False):
             prepared = prepare(settings, before, images, observed, truth, held_out, together, answers)
+            first = without_answers(settings, before, prepared)
             found = trained(settings, prepared, checkpoints=checkpoints, resume=resume, watch=watch)
+            if first is not None:
+                found = scaled(settings, prepared, first, found)
         for message in fit_warnings(found.diagnostics):
             warnings.warn(message, AnchorWarning, stacklevel=2)
         self.fitted_ = found

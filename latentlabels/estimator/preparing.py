@@ -21,7 +21,7 @@ from ..fitting.fitted import Fitted
 from ..fitting.names import show_names
 from ..fitting.settling import CHOSEN, features_of, settle, wanted_by
 from ..fitting.stated_split import with_statements
-from ..fitting.warm_start import as_before, check_same_encoder, has_scale, labels_read, take_over, wanted_after
+from ..fitting.warm_start import as_before, check_same_encoder, has_scale, labels_read, starts_over, take_over, wanted_after
 from ..inputs import Inputs, Reading, Wanted, kind_given, read_inputs
 from ..inputs.alignment import as_observed
 from ..inputs.batches import Batches
@@ -29,7 +29,7 @@ from ..inputs.merging import with_copies_merged
 from ..kind import Kind
 from ..observed import Observed
 from ..observed.options import ReadOptions
-from ..program.starting_point import Anchor, derive_prior
+from ..program.starting_point import Anchor, derive_prior, prior_logits
 from ..progress import Phase, phase
 from .settings import Settings
 
@@ -76,6 +76,7 @@ def prepare(
     held_out: str | ArrayLike | None = None,
     together: str | ArrayLike | None = None,
     answers: Labels | None = None,
+    first: bool = False,
 ) -> Prepared:
     """Read the data and build the program. Warnings point at whoever called the caller.
 
@@ -88,6 +89,7 @@ def prepare(
         held_out: which images are held out.
         together: which images belong together.
         answers: to questions about these images.
+        first: whether a fit with answers follows, and this is the one without; see `fitting.scaling`.
 
     Raises:
         ObservationError, DataError, ConfigError, WeightsError: what cannot be used, and what to do.
@@ -103,7 +105,9 @@ def prepare(
         anchor = replace(anchor, never_known=never)
     warn_of_start(choice.model, anchor, table.space.num_labels, stacklevel=3)
     torch.manual_seed(int(settings.fit.seed))
-    start = _build(settings, choice, before, inputs, table, how, anchor)
+    asks = first or inputs.answers is not None
+    over = before is not None and asks and starts_over(before, inputs, choice.model)
+    start = _build(settings, choice, before, inputs, table, how, anchor, over)
     amortizer, batch_size = start.program.model.amortizer, settings.fit.batch_size
     frozen, keep = bool(choice.model.frozen), before is not None
     batches = features_once(amortizer.encoder, inputs.items, frozen, batch_size, keep_scale=keep)
@@ -163,6 +167,7 @@ def _build(
     table: Observed,
     how: Annotation,
     anchor: Anchor,
+    over: bool,
 ) -> Fitted:
     """The program at its start: head, encoder, and what is taken over from the fit to begin with."""
     model, num_inputs = choice.model, inputs.num_features
@@ -175,6 +180,8 @@ def _build(
     program = build_program(table.space, how, model, head, num_inputs, anchor, pixels, inputs.size, earlier, len(inputs))
     amortizer = program.model.amortizer
     taken = None if before is None else take_over(amortizer, before.program.model.amortizer)
+    if over and head.start == "prior":
+        amortizer.start_at(prior_logits(program.space, anchor.prevalence))
     return Fitted(
         space=table.space,
         annotation=how,
@@ -182,7 +189,7 @@ def _build(
         program=program,
         decisions=Decisions(Thresholds.halves(table.space.num_labels)),
         head=head,
-        begun_with=None if taken is None else taken.labels,
+        begun_with=None if taken is None else () if over else taken.labels,
         why=choice.why,
         params=dict(settings.params) | {key: getattr(model, key) for key in CHOSEN},
         names=inputs.names,

@@ -82,7 +82,8 @@ def run_of(found: Fitted, sections: Mapping[str, Any] | None = None) -> Run:
 
 def _about(found: Fitted) -> dict[str, Any]:
     """Of `environment.json`, what the fit itself says."""
-    about = environment(int(found.params["seed"]), found.data_hash) | {"head": found.head.to_dict()}
+    about = environment(int(found.params["seed"]), found.data_hash)
+    about |= {"images_hash": found.images_hash, "head": found.head.to_dict()}
     if found.columns is not None:
         about["columns"] = list(found.columns)
     if found.program.described is not None:
@@ -126,6 +127,7 @@ def restored(folder: str | Path, make: Callable[..., E]) -> tuple[E, Fitted]:
         history=run.history,
         diagnostics=run.diagnostics,
         data_hash=run.environment.get("data_hash", ""),
+        images_hash=run.environment.get("images_hash", ""),
     )
 
 

@@ -22,7 +22,7 @@ from ..fitting.held_out import HeldOut, hold_out, warn_of_rare
 from ..fitting.identity import identity_of
 from ..fitting.names import names_found
 from ..fitting.reference import decided, reference_rows
-from ..fitting.run_folder import hash_data
+from ..fitting.run_folder import hash_data, hash_names
 from ..fitting.schedule import schedule_named
 from ..fitting.settling import CHOSEN
 from ..fitting.warm_start import TRAINED_BEFORE
@@ -92,6 +92,7 @@ def trained(
         kept=result.kept,
         diagnostics=diagnostics,
         data_hash=hash_data(table.known, table.images),
+        images_hash=hash_names(inputs.names),
         decisions=decisions,
         references=references,
     )
@@ -168,6 +169,7 @@ def _diagnostics(start: Fitted, inputs: Inputs, parts: HeldOut, result: Training
     ours, nonempty = start.program.objective.is_likelihood, start.head.nonempty
     found = diagnose(table, how, anchor, result, count, ours, parts.held, nonempty, inputs.completed)
     found["held_out"] = parts.to_dict()
+    found["num_answers"] = 0 if inputs.answers is None else int(inputs.answers.num_known.sum())
     found["begun_with"] = None if start.begun_with is None else list(start.begun_with)
     found["learned"] = {name: one.to_dict() for name, one in how.learned.items()}
     found["encoder"] = {key: start.params[key] for key in CHOSEN} | {"why": start.why}

@@ -135,7 +135,7 @@ class PickedLogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """The gradient by the logits."""
         if torch.is_grad_enabled():  # of create_graph; without this a second derivative would come out as 0
-            raise RuntimeError("this gradient has no gradient of its own; take LabelVector.log_marginal, whose sums have")
+            raise RuntimeError("this function has no second derivatives; use LabelVector.log_marginal, which has them")
         (own,) = ctx.saved_tensors
         return own * grad, None, None, None, None
 

@@ -47,6 +47,7 @@ class Fitted:
         references: for each of them what the head gives for the images that thresholds are found by.
         diagnostics: what the fit reports.
         data_hash: of the images' names and of what was known.
+        images_hash: of the images' names.
     """
 
     space: LabelSpace
@@ -71,3 +72,9 @@ class Fitted:
     references: dict[str, Tensor] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     data_hash: str = ""
+    images_hash: str = ""
+
+    @property
+    def is_head_alone(self) -> bool:
+        """Whether the head alone was trained: on embeddings, or on an encoder that is not."""
+        return self.kind is Kind.EMBEDDINGS or bool(self.params["frozen"])

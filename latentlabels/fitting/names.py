@@ -28,10 +28,12 @@ def check_names(given: ModelConfig) -> None:
     """
     if not given.names:
         if given.prompts is not None:
-            raise ConfigError("model.prompts are read with model.names alone; give names: true, or leave prompts out")
+            raise ConfigError(
+                "model.prompts are used only with model.names; set model.names to true, or leave model.prompts out"
+            )
         return
     if given.regions:
-        raise ConfigError("model.names and model.regions are two heads of which a model has one; leave one of them out")
+        raise ConfigError("model.names and model.regions cannot be combined; leave one of them out")
     if not has_texts(given.encoder):
         raise ConfigError(
             f'model.names needs an encoder with a text side, which "{given.encoder}" does not have; give open_clip:NAME, for '
@@ -39,7 +41,8 @@ def check_names(given: ModelConfig) -> None:
         )
     if given.weights is None:
         raise ConfigError(
-            f"{given.encoder} without weights knows no words; give weights: DEFAULT, a file or a folder", key="model.names"
+            f"{given.encoder} without weights has learned no words; give weights: DEFAULT, a file or a folder",
+            key="model.names",
         )
 
 

@@ -258,6 +258,11 @@ def hash_data(known: KnownTable, images: tuple[str, ...] | None) -> str:
     return digest.hexdigest()[:16]
 
 
+def hash_names(images: tuple[str, ...]) -> str:
+    """A hash of the images' names, by which a fit knows the images of an earlier one."""
+    return hashlib.sha256("\n".join(images).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def _lines(path: Path, whole: bool = False) -> Any:
     if not path.exists():
         return {} if whole else []

@@ -49,7 +49,7 @@ def _check_regions(given: ModelConfig) -> None:
         return
     if kind_of(given.encoder) is Kind.EMBEDDINGS:
         raise ConfigError(
-            "embeddings say nothing of places; give images and an encoder, or set regions to false", key="model.regions"
+            "embeddings have no places to look at; give images and an encoder, or set regions to false", key="model.regions"
         )
     if given.windows:
         raise ConfigError(

@@ -11,11 +11,12 @@ from torch import Tensor
 from ..config import FitConfig, ModelConfig
 from ..encoders import Frozen, Standardize
 from ..errors import ConfigError
-from ..inputs import Wanted
+from ..inputs import Inputs, Wanted
 from ..kind import AUTO, Kind
 from ..program import Amortizer, Head, NamedHead
 from ..space import LabelSpace, OneOf
 from .fitted import Fitted
+from .run_folder import hash_names
 from .settling import features_of, wanted_by
 
 TRAINED_BEFORE = 0.1  # learning rate of an encoder that was trained before, in units of that of the head
@@ -90,14 +91,29 @@ def check_same_encoder(before: Fitted, encoder: str, num_inputs: int | None) -> 
     then = str(before.params["encoder"])
     if then != encoder:
         raise ConfigError(
-            f'model.encoder is "{encoder}", but the run to begin with has "{then}"; leave the encoder out to go on with it, '
-            "or fit anew"
+            f'model.encoder is "{encoder}", but the run to start from has "{then}"; leave model.encoder out to keep that '
+            "encoder, or fit from scratch"
         )
     if before.kind is Kind.EMBEDDINGS and before.num_features != num_inputs:
         raise ConfigError(
-            f"the embeddings have {num_inputs} numbers each, but the run to begin with was fitted on {before.num_features}; "
+            f"the embeddings have {num_inputs} numbers each, but the run to start from was fitted on {before.num_features}; "
             "compute them with the same network"
         )
+
+
+def starts_over(before: Fitted, inputs: Inputs, settings: ModelConfig) -> bool:
+    """Whether a fit with answers begins its head at the prior again: the head alone is trained, and on the same images.
+
+    A head that goes on hardly learns from answers: by held-out labels it was best before. One that begins again learns more,
+    and the first fit, without the answers, must not begin with a head that has seen some of them.
+
+    Args:
+        before: the other fit.
+        inputs: the images to fit.
+        settings: of the model, as `as_before` and `settle` gave them.
+    """
+    alone = inputs.kind is Kind.EMBEDDINGS or bool(settings.frozen)
+    return alone and before.images_hash == hash_names(inputs.names)
 
 
 @torch.no_grad()
@@ -118,11 +134,12 @@ def take_over(amortizer: Amortizer, before: Amortizer) -> TakenOver:
         else:
             own.load_state_dict(theirs.state_dict())
     except RuntimeError as error:
-        raise ConfigError(f"the encoder of the run to begin with is built otherwise ({error}); fit anew") from None
+        raise ConfigError(f"the run to start from has another encoder ({error}); fit from scratch") from None
     if (amortizer.mixture, amortizer.nonempty) != (before.mixture, before.nonempty):
         raise ConfigError(
-            f"the run to begin with has mixture {before.mixture} and at_least_one {str(before.nonempty).lower()}, this fit "
-            f"has {amortizer.mixture} and {str(amortizer.nonempty).lower()}; set model.mixture and model.at_least_one alike"
+            f"the run to start from has mixture {before.mixture} and at_least_one {str(before.nonempty).lower()}, this fit "
+            f"has {amortizer.mixture} and {str(amortizer.nonempty).lower()}; set model.mixture and model.at_least_one as in "
+            "the run"
         )
     here, there = head_rows(amortizer), head_rows(before)
     found = [(row, there[name]) for name, row in here.items() if name in there]
@@ -139,7 +156,7 @@ def take_over(amortizer: Amortizer, before: Amortizer) -> TakenOver:
 def _copy(values: Tensor, old: Tensor | None, rows: list[tuple[int, int]], sizes: tuple[int, int]) -> None:
     """One tensor of the head: row by row where it has a row for each logit, as a whole where it has another meaning."""
     if old is None or values.shape[1:] != old.shape[1:]:
-        raise ConfigError("the head of the run to begin with is built otherwise; set model.regions and model.names alike")
+        raise ConfigError("the run to start from has another head; set model.regions and model.names as in the run")
     if values.dim() and (values.shape[0], old.shape[0]) == sizes:
         for row, before in rows:
             values[row] = old[before]

@@ -60,7 +60,7 @@ class ClassPriors(Objective):
     def __init__(self, space: LabelSpace, tau: float = 0.01, delta: float = 0.1, warmup: int = 1):
         super().__init__(space)
         if tau <= 0 or not 0 < delta < 1 or warmup < 1:
-            raise ConfigError(f"tau is above 0, delta in (0, 1) and warmup at least 1, not {tau}, {delta} and {warmup}")
+            raise ConfigError(f"tau must be above 0, delta in (0, 1) and warmup at least 1, not {tau}, {delta} and {warmup}")
         self.tau, self.delta, self.warmup = tau, delta, warmup
         self.register_buffer("prior", torch.zeros(space.num_labels))
         self.register_buffer("share", torch.zeros(space.num_labels), persistent=False)

@@ -50,7 +50,7 @@ class EntropyMaximisation(Objective):
     def __init__(self, space: LabelSpace, alpha: float = 0.1):
         super().__init__(space)
         if alpha <= 0:
-            raise ConfigError(f"alpha is above 0, not {alpha}")
+            raise ConfigError(f"alpha must be above 0, not {alpha}")
         self.alpha = alpha
 
     def _loss(self, step: Step) -> Tensor:
@@ -97,7 +97,7 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         super().__init__(space, alpha)
         if beta < 0 or warmup < 0 or rounds < 1 or not 0 <= share <= 1:
             raise ConfigError(
-                f"beta and warmup are at least 0, rounds at least 1 and share in [0, 1], not {beta}, {warmup}, {rounds} "
+                f"beta and warmup must be at least 0, rounds at least 1 and share in [0, 1], not {beta}, {warmup}, {rounds} "
                 f"and {share}"
             )
         self.beta, self.warmup, self.rounds, self.share = beta, warmup, rounds, share

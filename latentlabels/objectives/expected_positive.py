@@ -48,7 +48,7 @@ class ExpectedPositive(Objective):
     def __init__(self, space: LabelSpace, weight: float = 1.0):
         super().__init__(space)
         if weight <= 0:
-            raise ConfigError(f"the weight of the penalty is above 0, not {weight}")
+            raise ConfigError(f"the weight of the penalty must be above 0, not {weight}")
         self.weight = weight
         self.expected = math.nan
 

@@ -34,7 +34,7 @@ class _Focusing(Objective):
         super().__init__(space)
         if gamma_positive < 0 or gamma_negative < 0 or not 0 <= margin < 1:
             raise ConfigError(
-                f"the exponents of a focusing loss are at least 0 and its margin in [0, 1), not {gamma_positive}, "
+                f"the exponents of a focusing loss must be at least 0 and its margin in [0, 1), not {gamma_positive}, "
                 f"{gamma_negative} and {margin}"
             )
         self.gamma_positive, self.gamma_negative, self.margin = gamma_positive, gamma_negative, margin

@@ -69,7 +69,7 @@ class GeneralizedRobust(Objective):
         super().__init__(space)
         if min(sigma) <= 0 or not (0 < q2 <= 1 and 0 < q3 <= 1) or ramp < 1:
             raise ConfigError(
-                f"sigma is above 0, q2 and q3 are in (0, 1] and ramp is at least 1, not {sigma}, {q2}, {q3} and {ramp}"
+                f"sigma must be above 0, q2 and q3 in (0, 1] and ramp at least 1, not {sigma}, {q2}, {q3} and {ramp}"
             )
         w, b = self.usual_w if w is None else w, self.usual_b if b is None else b
         self.ends, self.q2, self.q3, self.ramp = (w, b, mu, sigma), q2, q3, ramp

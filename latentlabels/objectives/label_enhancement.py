@@ -49,7 +49,7 @@ class LabelEnhancement(Objective):
     def __init__(self, space: LabelSpace, kl: float = 0.1, hidden: int = 64):
         super().__init__(space)
         if kl <= 0 or hidden < 1:
-            raise ConfigError(f"kl is above 0 and hidden at least 1, not {kl} and {hidden}")
+            raise ConfigError(f"kl must be above 0 and hidden at least 1, not {kl} and {hidden}")
         self.kl, self.hidden = kl, hidden
         self.embedded = False
         self.network = nn.Sequential()

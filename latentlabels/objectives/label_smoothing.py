@@ -34,7 +34,7 @@ class LabelSmoothing(Objective):
     def __init__(self, space: LabelSpace, epsilon: float = 0.2):
         super().__init__(space)
         if not 0 <= epsilon < 1:
-            raise ConfigError(f"epsilon is in [0, 1), not {epsilon}")
+            raise ConfigError(f"epsilon must be in [0, 1), not {epsilon}")
         self.epsilon = epsilon
 
     def _loss(self, step: Step) -> Tensor:

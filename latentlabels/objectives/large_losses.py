@@ -40,7 +40,7 @@ class _LargeLoss(Objective):
         super().__init__(space)
         delta = self.usual if delta is None else delta
         if not 0 <= delta <= 1:
-            raise ConfigError(f"delta is a share in [0, 1], not {delta}")
+            raise ConfigError(f"delta must be a share in [0, 1], not {delta}")
         self.delta = delta
 
     @property

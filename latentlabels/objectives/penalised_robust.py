@@ -53,7 +53,7 @@ class PenalisedRobust(GeneralizedRobustCoco):
     ):
         super().__init__(space, w, b, ramp=ramp)
         if weight < 0:
-            raise ConfigError(f"the weight of the penalty is at least 0, not {weight}")
+            raise ConfigError(f"the weight of the penalty must be at least 0, not {weight}")
         self.weight = weight
         self.expected = math.nan
 

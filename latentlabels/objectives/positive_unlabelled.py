@@ -65,7 +65,7 @@ class PositiveUnlabelled(Objective):
         super().__init__(space)
         if min(alpha, mix) <= 0 or min(gamma, consistency) < 0 or not 0 < coldest <= 1:
             raise ConfigError(
-                f"alpha and mix are above 0, gamma and consistency at least 0 and coldest in (0, 1], not {alpha}, {mix}, "
+                f"alpha and mix must be above 0, gamma and consistency at least 0 and coldest in (0, 1], not {alpha}, {mix}, "
                 f"{gamma}, {consistency} and {coldest}"
             )
         self.alpha, self.gamma, self.mix, self.coldest = alpha, gamma, mix, coldest

@@ -39,7 +39,7 @@ class _Margin(Objective):
     def __init__(self, space: LabelSpace, margin: float, gamma: float):
         super().__init__(space)
         if margin < 0 or gamma < 0:
-            raise ConfigError(f"margin and gamma are at least 0, not {margin} and {gamma}")
+            raise ConfigError(f"margin and gamma must be at least 0, not {margin} and {gamma}")
         self.margin, self.gamma = margin, gamma
 
     def _loss(self, step: Step) -> Tensor:
@@ -66,7 +66,7 @@ class Hill(_Margin):
     def __init__(self, space: LabelSpace, lambda_: float = 1.5, margin: float = 1.0, gamma: float = 2.0):
         super().__init__(space, margin, gamma)
         if lambda_ < 1:
-            raise ConfigError(f"lambda_ is at least 1, not {lambda_}: the loss of a negative would be below 0")
+            raise ConfigError(f"lambda_ must be at least 1, not {lambda_}: the loss of a negative would be below 0")
         self.lambda_ = lambda_
 
     def _others(self, step: Step) -> Tensor:
@@ -90,7 +90,7 @@ class SelfPaced(_Margin):
     def __init__(self, space: LabelSpace, tau: float = 0.6, warmup: int = 1, margin: float = 1.0, gamma: float = 2.0):
         super().__init__(space, margin, gamma)
         if not 0 < tau < 1 or warmup < 0:
-            raise ConfigError(f"tau is in (0, 1) and warmup at least 0, not {tau} and {warmup}")
+            raise ConfigError(f"tau must be in (0, 1) and warmup at least 0, not {tau} and {warmup}")
         self.tau, self.warmup = tau, warmup
 
     @property

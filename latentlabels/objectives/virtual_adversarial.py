@@ -46,7 +46,7 @@ class VirtualAdversarial(AssumeNegative):
     def __init__(self, space: LabelSpace, epsilon: float = 0.1, xi: float = 0.01, weight: float = 1.0):
         super().__init__(space)
         if epsilon <= 0 or xi <= 0 or weight < 0:
-            raise ConfigError(f"epsilon and xi are above 0 and weight is at least 0, not {epsilon}, {xi} and {weight}")
+            raise ConfigError(f"epsilon and xi must be above 0 and weight at least 0, not {epsilon}, {xi} and {weight}")
         self.epsilon, self.xi, self.weight = epsilon, xi, weight
 
     def _loss(self, step: Step) -> Tensor:

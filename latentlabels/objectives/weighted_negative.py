@@ -36,7 +36,7 @@ class WeightedNegative(Objective):
     def __init__(self, space: LabelSpace, gamma: float | None = None):
         super().__init__(space)
         if gamma is not None and gamma <= 0:
-            raise ConfigError(f"gamma is above 0, not {gamma}")
+            raise ConfigError(f"gamma must be above 0, not {gamma}")
         self.gamma = 1 / max(space.num_labels - 1, 1) if gamma is None else gamma
 
     def _loss(self, step: Step) -> Tensor:

@@ -88,7 +88,7 @@ def _long(
     if of_values(holding[0], options) and holding[0].words and options.separator is None and value is None:
         name = holding[0].name
         raise AmbiguousError(
-            f'{sheet.head}: column "{name}" holds {listed(holding[0].words, 3)}: values, or names of labels',
+            f'{sheet.head}: column "{name}" holds {listed(holding[0].words, 3)}, which could be values or names of labels',
             [
                 Choice({"label_columns": name}, f'whether the image shows the one label "{name}"'),
                 Choice({"separator": ""}, "each cell is the name of a label"),

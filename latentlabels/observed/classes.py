@@ -86,7 +86,7 @@ def prepare(sheet: Sheet, features: Features, options: ReadOptions) -> Prepared:
         facts.append(("columns left out", listed(left, 6)))
     if several and len(chosen) > 1 and not asked:
         raise AmbiguousError(
-            f"{sheet.source}: the columns {listed(chosen)} hold labels, and cells of {listed(several)} several of them",
+            f"{sheet.source}: the columns {listed(chosen)} hold labels, and cells of {listed(several)} hold several",
             [Choice({"label_columns": name}, f'the labels are those of "{name}"') for name in chosen],
         )
     options = replace(options, image_column=image.name, label_columns=tuple(labels) if decided else None)

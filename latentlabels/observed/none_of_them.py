@@ -74,7 +74,7 @@ def ask_about_none(known: KnownTable, space: LabelSpace, images: Sequence[str], 
                 f"{source}: {what}; write in labels.yaml {{name: {label}, excludes: all}} (such images are mistakes), or "
                 f"{{name: {label}, excludes: []}} (it can be present with any label), or list the labels that it excludes"
             )
-        notes.append(f"{what}: it counts as a label like any other; say excludes: all, or excludes: [], in the label space")
+        notes.append(f"{what}: it is read like any other label; state excludes: all or excludes: [] in the label space")
     return notes
 
 

@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
     """The distributions under their home of version 0.1, for one release."""
     if name in ("LabelVector", "NonEmptyLabelVector", "can_be_empty"):
         home = "latentlabels" if name in ("LabelVector", "NonEmptyLabelVector") else "latentlabels.distributions"
-        text = f"latentlabels.program.{name} has moved and goes with version 0.3; import it from {home}"
+        text = f"latentlabels.program.{name} has moved, and the old place will be removed in version 0.3; import it from {home}"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         return getattr(distributions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

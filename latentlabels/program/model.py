@@ -211,4 +211,4 @@ def _check_rows(own: LabelVector, observed: Tensor) -> None:
             f"give observed of shape {(*own.batch_shape, own.space.num_labels)}, one row for each image"
         )
     if bool(((observed < -1) | (observed > 1) & (observed != ASKED)).any()):
-        raise ValueError("observed holds something else than 1 (known present), 0 (known absent) and -1 (unknown)")
+        raise ValueError("observed holds values other than 1 (known present), 0 (known absent) and -1 (unknown)")

@@ -20,7 +20,7 @@ class Wanted(NamedTuple):
 
     number: int = 20
     per_label: bool = False
-    random_share: float = 0.1
+    random_share: float = 0.05
     seed: int = 0
     about: str | None = None
     most_per_image: int | None = None

@@ -3,14 +3,16 @@
 Questions are chosen one by one. Once a question is chosen, the same question about a similar image is worth less: its score
 is multiplied by 1 - s, s the largest similarity to an image that was asked the same. Similarity is the cosine of two images'
 vectors, 0 below a bound and rising from there to 1 for copies. So a copy is never asked the same again, while images that
-merely show the same things are left alone.
+merely show the same things are left alone. And a question that the batch of n asks of m images already counts (1 + m/n)^-e, e
+the exponent `SPREAD`: among questions that teach about the same, a batch asks about several labels.
 
 The share drawn at random is uniform over all open questions. Its answers are a fair sample: they tell how often the model is
-right, and how many labels there are per image, which no answer to a chosen question does by itself.
+right, which answers to chosen questions do not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 NEAR = 0.9  # cosine of features from which two images count as similar
+SPREAD = 0.02
+"""Exponent by which a question counts less the more often a batch asks it; see benchmarks/README.md, "questions"."""
 MARGINALS_NEAR = 0.995  # of label probabilities, which differ less
 
 
@@ -29,6 +33,7 @@ def choose(
     generator: np.random.Generator,
     most_per_image: int | None = None,
     near_from: float = NEAR,
+    spread: float = SPREAD,
 ) -> list[tuple[int, int, bool]]:
     """The questions of a batch.
 
@@ -40,39 +45,47 @@ def choose(
         generator: of the random share.
         most_per_image: how many questions one image is asked at most.
         near_from: cosine from which two images count as similar.
+        spread: how much a question that the batch asks often counts less; 0 for not at all.
 
     Returns:
         (image, question, whether it was drawn at random) each: chosen ones first, the best first.
     """
     left = score.astype(np.float64).copy()
     size = min(size, int(np.isfinite(left).sum()))
-    drawn = _drawn(left, round(random_share * size), generator, most_per_image)
-    asked = np.bincount([row for row, _ in drawn], minlength=len(left))
+    drawn = _drawn(left, number_drawn(random_share, size), generator, most_per_image)
+    asked, times = np.bincount([row for row, _ in drawn], minlength=len(left)), np.zeros(left.shape[1])
     for row, column in drawn:
         left[row, column] = -np.inf
     if most_per_image is not None:
         left[asked >= most_per_image] = -np.inf
     chosen: list[tuple[int, int, bool]] = []
-    best = left.max(1) if left.shape[1] else np.full(len(left), -np.inf)
+    first = left.argmax(0) if len(left) else np.zeros(left.shape[1], np.int64)  # the best image of each question
     while len(chosen) < size - len(drawn):
-        row = int(best.argmax())
-        if not np.isfinite(best[row]):
+        best = left[first, np.arange(len(first))]
+        column = int((best * (1 + times / size) ** -spread).argmax())
+        row = int(first[column])
+        if not np.isfinite(best[column]):
             break
-        column = int(left[row].argmax())
         chosen.append((row, column, False))
         asked[row] += 1
+        times[column] += 1
         left[row, column] = -np.inf
-        changed = [row]
+        changed = np.array([column])
         if vectors is not None:
             near = np.clip((vectors @ vectors[row] - near_from) / (1 - near_from), 0.0, 1.0)
             near[row] = 0.0
             similar = np.flatnonzero((near > 0) & np.isfinite(left[:, column]))
             left[similar, column] *= 1 - near[similar]
-            changed += similar.tolist()
         if most_per_image is not None and asked[row] >= most_per_image:
             left[row] = -np.inf
-        best[changed] = left[changed].max(1)
+            changed = np.flatnonzero(first == row)
+        first[changed] = left[:, changed].argmax(0)
     return chosen + [(row, column, True) for row, column in drawn]
+
+
+def number_drawn(share: float, size: int) -> int:
+    """How many questions are drawn at random: the share, but at least one of a batch of four or more."""
+    return min(math.ceil(share * size - 1e-9), max(round(share * size), size // 4))
 
 
 def _drawn(score: Array, number: int, generator: np.random.Generator, most_per_image: int | None) -> list[tuple[int, int]]:

@@ -13,11 +13,7 @@ from ..space import Free, Group, LabelSpace
 from .gains import Array, group_gains, group_outcomes, label_gains, label_gains_about
 from .question import NONE, Question, worded
 
-BALANCE = 0.1
-"""Exponent of a label's mean probability, by which gains are divided: measured, see benchmarks/README.md, "questions"."""
-
 _SETTLED = 1e-6  # a question whose answer is so certain is closed: what is known implies it
-_LEAST = 1e-3  # mean probability below which a label counts as no rarer
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +57,15 @@ def candidates(
     known: NDArray[np.int8] | None = None,
     per_label: bool = False,
     about: str | None = None,
-    balance: float = BALANCE,
 ) -> Candidates:
     """All questions about N images.
 
     Args:
         q: their posterior given what is known.
         known: (N, K) of 1, 0, -1: labels that are not asked again; None where nothing is known.
-        per_label: ask every label by itself; otherwise the labels of a group that exclude each other are one question.
+        per_label: ask every label by itself; otherwise the labels of a group that exclude each other are one question, whose
+            score is the gain divided by the bits that name one of its outcomes, as such a question takes longer to answer.
         about: the label of interest; None for all labels of the image.
-        balance: how much rare labels are preferred: the gain of a label is divided by its mean probability to this power. That
-            of a group is divided by the bits that name one of its outcomes, as such a question takes longer to answer.
 
     Raises:
         DataError: known labels of another shape, or a label of interest with questions about groups.
@@ -88,9 +82,8 @@ def candidates(
     labels = tuple(k for k in range(space.num_labels) if k not in inside)
     each = label_gains(marginals) if about is None else label_gains_about(q, target)
     gain = np.concatenate([each[:, labels], group_gains(marginals, space, whole)], 1)
-    rarity = np.maximum(marginals.mean(0)[list(labels)], _LEAST) if len(marginals) else np.ones(len(labels))
     sizes = np.array([np.log2(len(group.labels) + 1) for group in whole])
-    weight = np.concatenate([rarity**-balance if about is None else np.ones(len(labels)), 1 / sizes])
+    weight = np.concatenate([np.ones(len(labels)), 1 / sizes])
     score = np.where(_open(marginals, known, space, labels, whole), gain * weight, -np.inf)
     return Candidates(space, labels, whole, gain, score, marginals)
 

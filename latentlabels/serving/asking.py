@@ -12,12 +12,13 @@ from ..annotation.asked import with_answers
 from ..errors import ObservationError
 from ..posterior import Posterior
 from ..questions import Question
+from ..questions.batch import number_drawn
 from .documents import CompleteNext, QuestionDocument, Questions
 from .listing import usefulness
 from .service import Service
 
 _SEED = 0
-_RANDOM_SHARE = 0.1
+_RANDOM_SHARE = 0.05
 _CELLS, _LEAST = 500_000, 1000
 """Probabilities of images and labels that are looked through for one list of questions, and images at least."""
 
@@ -48,7 +49,7 @@ def questions(service: Service, number: int, per_label: bool) -> Questions:
     if chosen.fair is None:
         found = _asked(service, chosen.rows, number, per_label, _RANDOM_SHARE)
     else:
-        random = _asked(service, chosen.fair, round(_RANDOM_SHARE * number), per_label, 1.0)
+        random = _asked(service, chosen.fair, number_drawn(_RANDOM_SHARE, number), per_label, 1.0)
         taken = {one.id for one in random}
         best = _asked(service, chosen.rows, number, per_label, 0.0)
         found = [one for one in best if one.id not in taken][: number - len(random)] + random

@@ -188,7 +188,7 @@ def test_exhaustive_groups_tell_how_readily_each_of_them_is_named(annotation: an
         (ann.Scar("learn"), [[1, -1], [-1, 1]], r"annotation\.rates: learn: .*or state the numbers"),
         (ann.UniformPositive(noise="learn"), [[1, -1], [-1, 1]], r"annotation\.noise: learn"),
         (ann.WeightedPositive("learn"), [[1, -1], [0, 0], [0, 0]], "none of the 2 complete images shows a label"),
-        (ann.WeightedPositive("learn"), [[1, 0], [0, 1]], "no other image than complete ones has a known label"),
+        (ann.WeightedPositive("learn"), [[1, 0], [0, 1]], "only complete images have known labels"),
         (ann.WeightedPositive("learn", noise="learn"), [[1, -1], [0, 1]], "cannot both be learned"),
     ],
 )
@@ -219,7 +219,7 @@ def test_nothing_is_summed_before_the_numbers_are_known(annotation: ann.Annotati
         lambda: annotation.sample(y),
         lambda: annotation.evidence(observed, lambda: None, torch.float32),  # type: ignore[arg-type, return-value]
     ):
-        with pytest.raises(ConfigError, match=r"has to learn its (weights|rates|noise) first"):
+        with pytest.raises(ConfigError, match=r"must learn its (weights|rates|noise) first"):
             call()
     again = ann.from_config(annotation.to_config(), LabelSpace.free("ab"))
     assert again == annotation and again.learns == annotation.learns

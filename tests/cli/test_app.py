@@ -94,6 +94,13 @@ def test_version() -> None:
     assert done.out.startswith("latentlabels")
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_paragraphs_of_help_end_where_the_terminal_does(verb: str) -> None:
+    text = typer.main.get_command(app).commands[verb].help  # type: ignore[attr-defined]
+    assert not [paragraph for paragraph in text.split("\n\n") if "\n" in paragraph or "  " in paragraph]
+    assert "\n\nFor example: latentlabels " in text or verb in ("demo", "cache")  # one has no arguments, the other is a group
+
+
 def test_no_verb_prints_help_and_is_wrong_use() -> None:
     done = latentlabels()
     assert done.code == 2

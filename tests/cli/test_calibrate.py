@@ -77,7 +77,7 @@ def test_in_words(copy: Path, other: Path) -> None:
 def test_a_table_of_the_training_images(copy: Path, vectors: Path, tmp_path: Path) -> None:
     done = latentlabels("calibrate", copy, "--complete", table(tmp_path / "c.csv", vectors))
     assert done.code == 0, done.err
-    assert f"{vectors}: the fit had its images from there, too" in done.err
+    assert f"{vectors}: the fit used images from there, too" in done.err
 
 
 def test_rows_that_are_not_complete_are_left_out(copy: Path, other: Path, vectors: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_what_is_wrong_is_one_message(clip: Path, tmp_path: Path, monkeypatch: p
         (["model.encoder=tiny"], 'model.names needs an encoder with a text side, which "tiny" does not have'),
         (["model.prompts=['no place']"], 'model.prompts: "no place" needs {} exactly once'),
         (["model.weights=nowhere"], '"nowhere" not found'),
-        (["model.names=false", "model.prompts=['{}']"], "model.prompts are read with model.names alone"),
+        (["model.names=false", "model.prompts=['{}']"], "model.prompts are used only with model.names"),
     ):
         done = fit(images, clip, *more)
         assert done.code != 0

@@ -209,7 +209,7 @@ def test_file_names_that_are_no_utf8_are_written_with_their_bytes(
         found = [row[0] for row in rows_of(out)[1]]
     assert done.code == 0, done.err
     assert sorted(found) == shown
-    assert r"note: 2 image names are not UTF-8; bytes that are no text are written as \xNN" in done.err
+    assert r"note: 2 image names are not UTF-8; their invalid bytes are written as \xNN" in done.err
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse such names")

@@ -188,4 +188,4 @@ def test_hard_labels_of_an_older_run_say_that_nothing_is_known(tmp_path: Path) -
     assert "decided at 0.5: this run is older than thresholds" in done.err
     done = latentlabels("predict", runs / "0.2-embeddings", tmp_path / "x.npy", "--hard", "--aim", "f1")
     assert done.code == 2
-    assert "--aim f1: this run was written before" in done.err
+    assert "--aim f1: this run is too old to hold" in done.err

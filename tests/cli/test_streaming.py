@@ -94,7 +94,7 @@ def test_what_was_begun_with_something_else_is_begun_again_or_refused(
     os.utime(other, (1, 1))
     done = latentlabels("predict", vector_run, other, "-o", out, "--resume")
     assert (done.code, done.out) == (2, "")
-    assert f"{out}.part: left by an interrupted command, but with other inputs; leave out --resume to begin again" in done.err
+    assert f"{out}.part: left by an interrupted command, but with other inputs; leave out --resume to start again" in done.err
     done = latentlabels("complete", vector_run, "--images", vectors, "-o", out, "--resume")
     assert "but with other inputs, settings; leave out" in done.err
     model = LatentLabels.load(vector_run)
@@ -107,7 +107,7 @@ def test_what_was_begun_with_something_else_is_begun_again_or_refused(
     latentlabels("predict", vector_run, vectors, "-o", out)
     done = latentlabels("predict", vector_run, other, "-o", out)
     assert done.code == 0
-    assert "with other inputs; beginning again" in done.err
+    assert "with other inputs; starting again" in done.err
     assert len(pd.read_csv(out)) == 40
 
 

@@ -172,7 +172,11 @@ def test_names_of_classes_are_a_list_or_a_file(write: Any, tmp_path: Path) -> No
             "model.frozen: expected true or false, or null to freeze published weights on a CPU, not 1",
         ),
         ("model:\n  beta: 2\n", 2, "model.beta: expected a number from 0 to 1, not 2"),
-        ("model:\n  at_least_one: 1\n", 2, "model.at_least_one: expected true or false, or null to see from the data, not 1"),
+        (
+            "model:\n  at_least_one: 1\n",
+            2,
+            "model.at_least_one: expected true or false, or null to decide from the data, not 1",
+        ),
         ("model:\n  mixture: 0\n", 2, "model.mixture: expected a whole number of at least 1, not 0"),
         ("model:\n  expected_labels: 0\n", 2, "model.expected_labels: expected a number above 0, or null to derive it"),
         ("annotation:\n  kind: scarf\n", 2, 'not "scarf"; did you mean "scar"?'),

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from latentlabels import Free, LabelSpace, LabelVector, NonEmptyLabelVector, OneOf
 from latentlabels.decisions import Calibration, calibrate
-from latentlabels.decisions.calibration import SHIFT_PRIOR, TEMPERATURE_PRIOR, _Problem, against_absence
+from latentlabels.decisions.calibration import _Problem
+from latentlabels.decisions.rescaling import SHIFT_PRIOR, TEMPERATURE_PRIOR, against_absence
 from latentlabels.errors import DataError
 from latentlabels.program import Adjustment, Amortizer, NamedHead, RegionHead
 from latentlabels.program.adjustment import adjusted

@@ -457,7 +457,7 @@ def test_values_that_are_no_label_sets_are_refused():
     q = drawn(SPACE, 0)
     with pytest.raises(ValueError, match=r"y has shape \(2, 7\), but the space has 8 labels"):
         q.log_prob(torch.zeros(2, 7))
-    with pytest.raises(ValueError, match="something else than 0 and 1; unknown labels belong in `observed`"):
+    with pytest.raises(ValueError, match="values other than 0 and 1; unknown labels belong in `observed`"):
         q.log_prob(torch.full((K,), -1.0))
     loose = LabelVector(SPACE, q.logits[0], validate_args=False)
     assert loose.log_prob(torch.full((K,), -1.0)).shape == ()

@@ -226,7 +226,7 @@ def test_a_frozen_encoder_keeps_components_and_a_trained_one_all() -> None:
     assert isinstance(frozen.module, Frozen) and frozen.module.module.needs_basis
     assert isinstance(trained.module, RegionFeatures) and not trained.module.needs_basis
     assert frozen.maps == trained.maps == (128, 4, 4) and frozen.num_pooled == trained.num_pooled == 256
-    with pytest.raises(ConfigError, match="embeddings say nothing of places"):
+    with pytest.raises(ConfigError, match="embeddings have no places"):
         build_encoder("embedding", num_inputs=4, regions=True)
 
 

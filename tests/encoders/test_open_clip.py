@@ -348,7 +348,7 @@ def test_sizes_that_do_not_fit_are_said(folder: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match="squares of 8 pixels.*30 x 32"):
         build_encoder(OWN, str(folder), size=(30, 32))
     write_clip(tmp_path, tiny_clip(VARIANTS["resnet"]), VARIANTS["resnet"])
-    with pytest.raises(ConfigError, match="takes images of 32 pixels alone, not 64 x 64"):
+    with pytest.raises(ConfigError, match="takes only images of 32 pixels, not 64 x 64"):
         build_encoder(OWN, str(tmp_path), size=(64, 64))
 
 

@@ -98,7 +98,7 @@ def test_a_second_derivative_is_refused() -> None:
     objective, _ = attached(SPACES["free"])
     logits = torch.zeros(3, 5, requires_grad=True)
     loss = objective(logits, torch.zeros(3, 5, dtype=torch.int8), index=torch.arange(3))
-    with pytest.raises(RuntimeError, match="no gradient of its own; take LabelVector.log_marginal"):
+    with pytest.raises(RuntimeError, match="no second derivatives; use LabelVector.log_marginal"):
         torch.autograd.grad(loss, logits, create_graph=True)
 
 

@@ -230,9 +230,9 @@ def test_trained_and_frozen_encoders_start_as_the_same_classifier(said: Said, te
     [
         ({"encoder": "tiny"}, 'needs an encoder with a text side, which "tiny" does not have; give open_clip:NAME'),
         ({"encoder": "embedding"}, 'which "embedding" does not have'),
-        ({"encoder": "open_clip:ViT-B-32"}, "open_clip:ViT-B-32 without weights knows no words; give weights: DEFAULT"),
-        ({"encoder": OWN, "weights": "x", "regions": True}, "model.names and model.regions are two heads"),
-        ({"encoder": "tiny", "names": False, "prompts": ["{}"]}, "model.prompts are read with model.names alone"),
+        ({"encoder": "open_clip:ViT-B-32"}, "open_clip:ViT-B-32 without weights has learned no words; give weights: DEFAULT"),
+        ({"encoder": OWN, "weights": "x", "regions": True}, "model.names and model.regions cannot be combined"),
+        ({"encoder": "tiny", "names": False, "prompts": ["{}"]}, "model.prompts are used only with model.names"),
     ],
 )
 def test_what_does_not_go_with_names_is_said_before_anything_is_read(settings: dict[str, object], said_of_it: str):

@@ -122,7 +122,7 @@ def test_embeddings_keep_their_scale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"encoder": "resnet18"}, 'is "resnet18", but the run to begin with has "tiny"'), ({"mixture": 2}, "mixture 1")],
+    [({"encoder": "resnet18"}, 'is "resnet18", but the run to start from has "tiny"'), ({"mixture": 2}, "mixture 1")],
 )
 def test_what_does_not_fit_is_refused(runs: dict[bool, Path], settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -97,5 +97,5 @@ def test_gradients(ready) -> None:
 
 @pytest.mark.parametrize("options", [{"tau": 0.0}, {"delta": 0.0}, {"delta": 1.0}, {"warmup": 0}])
 def test_hyperparameters_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="tau is above 0"):
+    with pytest.raises(ConfigError, match="tau must be above 0"):
         make("crisp", SPACE, **options)

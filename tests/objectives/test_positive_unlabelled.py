@@ -133,5 +133,5 @@ def test_temperature_and_weight_are_not_differentiated() -> None:
     "options", [{"alpha": 0.0}, {"gamma": -1.0}, {"mix": 0.0}, {"consistency": -0.1}, {"coldest": 0.0}, {"coldest": 1.5}]
 )
 def test_hyperparameters_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="alpha and mix are above 0"):
+    with pytest.raises(ConfigError, match="alpha and mix must be above 0"):
         make("pu-mlc", SPACE, **options)

@@ -55,7 +55,7 @@ def loss(w: World, images: Any = None, observed: Any = None) -> float:
         (lambda w: w.amortizer.start_at(torch.zeros(2)), r"shape \(2,\), but the space has 7 logits"),
         (lambda w: loss(w, observed=w.observed.numpy()), r"not a tensor \(B, K\).*Observed\.to_tensor\(\)"),
         (lambda w: loss(w, observed=w.observed[:3]), r"images give \(5,\) label vectors and observed has shape \(3, 6\)"),
-        (lambda w: loss(w, observed=w.observed * 2), "something else than 1"),
+        (lambda w: loss(w, observed=w.observed * 2), "values other than 1"),
     ],
 )
 def test_wrong_parts(make: Callable[[World], Any], message: str) -> None:

@@ -25,7 +25,23 @@ def test_images_that_are_not_alike_keep_their_order():
     generator = np.random.default_rng(1)
     score, vectors = generator.random((40, 3)), unit(generator.normal(size=(40, 60)))
     best = np.argsort(-score.ravel())[:25]
-    assert [row * 3 + column for row, column, _ in drawn(score, 25, vectors)] == best.tolist()
+    assert [row * 3 + column for row, column, _ in drawn(score, 25, vectors, spread=0.0)] == best.tolist()
+
+
+def test_a_question_that_the_batch_asks_often_counts_less():
+    generator = np.random.default_rng(5)
+    score, size, e = 1 - 0.05 * generator.random((60, 4)) - 0.02 * np.arange(4), 40, 0.3
+    left, times, expected = score.copy(), np.zeros(4), []
+    for _ in range(size):
+        row, column = np.unravel_index((left * (1 + times / size) ** -e).argmax(), left.shape)
+        expected.append((int(row), int(column)))
+        left[row, column] = -np.inf
+        times[column] += 1
+    asked = [(row, column) for row, column, _ in drawn(score, size, spread=e)]
+    assert asked == expected
+    counts, without = (np.bincount([c for _, c, _ in drawn(score, size, spread=one)], minlength=4) for one in (e, 0.0))
+    assert counts.min() > without.min()
+    assert counts.max() < without.max()
 
 
 def test_no_question_twice_and_no_closed_one():
@@ -55,6 +71,20 @@ def test_the_random_share_is_uniform_over_open_questions():
         counts[chosen[0]] += 1
     assert counts[1, 1] == 0
     assert stats.chisquare(counts[np.isfinite(score)]).pvalue > ALPHA
+
+
+def test_a_small_batch_has_a_random_question_as_well():
+    score = np.random.default_rng(6).random((50, 4))
+    for size, share, number in (
+        (3, 0.05, 0),
+        (4, 0.05, 1),
+        (20, 0.05, 1),
+        (21, 0.05, 2),
+        (10, 0.3, 3),
+        (8, 0.0, 0),
+        (5, 1.0, 5),
+    ):
+        assert sum(random for *_, random in drawn(score, size, share=share)) == number
 
 
 def test_a_batch_is_seeded_and_says_what_is_random():

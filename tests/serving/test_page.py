@@ -158,6 +158,16 @@ def test_statements_are_saved_as_answers(opened: tuple[Opened, Running], run: Fi
     assert {"image": name, "label": label, "value": "0"} in _answers(run)
 
 
+def test_answers_about_an_upload_are_said_to_stay_out_of_a_refit(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    _drop(page, png(9), "mine.png", "image/png")
+    _until(page, "document.querySelector('.centre figcaption').innerText.includes('mine.png')")
+    page.locator(".ll-main").first.click()
+    page.get_by_role("button", name=re.compile("^Save this label")).click()
+    page.get_by_text("A refit does not use it").wait_for()
+    assert not page.problems
+
+
 def test_a_label_that_an_annotator_picked_says_something_else_than_one_looked_up(opened: tuple[Opened, Running]):
     page = opened[0]()
     page.locator(".ll-row:not(.ll-absent) .ll-main").last.click()

@@ -83,7 +83,7 @@ def write(path: Path, content: Labelled) -> None:
         if any(sign in name for sign in "\r\n"):
             raise DataError(f"{path}: image {name!r} has a line break in its name, which VOC lists cannot hold; write coco")
     if len({label.casefold() for label in content.space.labels}) < content.space.num_labels:
-        raise DataError(f"{path}: two labels differ in case alone, so their lists would be one file on many disks; write coco")
+        raise DataError(f"{path}: two labels differ only in case, so their lists would be one file on many disks; write coco")
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise DataError(f"{path}: is there already; give a new folder")
     with building(path) as hidden:

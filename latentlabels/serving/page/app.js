@@ -133,8 +133,9 @@
     const fresh = image ? Object.entries(stated).filter(([label, value]) => image.answers[label] !== value) : [];
     const keep = async () => {
       try {
-        for (const [label, value] of fresh) await Api.post("/v1/answers", { image: image.id, label, value, kind: "question" });
-        setKept(`Saved ${fresh.length === 1 ? "1 label" : `${fresh.length} labels`}.`);
+        let used = true;
+        for (const [label, value] of fresh) used = (await Api.post("/v1/answers", { image: image.id, label, value, kind: "question" })).in_refit && used;
+        setKept(`Saved ${fresh.length === 1 ? "1 label" : `${fresh.length} labels`}.${used ? "" : " A refit does not use it, because the image is not one of the fit."}`);
         setImage({ ...image, answers: { ...image.answers, ...stated } });
         onSaved();
       } catch (problem) { setKept(`Not saved: ${problem.message}`); }

@@ -28,8 +28,8 @@
 
   function Questions({ onImage, onSaved, onClose, count }) {
     const [queue, setQueue] = useState(null), [error, setError] = useState("");
-    const [last, setLast] = useState("");
-    const fetchMore = () => Api.get("/v1/next", { n: 20 }).then((found) => { setQueue(found.questions); setError(""); }).catch((problem) => setError(problem.message));
+    const [last, setLast] = useState(""), [from, setFrom] = useState("");
+    const fetchMore = () => Api.get("/v1/next", { n: 20 }).then((found) => { setQueue(found.questions); setFrom(found.num_considered < found.num_images ? found.chosen_from : ""); setError(""); }).catch((problem) => setError(problem.message));
     useEffect(() => { fetchMore(); }, []);
     const question = queue && queue[0];
     useEffect(() => {
@@ -47,7 +47,7 @@
     const send = async (asked, choice) => {
       const subject = asked.label === null ? { group: asked.group } : { label: asked.label };
       try {
-        await Api.post("/v1/answers", { image: asked.image, ...subject, value: valueOf(asked, choice), kind: "question" });
+        await Api.post("/v1/answers", { image: asked.image, ...subject, value: valueOf(asked, choice), kind: asked.random ? "random" : "question" });
         setError("");
         setLast(choice === null ? `Skipped: ${asked.text}` : `Saved: ${asked.text} ${choice}.`);
         onSaved(choice !== null);
@@ -71,7 +71,7 @@
             ${choice} ${yesNo ? html`<kbd>${number ? "N" : "Y"}</kbd>` : number < 9 && html`<kbd>${number + 1}</kbd>`}</button>`)}
           <button type="button" class="choice plain" onClick=${() => answer(null)}>skip <kbd>S</kbd></button>
         </div>
-        <p class="ll-quiet small">${question.random ? "Asked at random: such answers show how common labels are." : "Its answer is expected to teach the model most."}</p>`
+        <p class="ll-quiet small">${question.random ? "Asked at random: such answers show how common labels are." : "Its answer is expected to teach the model most."}${from && ` Chosen from ${from}.`}</p>`
         : queue && !error ? html`<p>Nothing is left to ask.</p>` : !error && html`<p class="ll-quiet">Looking for the next question…</p>`}
       ${error && html`<p class="problem" role="alert">${error}</p>`}
       <p class="ll-quiet small" role="status">${last}</p>

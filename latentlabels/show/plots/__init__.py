@@ -29,7 +29,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "surprising_labels":
-        text = "plots.surprising_labels is now plots.suspect_labels; the old name goes with version 0.3"
+        text = "plots.surprising_labels is now plots.suspect_labels; the old name will be removed in version 0.3"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         return suspect_labels
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

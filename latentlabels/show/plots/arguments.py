@@ -31,7 +31,7 @@ def known(values: npt.ArrayLike, name: str) -> Array:
     """Known or true labels as float64."""
     found = np.asarray(values, np.float64)
     if not np.isin(found, (-1, 0, 1)).all():
-        raise DataError(f"{name} holds other numbers than 1 (present), 0 (absent) and -1 (unknown)")
+        raise DataError(f"{name} holds values other than 1 (present), 0 (absent) and -1 (unknown)")
     return found
 
 

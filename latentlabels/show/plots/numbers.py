@@ -98,7 +98,7 @@ def _true_counts(truth: npt.ArrayLike, rows: Array, dims: int) -> Array:
     if given.ndim != 2 or (dims == 2 and len(given) != len(rows)):
         raise DataError(f"truth has shape {given.shape}, count_probs have {rows.shape}; give one row for each image")
     if not np.isin(given, (0, 1)).all():
-        raise DataError("truth holds other numbers than 1 (present) and 0 (absent)")
+        raise DataError("truth holds values other than 1 (present) and 0 (absent)")
     return np.bincount(given.sum(1).astype(np.int64)) / max(len(given), 1)
 
 

@@ -180,7 +180,7 @@ def test_known_labels_come_back(tmp_path: Path, seed: int) -> None:
         (content(probabilities=[[0.5] * 3]), "no probabilities"),
         (content([[1]], labels=("a/b",)), "cannot be part of a file name"),
         (content([[1]], labels=("n" * 300,)), "cannot be part of a file name"),
-        (content([[1, 1]], labels=("Cat", "cat")), "differ in case alone"),
+        (content([[1, 1]], labels=("Cat", "cat")), "differ only in case"),
         (Labelled(("a\nb",), LabelSpace.free(["x"]), np.ones((1, 1), np.int8)), "line break"),
     ],
 )

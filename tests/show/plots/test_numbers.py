@@ -170,7 +170,7 @@ def test_co_occurrence_of_many_labels_shows_the_frequent_ones() -> None:
             lambda: count_distribution([[0.5, 0.5]], truth=np.zeros((3, 4))),
             r"truth has shape \(3, 4\), count_probs have \(1, 2\)",
         ),
-        (lambda: count_distribution([[0.5, 0.5]], truth=[[-1]]), "truth holds other numbers"),
+        (lambda: count_distribution([[0.5, 0.5]], truth=[[-1]]), "truth holds values other"),
         (lambda: prevalence(P[:3], P, SPACE), r"prior have shape \(3,\), but the space has 7 labels"),
         (lambda: prevalence(P, P[:3], SPACE), r"posterior have shape \(3,\)"),
         (lambda: prevalence(P, P, SPACE, truth=P[:2]), r"true prevalences have shape \(2,\)"),

@@ -140,7 +140,7 @@ def test_images_of_other_kinds() -> None:
         (lambda: posterior_bars(P[None], SPACE, ax=Figure()), r"expected \(7,\)"),
         (lambda: posterior_bars(3 * P, SPACE, ax=Figure()), "probabilities lie in"),
         (lambda: posterior_bars(P, SPACE, observed=[1], ax=Figure()), "observed have shape"),
-        (lambda: posterior_bars(P, SPACE, truth=[2] * 7, ax=Figure()), "truth holds other numbers than"),
+        (lambda: posterior_bars(P, SPACE, truth=[2] * 7, ax=Figure()), "truth holds values other than"),
         (lambda: posterior_bars(P, SPACE, image=np.zeros((7, 4, 5)), ax=Figure()), r"image has shape \(7, 4, 5\)"),
         (lambda: posterior_bars(P, SPACE, image=np.zeros((3, 0, 5)), ax=Figure()), "image has shape"),
         (lambda: posterior_gallery(P, SPACE, ax=Figure()), r"expected \(images, 7\)"),
