@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,29 @@ NONE = "–"
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number of things: "1 label", "1,200 labels", "2 boxes"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def none_readable(images: int) -> str:
+    """That none of a number of images can be read: "none of 3 images can be read", "the image cannot be read"."""
+    return "the image cannot be read" if images == 1 else f"none of {images:,} images can be read"
+
+
+def grouping(labels: int, free: int, groups: int) -> str:
+    """Which of a number of labels are free: "6 free, 15 in 4 groups".
+
+    Args:
+        labels: of them all.
+        free: of those that nothing excludes, each a group of its own.
+        groups: of them all, free ones included.
+    """
+    if free == labels:
+        return "all free"
+    return f"{free:,} free, " * (free > 0) + f"{labels - free:,} in {count(groups - free, 'group')}"
+
+
+def quoted(path: object) -> str:
+    """A path as a shell reads it back: in quotation marks where it has blanks or other signs of the shell."""
+    return shlex.quote(str(path))
 
 
 def shown(name: object) -> str:

@@ -181,20 +181,41 @@ def test_the_page_of_formats_names_all_of_them_and_what_they_hold() -> None:
         assert said == find(name).WRITES, name
 
 
-def test_the_commands_of_the_page_of_formats_are_right() -> None:
-    """The verbs, options and formats that they name exist."""
+def commands_in(text: str) -> list[str]:
+    """What a page has a user type after `latentlabels`: lines of its blocks for a shell, each whole."""
+    shell = "\n".join(re.findall(r"```(?:ba)?sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    return re.findall(r"^(?:pip install .*&& )?latentlabels (.*?)(?: +#.*)?$", shell, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_the_commands_are_right(page: Path) -> None:
+    """The verbs, options, keys and formats that they name exist."""
     from latentlabels.cli.app import app
+    from latentlabels.config import Config
     from latentlabels.observed.formats import NAMES
 
     verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    commands = re.findall(r"^latentlabels (.*?)(?:  +#.*)?$", read("formats.md"), re.MULTILINE)
-    assert len(commands) > 10
+    commands = commands_in(page.read_text(encoding="utf-8"))
+    assert len(commands) > {"formats": 10, "README": 12}.get(page.stem, -1)
     for command in commands:
         verb, *words = shlex.split(command)
+        if verb == "cache":
+            assert words[0] in verbs[verb].commands, command
+            continue
         options = {option for parameter in verbs[verb].params for option in parameter.opts}
-        assert {word for word in words if word.startswith("-")} <= options, command
-        named = [words[number + 1] for number, word in enumerate(words) if word in ("--to", "--from", "--format")]
-        assert {*named} <= {*NAMES}, command
+        assert {word for word in words if word.startswith("-") and not word.lstrip("-").isdigit()} <= options, command
+        named = [words[number + 1] for number, word in enumerate(words) if word in ("--to", "--format")]
+        assert {*named} <= {*NAMES, "onnx", "openvino", "torch-export"}, command
+        for key in [words[number + 1].partition("=")[0] for number, word in enumerate(words) if word == "--set"]:
+            part, _, name = key.partition(".")
+            section = Config.model_fields[part].annotation
+            assert name in section.model_fields, command  # type: ignore[union-attr]
+
+
+def test_the_example_of_questions_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    run(read("questions.md"))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10 and all(line.endswith(" nats") for line in lines[1::2])
 
 
 def test_the_page_of_regions_is_as_said() -> None:

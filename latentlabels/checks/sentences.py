@@ -68,7 +68,7 @@ _TODO = {
     Todo.SAMPLE_COMPLETE: "Label about 100 random images completely: latentlabels sample-complete DIR -n 100 -o complete.csv, "
     "then fit with --complete complete.csv.",
     Todo.SAMPLE_MORE: "Draw further images: latentlabels sample-complete DIR -n NUMBER --complete complete.csv -o more.csv.",
-    Todo.STATE_NOISE: "State the share of mistakes, for example --set annotation.noise=0.03.",
+    Todo.STATE_NOISE: "State the share of mistakes, for example --set annotation.noise=0.03 for 3 %.",
 }
 
 

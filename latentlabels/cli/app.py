@@ -45,6 +45,10 @@ from .output import UsageError
 SUCCESS, FAILURE, WRONG_USE, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
 
 
+_TABLES = ("--truth", "--complete", "--observed")
+"""What a table of labels is called, by what a command does with it: an option of one command is often tried with another."""
+
+
 class _Verbs(Verbs):
     """Suggests the nearest command for an unknown one."""
 
@@ -205,7 +209,9 @@ def _describe_usage(error: Any, args: list[str]) -> tuple[str, int]:
     name = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and context is not None and name:
         known = [option for parameter in context.command.params for option in parameter.opts if option.startswith("-")]
-        message = f"{path} has no option {name}{nearest(name, known)}"
+        alike = [one for one in _TABLES if one in known] if name in _TABLES else []
+        hint = f'; did you mean "{alike[0]}"?' if alike else nearest(name, known)
+        message = f"{path} has no option {name}{hint}"
     else:
         message = message[:1].lower() + message[1:].rstrip(".")
     return f"{message} (see {path} --help)", WRONG_USE

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
+from ..words import quoted
 from .label_options import as_flags, as_keys, in_words_of_the_command_line
 from .output import UsageError
 from .sources import load_run
@@ -113,14 +113,14 @@ def fit_command(source: Path | None, labels: Path | None, config: Config, comple
     from ..shards import is_packed
 
     if source is None or source.is_dir() or is_packed(source):
-        given = f"--images {shlex.quote(str(config.data.images if source is None else source))}"
+        given = f"--images {quoted(config.data.images if source is None else source)}"
     else:
-        given = f"--embeddings {source}" if is_embeddings(source) else f"{source}"
-    options_ = f" --labels {labels}" if labels is not None else ""
-    table = "" if complete is None else f" --complete {shlex.quote(str(complete))}"
+        given = f"--embeddings {quoted(source)}" if is_embeddings(source) else quoted(source)
+    options_ = f" --labels {quoted(labels)}" if labels is not None else ""
+    table = "" if complete is None else f" --complete {quoted(complete)}"
     if not given.startswith("--"):
         return f"latentlabels fit {given}{options_}{table}"
-    observed = "" if config.data.observed is None else f" --observed {shlex.quote(str(config.data.observed))}"
+    observed = "" if config.data.observed is None else f" --observed {quoted(config.data.observed)}"
     return f"latentlabels fit {given}{options_}{observed}{table}{as_flags(config.data)}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..words import NONE, count, number, percent_of
+from ..words import NONE, count, number, percent_of, quoted
 from .output import Debug, Json, Output, show_verdict, table
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     show_verdict(console, result["verdict"])
     console.print(f"\n{'report':<9}{result['report']}\n{'picture':<9}{result['picture']}\n{'run':<9}{result['run']}")
     scenes = Path(result["scenes"])
-    console.print(f"\nnext: latentlabels predict {result['run']} {scenes / 'images-by-label'} -o probabilities.csv")
-    console.print(f"      latentlabels inspect {scenes / 'images-by-label'} --labels {scenes / 'labels.yaml'}")
+    run, folder, labels = (quoted(path) for path in (result["run"], scenes / "images-by-label", scenes / "labels.yaml"))
+    console.print(f"\nnext: latentlabels predict {run} {folder} -o probabilities.csv")
+    console.print(f"      latentlabels inspect {folder} --labels {labels}")
 
 
 def _share(value: float | None, size: int) -> str:

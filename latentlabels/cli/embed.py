@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError, DataError, ObservationError, nearest
 from ..progress import Phase, Plan, following, phase
-from ..words import count
+from ..words import count, quoted
 from . import options
 from .configs import config_of, explained
 from .interrupt import advise
@@ -192,4 +192,4 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         rows.append(("written", f"{found['output']}, {count(found['num_images'], 'image')}"))
     show_facts(console, rows)
     if found["output"] is not None and found["labelled"]:
-        console.print(f"\nnext: latentlabels fit --embeddings {found['output']}")
+        console.print(f"\nnext: latentlabels fit --embeddings {quoted(found['output'])}")

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import DataError
 from ..progress import Phase, Plan, following, phase
-from ..words import NONE, count, percent_of
+from ..words import NONE, count, percent_of, quoted
 from ..writing import clear_leftovers, write_json
 from . import options
 from .label_options import TABLES, reads_labels
@@ -114,7 +114,8 @@ def _full_labels(run: Path) -> dict[str, Any]:
         stored = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
         _measured_on(stored)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{where}: not evaluated yet; run latentlabels evaluate {run} on the same images first") from error
+        again = f"run latentlabels evaluate {quoted(run)} on the same images first"
+        raise UsageError(f"{where}: not evaluated yet; {again}") from error
     return dict(stored)
 
 
@@ -132,9 +133,8 @@ def _beside(run: Path, stored: dict[str, Any], found: dict[str, Any]) -> dict[st
     from ..checks.prevalence_baseline import skill_figures
 
     if _measured_on(stored) != _measured_on(found):
-        raise UsageError(
-            f"--full-labels {run}: evaluated on other images; run latentlabels evaluate {run} on the same images first"
-        )
+        again = f"run latentlabels evaluate {quoted(run)} on the same images first"
+        raise UsageError(f"--full-labels {run}: evaluated on other images; {again}")
     figures = {key: stored.get(key) for key in ("map", "nll", "brier", "macro_f1")}
     return {"run": run, **figures, **skill_figures(figures, found["without_image"])}
 

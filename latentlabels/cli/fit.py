@@ -11,7 +11,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..progress import Phase, Plan, following, phase
-from ..words import count, listed, number
+from ..words import count, grouping, listed, number, quoted
 from . import options
 from .configs import explained, read_training
 from .fit_folder import begun_fit, holding_folder, new_fit, resumed_fit
@@ -155,6 +155,9 @@ def _document(model: LatentLabels, inputs: Inputs, out: Path) -> dict[str, Any]:
         "kind": inputs.kind.value,
         **found,
         "num_groups": len(model.space_.groups),
+        "num_free": model.space_.num_free,
+        "answers": 0 if inputs.answers is None else int(inputs.answers.num_known.sum()),
+        "answered_images": 0 if inputs.answers is None else int((inputs.answers.num_known > 0).sum()),
         "known_present": sum(present for present, _ in counts),
         "known_absent": sum(absent for _, absent in counts),
         "epochs": len(model.history_),
@@ -175,13 +178,16 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     from ..checks.sentences import advised, told
 
     held, value = found["held_out_log_likelihood"], objectives.find(found["objective"]).value()
-    run = found["run"]
+    run, folder = found["run"], quoted(found["run"])
     rows = [] if found["read_as"] is None else [("read as", read_as(found["read_as"]))]
     rows += [
         ("images", images),
-        ("labels", f"{found['num_labels']:,} in {count(found['num_groups'], 'group')}"),
+        ("labels", f"{found['num_labels']:,}, {grouping(found['num_labels'], found['num_free'], found['num_groups'])}"),
         ("known labels", f"{known} ({per_image:.2f} per image)"),
     ]
+    if found["answers"]:
+        answers = f"{count(found['answers'], 'label')} of {count(found['answered_images'], 'image')}, known by an answer"
+        rows.append(("answers", answers))
     if found["never_known"]:
         rows.append(("never known", f"{listed(found['never_known'])}: kept at the prior"))
     rows += [
@@ -202,5 +208,5 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     if found["poor"] or found["verdict"]["level"] == Level.WEAK:
         console.print(advised(Todo.LEARN_MORE))
     many, one = ("IMAGE...", "IMAGE") if found["kind"] == "images" else ("FILE.npz", "FILE.npz#ROW")
-    console.print(f"\nnext: latentlabels predict {run} {many} -o probabilities.csv")
-    console.print(f"      latentlabels query {run} {one} --given LABEL")
+    console.print(f"\nnext: latentlabels predict {folder} {many} -o probabilities.csv")
+    console.print(f"      latentlabels query {folder} {one} --given LABEL")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, RunError
 from ..locking import LOCK, holding
+from ..words import quoted
 from ..writing import clear_leftovers, is_leftover, write_text
 from .configs import make_config
 from .interrupt import advise
@@ -62,7 +63,9 @@ def _check_empty(folder: Path) -> None:
         return
     other = next(new for n in range(2, 10_000) if not (new := folder.with_name(f"{folder.name}-{n}")).exists())
     resume = ", or --resume to continue the fit in it" if _is_begun(folder) else ""
-    raise UsageError(f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {other}){resume}")
+    raise UsageError(
+        f"--out {folder}: folder is not empty and is never overwritten; give another one (--out {quoted(other)}){resume}"
+    )
 
 
 def _is_begun(folder: Path) -> bool:
@@ -116,7 +119,7 @@ def begun_fit(folder: Path, config: Config, inputs: Inputs) -> Iterator[None]:
     before = stored.read_text(encoding="utf-8") if stored.exists() else None
     assert inputs.observed is not None  # the training data of a config have labels
     config.model_copy(update={"labels": inputs.observed.space.to_config()}).write(stored)
-    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {folder}")
+    advise(f"to resume, run the same command with --resume, or: latentlabels fit --resume --out {quoted(folder)}")
     try:
         yield
     except OtherFitError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..words import any_of, count, listed, percent
+from ..words import any_of, count, grouping, listed, percent
 from .output import show_facts, table
 
 if TYPE_CHECKING:
@@ -63,13 +63,11 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         known += f"; {count(found['images_without_known_label'], 'image')} without known labels"
     size = "" if found["embedding_size"] is None else f" of {found['embedding_size']:,} numbers"
     free = sum(group["kind"] == "free" for group in groups)
-    inside = found["num_labels"] - free
-    kinds = f"{free:,} free, {inside:,} in {count(len(groups) - free, 'group')}" if inside else "all free"
     read_as = found["read_as"]
     rows = [] if read_as is None or not read_as["facts"] else [("read as", said_as(read_as))]
     rows += [
         (found["kind"], f"{found['num_images']:,}{size}"),
-        ("labels", f"{found['num_labels']:,}, {kinds}"),
+        ("labels", f"{found['num_labels']:,}, {grouping(found['num_labels'], free, len(groups))}"),
         ("known labels", known),
         ("held out", held_out(found["held_out"])),
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import AmbiguousError, Choice, nearest
+from ..errors import AmbiguousError, Choice, ObservationError, nearest
 from .output import UsageError
 
 if TYPE_CHECKING:
@@ -180,3 +180,9 @@ def in_words_of_the_command_line(flags: Collection[str] | None = None) -> Iterat
             raise UsageError(AmbiguousError(error.what, possible or error.choices).worded(Choice.as_flags)) from None
         keys = sorted({f"data.{key}" for choice in error.choices for key in choice.settings})
         raise UsageError(error.worded(Choice.as_flags, f"; in a config, {', '.join(keys)}")) from None
+    except ObservationError as error:
+        from ..observed.contradictions import ContradictionError  # it loads numpy, which `--help` need not wait for
+
+        if isinstance(error, ContradictionError):
+            raise ObservationError(error.worded(Choice.as_flags)) from None
+        raise

@@ -15,7 +15,7 @@ from ..decisions import ScoredDecisions, Thresholds, score_decisions
 from ..errors import DataError
 from ..metrics import Evaluation, Metrics, score_labels
 from ..observed.image_files import warn
-from ..words import count
+from ..words import count, none_readable
 from ..writing import Part
 from .interrupt import advise
 from .output import Output
@@ -144,7 +144,7 @@ def measure(
     part.cut(size)
     if len(tally.unreadable) == tally.rows:
         part.discard()
-        raise DataError(f"none of {tally.rows:,} images can be read: {'; '.join(tally.why)}")
+        raise DataError(f"{none_readable(tally.rows)}: {'; '.join(tally.why)}")
     if tally.unreadable:
         number = len(tally.unreadable)
         more = "; ..." if number > len(tally.why) else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..progress import Phase, Plan, following, phase
-from ..words import count, percent
+from ..words import count, percent, quoted
 from . import options
 from .configs import explained, make_config, read_training
 from .output import Debug, Json, Output, RunFolder, UsageError, table
@@ -90,7 +90,7 @@ def next_questions(
                 )
         if output_file is not None:
             _write(output_file, found)
-        command = f"latentlabels fit --from {run} --answers {output_file or 'TABLE'}"
+        command = f"latentlabels fit --from {quoted(run)} --answers {quoted(output_file or 'TABLE')}"
         document = {
             "run": run,
             "table": output_file,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError
+from ..words import quoted
 from .label_options import TABLES, as_options, in_words_of_the_command_line
 from .output import UsageError
 
@@ -25,7 +26,7 @@ def load_run(folder: Path) -> LatentLabels:
         RunError: the folder is not a run folder, or is incomplete or damaged.
     """
     if not folder.exists():
-        raise UsageError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {folder}`")
+        raise UsageError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {quoted(folder)}`")
     from ..estimator import LatentLabels
 
     return LatentLabels.load(folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DataError, LatentLabelsError
 from ..progress import Phase, Plan, following, phase
-from ..words import count, printable
+from ..words import count, none_readable, printable
 from .output import Output
 from .sinks import Continued, Sink, Tally
 
@@ -58,7 +58,7 @@ def write_all(
                 sink.add(names, np.concatenate(values))
                 names, values = [], []
         if len(tally.unreadable) == tally.rows:
-            raise DataError(f"none of {tally.rows:,} images can be read: {'; '.join(tally.why)}")
+            raise DataError(f"{none_readable(tally.rows)}: {'; '.join(tally.why)}")
     except LatentLabelsError:
         if isinstance(sink, Continued):
             sink.part.discard()

@@ -9,7 +9,11 @@ from torch import Tensor
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Values as they are, or in float32 where they have fewer digits: sums over labels need more than a network's 8 bits."""
+    """Values as they are, or in float32 where they have fewer digits: sums over labels need more than a network's 8 bits.
+
+    A numpy array becomes a tensor.
+    """
+    values = torch.as_tensor(values)
     if not values.is_floating_point():
         return values.to(torch.get_default_dtype())
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

@@ -16,13 +16,14 @@ def checked_observed(observed: Tensor, num_labels: int, values: bool) -> Tensor:
     """Known labels (..., K) as integers.
 
     Args:
-        observed: 1, 0 and -1; NaN in a table of floats means unknown.
+        observed: 1, 0 and -1; NaN in a table of floats means unknown. A numpy array or a list will do.
         num_labels: K.
         values: whether each value is looked at.
 
     Raises:
         ObservationError: a table of another width, or values that mean nothing.
     """
+    observed = torch.as_tensor(observed)
     if observed.shape[-1:] != (num_labels,):
         raise ObservationError(f"observed has shape {tuple(observed.shape)}, but the space has {num_labels} labels")
     observed = as_observed(observed)

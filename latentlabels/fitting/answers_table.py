@@ -1,32 +1,39 @@
 """Answers to questions, in a table of their own beside the known labels of all images: `data.answers`.
 
 A line of the table is one answer: columns `image`, `label` and `value`; others, such as `time` and `kind`, are not read. A
-value is 1 (present), 0 (absent), or empty where nobody knew. `label` may name a group; the value is then one of its labels,
-or "none" where none of them applies. Of several answers to one question the last counts. How answers enter a fit is told in
-`annotation.asked`.
+value is 1 or yes (present), 0 or no (absent), or empty where nobody knew. `label` may name a group; the value is then one of
+its labels, or "none" where none of them applies. Of several answers to one question the last counts. How answers enter a fit
+is told in `annotation.asked`.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, LabelSpaceError, ObservationError
+from ..errors import DataError, LabelSpaceError, ObservationError, nearest
 from ..inputs import Inputs
 from ..observed import Observed, match_names
-from ..observed.image_files import report
+from ..observed.image_files import report, warn
+from ..observed.meaning import usual_value
+from ..observed.sheet import Sheet
+from ..observed.sheet_csv import read_csv, text_of
+from ..observed.sheet_files import read_sheet
 from ..observed.sparse import known_table
 from ..space import LabelSpace
 from ..space.feasibility import feasible
 from ..words import count, listed
 
 NONE = "none"  # the value of a group of which no label is present
-_COLUMNS = ("image", "label", "value")
+_NAMES = ("image", "label")
+_COLUMNS = (*_NAMES, "value")
 
 
 class _Entry(NamedTuple):
@@ -40,26 +47,24 @@ class _Entry(NamedTuple):
 def read_answers(path: Path, space: LabelSpace) -> Observed:
     """A table of answers: one row for each of its images, 1 present, 0 absent, -1 not asked.
 
-    A last line without an end, as a process that was killed leaves it, does not count.
+    CSV as spreadsheets save it is understood: another delimiter, a byte-order mark, lines of empty cells. A last line that a
+    killed process did not finish does not count.
 
     Raises:
-        DataError: no such file, or columns that are missing.
+        DataError: no such file, no table, or columns that are missing.
         ObservationError: unknown labels or values, with their line, or answers that contradict each other.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"data.answers: {path}: cannot be read ({error}); give a CSV with the columns image, label, value"
-        ) from None
-    whole = text[: text.rfind("\n") + 1]
-    lines = csv.DictReader((whole or text).splitlines())
-    lost = [name for name in _COLUMNS if name not in (lines.fieldnames or ())]
+        sheet = _sheet(path)
+    except (DataError, ObservationError) as error:
+        raise type(error)(f"data.answers: {error}") from None
+    found = [sheet.column(name) for name in _COLUMNS]
+    lost = [name for name, column in zip(_COLUMNS, found, strict=True) if column is None]
     if lost:
-        raise DataError(f"data.answers: {path}: has no column {listed(lost)}; expected the columns image, label, value")
+        raise DataError(f"data.answers: {path}: has no column {listed(lost)}; expected the columns {listed(_COLUMNS)}")
     entries: dict[tuple[str, int], int] = {}
-    for row in lines:
-        for entry in _entries(row, space, f"data.answers: {path}, line {lines.line_num}"):
+    for row, (image, label, value) in enumerate(zip(*(column.cells() for column in found if column is not None), strict=True)):
+        for entry in _entries(image, label, value, space, partial(sheet.at, row)):
             entries.pop((entry.image, entry.column), None)
             if entry.value >= 0:
                 entries[entry.image, entry.column] = entry.value
@@ -72,26 +77,52 @@ def read_answers(path: Path, space: LabelSpace) -> Observed:
         raise ObservationError(f"data.answers: {path}: {error}") from None
 
 
-def _entries(row: dict[str, str | None], space: LabelSpace, where: str) -> list[_Entry]:
+def _sheet(path: Path) -> Sheet:
+    """The table in the file, without a last line that was cut off."""
+    if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt") or not path.is_file():
+        return read_sheet(path, _COLUMNS)
+    text = text_of(path, path.read_bytes())
+    whole = text[: text.rfind("\n") + 1]
+    if not whole.strip() or len(whole) == len(text):
+        return read_csv(path, text, _COLUMNS)
+    with contextlib.suppress(ObservationError):  # fewer cells than the header has, or an open quotation mark
+        sheet = read_csv(path, text, _COLUMNS)
+        last = sheet.columns[-1]
+        if last.name.lower() not in _NAMES and (last.name.lower() != "value" or last.text(-1) in ("0", "1")):
+            return sheet
+    warn(f"data.answers: {path}: its last line has no end and does not count; end it with a line break if it is whole")
+    return read_csv(path, whole, _COLUMNS)
+
+
+def _entries(image: str, label: str, value: str, space: LabelSpace, where: Callable[[], str]) -> list[_Entry]:
     """What one line says."""
-    image, label, value = ((row[name] or "").strip() for name in _COLUMNS)
     if not image or not label:
-        raise ObservationError(f"{where}: {'image' if not image else 'label'} is empty; name it, or remove the line")
+        raise ObservationError(
+            f"data.answers: {where()}: {'image' if not image else 'label'} is empty; name it, or remove the line"
+        )
     if label in space.labels:
-        if value not in ("1", "0", ""):
-            raise ObservationError(f'{where}: value is "{value}"; expected 1 (present), 0 (absent) or nothing (not known)')
-        return [_Entry(image, space.index(label), int(value) if value else -1)]
+        return [_Entry(image, space.index(label), _value(value, where))]
     try:
         group = space.named(label)
     except LabelSpaceError as error:
-        raise ObservationError(f"{where}: {error}") from None
+        raise ObservationError(f"data.answers: {where()}: {error}") from None
     columns = space.columns(group)
     if value and value != NONE and value not in group.labels:
         raise ObservationError(
-            f'{where}: value is "{value}", but group "{label}" has the labels {listed(group.labels, 5)}; write one of them, '
-            f"{NONE}, or nothing"
+            f'data.answers: {where()}: value is "{value}", but group "{label}" has the labels {listed(group.labels, 5)}'
+            f"{nearest(value, (*group.labels, NONE))}; write one of them, {NONE}, or nothing"
         )
     return [_Entry(image, k, -1 if not value else int(space.labels[k] == value)) for k in columns]
+
+
+def _value(text: str, where: Callable[[], str]) -> int:
+    """What is said of a label: 1, 0, or -1 where nobody knew."""
+    found = usual_value(text) if text.lower() != NONE else None  # "none" could say "not known", and "does not show it"
+    if found is None:
+        raise ObservationError(
+            f'data.answers: {where()}: value is "{text}"; expected 1 or yes (present), 0 or no (absent), or nothing (not known)'
+        )
+    return found
 
 
 def with_answers(inputs: Inputs, answers: Observed, what: str = "answers", strict: bool = False) -> Inputs:

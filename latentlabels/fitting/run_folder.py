@@ -21,6 +21,7 @@ from ..decisions.decisions import FILE as DECISIONS
 from ..errors import RunError
 from ..observed.known_table import KnownTable
 from ..space import LabelSpace
+from ..words import quoted
 from ..writing import clear_leftovers, write_bytes, write_json, write_text
 
 FORMAT = 2
@@ -104,11 +105,11 @@ def read_run(folder: str | Path, *, unfinished: bool = False) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {folder}`")
+        raise RunError(f"{folder}: run folder not found; create one with `latentlabels fit ... --out {quoted(folder)}`")
     if is_unfinished(folder):
         if unfinished:
             return _unfinished(folder)
-        raise RunError(f"{folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {folder}`")
+        raise RunError(f"{folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {quoted(folder)}`")
     missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
         raise RunError(f"{folder}: not a complete run folder: {', '.join(missing)} missing; fit again with --out")

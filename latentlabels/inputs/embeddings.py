@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import DataError, LabelSpaceError, ObservationError
+from ..errors import AmbiguousError, DataError, LabelSpaceError, ObservationError
 from ..observed import Observed
 from ..observed.arrays import known_values
 from ..observed.options import ReadOptions
@@ -105,13 +105,16 @@ class Stored:
             given = LabelSpace.free(own)
             columns = [space.index(label) for label in own]
             stated = ReadOptions() if options is None else options
-            said = bool(stated.present or stated.absent or stated.unknown)
+            clear = array == "truth" or bool(stated.present or stated.absent or stated.unknown)
             each = replace(stated, complete=True)  # what is in doubt is asked once, of the whole
             table = np.full((len(self), space.num_labels), -1, dtype=np.int8)
             for start, values in stored.blocks():
                 table[start : start + len(values), columns] = known_values(values, given, each, start)
-            whole = replace(stated, present=(), absent=(), unknown=(), complete=array == "truth" or said)
+                clear = clear or (values.dtype.kind == "f" and bool(np.isnan(values).any()))  # NaN is unknown, so -1 is not
+            whole = replace(stated, present=(), absent=(), unknown=(), complete=clear)
             return Observed.from_array(table, space, self.images, options=whole)
+        except AmbiguousError as error:
+            raise AmbiguousError(f"{self.path}: {error.what}", error.choices) from None
         except (LabelSpaceError, ObservationError) as error:
             raise ObservationError(f"{self.path}: {error}") from None
 

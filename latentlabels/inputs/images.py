@@ -21,6 +21,7 @@ from ..errors import DataError, DataWarning
 from ..observed.image_files import warn
 from ..observed.packed import PackedImage
 from ..progress import Phase, phase
+from ..words import none_readable
 from .copies import Print, fingerprint
 from .depth import Deep
 from .image_file import at_size, read_picture, scaled
@@ -202,7 +203,7 @@ def report_unreadable(left_out: Sequence[LeftOut], total: int) -> None:
         return
     shown = "; ".join(bad.why for bad in left_out[:3]) + ("; ..." if len(left_out) > 3 else "")
     if len(left_out) == total:
-        raise DataError(f"none of {total} images can be read: {shown}")
+        raise DataError(f"{none_readable(total)}: {shown}")
     warn(f"{len(left_out)} of {total} images cannot be read and are left out: {shown}")
 
 

@@ -59,7 +59,7 @@ def known_values(values: ArrayLike, space: LabelSpace, options: ReadOptions, fir
     if question is not None:
         if options.ambiguous == "refuse" or options.strict:
             raise question
-        warn(f"{question}. Read for now as: 0 is absent, -1 is unknown")
+        warn(f"{question}, as an argument of Observed.from_array. Read for now as: 0 is absent, -1 is unknown")
     return out
 
 
@@ -83,6 +83,17 @@ def doubt(values: NDArray[np.int8], space: LabelSpace) -> AmbiguousError | None:
                 [
                     Choice({"unknown": "0"}, "only one label of each image was noted, the others are unknown"),
                     Choice({"absent": "0"}, "each image was checked for every label"),
+                ],
+            )
+    if any_unknown and not any_absent and len(space.roots) > 1:
+        share = float((ones > 1).mean())
+        if share > 1 - ONE_HOT_SHARE:  # with one 1 in each row, as a pick of one label gives it, -1 is unknown by convention
+            return AmbiguousError(
+                f"observed: holds 1 and -1 but no 0, and {_rows(share, len(values))} several 1, as tables of +1 (shown) and -1 "
+                "(not shown) have, so the meaning of -1 is unclear",
+                [
+                    Choice({"unknown": "-1"}, "a label with -1 was not checked"),
+                    Choice({"absent": "-1"}, "a label with -1 was checked, and is not there"),
                 ],
             )
     return None

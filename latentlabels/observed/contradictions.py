@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ObservationError
+from ..errors import Choice, ObservationError
 from ..space import LabelSpace
 from ..space.feasibility import contradiction, feasible
 from ..words import count
@@ -19,6 +19,12 @@ from .record import Contradiction
 
 _SHOWN = 10
 _SETS = 5_000  # sets of known labels of one image that are looked at
+
+
+_CHOICES = (
+    Choice({"contradictions": "unknown"}, "the labels concerned count as unknown"),
+    Choice({"contradictions": "vote"}, "the majority of statements counts"),
+)
 
 
 class ContradictionError(ObservationError):
@@ -31,13 +37,15 @@ class ContradictionError(ObservationError):
 
     def __init__(self, source: str, found: Sequence[Contradiction]):
         self.source, self.found = source, tuple(found)
+        super().__init__(self.worded(Choice.in_python))
+
+    def worded(self, spelt: Callable[[Choice], str]) -> str:
+        """The message, with what settles contradictions spelt as arguments or as flags."""
         shown = "; ".join(str(one) for one in self.found[:_SHOWN])
-        more = f"; and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
-        many = "" if len(found) == 1 else f"{count(len(found), 'contradiction')}: "
-        super().__init__(
-            f'{source}: {many}{shown}{more}. Correct them, or give contradictions="unknown" (the labels concerned count as '
-            'unknown) or contradictions="vote" (the majority of statements counts)'
-        )
+        more = f"; and {len(self.found) - _SHOWN:,} more" if len(self.found) > _SHOWN else ""
+        many = "" if len(self.found) == 1 else f"{count(len(self.found), 'contradiction')}: "
+        either = " or ".join(f"{spelt(choice)} ({choice.meaning})" for choice in _CHOICES)
+        return f"{self.source}: {many}{shown}{more}. Correct them, or give {either}"
 
 
 def impossible(known: KnownTable, space: LabelSpace) -> NDArray[np.int64]:

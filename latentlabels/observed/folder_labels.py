@@ -108,8 +108,8 @@ def _name_labels(layout: Layout, folders: list[Path]) -> None:
     for group in near_equal(layout.labels):
         quoted = listed([f'"{label}"' for label in group])
         layout.notes.append(
-            f"{shown(layout.root)}: {count(len(group), 'label')} that differ only in case or blanks: {quoted}; if they are one "
-            "label, give one name to their folders, or declare one of them in a labels.yaml"
+            f"{shown(layout.root)}: {count(len(group), 'label')} that differ only in case, blanks or hyphens: {quoted}; if "
+            "they are one label, give one name to their folders, or declare one of them in a labels.yaml"
         )
 
 
@@ -195,7 +195,7 @@ class _Declared:
             self.problems.append(
                 f'{shown(folder)}: "{shown(folder.name)}" is not a label of group "{group.name}"'
                 f"{self._nearest(folder, group.labels)} (its labels: {listed(group.labels)}); rename the folder or add the "
-                "label"
+                f"label{_HINT if group.optional else ''}"
             )
 
     def _add(self, layout: Layout, label: Match, folder: Path) -> None:
@@ -246,6 +246,9 @@ class _Declared:
         for name in layout.tree.entries(folder).system:
             if name in self.space.labels and folder / name not in layout.closed:
                 yield folder / name
+
+
+_HINT = ", or call the folder none if its images show none of them"
 
 
 def _refuse(problems: Sequence[str]) -> None:

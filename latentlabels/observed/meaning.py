@@ -57,6 +57,12 @@ def is_value(text: str) -> bool:
     return key(text) in _USUAL or key(text) == "-1"
 
 
+def usual_value(text: str) -> int | None:
+    """What a text usually says of a label: 1 present, 0 absent, -1 not known or empty; None for any other text, -1 included."""
+    found = _USUAL.get(key(text))
+    return -1 if found == OPEN else found
+
+
 @dataclass(frozen=True)
 class Meaning:
     """What the texts of one column mean.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Literal, NamedTuple
 from .file_kinds import IMAGE_SUFFIXES
 
 _Parts = tuple[str, ...]
+_HYPHEN = re.compile(r"(?<=[^\W_])[-_\u2010\u2011](?=[^\W_])")  # between letters or digits: "A-" and "A" are two labels
 _COLUMNS = ("image", "file_name", "filename", "image_name")
 
 
@@ -53,14 +55,14 @@ def rough(name: str) -> str:
 
 
 def near_equal(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of two or more different names that differ only in case, blanks or Unicode form, in the order given.
+    """Groups of two or more different names that differ only in case, blanks, hyphens or Unicode form, in the order given.
 
-    >>> near_equal(["Car", "bike", "car", "car ", "bike"])
-    [('Car', 'car', 'car ')]
+    >>> near_equal(["T-shirt", "bike", "t_shirt", "t shirt ", "bike"])
+    [('T-shirt', 't_shirt', 't shirt ')]
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
-        groups[rough(name)].append(name)
+        groups[rough(_HYPHEN.sub("", unicodedata.normalize("NFKC", name)))].append(name)  # NFKC: "ｃａｒ" in full width
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 

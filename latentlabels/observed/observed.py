@@ -125,9 +125,10 @@ class Observed:
     ) -> Observed:
         """From an array (N, K) of 1, 0 and -1; NaN is read as unknown, as a table's empty cells give it.
 
-        An array with exactly one 1 in each row and 0 elsewhere is read as it stands, with a `DataWarning`: in one-hot
-        arrays 0 often means "not the label that was noted". ``unknown=0`` or ``absent=0`` says which, and
-        ``absent=-1`` that -1 is absent.
+        Two kinds of arrays are read as they stand, but with a `DataWarning`, since they often mean something else. In an
+        array with exactly one 1 in each row and 0 elsewhere, 0 may mean "not the label that was noted": ``unknown=0`` or
+        ``absent=0`` says which. In one of 1 and -1, without a 0 and with several 1 in a row, -1 may mean "not shown":
+        ``absent=-1`` or ``unknown=-1`` says which.
 
         Args:
             values: (N, K).

@@ -107,9 +107,9 @@ def _of_images(texts: Sequence[str], image_of: _Ints | None, number: int) -> tup
 
 
 def near_notes(names: Iterable[str]) -> list[str]:
-    """Labels that differ only in capitals or blanks, as sentences."""
+    """Labels that differ only in capitals, blanks or hyphens, as sentences."""
     return [
-        f"{listed([repr(name) for name in some])} differ only in capitals or blanks and count as different labels; "
+        f"{listed([repr(name) for name in some])} differ only in capitals, blanks or hyphens and count as different labels; "
         "if they are one label, spell them alike"
         for some in near_equal(names)
     ]

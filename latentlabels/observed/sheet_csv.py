@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, ObservationError
+from ..words import quoted, shown
 from .names import label_name
 from .sheet import Sheet, encoded, sheet_of
 from .sheet_arrow import column_of_arrow
@@ -38,16 +39,30 @@ def text_of(path: Path, raw: bytes) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}:{line}: not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8"
-        ) from None
+        raise DataError(_not_utf8(path, raw, error)) from None
     if not text.strip():
         raise DataError(f"{path}: empty")
     if "\0" in text[:4096]:
         raise DataError(f"{path}: not a table in text (it holds zero bytes); give CSV, JSON lines, Parquet or a spreadsheet")
     first = _SEPARATOR.match(text)
     return text if first is None else text[first.end(1) :]  # the line itself stays, empty, so that lines are counted right
+
+
+def _not_utf8(path: Path, raw: bytes, error: UnicodeDecodeError) -> str:
+    """Why a file cannot be read, and what mends it. Its code page cannot be told from its bytes, so none is guessed."""
+    begin, end = raw.rfind(b"\n", 0, error.start) + 1, raw.find(b"\n", error.start)
+    line = raw[:begin].count(b"\n") + 1
+    where = f"{path}:{line}: not UTF-8 text"
+    again = 'save it again as "CSV UTF-8" in Excel, or with the character set UTF-8 in other programs'
+    if b"\0" in raw[:_HEAD]:
+        return f"{where} ({error.reason} at byte {error.start}); {again}"
+    before = re.split(rb"[,;\t|]", raw[begin : error.start])[-1]
+    after = re.split(rb"[,;\t|\r]", raw[error.start : len(raw) if end < 0 else end])[0]
+    cell = shown((before + after).decode("cp1252", "replace"))
+    return (
+        f'{where}. Read as Windows-1252, the cell is "{cell}". If so: '
+        f"iconv -f cp1252 -t utf-8 {quoted(path)} > NEW.csv; or {again}"
+    )
 
 
 def read_csv(path: Path, text: str, wanted: Sequence[str]) -> Sheet:

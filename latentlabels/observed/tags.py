@@ -22,6 +22,8 @@ _SHARED = 0.25
 """Share of the words in cells with a sign that occur in other cells, from which the sign seems to separate labels."""
 _TIGHT = re.compile(r"[^\W\d],[^\W\d]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")  # as in "1,000 m"
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_BLANKS = re.compile(rf"\[\s*(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))*\s*\]")
 _MISSING = ("nan", "na", "n/a", "null", "<na>")
 """Texts that programs write for a missing cell."""
 
@@ -62,9 +64,14 @@ def names_in(
 
 
 def _as_list(text: str) -> list[str] | None:
-    """The names in a JSON list, a list as Python prints it, or Label Studio's ``{"choices": [...]}``; None for other texts."""
-    if text[:1] not in ("[", "{"):
-        return None
+    """The names in a list as JSON, Python or numpy write it, or Label Studio's ``{"choices": [...]}``; None for other texts.
+
+    Python writes lists, tuples and sets; numpy writes no commas, and Python would read ``['a' 'b']`` as one name.
+    """
+    if text[:1] not in ("[", "{", "("):
+        return [] if text == "set()" else None
+    if _BLANKS.fullmatch(text):
+        return [str(ast.literal_eval(quoted)) for quoted in _QUOTED.findall(text)]
     found: object = None
     for read in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
@@ -72,7 +79,9 @@ def _as_list(text: str) -> list[str] | None:
             break
     if isinstance(found, dict) and {*found} == {"choices"}:
         found = found["choices"]
-    if isinstance(found, list) and all(isinstance(one, str | int) for one in found):
+    if isinstance(found, set):
+        found = sorted(found, key=str)
+    if isinstance(found, list | tuple) and all(isinstance(one, str | int) for one in found):
         return [str(one) for one in found]
     return None
 

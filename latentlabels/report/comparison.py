@@ -11,7 +11,7 @@ from typing import Any
 from ..checks import Verdict
 from ..checks.measures import COMPARED, Style
 from ..errors import RunError
-from ..words import finite
+from ..words import finite, quoted
 from .contents import Contents, gather
 
 _DEVIATIONS = 2.0
@@ -157,7 +157,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     for one in pair:
         if not one.run.weights:
             raise RunError(
-                f"{one.folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {one.folder}`"
+                f"{one.folder}: its fit is not finished; resume it with `latentlabels fit --resume --out {quoted(one.folder)}`"
             )
     short = tuple(one.folder.resolve().name for one in pair)
     names = short if short[0] != short[1] else tuple(str(one.folder) for one in pair)

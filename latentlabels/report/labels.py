@@ -10,7 +10,7 @@ from ..annotation.learned import COVERS, Learned
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Cell, Details, Row, Source, Table, Text, plain_table
 from ..space import Free, Group
-from ..words import any_of, count, finite, listed, number, percent, percent_of, whole
+from ..words import any_of, count, finite, grouping, listed, number, percent, percent_of, whole
 from .contents import Contents
 
 _SEARCHABLE = 12  # labels above which one searches rather than looks
@@ -156,7 +156,7 @@ def space(contents: Contents) -> list[Block]:
         (name or "free", kind, conditions, f"{len(labels):,}", listed(labels, _NAMES))
         for (name, kind, conditions), labels in merged.items()
     ]
-    lead = f"{count(of.num_labels, 'label')} in {count(len(of.groups), 'group')}."
+    lead = f"{count(of.num_labels, 'label')}: {grouping(of.num_labels, of.num_free, len(of.groups))}."
     return [Text(lead), plain_table(("group", "an image shows", "requires", "size", "labels"), rows, [3])]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from ..checks.advice import poor
@@ -10,8 +9,7 @@ from ..checks.finding import Finding, Kind, Level, Severity, Todo
 from ..checks.sentences import advised, sentence, title, todo
 from ..fitting.run_folder import begun_config
 from ..show.blocks import Block, Details, Notice, Row, Table, Text, Tile, Tiles, Verdict
-from ..space import Free, LabelSpace
-from ..words import count, epoch_number, finite, listed, number, percent_of, whole
+from ..words import count, epoch_number, finite, grouping, listed, number, percent_of, quoted, whole
 from .contents import Contents
 
 
@@ -56,7 +54,7 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
     what, unit = contents.value
     tiles = [
         Tile("images", whole(contents.num_images), _per_image(contents)),
-        Tile("labels", f"{space.num_labels:,}", _in_groups(space)),
+        Tile("labels", f"{space.num_labels:,}", grouping(space.num_labels, space.num_free, len(space.groups))),
         Tile("predicted labels per image", number(d.get("predicted_count")), wanted),
         Tile("epoch kept", epoch_number(contents.best_epoch), _epochs(contents)) if run.weights else _finished(contents),
         Tile(f"held-out {what}", number(d.get("held_out_log_likelihood")), unit),
@@ -68,15 +66,6 @@ def _tiles(contents: Contents, d: dict[str, Any]) -> list[Tile]:
     if metrics:
         tiles += _measured(metrics)
     return tiles
-
-
-def _in_groups(space: LabelSpace) -> str:
-    """How many groups the labels are in; a label that is free is in none."""
-    groups = sum(not isinstance(group, Free) for group in space.groups)
-    free = sum(len(group.labels) for group in space.groups if isinstance(group, Free))
-    if not groups:
-        return "all free" if free > 1 else "free"
-    return f"in {count(groups, 'group')}" + (f", {free:,} free" if free else "")
 
 
 def _measured(metrics: dict[str, Any]) -> list[Tile]:
@@ -156,12 +145,12 @@ def warned(contents: Contents) -> list[Block]:
 
 
 def _interrupted(contents: Contents) -> str:
-    folder = shlex.quote(str(contents.folder))
+    folder = quoted(contents.folder)
     if contents.run.history:
         done, again = f"after {count(len(contents.run.history), 'epoch')}", f"latentlabels fit --resume --out {folder}"
     else:
         done = "before the end of its first epoch"
-        again = f"latentlabels fit {shlex.quote(str(begun_config(contents.folder)))} --out NEW"
+        again = f"latentlabels fit {quoted(begun_config(contents.folder))} --out NEW"
     return f"This fit was interrupted {done}, so most of this report is missing. To go on, run: {again}"
 
 

@@ -13,6 +13,7 @@ from ..errors import DataError, RunError
 from ..fitting.run_folder import read_run
 from ..observed import find_images
 from ..show.pixels import thumbnail
+from ..words import quoted
 from .stored_predictions import EVALUATED, FITTED, SIDE, StoredPredictions
 
 
@@ -38,7 +39,8 @@ def add_pictures(run: str | Path, folder: str | Path) -> int:
     stored = {path: found for path, found in stored.items() if len(found.names)}
     if not stored:
         raise RunError(
-            f"{run}: holds no predictions that name images; write them first: latentlabels report {run} --embeddings FILE"
+            f"{run}: holds no predictions that name images; write them first: "
+            f"latentlabels report {quoted(run)} --embeddings FILE"
         )
     files = find_images(folder)
     pictured = 0

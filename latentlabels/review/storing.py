@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..fitting.run_folder import hash_of_weights
-from ..words import printable
+from ..words import printable, quoted
 from ..writing import replacing, separated, write_text
 from .mistakes import Mistakes, PossibleMistake
 
@@ -91,7 +91,7 @@ def read_stored(run: str | Path) -> StoredMistakes | None:
                 return None
             return StoredMistakes(_restored(arrays), np.asarray(arrays["pictures"], np.uint8))
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: could not be read ({error}); run `latentlabels mistakes {run}` again") from error
+        raise DataError(f"{path}: could not be read ({error}); run `latentlabels mistakes {quoted(run)}` again") from error
 
 
 def _restored(arrays: np.lib.npyio.NpzFile) -> Mistakes:

@@ -77,6 +77,9 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
         names = _names(stream, place)
         same = own is not None and Path(own).resolve() == Path(place).resolve()
         observed = _known(config, model, place) if same else None
+        if observed is not None and observed.images is not None and place.is_dir() and config.data.observed is None:
+            names = list(observed.images)  # a fit to a folder takes a copy for the image it is a copy of, and so do answers
+            stream = model.stream([place / name for name in names])
         known = np.full((len(names), model.space_.num_labels), -1, np.int8)
         if observed is not None and vectors and observed.images is not None and load_embeddings(place).images is None:
             names = list(in_rows_of(None, observed, len(names), "observed").images or names)  # the table is in their order

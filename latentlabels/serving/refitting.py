@@ -14,6 +14,7 @@ from typing import IO, Literal
 from ..config import read_config
 from ..estimator import LatentLabels
 from ..fitting.run_folder import CHECKPOINTS
+from ..words import quoted
 from ..writing import scratch
 from .answering import Answering
 from .collection import Collection
@@ -94,7 +95,8 @@ class Refit:
             log.seek(0)
             said = log.read().decode("utf-8", "replace")
         if self._cancelled:
-            self._say("idle", 0.0, f"The refit was cancelled. To continue it: latentlabels fit --resume --out {out}", before)
+            resume = f"latentlabels fit --resume --out {quoted(out)}"
+            self._say("idle", 0.0, f"The refit was cancelled. To continue it: {resume}", before)
         elif process.returncode:
             errors = [line for line in said.splitlines() if line.startswith("error: ")]
             why = errors[-1].removeprefix("error: ") if errors else f"the fit ended with exit code {process.returncode}"

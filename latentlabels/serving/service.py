@@ -26,6 +26,7 @@ from ..locking import holding
 from ..posterior import Posterior
 from ..show.card import image_document
 from ..space import LabelSpace
+from ..words import quoted
 from ..writing import write_bytes
 from .answering import Answering
 from .collection import Collection, open_collection
@@ -146,7 +147,9 @@ class Service:
         """Show another run of the same labels in place of this one; what waits for the old model is still answered."""
         old, new = self.shown, self._show(run)
         if new.space != old.space or new.collection.names != old.collection.names:
-            raise DataError(f"{run}: has other labels or images than {old.run}; begin again: latentlabels explore {run}")
+            raise DataError(
+                f"{run}: has other labels or images than {old.run}; begin again: latentlabels explore {quoted(run)}"
+            )
         new.predictor.start()
         self.shown = new
         self.answering.forget_closed()

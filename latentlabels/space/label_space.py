@@ -151,6 +151,11 @@ class LabelSpace:
         """K."""
         return len(self.labels)
 
+    @property
+    def num_free(self) -> int:
+        """How many of the K labels are `Free`: a group of their own."""
+        return sum(isinstance(group, Free) for group in self.groups)
+
     @cached_property
     def num_logits(self) -> int:
         """Number of logits that the head of an encoder outputs: the sum over the groups."""

@@ -28,7 +28,7 @@ SALIENT = WeightedPositive([3.0 if label in VEHICLES else 1.0 for label in TOY_S
 def _known(how: Annotation, seed: int, number: int = 1500) -> Observed:
     torch.manual_seed(seed)
     truth = torch.from_numpy(np.asarray(draw_labels(number, seed=seed)[0])).float()
-    return Observed.from_array(how.sample(truth).numpy(), TOY_SPACE)
+    return Observed.from_array(how.sample(truth).numpy(), TOY_SPACE, unknown=-1)
 
 
 @pytest.mark.parametrize("how", [UniformPositive(), SALIENT, Scar(0.3)], ids=lambda how: how.kind)

@@ -113,6 +113,12 @@ def test_no_verb_prints_help_and_is_wrong_use() -> None:
     [
         (["predct"], 'unknown command "predct"; did you mean "predict"? (commands: demo, fit, predict'),
         (["fit", "--imags", "x"], 'latentlabels fit has no option --imags; did you mean "--images"? (see latentlabels'),
+        (
+            ["evaluate", "run", "--observed", "x"],
+            'latentlabels evaluate has no option --observed; did you mean "--truth"? (see',
+        ),
+        (["calibrate", "run", "--truth", "x"], 'latentlabels calibrate has no option --truth; did you mean "--complete"? (see'),
+        (["fit", "--truth", "x"], 'latentlabels fit has no option --truth; did you mean "--complete"? (see'),
         (["predict"], "missing argument 'RUN' (see latentlabels predict --help)"),
         (["predict", "run"], "missing argument 'IMAGES...' (see latentlabels predict --help)"),
         (["query", "run", "x.png", "--top", "0"], "invalid value for '--top'"),

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def test_the_summary_says_what_was_found_and_what_to_do_next(fitted: tuple[Path,
     run, done = fitted
     facts = {line[:18].strip(): line[18:].strip() for line in done.out.splitlines()}
     assert facts["images"] == "60"
-    assert facts["labels"] == "21 in 10 groups"
+    assert facts["labels"] == "21, 6 free, 15 in 4 groups"
     assert facts["known labels"].startswith("60 present, 0 absent (1.00 per image)")
     assert 'expected (derived from the share of known labels in the exhaustive group "colour")' in facts["labels per image"]
     assert facts["best epoch"] == "1 of 1"
@@ -286,7 +287,7 @@ def test_an_unreadable_image_is_an_error_with_strict(folder: Path, tmp_path: Pat
 def test_only_unreadable_images(tmp_path: Path) -> None:
     (tmp_path / "animals" / "cat").mkdir(parents=True)
     (tmp_path / "animals" / "cat" / "broken.jpg").write_bytes(b"no picture")
-    assert "none of 1 images can be read" in refused(tmp_path, 1, "--images", tmp_path / "animals", *TINY)
+    assert "the image cannot be read" in refused(tmp_path, 1, "--images", tmp_path / "animals", *TINY)
 
 
 def test_a_folder_that_is_no_label_of_the_space(folder: Path, tmp_path: Path) -> None:
@@ -472,3 +473,14 @@ def test_a_fit_that_learned_nothing_is_called_poor(tmp_path: Path) -> None:
     assert "without looking at the image" in fits["noise"].out
     assert "\nFair: known labels of " in fits["told"].out
     assert "Do not rely" not in fits["told"].out
+
+
+def test_commands_that_are_proposed_take_paths_with_blanks(vectors: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    done = latentlabels("fit", "--embeddings", vectors, "--set", "fit.epochs=1", "--out", run)
+    assert f"next: latentlabels predict '{run}' FILE.npz" in done.out
+    table = tmp_path / "my answers.csv"
+    command = latentlabels("next", run, "-n", 1, "-o", table).err.strip().splitlines()[-1].removeprefix("next: ")
+    assert shlex.split(command)[1:] == ["fit", "--from", str(run), "--answers", str(table)]
+    found = latentlabels("inspect", shutil.copy(vectors, tmp_path / "my vectors.npz"), "--json").document["next"]
+    assert shlex.split(found)[1:] == ["fit", "--embeddings", str(tmp_path / "my vectors.npz")]

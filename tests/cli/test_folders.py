@@ -66,3 +66,16 @@ def test_names_that_are_not_utf8_go_from_folder_to_report(tmp_path: Path) -> Non
     rows = latentlabels("predict", tmp_path / "run", root).rows
     assert len(rows) == 12 and {r"caf\xe9", "blue"} < rows[0].keys()
     assert latentlabels("report", tmp_path / "run", "--images", root).code == 0
+
+
+def test_contradictions_name_the_flag_that_settles_them(tmp_path: Path) -> None:
+    root, labels = tmp_path / "photos", tmp_path / "labels.yaml"
+    for folder in ("blue", "red"):
+        picture(root / folder / "0.png", 1)  # the same picture
+        picture(root / folder / "1.png", len(folder))
+    labels.write_text("- {name: colour, one_of: [blue, red]}\n")
+    fit = ("fit", "--images", root, "--labels", labels, *TINY, "--out", tmp_path / "run")
+    done = latentlabels(*fit)
+    assert done.code == 1
+    assert "or give --contradictions unknown (" in done.err and 'contradictions="' not in done.err
+    assert latentlabels(*fit, "--contradictions", "unknown").code == 0

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 from command import latentlabels
 
+from latentlabels import LatentLabels
+from latentlabels.fitting.answers_table import read_answers
+
 
 def filled(path: Path, vectors: Path) -> pd.DataFrame:
     """The table with true answers."""
@@ -35,6 +38,8 @@ def test_questions_are_answered_and_fitted(vector_run: Path, vectors: Path, tmp_
     assert list(frame.columns[:5]) == ["image", "label", "value", "time", "kind"]
     again = latentlabels("fit", "--from", vector_run, "--answers", path, "--out", tmp_path / "run", "--set", "fit.epochs=2")
     assert again.code == 0, again.err
+    labels = read_answers(path, LatentLabels.load(vector_run).space_)
+    assert f"answers           {labels.num_known.sum()} labels of {len(labels)} images, known by an answer" in again.out
     more = latentlabels("next", tmp_path / "run", "-n", 100, "--json").document["questions"]
     answered = {(line["image"], line["label"]) for _, line in frame.iterrows()}
     assert not answered & {(one["image"], one["label"] or one["group"]) for one in more}

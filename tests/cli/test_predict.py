@@ -98,7 +98,7 @@ def test_unreadable_images_are_named_and_have_empty_rows_and_are_an_error_with_s
     assert f"1 of 2 images cannot be read: {bad}" in done.err
     done = latentlabels("predict", run, bad)
     assert (done.code, done.out) == (1, "")
-    assert "none of 1 images can be read" in done.err
+    assert "the image cannot be read" in done.err
 
 
 def test_nothing_there(run: Path, tmp_path: Path) -> None:

@@ -183,3 +183,17 @@ def test_given_labels_belong_to_one_folder(vector_run: Path, vectors: Path, tmp_
     more = ("--to", "cleanlab", "--observed", tmp_path / "t.csv", "-o", tmp_path / "x.npz")
     done = latentlabels("predict", vector_run, vectors, vectors, *more)
     assert done.code == 2 and "--observed takes one folder of images, or one file of embeddings" in done.err
+
+
+@pytest.mark.parametrize("mark, decimal", [(";", ","), (";", "."), (",", ".")])
+def test_probabilities_as_a_spreadsheet_saves_them(tmp_path: Path, mark: str, decimal: str) -> None:
+    """Semicolons, decimal commas, a mark at the start and CRLF; names that hold a comma are quoted where it is needed."""
+    rows = [["image", "a", "b"], ["Foto 1.png", "0.25", "1"], ["Foto 2.png", "0.5", "0.125"]]
+    lines = (mark.join(cell.replace(".", decimal) if number else cell for number, cell in enumerate(row)) for row in rows)
+    path = tmp_path / "p.csv"
+    path.write_bytes("".join(line + "\r\n" for line in lines).encode("utf-8-sig"))
+    found = probabilities_in(path)
+    assert found is not None
+    assert (found.images, found.space.labels) == (("Foto 1.png", "Foto 2.png"), ("a", "b"))
+    assert found.probabilities is not None
+    assert found.probabilities.tolist() == [[0.25, 1.0], [0.5, 0.125]]

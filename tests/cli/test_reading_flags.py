@@ -92,6 +92,26 @@ def test_every_choice_works(plain: Path, tmp_path: Path, name: str) -> None:
     assert len(said) >= 2  # the choices differ
 
 
+def test_an_array_of_signs_in_a_file_of_embeddings_is_asked_about(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    signs = np.where(draw.random((ROWS, 3)) < 0.6, 1, -1)
+    path, labels = tmp_path / "e.npz", np.array(["a", "b", "c"])
+    vectors = draw.normal(size=(ROWS, 4)).astype(np.float32)
+    np.savez(path, embeddings=vectors, observed=signs, labels=labels)
+    done = latentlabels("inspect", path)
+    assert done.code == 2
+    assert "--unknown -1" in done.err and "--absent -1" in done.err
+    absent = latentlabels("inspect", path, "--absent", "-1", "--json").document
+    unknown = latentlabels("inspect", path, "--unknown", "-1", "--json").document
+    present = int((signs == 1).sum())
+    assert (absent["known_present"], absent["known_absent"]) == (present, 3 * ROWS - present)
+    assert (unknown["known_present"], unknown["known_absent"]) == (present, 0)
+    missing = signs.astype(np.float32)
+    missing[0, 0] = np.nan  # what is unknown is said by NaN
+    np.savez(path, embeddings=vectors, observed=missing, labels=labels)
+    assert latentlabels("inspect", path).code == 0
+
+
 def test_values_by_column() -> None:
     assert by_column(["-1", "0"]) == ["-1", "0"]
     assert by_column(["bus=-1", "dog=0", "bus=no", "=cmd"]) == {"bus": ["-1", "no"], "dog": ["0"], "*": ["=cmd"]}

@@ -184,7 +184,7 @@ def test_wrong_use_is_one_message(run: Path, vector_run: Path, vectors: Path, sc
     broken = tmp_path / "broken" / "1.png"
     broken.parent.mkdir()
     broken.write_bytes(b"no image")
-    _one_message(latentlabels("report", run, "--images", broken.parent), 1, "none of 1 images can be read")
+    _one_message(latentlabels("report", run, "--images", broken.parent), 1, "the image cannot be read")
 
 
 def test_an_interrupted_fit_and_the_command_that_goes_on_with_it(scenes: Path, tmp_path: Path) -> None:

@@ -867,3 +867,16 @@ def test_known_no_finding_says_that_all_others_are_absent():
     assert posterior.marginals.tolist() == [0, 0, 0, 1] and float(posterior.entropy()) == 0
     posterior = q.condition(torch.tensor([1, -1, -1, -1], dtype=torch.int8))
     assert float(posterior.marginals[3]) == 0 and float(posterior.marginals[1:3].sum()) == pytest.approx(1)
+
+
+def test_numpy_arrays_and_lists_of_known_labels_are_taken():
+    space = LabelSpace([OneOf("g", ["a", "b"]), OneOf("h", ["c", "d"], optional=True)])
+    logits = torch.randn(3, space.num_logits, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    known = torch.tensor([[1, -1, -1, -1], [-1, -1, 1, -1], [-1, -1, -1, -1]], dtype=torch.int8)
+    expected, how = space.distribution(logits), ann.UniformPositive()
+    posterior = expected.condition(known, how)
+    for values, observed in ((logits.numpy(), known.numpy()), (logits, known.tolist())):
+        q = space.distribution(values)
+        assert torch.allclose(q.marginals.double(), expected.marginals, atol=1e-6)
+        assert torch.allclose(q.log_marginal(observed, how).double(), expected.log_marginal(known, how), atol=1e-6)
+        assert torch.allclose(q.condition(observed, how).marginals.double(), posterior.marginals, atol=1e-6)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -32,6 +33,7 @@ def test_a_table_of_labels_and_groups(tmp_path: Path):
     lines = "a,striped,1,2,question\na,vehicle,none,,\nb,colour,red,,random\nb,car,0,,\nc,bike,,,\n"
     expected = {"a": [-1, -1, 0, 0, 1], "b": [0, 1, 0, -1, -1]}
     assert read(tmp_path / "a.csv", HEAD + lines) == expected
+    assert read(tmp_path / "a.csv", HEAD + lines.replace("1,2,", "Yes,2,").replace("0,,", "no,,")) == expected
     assert read(tmp_path / "a.csv", "value,extra,label,image\n1,x,striped,a\n") == {"a": [-1, -1, -1, -1, 1]}
 
 
@@ -41,15 +43,45 @@ def test_the_last_answer_counts_and_an_empty_one_takes_it_back(tmp_path: Path):
 
 
 def test_a_last_line_that_was_cut_off_does_not_count(tmp_path: Path):
-    assert read(tmp_path / "a.csv", HEAD + "a,striped,1,,\nb,striped,1") == {"a": [-1, -1, -1, -1, 1]}
+    first = {"a": [-1, -1, -1, -1, 1]}
+    short = "image,label,value\na,striped,1\n"
+    for text in (HEAD + "a,striped,1,,\nb,striped,1", HEAD + 'a,striped,1,,\n"b', short + "b,vehicle,ca", short + "b,striped,"):
+        with pytest.warns(DataWarning, match="last line has no end"):
+            assert read(tmp_path / "a.csv", text) == first
+
+
+def test_a_whole_last_line_without_an_end_counts(tmp_path: Path):
+    both = {"a": [-1, -1, -1, -1, 1], "b": [-1, -1, -1, -1, 0]}
+    for text in (HEAD + "a,striped,1,,\nb,striped,0,12,question", "image,label,value\na,striped,1\nb,striped,0"):
+        assert read(tmp_path / "a.csv", text) == both
+
+
+def test_a_table_as_a_spreadsheet_saves_it(tmp_path: Path):
+    """Semicolons, a mark at the start, CRLF, decimal commas, lines of empty cells; and a spreadsheet itself."""
+    rows = [["image", "label", "value", "gain"], ["Foto ä.png", "striped", "1", "0,69"], ["", "", "", ""]]
+    rows += [["Foto ä.png", "colour", "red", "0,5"], ["b", "striped", "nein", "0,1"]]
+    expected = {"Foto ä.png": [0, 1, -1, -1, 1], "b": [-1, -1, -1, -1, 0]}
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "a.csv").write_bytes("".join(";".join(row) + "\r\n" for row in rows).encode(encoding))
+        found = read_answers(tmp_path / "a.csv", SPACE)
+        assert dict(zip(found.images or (), found.values.tolist(), strict=True)) == expected
+    (tmp_path / "a.csv").write_bytes("".join(";".join(row) + "\r\n" for row in rows).encode("cp1252"))
+    with pytest.raises(DataError, match=r'data.answers: .*a.csv:2: .* the cell is "Foto ä.png".*iconv.*CSV UTF-8'):
+        read_answers(tmp_path / "a.csv", SPACE)
+    pd.DataFrame(rows[1:], columns=rows[0]).to_excel(tmp_path / "a.xlsx", index=False)
+    found = read_answers(tmp_path / "a.xlsx", SPACE)
+    assert dict(zip(found.images or (), found.values.tolist(), strict=True)) == expected
 
 
 @pytest.mark.parametrize(
     "text, error, message",
     [
         ("image,label\na,car\n", DataError, "no column value"),
-        (HEAD + "a,plane,1,,\n", ObservationError, "line 2.*plane"),
-        (HEAD + "a,car,yes,,\n", ObservationError, 'line 2: value is "yes"; expected 1'),
+        (HEAD + "a,plane,1,,\n", ObservationError, "a.csv:2.*plane"),
+        (HEAD + "a,car,maybe,,\n", ObservationError, 'a.csv:2: value is "maybe"; expected 1'),
+        (HEAD + "a,car,none,,\n", ObservationError, 'a.csv:2: value is "none"; expected 1'),
+        (HEAD + "a,car,-1,,\n", ObservationError, 'a.csv:2: value is "-1"; expected 1'),
+        (HEAD + "a,colour,Red,,\n", ObservationError, 'labels blue, red; did you mean "red"'),
         (HEAD + "a,vehicle,blue,,\n", ObservationError, "has the labels car, bike"),
         (HEAD + ",car,1,,\n", ObservationError, "image is empty"),
         (HEAD + "a,car,1,,\na,bike,1,,\n", ObservationError, "a.csv"),

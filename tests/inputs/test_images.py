@@ -377,7 +377,8 @@ def test_all_unreadable_is_an_error(tmp_path: Path, number: int) -> None:
         file.write_bytes(b"")
     with pytest.raises(DataError) as caught:
         cache_images(files, (4, 4))
-    assert str(caught.value).startswith(f"none of {number} images can be read: {files[0]}: cannot be read as an image (")
+    words = {1: "the image cannot be read", 5: "none of 5 images can be read"}[number]
+    assert str(caught.value).startswith(f"{words}: {files[0]}: cannot be read as an image (")
     assert str(caught.value).endswith("; ...") == (number > 3)
 
 

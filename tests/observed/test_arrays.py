@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentlabels.errors import DataWarning, ObservationError
+from latentlabels.errors import AmbiguousError, DataWarning, ObservationError
 from latentlabels.observed import Observed
+from latentlabels.observed.options import ReadOptions
 from latentlabels.space import LabelSpace, OneOf
 
 SPACE = LabelSpace.free(["a", "b", "c"])
@@ -47,3 +48,22 @@ def test_other_values_are_named() -> None:
         Observed.from_array([[1, 0, 1], [0, 2, 0]], SPACE, absent=0)
     with pytest.raises(ObservationError, match="rows of different lengths"):
         Observed.from_array([[1, 0, 1], [0]], SPACE)
+
+
+def test_plus_and_minus_one_with_several_present_labels_are_noted() -> None:
+    """+1 and -1 often mean shown and not shown; picks of one label each, or of several in a few rows, do not look so."""
+    complete = np.where(np.random.default_rng(0).random((40, 3)) < 0.5, 1, -1)
+    for kind in (np.int8, np.float64, object):
+        with pytest.warns(DataWarning, match=r'the meaning of -1 is unclear; give unknown="-1" .* or absent="-1"'):
+            assert Observed.from_array(complete.astype(kind), SPACE).values.tolist() == complete.tolist()
+    with pytest.raises(AmbiguousError, match="the meaning of -1 is unclear"):
+        Observed.from_array(complete, SPACE, options=ReadOptions(ambiguous="refuse"))
+    assert Observed.from_array(complete, SPACE, absent=-1).values.tolist() == np.where(complete == 1, 1, 0).tolist()
+    assert Observed.from_array(complete, SPACE, unknown=-1).values.tolist() == complete.tolist()
+    with_zero, with_missing = complete.copy(), complete.astype(float)
+    with_zero[0, 0], with_missing[0, 0] = 0, np.nan
+    picked = np.where(HOT == 1, 1, -1).repeat(4, 0)
+    few = picked.copy()
+    few[0] = 1  # one row of 48
+    for clear in (with_zero, with_missing, picked, few, complete[:9]):
+        Observed.from_array(clear, SPACE)

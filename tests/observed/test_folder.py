@@ -150,7 +150,11 @@ def test_labels_without_a_folder_are_unknown(tmp_path: Path) -> None:
         ("train/vehicle/car", "its inner folders are, so give {root}/train as the folder"),
         ("zzz/old", "label space; rename the folder or add the label"),
         ("vehicle/bikes", '"bikes" is not a label of group "vehicle"; did you mean "bike"? (its labels: car, bike)'),
-        ("vehicle/red", '"red" is not a label of group "vehicle" (its labels: car, bike)'),
+        (
+            "vehicle/red",
+            '"red" is not a label of group "vehicle" (its labels: car, bike); rename the folder or add the label, or call the '
+            "folder none if its images show none of them",
+        ),
         ("vehicle", 'images of group "vehicle" lie outside of its label folders: 1.png; move each into the folder of its'),
     ],
 )

@@ -354,7 +354,7 @@ def test_labels_that_differ_only_in_case_stay_two_with_a_note(tmp_path: Path) ->
     root = pictures(tmp_path, "Blue/1.png", "blue/2.png", "red/3.png")
     for options in (ASK, ReadOptions()):
         with pytest.warns(
-            DataWarning, match='2 labels that differ only in case or blanks: "Blue", "blue"; if they are one label'
+            DataWarning, match='2 labels that differ only in case, blanks or hyphens: "Blue", "blue"; if they are one label'
         ):
             assert Observed.from_folder(root, options=options).space.labels == ("Blue", "blue", "red")
 

@@ -67,7 +67,9 @@ def test_any_order_in_any_folder_is_found_again() -> None:
         (["car", "car"], []),
         (["STRASSE", "stra\u00dfe"], [("STRASSE", "stra\u00dfe")]),
         (["a\u200bb", "ab"], [("a\u200bb", "ab")]),  # a sign that nobody sees
-        (["car", "cars", "c-ar", "\u00e9", "e"], []),
+        (["car", "cars", "\u00e9", "e", "A", "A-", "_A"], []),
+        (["t-shirt", "tshirt", "T_shirt", "t\u2011Shirt"], [("t-shirt", "tshirt", "T_shirt", "t\u2011Shirt")]),
+        (["\uff43\uff41\uff52", "car"], [("\uff43\uff41\uff52", "car")]),  # full width
         ([], []),
     ],
 )

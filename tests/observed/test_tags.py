@@ -7,6 +7,7 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from asking import asked, readings
 
@@ -57,12 +58,18 @@ def test_names_with_blanks_and_commas_are_not_asked_about(tmp_path: Path, names:
     assert list(Observed.from_table(path, unlisted="unknown").space.labels) == names
 
 
-@pytest.mark.parametrize("write", [json.dumps, str, lambda names: json.dumps({"choices": names})])
+@pytest.mark.parametrize(
+    "write",
+    [
+        json.dumps, str, lambda names: json.dumps({"choices": names}), lambda names: str(tuple(names)),
+        lambda names: str({*names}), lambda names: str(np.array(names)),
+    ],
+)  # fmt: skip
 def test_lists_need_no_separator(tmp_path: Path, write: object) -> None:
-    cells = [["red", "it's, so"], [], ["null"]]
+    cells = [["it's, so", "red"], [], ["null"]]
     path = table(tmp_path, [write(names) for names in cells])  # type: ignore[operator]
     read = Observed.from_table(path, unlisted="absent")
-    assert read.space.labels == ("red", "it's, so", "null")
+    assert read.space.labels == ("it's, so", "red", "null")
     assert read.values.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
 

@@ -218,7 +218,7 @@ def test_the_answer_comes_first(make: Callable[..., Path]) -> None:
         "Known labels Never known to be present: 4-doors.",
         "Predictions on the training images The run folder holds no predictions on images.",
         "Training",
-        "Label space 8 labels in 5 groups.",
+        "Label space 8 labels: 2 free, 6 in 3 groups.",
         "Details",
         "Configuration",
         "Environment",

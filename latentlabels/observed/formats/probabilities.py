@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from .registry import Labelled
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_COMMA = re.compile(r";\s*[01]?,\d")
 
 
 def probabilities_in(path: Path, space: LabelSpace | None = None) -> Labelled | None:
@@ -75,10 +79,16 @@ def _frame(path: Path) -> pd.DataFrame | None:
             return pd.read_parquet(path)
         if ending in (".jsonl", ".ndjson"):
             return pd.read_json(path, lines=True, dtype=False, convert_axes=False)
-        sep = "\t" if ending == ".tsv" else ","
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next(csv.reader(file, delimiter=sep), [])
-        names: dict[str, type] = {first[0]: str} if first else {}
-        return pd.read_csv(path, sep=sep, dtype=names, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+            head = file.readline()
+            sep = (
+                "\t" if ending == ".tsv" else max(",", ";", key=lambda sign: len(next(csv.reader([head], delimiter=sign), [])))
+            )
+            commas = sep == ";" and _COMMA.search(file.readline()) is not None  # as spreadsheets write "0,5" in many languages
+        first = next(csv.reader([head], delimiter=sep), [])
+        return pd.read_csv(
+            path, sep=sep, decimal="," if commas else ".", dtype={first[0]: str} if first else {}, keep_default_na=False,
+            na_values=[""], encoding="utf-8-sig",
+        )  # fmt: skip
     except (ValueError, KeyError, OSError, csv.Error):  # pandas and pyarrow derive theirs from ValueError
         return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...observed.known_table import KnownTable
 from ...space import Free, Group, LabelSpace, Parent
-from ...words import any_of, count, percent
+from ...words import any_of, count, grouping, percent
 from ..rendering import asset, render
 
 MAX_GROUPS, MAX_NAMES = 30, 12  # of a label space
@@ -69,12 +69,10 @@ def space_html(space: LabelSpace) -> str:
     branches = list(_tree(space))
     rest = branches[MAX_GROUPS:]
     labels = sum(len(branch.labels) for branch in rest)
-    free = sum(isinstance(group, Free) for group in space.groups)
-    parts = [f"{space.num_labels - free:,} in {count(len(space.groups) - free, 'group')}"] if free < len(space.groups) else []
-    parts += [f"{free:,} free"] if free else []
+    kinds = grouping(space.num_labels, space.num_free, len(space.groups))
     return view(
         "space.html",
-        title=f"LabelSpace: {count(space.num_labels, 'label')}, {', '.join(parts)}",
+        title=f"LabelSpace: {count(space.num_labels, 'label')}, {kinds}",
         branches=branches[:MAX_GROUPS],
         left_out=f"and {count(labels, 'more label')} in {count(len(rest), 'more group')}" if rest else "",
         note=f"A head for it gives {count(space.num_logits, 'logit')} per image.",
