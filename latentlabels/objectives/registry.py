@@ -94,7 +94,7 @@ def current(name: Any) -> Any:
     later = RENAMED_OBJECTIVES.get(name) if isinstance(name, str) and name not in OBJECTIVES else None
     if later is None:
         return name
-    said = f'objective "{name}" has another name, and this one will be removed in version 0.3; write "{later}"'
+    said = f'objective "{name}" is now called "{later}"; the old name goes with version 0.3'
     warnings.warn(said, DeprecationWarning, stacklevel=3)
     return later
 

@@ -117,11 +117,11 @@ def test_unknown_names_and_options_are_config_errors(name: str, options: dict[st
 
 
 def test_a_name_of_an_earlier_version_is_taken_with_a_warning() -> None:
-    with pytest.warns(DeprecationWarning, match='objective "smile" has another name .* write "smile-soft-labels"'):
+    with pytest.warns(DeprecationWarning, match='objective "smile" is now called "smile-soft-labels"'):
         assert make("smile", SPACE).name == "smile-soft-labels"
-    with pytest.warns(DeprecationWarning, match="write"):
+    with pytest.warns(DeprecationWarning, match="is now called"):
         assert ModelConfig(objective="smile").objective == "smile-soft-labels"
-    with pytest.warns(DeprecationWarning, match="write"):
+    with pytest.warns(DeprecationWarning, match="is now called"):
         assert BenchConfig(objectives=["em", "smile"]).objectives == ["em", "smile-soft-labels"]
     assert "smile" not in OBJECTIVES
 
