@@ -23,7 +23,6 @@ from ..inputs.image_file import read_picture, scaled
 from ..inputs.levels import Levels
 from ..kind import Kind
 from ..locking import holding
-from ..observed import match_names
 from ..posterior import Posterior
 from ..show.card import image_document
 from ..space import LabelSpace
@@ -306,7 +305,7 @@ class Service:
     def in_refit(self, names: Sequence[str]) -> list[bool]:
         """Whether a refit uses answers about images of these names: those that the run was fitted on."""
         own = self.shown.images_of_fit
-        return [False] * len(names) if own is None else [row is not None for row in match_names(names, own.names)]
+        return [False] * len(names) if own is None else [row is not None for row in own.rows_of_fit(names)]
 
     def _place(self, image: str) -> str:
         """Keep the picture of an upload beside the table of answers; returns its name, by the folder of the table."""
