@@ -9,6 +9,8 @@ is told in `annotation.asked`.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +25,7 @@ from ..inputs import Inputs
 from ..observed import Observed, match_names
 from ..observed.image_files import report, warn
 from ..observed.meaning import usual_value
+from ..observed.names import label_name
 from ..observed.sheet import Sheet
 from ..observed.sheet_csv import read_csv, text_of
 from ..observed.sheet_files import read_sheet
@@ -34,6 +37,7 @@ from ..words import count, listed
 NONE = "none"  # the value of a group of which no label is present
 _NAMES = ("image", "label")
 _COLUMNS = (*_NAMES, "value")
+_OF_THE_PAGE = "image,label,value,kind,decision\n"  # the first line of the tables that `latentlabels explore` writes
 
 
 class _Entry(NamedTuple):
@@ -62,8 +66,10 @@ def read_answers(path: Path, space: LabelSpace) -> Observed:
     lost = [name for name, column in zip(_COLUMNS, found, strict=True) if column is None]
     if lost:
         raise DataError(f"data.answers: {path}: has no column {listed(lost)}; expected the columns {listed(_COLUMNS)}")
+    cells = [column.cells() for column in found if column is not None]
+    cells[0] = _spelt(path, cells[0])
     entries: dict[tuple[str, int], int] = {}
-    for row, (image, label, value) in enumerate(zip(*(column.cells() for column in found if column is not None), strict=True)):
+    for row, (image, label, value) in enumerate(zip(*cells, strict=True)):
         for entry in _entries(image, label, value, space, partial(sheet.at, row)):
             entries.pop((entry.image, entry.column), None)
             if entry.value >= 0:
@@ -92,6 +98,18 @@ def _sheet(path: Path) -> Sheet:
             return sheet
     warn(f"data.answers: {path}: its last line has no end and does not count; end it with a line break if it is whole")
     return read_csv(path, whole, _COLUMNS)
+
+
+def _spelt(path: Path, images: list[str]) -> list[str]:
+    """The names of images as the page wrote them, which may begin or end with a space; other tables have none there."""
+    head = _OF_THE_PAGE.encode()
+    with path.open("rb") as file:
+        if file.read(len(head)) != head:
+            return images
+        text = file.read().decode("utf-8", "replace")
+    rows = csv.reader(io.StringIO(text, newline=""))
+    exact = [row[0] for row, _ in zip((row for row in rows if row), images, strict=False)]
+    return exact if [label_name(name) for name in exact] == images else images
 
 
 def _entries(image: str, label: str, value: str, space: LabelSpace, where: Callable[[], str]) -> list[_Entry]:

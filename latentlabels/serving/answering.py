@@ -30,6 +30,11 @@ class Answering:
         names: of the N images of the collection.
         space: the K labels.
 
+    Attributes:
+        values: int8 (N, K) of 1, 0, -1: what was said.
+        asked: bool (N, K): what was said or skipped.
+        revision: (N,) a number for each image, which changes with what is known of it.
+
     Raises:
         DataError: a file that is no table of answers.
         LabelSpaceError: answers about a label that the space lacks.
@@ -39,6 +44,7 @@ class Answering:
         self.space, self.lock = space, threading.RLock()
         self.values = np.full((len(names), space.num_labels), -1, np.int8)
         self.asked = np.zeros((len(names), space.num_labels), bool)
+        self.revision = np.zeros(len(names), np.int64)
         self._file = AnswerFile(path)
         self._row = {printable(name): row for row, name in enumerate(names)}
         self._changed: set[int] = set()
@@ -140,6 +146,7 @@ class Answering:
         """The known labels of the collection are others now."""
         with self.lock:
             self._closed = None
+            self.revision += 1
 
     def closed(self, known: NDArray[np.int8]) -> NDArray[np.int8]:
         """Known labels (N, K) of the collection, the answers over them, and what follows from both by the label space.
@@ -202,6 +209,7 @@ class Answering:
         self.values[row, k] = value
         self.asked[row, k] = asked
         self._changed.add(row)
+        self.revision[row] += 1
 
 
 def _over(known: NDArray[np.int8], told: NDArray[np.int8], space: LabelSpace) -> NDArray[np.int8]:

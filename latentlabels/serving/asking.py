@@ -14,7 +14,6 @@ from ..posterior import Posterior
 from ..questions import Question
 from ..questions.batch import number_drawn
 from .documents import CompleteNext, QuestionDocument, Questions
-from .listing import usefulness
 from .service import Service
 
 _SEED = 0
@@ -67,7 +66,7 @@ def _asked(
     """Questions about some images."""
     if not len(rows) or not number:
         return []
-    known = np.where(service.settled()[rows], np.maximum(service.answering.closed(service.shown.collection.known)[rows], 0), -1)
+    known = np.where(service.settled(rows), np.maximum(service.answering.closed(service.shown.collection.known)[rows], 0), -1)
     found = _given(service, rows).next_questions(
         n=number, known=known.astype(np.int8), per_label=per_label, random_share=random_share,
         seed=_SEED + len(service.answering), most_per_image=None if per_label else 1,
@@ -86,7 +85,7 @@ def _considered(service: Service) -> _Chosen:
     if len(rows) <= most:
         return _Chosen(rows, looked)
     half = most // 2
-    useful = rows[np.argsort(-usefulness(service, rows), kind="stable")]
+    useful = rows[np.argsort(-service.usefulness()[rows], kind="stable")]
     rng = np.random.default_rng([_SEED, len(service.answering)])
     chosen = np.sort(np.concatenate([useful[:half], rng.choice(useful[half:], min(half, len(rows) - half), replace=False)]))
     words = (

@@ -34,7 +34,8 @@ class Collection:
         pictures: a picture to show for each: a file, an image inside of a file, or None; empty without pictures.
         known: int8 (N, K) of 1, 0, -1: what the run's table of known labels says.
         place: the folder or file that the images come from.
-        of_the_fit: whether the run was fitted on these.
+        fitted: bool (N,) images that the run was fitted on: not those that its table of known labels leaves out.
+        of_the_fit: whether these are the images of the fit's folder or file.
         of_embeddings: whether the model sees embeddings in place of pictures.
     """
 
@@ -43,11 +44,16 @@ class Collection:
     pictures: Sequence[Path | PackedImage | None]
     known: NDArray[np.int8]
     place: Path
+    fitted: NDArray[np.bool_]
     of_the_fit: bool = False
     of_embeddings: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def rows_of_fit(self, names: Sequence[str]) -> list[int | None]:
+        """For each name the image of the fit that it means; None where there is none."""
+        return [None if row is None or not self.fitted[row] else row for row in match_names(names, self.names)]
 
 
 def open_collection(run: Path, model: LatentLabels, images: Path | None = None, embeddings: Path | None = None) -> Collection:
@@ -80,14 +86,15 @@ def open_collection(run: Path, model: LatentLabels, images: Path | None = None, 
         if observed is not None and observed.images is not None and place.is_dir() and config.data.observed is None:
             names = list(observed.images)  # a fit to a folder takes a copy for the image it is a copy of, and so do answers
             stream = model.stream([place / name for name in names])
-        known = np.full((len(names), model.space_.num_labels), -1, np.int8)
+        known, fitted = np.full((len(names), model.space_.num_labels), -1, np.int8), np.full(len(names), same)
         if observed is not None and vectors and observed.images is not None and load_embeddings(place).images is None:
             names = list(in_rows_of(None, observed, len(names), "observed").images or names)  # the table is in their order
         if observed is not None:
             rows = np.arange(len(names)) if observed.images is None else selected(names, observed, str(place), "observed")
             known[rows] = observed.in_space(model.space_).known.dense()
+            fitted = np.isin(np.arange(len(names)), rows)
     pictures = _matched(names, images) if vectors else _pictures(stream)
-    return Collection(tuple(names), stream, pictures, known, Path(place), same, vectors)
+    return Collection(tuple(names), stream, pictures, known, Path(place), fitted, same, vectors)
 
 
 def images_of_fit(run: Path, model: LatentLabels) -> Collection | None:

@@ -166,7 +166,10 @@ class Saved(_Document):
 
 
 class AnswerLine(_Document):
-    """A line of the table of answers; a value of null is a question that was skipped, a kind of null is not known."""
+    """A line of the table of answers; a value of null is a question that was skipped, a kind of null is not known.
+
+    `in_refit`: whether a refit uses it.
+    """
 
     number: int
     image: str
@@ -174,6 +177,7 @@ class AnswerLine(_Document):
     value: int | None
     kind: str | None
     decision: str | None
+    in_refit: bool
 
 
 class Answers(_Document):
@@ -246,12 +250,16 @@ class Mistakes(_Document):
     """Possible mistakes, and how many of the known labels are expected to be wrong, with an interval.
 
     `unseen`: they are by fits that have not seen the image. A model that has seen it finds fewer, and its number means little.
+    `can_tell`: whether those fits know anything about single images. If not, there is no number and no list, and `reason` says
+    why.
     """
 
     unseen: bool
-    expected: float
-    low: float
-    high: float
+    can_tell: bool
+    reason: str | None
+    expected: float | None
+    low: float | None
+    high: float | None
     mistakes: list[Mistake]
 
 

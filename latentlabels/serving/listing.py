@@ -46,7 +46,7 @@ def summaries(service: Service, rows: NDArray[np.int64]) -> list[ImageSummary]:
     """What lists say of some images."""
     shown, answered = service.shown, service.answering.values
     found, space = shown.predictor.found, shown.space
-    useful = usefulness(service, rows)
+    useful = service.usefulness()[rows]
     out = []
     for place, row in enumerate(rows.tolist()):
         p = found.marginals[row]
@@ -61,15 +61,6 @@ def summaries(service: Service, rows: NDArray[np.int64]) -> list[ImageSummary]:
             )
         )  # fmt: skip
     return out
-
-
-def usefulness(service: Service, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The largest expected gain of a yes-or-no answer about a label that nobody knows, in nats; 0 where nobody has looked."""
-    found = service.shown.predictor.found
-    p = np.clip(found.marginals[rows].astype(np.float64), 1e-12, 1 - 1e-12)
-    gain = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    gain[service.settled()[rows]] = 0.0
-    return np.nan_to_num(gain).max(1, initial=0.0)
 
 
 def _filtered(service: Service, which: Which, label: str | None, at_least: float, search: str) -> NDArray[np.int64]:
@@ -98,5 +89,5 @@ def _order(service: Service, rows: NDArray[np.int64], sort: Sort) -> NDArray[np.
     shown = service.shown
     if sort == "name":
         return np.asarray(sorted(range(len(rows)), key=lambda place: shown.collection.names[rows[place]]), np.int64)
-    value = usefulness(service, rows) if sort == "useful" else np.nan_to_num(shown.predictor.found.entropy[rows], nan=-1.0)
+    value = service.usefulness()[rows] if sort == "useful" else np.nan_to_num(shown.predictor.found.entropy[rows], nan=-1.0)
     return np.argsort(-value, kind="stable")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..estimator import LatentLabels
-from ..observed import match_names
 from ..shards import is_packed
 from ..words import count, listed
 from .answering import Answering
@@ -52,7 +51,7 @@ def material_for(run: Path, model: LatentLabels, collection: Collection, answeri
             f"the images that {run} was fitted on are not there any more; put them back, or run: latentlabels fit --from {run} "
             f"--images DIR --answers {answering.path}",
         )
-    rows = match_names(answered, own.names)
+    rows = own.rows_of_fit(answered)
     used = [(name, row) for name, row in zip(answered, rows, strict=True) if row is not None]
     if not used:
         raise ProblemError(

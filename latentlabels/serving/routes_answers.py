@@ -29,7 +29,9 @@ def router(service: Service) -> APIRouter:
 
     @out.get("/v1/answers")
     def answers() -> Answers:
-        return Answers(answers=[_line(number, one) for number, one in enumerate(service.answering.entries, 1)])
+        entries = service.answering.entries
+        used = service.in_refit([one.image for one in entries])
+        return Answers(answers=[_line(number, *one) for number, one in enumerate(zip(entries, used, strict=True), 1)])
 
     @out.get("/v1/complete/next")
     def complete_next() -> CompleteNext:
@@ -54,6 +56,8 @@ def router(service: Service) -> APIRouter:
     return out
 
 
-def _line(number: int, one: Entry) -> AnswerLine:
-    kind, decision = one.kind or None, one.decision or None
-    return AnswerLine(number=number, image=one.image, label=one.label, value=one.value, kind=kind, decision=decision)
+def _line(number: int, one: Entry, used: bool) -> AnswerLine:
+    return AnswerLine(
+        number=number, image=one.image, label=one.label, value=one.value, kind=one.kind or None, decision=one.decision or None,
+        in_refit=used,
+    )  # fmt: skip

@@ -29,7 +29,7 @@ from ..space import LabelSpace
 from ..words import quoted
 from ..writing import write_bytes
 from .answering import Answering
-from .collection import Collection, open_collection
+from .collection import Collection, images_of_fit, open_collection
 from .conditioning import Conditioner
 from .documents import AnswerRequest, OneImage, PosteriorOfImage, PosteriorRequest, RefitState, Saved
 from .limits import Limits
@@ -39,6 +39,7 @@ from .refitting import Refit
 from .sampling import sample_rows
 from .sentences import sentence_of
 from .uploads import Uploads
+from .usefulness import Usefulness
 
 ANSWERS = "answers.csv"
 
@@ -85,6 +86,16 @@ class Shown:
     def sample(self) -> tuple[int, ...]:
         """Rows of the random sample that is labelled completely."""
         return sample_rows(self.run, self.collection)
+
+    @cached_property
+    def images_of_fit(self) -> Collection | None:
+        """The images that the run was fitted on; None where they are not there any more."""
+        return self.collection if self.collection.of_the_fit else images_of_fit(self.run, self.model)
+
+    @cached_property
+    def gains(self) -> Usefulness:
+        """What answers about the images would tell."""
+        return Usefulness(len(self.collection))
 
 
 class Service:
@@ -158,9 +169,18 @@ class Service:
             self.uploads.predict_again(new.predictor)
         old.predictor.stop()
 
-    def settled(self) -> NDArray[np.bool_]:
-        """Labels that nobody needs to be asked for: known, answered, implied by both, or skipped: bool (N, K)."""
-        return np.asarray((self.answering.closed(self.shown.collection.known) != -1) | self.answering.asked)
+    def settled(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Labels that nobody needs to be asked for: known, answered, implied by both, or skipped: bool (N, K).
+
+        Args:
+            rows: (B,) of some images; None for all.
+        """
+        closed, asked = self.answering.closed(self.shown.collection.known), self.answering.asked
+        return np.asarray((closed != -1) | asked) if rows is None else np.asarray((closed[rows] != -1) | asked[rows])
+
+    def usefulness(self) -> NDArray[np.float64]:
+        """What an answer about each image would tell at most, in nats (N,); 0 where the model has not looked."""
+        return self.shown.gains.values(self.shown.predictor.found, self.answering.revision, self.settled)
 
     def start_refit(self) -> RefitState:
         """Fit again with the answers, in the background; the new run is shown when it is there.
@@ -280,7 +300,12 @@ class Service:
         name = self._place(given.image) if uploaded else self.name(given.image)
         decision = given.decision or ""
         number = self.answering.add(name, given.label, given.group, given.value, given.kind, decision)
-        return Saved(number=number, saved=True, in_refit=not uploaded)
+        return Saved(number=number, saved=True, in_refit=not uploaded and self.in_refit([name])[0])
+
+    def in_refit(self, names: Sequence[str]) -> list[bool]:
+        """Whether a refit uses answers about images of these names: those that the run was fitted on."""
+        own = self.shown.images_of_fit
+        return [False] * len(names) if own is None else [row is not None for row in own.rows_of_fit(names)]
 
     def _place(self, image: str) -> str:
         """Keep the picture of an upload beside the table of answers; returns its name, by the folder of the table."""

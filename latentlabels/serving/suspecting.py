@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import review
 from ..checks import suspect_labels
 from ..observed import match_names
+from ..report.mistakes import summary
 from ..review import read_mistakes
 from .documents import Mistake, Mistakes
 from .service import Service
@@ -38,6 +39,8 @@ def mistakes_of(service: Service) -> Mistakes:
 
 
 def _stored(service: Service, stored: review.Mistakes) -> Mistakes:
+    if not stored.can_tell:
+        return Mistakes(unseen=True, can_tell=False, reason=summary(stored), expected=None, low=None, high=None, mistakes=[])
     shown = service.shown
     rows = match_names([one.image for one in stored.rows], shown.collection.names)
     found = [
@@ -49,7 +52,8 @@ def _stored(service: Service, stored: review.Mistakes) -> Mistakes:
         for one, row in zip(stored.rows, rows, strict=True)
         if row is not None and not service.answering.asked[row, shown.space.index(one.label)]
     ]  # fmt: skip
-    return Mistakes(unseen=True, expected=stored.expected, low=stored.low, high=stored.high, mistakes=found[:_MOST])
+    number = {"expected": stored.expected, "low": stored.low, "high": stored.high}
+    return Mistakes(unseen=True, can_tell=True, reason=None, mistakes=found[:_MOST], **number)
 
 
 def _improbable(service: Service) -> Mistakes:
@@ -69,4 +73,5 @@ def _improbable(service: Service) -> Mistakes:
         )
         for one in found
     ]  # fmt: skip
-    return Mistakes(unseen=False, expected=expected, low=max(expected - width, 0.0), high=expected + width, mistakes=rows)
+    number = {"expected": expected, "low": max(expected - width, 0.0), "high": expected + width}
+    return Mistakes(unseen=False, can_tell=True, reason=None, mistakes=rows, **number)

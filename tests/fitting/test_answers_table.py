@@ -1,5 +1,6 @@
 """Tables of answers, and what becomes of known labels beside them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from latentlabels.inputs.known_rows import label_rows
 from latentlabels.kind import Kind
 from latentlabels.objectives import Known
 from latentlabels.objectives.collapsed import Collapsed
+from latentlabels.serving.answer_file import AnswerFile, Entry
 
 SPACE = LabelSpace([OneOf("colour", ["blue", "red"]), OneOf("vehicle", ["car", "bike"], optional=True), Free("striped")])
 HEAD = "image,label,value,time,kind\n"
@@ -54,6 +56,25 @@ def test_a_whole_last_line_without_an_end_counts(tmp_path: Path):
     both = {"a": [-1, -1, -1, -1, 1], "b": [-1, -1, -1, -1, 0]}
     for text in (HEAD + "a,striped,1,,\nb,striped,0,12,question", "image,label,value\na,striped,1\nb,striped,0"):
         assert read(tmp_path / "a.csv", text) == both
+
+
+def test_names_of_files_are_those_that_the_page_wrote(tmp_path: Path):
+    """They may begin with a space, and hold what ends a line elsewhere; tables that people type have no such names."""
+    names = [" a.png", "a.png", "b\u2028\x85c.png", "\u00a0d.png", "e\x0b\x0c.png", ' "f",.png', "caf\udce9.png"]
+    file = AnswerFile(tmp_path / "a.csv")
+    for number, name in enumerate(names):
+        file.add([Entry(name, "striped", number % 2, "random"), Entry(name, "car", None, "question")])
+    found = read_answers(file.path, SPACE)
+    assert found.images == (*names[:-1], "caf\\xe9.png")
+    assert found.values[:, -1].tolist() == [0, 1, 0, 1, 0, 1, 0] and (found.values[:, :-1] == -1).all()
+    known = Observed(np.full((len(names), 5), -1, np.int8), SPACE, tuple(reversed(found.images)))
+    got = attached(replace(inputs([[-1] * 5] * len(names)), observed=known), found)
+    assert got.answers is not None
+    assert got.answers.dense()[:, -1].tolist() == [0, 1, 0, 1, 0, 1, 0][::-1]
+    cut = file.path.read_text(encoding="utf-8") + " g.png,stri"
+    with pytest.warns(DataWarning, match="last line has no end"):
+        assert [*read(tmp_path / "b.csv", cut)] == [*found.images]
+    assert [*read(tmp_path / "c.csv", "image,label,value\n a.png ,striped,1\na.png,car,1\n")] == ["a.png"]
 
 
 def test_a_table_as_a_spreadsheet_saves_it(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def client(service: Service) -> Iterator[TestClient]:
     app = make_app(service, TOKEN)
     with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS, raise_server_exceptions=False) as found:
         yield found
+
+
+@pytest.fixture
+def looked(client: TestClient) -> TestClient:
+    """The client, once the model has looked at every image."""
+    until = time.monotonic() + 60
+    while client.get("/v1/health").json()["num_predicted"] < 60:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return client

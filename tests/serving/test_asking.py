@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -65,16 +64,6 @@ def test_images_of_the_table_of_complete_labels_are_not_drawn_again(service: Ser
     service.close()
 
 
-@pytest.fixture
-def looked(client: TestClient) -> TestClient:
-    """The client, once the model has looked at every image."""
-    until = time.monotonic() + 60
-    while client.get("/v1/health").json()["num_predicted"] < 60:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return client
-
-
 def test_questions_say_where_they_come_from(looked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     found = looked.get("/v1/next").json()
     assert (found["num_considered"], found["num_images"], found["chosen_from"]) == (60, 60, "all 60 images")
@@ -95,6 +84,7 @@ def test_kind_and_decision_are_kept(looked: TestClient, service: Service, fitted
     assert looked.post("/v1/answers", json={"image": "1", "label": "night", "value": 1}).json()["in_refit"]
     assert not looked.post("/v1/answers", json={"image": made["id"], "label": "night", "value": 1}).json()["in_refit"]
     lines = looked.get("/v1/answers").json()["answers"]
+    assert [one["in_refit"] for one in lines] == [True, True, True, False]
     expected = [("random", None), ("mistake", "keep"), ("question", None), ("question", None)]
     assert [(one["kind"], one["decision"]) for one in lines] == expected
     text = (tmp_path / "answers.csv").read_text()

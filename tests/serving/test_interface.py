@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,6 @@ from starlette.testclient import TestClient
 from latentlabels import LatentLabels
 from latentlabels.serving.app import make_app
 from latentlabels.serving.service import Service, Source
-
-
-@pytest.fixture
-def looked(client: TestClient) -> TestClient:
-    """The client, once the model has looked at every image."""
-    until = time.monotonic() + 60
-    while client.get("/v1/health").json()["num_predicted"] < 60:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return client
 
 
 def test_the_posterior_is_that_of_the_model(looked: TestClient, fitted: Fitted) -> None:
@@ -106,11 +95,26 @@ def test_mistakes_are_those_that_the_run_keeps(own: Fitted, tmp_path: Path) -> N
     with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS) as client:
         found = client.get("/v1/mistakes").json()
         assert (found["expected"], found["low"], found["high"]) == (3.5, 1, 6) and found["unseen"] is True
+        assert found["can_tell"] is True and found["reason"] is None
         one = found["mistakes"][0]
         assert one["name"] == names[5] and one["probability"] == pytest.approx(0.1) and one["instead"] is None
         decided = {"image": one["image"], "label": one["label"], "value": 0, "kind": "mistake", "decision": "change"}
         assert client.post("/v1/answers", json=decided).status_code == 201
         assert client.get("/v1/mistakes").json()["mistakes"] == []
+
+
+def test_where_nobody_can_tell_there_is_no_number_and_a_reason(own: Fitted, tmp_path: Path) -> None:
+    from latentlabels.review import Mistakes, PossibleMistake, write_mistakes
+
+    name = sorted(path.relative_to(own.images).as_posix() for path in own.images.glob("*/*.png"))[5]
+    rows = [PossibleMistake(0, name, name.split("/")[0], 1, 0.9, None, float("nan"))]
+    write_mistakes(own.run, Mistakes(30.5, 0, 60, rows, (0.1, 0.05, 0.2), 1.0, 60, 60, 2, 4, can_tell=False, gain=-0.01))
+    app = make_app(Service(Source(own.run, answers=tmp_path / "answers.csv")), TOKEN)
+    with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS) as client:
+        found = client.get("/v1/mistakes").json()
+        assert found["can_tell"] is False and "cannot tell" in found["reason"]
+        assert [found[name] for name in ("expected", "low", "high", "mistakes")] == [None, None, None, []]
+        assert client.get("/v1/images?show=mistakes").json()["total"] == 0
 
 
 def test_a_confusion_counts_images_and_leads_to_them(looked: TestClient, fitted: Fitted) -> None:

@@ -67,6 +67,12 @@ def _answers(run: Fitted) -> list[dict[str, str]]:
         return [{name: row[name] for name in ("image", "label", "value")} for row in csv.DictReader(file)]
 
 
+def _kept(page: Any) -> list[dict[str, Any]]:
+    """The answers, as the service lists them."""
+    script = "async token => (await (await fetch('/v1/answers', {headers: {Authorization: `Bearer ${token}`}})).json()).answers"
+    return list(page.evaluate(script, TOKEN))
+
+
 def _rows(page: Any) -> dict[str, str]:
     """The percentage of each label that the card shows."""
     found = page.locator(".ll-row").all()
@@ -165,6 +171,10 @@ def test_answers_about_an_upload_are_said_to_stay_out_of_a_refit(opened: tuple[O
     page.locator(".ll-main").first.click()
     page.get_by_role("button", name=re.compile("^Save this label")).click()
     page.get_by_text("A refit does not use it").wait_for()
+    button = page.locator(".acts button", has_text="Refit")
+    used = sum(one["in_refit"] for one in _kept(page) if one["value"] is not None)
+    assert button.inner_text() == f"Refit with {used} answers" if used != 1 else "Refit with 1 answer"
+    assert [one["in_refit"] for one in _kept(page) if "upload" in one["image"]] == [False]
     assert not page.problems
 
 
@@ -478,6 +488,8 @@ def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], ru
     )
     found = {
         "unseen": True,
+        "can_tell": True,
+        "reason": None,
         "expected": 2.4,
         "low": 1.0,
         "high": 4.0,
@@ -491,6 +503,48 @@ def test_possible_mistakes_are_decided_by_key(opened: tuple[Opened, Running], ru
     page.keyboard.press("c")
     page.locator(".suspects .done", has_text="changed").wait_for()
     assert {"image": name, "label": "blue", "value": "1"} in _answers(run)
+    assert not page.problems
+
+
+def test_where_nobody_can_tell_how_many_mistakes_there_are_the_page_says_why(opened: tuple[Opened, Running]):
+    page = opened[0]()
+    none = {"expected": None, "low": None, "high": None, "mistakes": []}
+    found = {"unseen": True, "can_tell": False, "reason": "The fits <b>know</b> nothing.", **none}
+    page.route("**/v1/mistakes", lambda route: route.fulfill(json=found))
+    page.get_by_role("button", name="Mistakes", exact=True).click()
+    page.get_by_text("Cannot tell. The fits <b>know</b> nothing.").wait_for()
+    told = page.locator("main").inner_text()
+    assert "expected" not in told and "No known label" not in told and "null" not in told
+    assert page.locator(".review, .suspects").count() == 0
+    assert serious(page) == [] and not page.problems
+
+
+def test_questions_at_random_are_answered_as_such_and_others_say_where_they_come_from(
+    opened: tuple[Opened, Running], run: Fitted
+):
+    page = opened[0]()
+    name = page.evaluate(
+        "async token => (await (await fetch('/v1/images/4', {headers: {Authorization: `Bearer ${token}`}})).json()).name", TOKEN
+    )
+    one = {"image": "4", "name": name, "group": None, "choices": ["yes", "no"], "gain": 0.5}
+    asked = [
+        {**one, "id": "4-rain", "label": "rain", "text": "Does it rain?", "random": False},
+        {**one, "id": "4-tree", "label": "tree", "text": "Is there a tree?", "random": True},
+    ]
+    found = {"questions": asked, "chosen_from": "12 of all 60 images: some", "num_considered": 12, "num_images": 60}
+    page.route("**/v1/next?**", lambda route: route.fulfill(json=found))
+    page.keyboard.press("q")
+    page.get_by_text("Does it rain?").wait_for()
+    assert "Chosen from 12 of all 60 images: some." in page.locator(".ask").inner_text()
+    page.keyboard.press("n")
+    page.get_by_text("Is there a tree?").wait_for()
+    told = page.locator(".ask").inner_text()
+    assert "Asked at random" in told and "Chosen from" not in told  # those are drawn from all images
+    page.keyboard.press("n")
+    page.get_by_text("Saved: Is there a tree? no.").wait_for()
+    with (run.run / "answers.csv").open(newline="", encoding="utf-8") as file:
+        kept = [row for row in csv.DictReader(file) if row["image"] == name and row["label"] in ("rain", "tree")]
+    assert {(row["label"], row["value"], row["kind"]) for row in kept} == {("rain", "0", "question"), ("tree", "0", "random")}
     assert not page.problems
 
 

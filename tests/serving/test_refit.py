@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command import TINY, latentlabels
 from served import HEADERS, TOKEN, Fitted, png
 from starlette.testclient import TestClient
 
@@ -135,3 +136,30 @@ def test_a_refit_takes_the_images_of_the_run(own: Fitted, tmp_path: Path) -> Non
         assert client.get("/v1/health").json()["run"] == str(own.run.with_name("run-2"))
     config = yaml.safe_load((own.run.with_name("run-2") / "config.yaml").read_text())
     assert Path(config["data"]["images"]).resolve() == own.images.resolve()
+
+
+def test_a_fit_reads_answers_about_odd_names_and_not_about_images_that_its_table_leaves_out(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    odd, flat = [" lead.png", "\u2028b.png", "unlisted.png"], tmp_path / "flat"
+    flat.mkdir()
+    lines = ["image,label"]
+    for number, file in enumerate(sorted(fitted.images.glob("*/*.png"))):
+        name = odd[number] if number < len(odd) else f"{number}.png"
+        shutil.copy(file, flat / name)
+        lines += [f"{name},{file.parent.name}"] if name != "unlisted.png" else []
+    (tmp_path / "known.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    known = ["--observed", tmp_path / "known.csv", "--unlisted", "unknown", "--labels", fitted.images.parent / "labels.yaml"]
+    run = tmp_path / "run"
+    done = latentlabels("fit", "--images", flat, *known, *TINY, "--set", "fit.epochs=1", "--out", run)
+    assert done.code == 0, done.err
+    app = make_app(Service(Source(run)), TOKEN)
+    with TestClient(app, "http://127.0.0.1:8000", headers=HEADERS) as client:
+        ids = {one["name"]: one["id"] for one in client.get("/v1/images?limit=100").json()["images"]}
+        about = [{"image": ids[name], "label": "tree", "value": 1} for name in odd]
+        assert [client.post("/v1/answers", json=one).json()["in_refit"] for one in about] == [True, True, False]
+        assert [one["in_refit"] for one in client.get("/v1/answers").json()["answers"]] == [True, True, False]
+    done = latentlabels("fit", "--from", run, "--answers", run / "answers.csv", "--out", tmp_path / "again")
+    assert done.code == 0, done.err
+    assert "2 labels of 2 images, known by an answer" in done.out + done.err
+    assert "no such image: unlisted.png" in done.out + done.err

@@ -30,14 +30,19 @@
   function App({ space, health }) {
     const [link, setLink] = useState("here"), [keys, setKeys] = useState(false);
     const [view, setView] = useState("images"), [id, setId] = useState(null), [asking, setAsking] = useState(false);
-    const [verdict, setVerdict] = useState(null), [count, setCount] = useState(0), [version, setVersion] = useState(0);
+    const [verdict, setVerdict] = useState(null), [count, setCount] = useState(0), [usable, setUsable] = useState(0), [version, setVersion] = useState(0);
     const [notice, setNotice] = useState(""), [uploads, setUploads] = useState({}); // names of files by id
-    const readAnswers = useCallback(() => Api.get("/v1/answers").then((found) => setCount(found.answers.filter((one) => one.value !== null).length)).catch(() => {}), []);
+    const readAnswers = useCallback(() => Api.get("/v1/answers").then((found) => {
+      const given = found.answers.filter((one) => one.value !== null);
+      setCount(given.length);
+      setUsable(given.filter((one) => one.in_refit).length);
+    }).catch(() => {}), []);
     const readVerdict = useCallback(() => Api.get("/v1/verdict").then(setVerdict).catch(() => {}), []);
     useEffect(() => { readAnswers(); readVerdict(); }, []);
     const [learned, setLearned] = useState(0); // answers that the model has learned from
-    const fresh = count > learned, all = `${count} ${count === 1 ? "answer" : "answers"}`;
-    const refit = useRefit(() => { setLearned(count); readVerdict(); setVersion((before) => before + 1); });
+    const fresh = usable > learned, all = `${usable} ${usable === 1 ? "answer" : "answers"}`;
+    const why = fresh ? "Fit again with the answers" : usable ? "The model has learned from all answers" : count ? "No answer is about an image of the fit" : "Answer some questions first";
+    const refit = useRefit(() => { setLearned(usable); readVerdict(); setVersion((before) => before + 1); });
     useEffect(() => Api.watch((next) => {
       setLink(next);
       if (next === "here") setLearned(0); // it may be another run
@@ -57,8 +62,8 @@
           <button type="button" class="choice plain round" aria-label="Keys" title="Keys (?)" onClick=${() => setKeys(true)}>?</button>
           ${health.takes_pictures && html`<label class="choice plain">Add a photo<input type="file" accept="image/*" class="ll-sr" onChange=${(event) => { drop.send(event.target.files[0]); event.target.value = ""; }} /></label>`}
           <button type="button" class="choice" aria-pressed=${asking ? "true" : "false"} onClick=${() => (asking ? setAsking(false) : ask())}>Ask me <kbd>Q</kbd></button>
-          <button type="button" class="choice plain" aria-disabled=${refit.running || !fresh ? "true" : null} title=${fresh ? "Fit again with the answers" : count ? "The model has learned from all answers" : "Answer some questions first"}
-            onClick=${() => fresh && !refit.running && refit.start()}>Refit${count ? ` with ${all}` : ""}</button>
+          <button type="button" class="choice plain" aria-disabled=${refit.running || !fresh ? "true" : null} title=${why}
+            onClick=${() => fresh && !refit.running && refit.start()}>Refit${usable ? ` with ${all}` : ""}</button>
         </div>
       </header>
       <${Refit} refit=${refit} />

@@ -71,7 +71,7 @@
             ${choice} ${yesNo ? html`<kbd>${number ? "N" : "Y"}</kbd>` : number < 9 && html`<kbd>${number + 1}</kbd>`}</button>`)}
           <button type="button" class="choice plain" onClick=${() => answer(null)}>skip <kbd>S</kbd></button>
         </div>
-        <p class="ll-quiet small">${question.random ? "Asked at random: such answers show how common labels are." : "Its answer is expected to teach the model most."}${from && ` Chosen from ${from}.`}</p>`
+        <p class="ll-quiet small">${question.random ? "Asked at random: such answers show how common labels are." : `Its answer is expected to teach the model most.${from && ` Chosen from ${from}.`}`}</p>`
         : queue && !error ? html`<p>Nothing is left to ask.</p>` : !error && html`<p class="ll-quiet">Looking for the next question…</p>`}
       ${error && html`<p class="problem" role="alert">${error}</p>`}
       <p class="ll-quiet small" role="status">${last}</p>

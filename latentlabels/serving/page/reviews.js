@@ -51,7 +51,7 @@
     const range = `between ${number(found.low)} and ${number(found.high)}`;
     return html`<div class="view">
       <h2>Possible mistakes</h2>
-      <p>${all.length && !found.unseen ? html`The model finds these ${all.length} known labels less likely than not, although it was trained on them. Run <code>latentlabels mistakes RUN</code> to judge every label by fits that have not seen its image.` : all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
+      <p>${!found.can_tell ? html`<b>Cannot tell.</b> ${found.reason}` : all.length && !found.unseen ? html`The model finds these ${all.length} known labels less likely than not, although it was trained on them. Run <code>latentlabels mistakes RUN</code> to judge every label by fits that have not seen its image.` : all.length ? html`About <b>${number(found.expected)}</b> of the known labels are expected to be wrong (${range}). These ${all.length} are the most suspicious.` : "No known label looks wrong."}</p>
       ${one && html`<div class="review">
         <${Keys} keys=${{ k: () => decide("keep"), c: () => decide("change"), u: () => decide("unsure"), arrowdown: () => setPlace(Math.min(place + 1, all.length - 1)), arrowup: () => setPlace(Math.max(place - 1, 0)) }} />
         <${Photo} key=${one.image} src=${Api.picture(one.image, 1024)} name=${one.name}>
