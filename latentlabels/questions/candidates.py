@@ -97,4 +97,6 @@ def _open(
     if known is not None:
         open_ &= known[:, labels] == -1
     settled = [group_outcomes(marginals, space, group).max(1) >= 1 - _SETTLED for group in groups]
+    if known is not None:  # a group that was skipped is settled as well, whatever its outcomes
+        settled = [one | (known[:, space.columns(group)] != -1).all(1) for one, group in zip(settled, groups, strict=True)]
     return np.concatenate([open_, *(~one[:, None] for one in settled)], 1)

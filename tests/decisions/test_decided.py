@@ -122,7 +122,7 @@ def test_older_runs_have_one_half_and_say_so(name: str, tmp_path: Path) -> None:
     for loaded in (model, ll.LatentLabels.load(model.save(tmp_path / "again"))):
         assert set(loaded.thresholds_.tolist()) == {0.5}
         assert str(loaded.decisions_.thresholds.source) == "nothing: 0.5 for each label"
-        with pytest.warns(DataWarning, match="the thresholds are 0.5 each"):
+        with pytest.warns(DataWarning, match="all thresholds are 0.5"):
             found = loaded.predict(inputs)
         np.testing.assert_array_equal(found, loaded.predict_proba(inputs) >= 0.5)
         with pytest.raises(DataError, match=r"there are none for f1-macro; use .* or fit again"):

@@ -132,3 +132,14 @@ def test_choices_and_probabilities_of_questions():
 def test_refused(wrong, error, message):
     with pytest.raises(error, match=message):
         posterior(SPACE, 3).next_questions(**wrong)
+
+
+def test_what_was_skipped_is_not_asked_again() -> None:
+    """A skip closes a label, or all labels of a group: 2 in the table of what is known."""
+    q = posterior(SPACE, rows=3)
+    open_ = {(one.row, one.group or one.label) for one in q.next_questions(100, random_share=0.0)}
+    assert {(0, "colour"), (0, "striped"), (1, "colour")} <= open_
+    known = np.full((3, SPACE.num_labels), -1, np.int8)
+    known[0, [*SPACE.columns(SPACE.named("colour")), SPACE.index("striped")]] = 2
+    asked = {(one.row, one.group or one.label) for one in q.next_questions(100, known=known, random_share=0.0)}
+    assert open_ - asked == {(0, "colour"), (0, "striped")}
