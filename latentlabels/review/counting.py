@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import fftconvolve
 from scipy.stats import norm
 
 _Floats = NDArray[np.float64]
@@ -31,6 +32,27 @@ def count_distribution(probabilities: ArrayLike) -> _Floats:
     out = np.ones(1) if not len(factors) else factors[0]
     out = np.clip(out[: size + 1], 0.0, None)
     return np.asarray(out / out.sum(), np.float64)
+
+
+def with_pairs(distribution: ArrayLike, probabilities: ArrayLike) -> _Floats:
+    """The distribution of a number plus twice the number of further independent events; what is above the largest counts as it.
+
+    Args:
+        distribution: P(N = n) for n = 0..M.
+        probabilities: of the further events, each of which counts two.
+
+    Returns:
+        (M + 1,).
+    """
+    p, pairs = np.asarray(distribution, np.float64), np.asarray(probabilities, np.float64)
+    pairs = pairs[pairs > 0]
+    if not len(pairs):
+        return p
+    twice = np.zeros(2 * len(pairs) + 1)
+    twice[::2] = count_distribution(pairs)
+    out = np.clip(fftconvolve(p, twice), 0.0, None)
+    out[len(p) - 1] = out[len(p) - 1 :].sum()
+    return np.asarray(out[: len(p)] / out[: len(p)].sum(), np.float64)
 
 
 def with_errors(distribution: ArrayLike, factor: float, shift: float = 0.0) -> _Floats:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..annotation import Annotation
 from ..distributions import LabelVector
 from ..estimator.cross_fitting import CrossFit
-from .counting import count_distribution, interval, with_errors
-from .noise_rate import Gain, KnownLabels, Setting
+from .counting import count_distribution, interval, with_errors, with_pairs
+from .noise_rate import KnownLabels
+from .results import Gain, Setting
 
 COVERAGE = 0.95
 FACTOR = 0.2
@@ -84,7 +85,7 @@ class Judgement(NamedTuple):
     def present(self, rows: NDArray[np.int64]) -> _Floats:
         """(B, K) p(label present | image, known labels) of some images, at the most probable setting."""
         best = max(self.settings, key=lambda one: one.weight)
-        return self.known.at(math.log(best.sharpness)).present(best.rate, torch.from_numpy(rows))
+        return self.known.at(math.log(best.sharpness)).present(best, torch.from_numpy(rows))
 
 
 def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgement:
@@ -100,9 +101,9 @@ def judge(q: LabelVector, observed: NDArray[np.int8], how: Annotation) -> Judgem
     settings = known.settings()
     each, numbers = np.zeros(len(rows)), np.zeros(len(rows) + 1)
     for one in settings:
-        wrong = known.at(math.log(one.sharpness)).wrong(one.rate)[rows, columns]
-        each += one.weight * wrong
-        numbers += one.weight * count_distribution(wrong)
+        wrong = known.at(math.log(one.sharpness)).wrong(one.rate, one.share)
+        each += one.weight * wrong.either[rows, columns]
+        numbers += one.weight * with_pairs(count_distribution(wrong.flipped[rows, columns]), wrong.exchanged)
     gain = known.gain(max(settings, key=lambda one: one.weight))
     return Judgement(rows, columns, each, known, settings, numbers, gain)
 
@@ -121,5 +122,8 @@ def own_errors(crossed: CrossFit, observed: NDArray[np.int8], expected: float) -
     if crossed.repeats == 1:
         return 0.0
     alone = KnownLabels(crossed.first, observed, crossed.annotation)
-    number = sum(one.weight * float(alone.at(math.log(one.sharpness)).wrong(one.rate).sum()) for one in alone.settings())
+    number = sum(
+        one.weight * float(alone.at(math.log(one.sharpness)).wrong(one.rate, one.share).either.sum())
+        for one in alone.settings()
+    )
     return abs(number - expected) / (crossed.repeats - 1)

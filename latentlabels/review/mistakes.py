@@ -1,8 +1,9 @@
 """Possible mistakes among known labels, out of sample: which known labels are wrong, how probably, and how many there are.
 
 Each image is predicted by a fit that has not seen it (`estimator.cross_fitting`). Given these predictions, the annotation and
-a rate of mistakes e, the probability that a known label is wrong is exact (`mistaken`). e is not known, nor how sure the
-predictions should have been: the posterior of both, by the likelihood of all known labels, is averaged over (`noise_rate`).
+a rate of mistakes e, the probability that a known label is wrong is exact (`mistaken`); so it is with a share of images in
+which two answers are exchanged (`exchanges`). Neither number is known, nor how sure the predictions should have been: their
+posterior, by the likelihood of all known labels, is averaged over (`noise_rate`).
 So the probabilities of the known labels sum to the expected number of mistakes, and the number itself has a mixture of
 Poisson-binomial distributions, whose central 95 % is the interval.
 """
@@ -68,7 +69,8 @@ class Mistakes:
         low: the number is this at least, and
         high: this at most, with a probability of about 95 %. 0 and `num_judged` where the fits cannot tell.
         rows: the known labels that may be wrong, the most probably wrong first.
-        rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`.
+        rate: e: the estimate, and the bounds of its 95 % interval; see `latentlabels.review.mistaken`. Answers that were
+            exchanged with each other do not count.
         sharpness: by what the logits were multiplied; above 1 the fits were less sure than they should have been.
         num_known: how many labels are known.
         num_judged: how many of them were judged: not those of labels that no image of another fold shows.

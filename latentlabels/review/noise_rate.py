@@ -4,27 +4,33 @@ log L(e, s) = sum over images of log p(known labels | image, e, s), by out-of-sa
 numbers: the rate of mistakes e, and a sharpness s that multiplies the logits. A fit to labels with mistakes blurs its
 predictions: it gives every label a little probability everywhere, which explains the mistakes. Without s the rate would come
 out too small; at s = 1 predictions are as the fit made them. The prior is flat for e in [0, 1/2], and normal for log s, around
-0 with a standard deviation of 0.2. The posterior is taken at a few sharpnesses and rates around its maximum.
+0 with a standard deviation of 0.2. Where labels are known to be present and to be absent, there is a third number: the share
+f of images in which two answers are exchanged (`exchanges`), with a flat prior in [0, 1/2]. The posterior is taken at a few
+sharpnesses, rates and shares around its maximum.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
+from scipy.special import expit
 from torch import Tensor
 
 from ..annotation import Annotation
 from ..distributions import LabelVector, mixed, sharpened
+from . import exchanges
 from .mistaken import MistakenLabels, Path, path_of
+from .results import Gain, Setting, Wrong
 
 _LEAST, _LARGEST = 1e-6, 0.5
 _DROP = 7.0  # of log L, beyond which a rate does not count
+_NEGLIGIBLE = 14.0  # the same, of rate, sharpness and share together
 _RATES, _SHARPNESSES = 9, 5
 _BLUNT, _SHARP = math.log(0.6), math.log(2.0)
 _PRIOR = 0.2  # standard deviation of log s
@@ -35,20 +41,6 @@ _COMPARED, _OTHERS = 2000, 16  # images whose predictions are compared with thos
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
-
-
-class Setting(NamedTuple):
-    """A rate and a sharpness with their probability.
-
-    Attributes:
-        rate: e.
-        sharpness: s.
-        weight: the probability of both.
-    """
-
-    rate: float
-    sharpness: float
-    weight: float
 
 
 class KnownLabels:
@@ -73,6 +65,11 @@ class KnownLabels:
             own = rows[torch.tensor([place for place, one in enumerate(ways) if one == way])]
             size = max(1, _AT_ONCE // (observed.shape[1] * _PRODUCTS * 2 ** way[1]))
             self.parts += [(way[0], way[2] and way[0] is Path.PICKED, some) for some in own.split(size)]
+        self.exchanges = exchanges.Exchanges(q.space)
+        self.may_be_exchanged = torch.zeros(len(self.observed), dtype=torch.bool)
+        for path, _, some in self.parts:
+            if path is Path.ASKED:
+                self.may_be_exchanged[some] = self.exchanges.number(self.observed[some]) > 0
         self._sharpened: dict[float, Sharpened] = {}
 
     def at(self, log_sharpness: float) -> Sharpened:
@@ -82,7 +79,7 @@ class KnownLabels:
         return self._sharpened[log_sharpness]
 
     def settings(self) -> list[Setting]:
-        """The posterior of rate and sharpness; of no known labels, the smallest rate."""
+        """The posterior of rate, sharpness and share; of no known labels, the smallest rate."""
         if not self.parts:
             return [Setting(_LEAST, 1.0, 1.0)]
 
@@ -97,12 +94,12 @@ class KnownLabels:
         for place in np.linspace(-2, 2, _SHARPNESSES).tolist():
             log_sharpness = best + place * width
             here = self.at(log_sharpness)
-            rates, logs = here.grid()
-            logs = logs - (log_sharpness / _PRIOR) ** 2 / 2 + math.log(float(rates[1] - rates[0]))
-            out += [(float(rate), math.exp(log_sharpness), float(log)) for rate, log in zip(rates, logs, strict=True)]
-        top = max(log for *_, log in out)
-        total = sum(math.exp(log - top) for *_, log in out)
-        return [Setting(rate, sharpness, math.exp(log - top) / total) for rate, sharpness, log in out]
+            prior = -((log_sharpness / _PRIOR) ** 2) / 2
+            out += [(rate, math.exp(log_sharpness), log + prior, share) for rate, share, log in here.grid()]
+        top = max(log for _, _, log, _ in out)
+        out = [one for one in out if one[2] > top - _NEGLIGIBLE]
+        total = sum(math.exp(log - top) for _, _, log, _ in out)
+        return [Setting(rate, sharpness, math.exp(log - top) / total, share) for rate, sharpness, log, share in out]
 
     @torch.no_grad()
     def gain(self, setting: Setting) -> Gain:
@@ -124,32 +121,22 @@ class KnownLabels:
             for some in place.split(max(1, len(own))):
                 q = sharpened(self.q.take(rows[some]), setting.sharpness)
                 instead = [self.q.take(rows[(some + int(step)) % len(rows)]) for step in steps]
-                value = self._log_prob(q, rows[some], path, setting.rate)
-                without = self._log_prob(sharpened(mixed(instead), setting.sharpness), rows[some], path, setting.rate)
+                value = self._log_prob(q, rows[some], path, setting)
+                without = self._log_prob(sharpened(mixed(instead), setting.sharpness), rows[some], path, setting)
                 differences.append(value - without)
         found = torch.cat(differences).numpy()
         return Gain(float(found.mean()), float(found.std(ddof=1) / math.sqrt(len(found))) if len(found) > 1 else math.inf)
 
-    def _log_prob(self, q: LabelVector, rows: Tensor, path: Path, rate: float) -> Tensor:
+    def _log_prob(self, q: LabelVector, rows: Tensor, path: Path, setting: Setting) -> Tensor:
         """log p(known labels | q) of some rows that came about in one way."""
-        return q.log_marginal(self.observed[rows], mistaken(q, self.how, rate, path)).double()
-
-
-class Gain(NamedTuple):
-    """How much better known labels are predicted from their own image than from other images.
-
-    Attributes:
-        mean: of log p(known labels | image) - log p(known labels | some other image), in nats for each image.
-        error: its standard error; infinite for fewer than two images.
-    """
-
-    mean: float
-    error: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether it is above 0 by two standard errors."""
-        return self.mean > 2 * self.error
+        value = q.log_marginal(self.observed[rows], mistaken(q, self.how, setting.rate, path)).double()
+        some = self.may_be_exchanged[rows].nonzero().flatten()
+        if setting.share and len(some):
+            observed = self.observed[rows[some]]
+            exchanged = exchanges.total(self.exchanges.log_prob(q.take(some), observed), observed)
+            flips = value[some] + math.log1p(-setting.share)
+            value = value.index_copy(0, some, torch.logaddexp(flips, exchanged + math.log(setting.share)))
+        return value
 
 
 class Sharpened:
@@ -173,7 +160,19 @@ class Sharpened:
                 share = torch.as_tensor(known.how.readiness(observed.shape[-1]), dtype=torch.float64)
                 named = (share / share.sum())[column].squeeze(-1)
                 self._simple.append((rows.numpy(), right.numpy(), present.clamp(0, 1).numpy(), named.numpy()))
+        self._exchanged = np.zeros(0)
+        if bool(known.may_be_exchanged.any()):
+            parts = [exchanges.total(each, known.observed[rows]).numpy() for rows, each in self._by_exchange()]
+            self._exchanged = np.concatenate(parts)
         self._best: tuple[float, float] | None = None
+        self._flipped: tuple[float, _Floats, _Floats] | None = None
+
+    def _by_exchange(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows with what an exchange says of them, see `Exchanges.log_prob`."""
+        for _, _, rows in self.known.parts:
+            some = rows[self.known.may_be_exchanged[rows]]
+            if len(some):
+                yield some, self.known.exchanges.log_prob(self._of(some), self.known.observed[some])
 
     def _of(self, rows: Tensor) -> LabelVector:
         return sharpened(self.known.q.take(rows), self.sharpness)
@@ -185,14 +184,45 @@ class Sharpened:
                 yield rows, q, self.known.observed[rows], mistaken(q, self.known.how, rate, path)
 
     @torch.no_grad()
-    def log_likelihood(self, rate: float) -> float:
-        """log L(e, s)."""
+    def _apart(self, rate: float) -> tuple[float, _Floats]:
+        """log L(e, s) of the images that have no exchange, and of each other one if it has none."""
         total = sum(float(np.log((1 - rate) * right + rate * named).sum()) for _, right, _, named in self._simple)
-        return total + sum(float(q.log_marginal(o, model).double().sum()) for _, q, o, model in self._others(rate))
+        flips = []
+        for rows, q, o, model in self._others(rate):
+            value, some = q.log_marginal(o, model).double(), self.known.may_be_exchanged[rows]
+            total += float(value[~some].sum())
+            flips.append(value[some].numpy())
+        return total, np.concatenate([np.zeros(0), *flips])
+
+    def log_likelihood(self, rate: float) -> float:
+        """log L(e, s), the mean over shares of exchanges."""
+        total, flips = self._apart(rate)
+        return total + float(np.logaddexp.reduce(exchanges.shares(flips, self._exchanged)[1]))
 
     @torch.no_grad()
-    def wrong(self, rate: float) -> _Floats:
-        """(N, K) the probability that a known label is wrong; 0 where nothing is known."""
+    def wrong(self, rate: float, share: float = 0.0) -> Wrong:
+        """Which known labels are wrong."""
+        if self._flipped is None or self._flipped[0] != rate:
+            self._flipped = (rate, self._wrong_alone(rate), self._apart(rate)[1])
+        _, alone, flips = self._flipped
+        exchanged, by_exchange = np.zeros(len(alone)), np.zeros_like(alone)
+        if not share or not len(self._exchanged):
+            return Wrong(alone, by_exchange, exchanged)
+        rows, given = self._given_exchange
+        exchanged[rows] = p = expit(self._exchanged - flips + math.log(share) - math.log1p(-share))
+        by_exchange[rows] = p[:, None] * given
+        return Wrong(alone * (1 - exchanged[:, None]), by_exchange, exchanged)
+
+    @cached_property
+    def _given_exchange(self) -> tuple[_Ints, _Floats]:
+        """Rows that may have an exchange, and (R, K) the probability that it makes a label wrong if there is one."""
+        parts = list(self._by_exchange())
+        rows, each = np.concatenate([rows.numpy() for rows, _ in parts]), np.concatenate([one.numpy() for _, one in parts])
+        possible = np.where(np.isneginf(self._exchanged), 0.0, self._exchanged)
+        return rows, np.exp(each - possible[:, None])
+
+    def _wrong_alone(self, rate: float) -> _Floats:
+        """(N, K) the probability that a known label is wrong, if no labels were exchanged; 0 where nothing is known."""
         known = self.known.observed
         out = np.zeros(tuple(known.shape))
         for rows, right, present, named in self._simple:
@@ -204,17 +234,20 @@ class Sharpened:
         return out
 
     @torch.no_grad()
-    def present(self, rate: float, rows: Tensor) -> _Floats:
-        """(B, K) p(label present | image, known labels) of some rows."""
+    def present(self, setting: Setting, rows: Tensor) -> _Floats:
+        """(B, K) p(label present | image, known labels) of some rows; where nothing is known, as if none was exchanged."""
         out = np.zeros((len(rows), self.known.observed.shape[1]))
         place = {row: number for number, row in enumerate(rows.tolist())}
         for path, _, own in self.known.parts:
             some = own[torch.isin(own, rows)]
             if len(some):
                 q = self._of(some)
-                posterior = q.condition(self.known.observed[some], mistaken(q, self.known.how, rate, path))
+                posterior = q.condition(self.known.observed[some], mistaken(q, self.known.how, setting.rate, path))
                 out[[place[row] for row in some.tolist()]] = posterior.marginals.double().clamp(0, 1).numpy()
-        return out
+        if not setting.share:
+            return out
+        wrong, known = self.wrong(setting.rate, setting.share).either[rows.numpy()], self.known.observed[rows].numpy()
+        return np.where(known == 1, 1 - wrong, np.where(known == 0, wrong, out))
 
     @property
     def top(self) -> float:
@@ -234,8 +267,8 @@ class Sharpened:
             self._best = max(tried, key=lambda one: one[1])
         return self._best
 
-    def grid(self) -> tuple[_Floats, _Floats]:
-        """Rates, evenly spaced, wherever they count, and log L of each."""
+    def grid(self) -> list[tuple[float, float, float]]:
+        """Rates, evenly spaced, and shares of exchanges for each, wherever they count, with the log of L de df."""
         best, top = self._peak()
 
         def short(rate: float) -> float:
@@ -243,8 +276,14 @@ class Sharpened:
 
         low = _LEAST if short(_LEAST) > 0 else float(brentq(short, _LEAST, best, rtol=0.05, xtol=1e-6))
         high = _LARGEST if short(_LARGEST) > 0 else float(brentq(short, best, _LARGEST, rtol=0.05, xtol=1e-6))
-        rates = np.linspace(low, high, _RATES)
-        return rates, np.array([self.log_likelihood(float(rate)) for rate in rates])
+        rates, out = np.linspace(low, high, _RATES), []
+        for rate in rates.tolist():
+            total, flips = self._apart(rate)
+            total += math.log(float(rates[1] - rates[0]))
+            out += [
+                (rate, float(f), total + float(log)) for f, log in zip(*exchanges.shares(flips, self._exchanged), strict=True)
+            ]
+        return out
 
 
 def mistaken(q: LabelVector, how: Annotation, rate: float, path: Path) -> MistakenLabels:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latentlabels.review.counting import count_distribution, interval, with_errors
+from latentlabels.review.counting import count_distribution, interval, with_errors, with_pairs
 
 
 def test_against_all_outcomes() -> None:
@@ -63,3 +63,15 @@ def test_a_factor_widens_the_interval_and_keeps_what_is_sure() -> None:
     low, high = interval(with_errors(sure, 0.0, 20.0), 0.95)
     assert (low, high) == pytest.approx((200 - 1.96 * 20, 200 + 1.96 * 20), abs=2)
     assert with_errors(none, 0.0, 1.0)[0] == pytest.approx(stats.norm.cdf(0.5), abs=0.01)  # not below 0
+
+
+def test_pairs_count_two_each() -> None:
+    """Against the sum over all events."""
+    alone, pairs = [0.2, 0.5, 0.1, 0.0, 0.3], [0.4, 0.0, 0.7]
+    wanted = np.zeros(6)
+    for first in itertools.product((0, 1), repeat=5):
+        for second in itertools.product((0, 1), repeat=3):
+            p = np.prod(np.where(first, alone, 1 - np.array(alone))) * np.prod(np.where(second, pairs, 1 - np.array(pairs)))
+            wanted[min(sum(first) + 2 * sum(second), 5)] += p
+    np.testing.assert_allclose(with_pairs(count_distribution(alone), pairs), wanted, atol=1e-12)
+    np.testing.assert_array_equal(with_pairs(wanted, np.zeros(3)), wanted)

@@ -13,7 +13,8 @@ from latentlabels.distributions import sharpened
 from latentlabels.review.counting import interval
 from latentlabels.review.judging import COVERAGE, judge
 from latentlabels.review.mistaken import MistakenLabels, Path
-from latentlabels.review.noise_rate import KnownLabels, Setting
+from latentlabels.review.noise_rate import KnownLabels
+from latentlabels.review.results import Setting
 
 SPACE = LabelSpace(
     [OneOf("colour", ["blue", "red", "green"]), OneOf("kind", ["car", "bike", "bus"], optional=True), Free("striped")]
@@ -88,10 +89,10 @@ def test_one_pick_is_worked_out_in_the_short_way_as_in_the_long_one(how: Annotat
     observed[5, :2] = 1  # two picks that exclude each other
     known = KnownLabels(q, observed, how)
     here = known.at(0.1)
-    wrong = here.wrong(0.07)
+    wrong = here.wrong(0.07).either
     assert not wrong[:5].any()
     rows = torch.arange(5, 30)
-    present = here.present(0.07, rows)
+    present = here.present(Setting(0.07, 1.0, 1.0), rows)
     told = observed[5:]
     np.testing.assert_allclose(wrong[5:], np.where(told == 1, 1 - present, np.where(told == 0, present, 0)), atol=2e-5)
 
