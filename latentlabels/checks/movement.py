@@ -112,7 +112,7 @@ def movements(
 def _ties(
     space: LabelSpace, known: frozenset[tuple[str, int]], stated: frozenset[tuple[str, int]], shared: Shared
 ) -> dict[str, Tie]:  # fmt: skip
-    """The same for all images of which the same is stated."""
+    """The same for all images with the same statement."""
     return ties(space, dict(known), dict(stated), shared)
 
 
