@@ -3,7 +3,7 @@
 On complete labels four figures decide: the Brier skill score, the share by which the negative log-likelihood is smaller, and
 how far the mAP and the macro-F1 at 0.5 are on their way from chance to 1; see `prevalence_baseline.skill_figures`. Each of
 them is 0 for a model that never looks at an image, whereas the calibration error is best for it. The macro-F1 is among them
-because a fit to known labels half of which are wrong still ranks images, but hardly any probability reaches 0.5. Without
+because a fit still ranks images if half of the known labels are wrong, but hardly any probability reaches 0.5. Without
 complete labels it is the gain in the likelihood of held-out known labels; that cannot tell how good the scale of
 probabilities is, so that no fit is called strong by it.
 

@@ -63,10 +63,6 @@ class FittedAttributes(ShownEstimator):
     @property
     def annotation_(self) -> Annotation:
         """How the known labels came about, as fitted."""
-        return self._how
-
-    @property
-    def _how(self) -> Annotation:
         return self._found.annotation
 
     @property
